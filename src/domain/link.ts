@@ -1,0 +1,41 @@
+import type { EntityKind } from "./directory.ts";
+
+/** Did Rollcall make the remote entity, or take over one that was there? */
+export type Ownership = "created" | "adopted";
+
+/** Why an entity needs no call although the target does not show it as wanted. */
+export type LinkNote =
+  | "not-in-target"
+  | "out-of-scope"
+  | "protected"
+  | "conflict"
+  | "no-email"
+  | "email-differs"
+  | "ambiguous"
+  | "staged"
+  | "unknown-state"
+  | "suspended-by-others"
+  | "drift";
+
+/** One row per (connection, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
+export interface Link {
+  readonly connection: string;
+  readonly kind: EntityKind;
+  readonly entityId: string;
+  readonly remoteId: string | null;
+  readonly ownership: Ownership | null;
+  /** The `rev` (a group's `definitionRev`) that the target is known to show; 0 before the first success. */
+  readonly appliedRev: number;
+  /** Does this person have access in the target, as far as last seen? Always false for groups. */
+  readonly hasAccess: boolean;
+  /** True once Rollcall itself decided to suspend; cleared when it reactivates. */
+  readonly isSuspendedByUs: boolean;
+  readonly note: LinkNote | null;
+  readonly attempts: number;
+  /** The `rev` that was tried last: a newer one is tried at once, whatever `retryAtMs` says. */
+  readonly attemptedRev: number;
+  readonly retryAtMs: number | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+  readonly lastSuccessAtMs: number | null;
+}

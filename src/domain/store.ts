@@ -1,0 +1,19 @@
+import type { Cause, EntityRef } from "./directory.ts";
+import type { ResourceStore, StoredToken } from "./resources.ts";
+import type { AuditStore, SyncStore } from "./sync.ts";
+
+export interface TokenStore {
+  tokens(): Promise<readonly StoredToken[]>;
+  addToken(token: StoredToken, cause: Cause): Promise<void>;
+  /** @returns false when there is no such token that is still good. */
+  revokeToken(id: string, nowMs: number, cause: Cause): Promise<boolean>;
+}
+
+/** The one durable thing (architecture, idea 4). */
+export interface DirectoryStore extends ResourceStore, SyncStore, AuditStore, TokenStore {
+  /** Called after each commit with the entities that it changed. Returns how to stop listening. */
+  onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
+  /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */
+  assertWritable(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,143 @@
+import type { Cause, DirectoryGroup, DirectoryUser, EntityKind, Json } from "./directory.ts";
+import type { Link } from "./link.ts";
+import type { Change, HeldReason } from "./plan.ts";
+
+/** A person with all that deciding about one connection needs. */
+export interface SliceUser {
+  readonly user: DirectoryUser;
+  readonly link: Link | null;
+  /** Ids of the person's groups. */
+  readonly groupIds: readonly string[];
+  /** Who keeps this e-mail address when several claim it: present before absent, then the first that came; null without an address. */
+  readonly emailOwnerId: string | null;
+}
+
+export interface SliceGroup {
+  readonly group: DirectoryGroup;
+  readonly link: Link | null;
+}
+
+/** The part of the directory that one run looks at. `groups` is always all of them; `dirtyGroupIds` says which to look at. */
+export interface Slice {
+  readonly isComplete: boolean;
+  readonly users: readonly SliceUser[];
+  readonly groups: readonly SliceGroup[];
+  readonly dirtyGroupIds: ReadonlySet<string>;
+}
+
+/**
+ * Everything, or what is dirty and due. With `hints` only those entities are looked at: an optimisation, never the
+ * truth, because dirtiness is derived and a scan without hints finds the same.
+ */
+export type SliceScope =
+  | { readonly kind: "all" }
+  | { readonly kind: "dirty"; readonly hints: readonly string[] | null; readonly limit: number };
+
+/** A change that waits for a person, under its stable key (see `removalKeys`; `seat:<userId>` for seats). */
+export interface HeldItem {
+  readonly key: string;
+  readonly kind: EntityKind;
+  readonly entityId: string;
+  readonly reason: HeldReason;
+  readonly change: Change;
+  readonly sinceMs: number;
+  readonly approvedAtMs: number | null;
+}
+
+/** What an audit row tells: who asked, what changed, which target call followed, with what outcome. */
+export interface AuditEntry {
+  readonly actor: string;
+  readonly requestId: string | null;
+  /** e.g. `user.create`, `group.members`, `invite`, `suspend`, `approve`. */
+  readonly action: string;
+  readonly kind: EntityKind | null;
+  readonly entityId: string | null;
+  /** The person's e-mail address or userName, or the group's name, as it was then. */
+  readonly name: string | null;
+  readonly connection: string | null;
+  /** The entity's `rev` that this belongs to: joins a target call to the change that caused it. */
+  readonly rev: number | null;
+  readonly detail: { readonly [key: string]: Json };
+}
+
+export interface AuditRow extends AuditEntry {
+  readonly seq: number;
+  readonly atMs: number;
+}
+
+/** What a run leaves behind, written in one transaction. */
+export interface RunRecord {
+  readonly links?: readonly Link[];
+  readonly audit?: readonly AuditEntry[];
+  /** People who lose access now: each costs one of the budget, once per window. Written before the call is made. */
+  readonly charge?: readonly string[];
+  /** People charged by this run whose removal the target refused for good: given back. */
+  readonly refund?: readonly string[];
+  /** What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay. */
+  readonly held?: { readonly considered: ReadonlySet<string> | null; readonly items: readonly HeldItem[] };
+  /** Keys whose removal is done: an approval is used up. */
+  readonly done?: readonly string[];
+}
+
+/** How a source or target is doing; survives a restart, so that `status` can tell from another process. */
+export interface ConnectionState {
+  readonly name: string;
+  readonly role: "source" | "target";
+  readonly type: string;
+  readonly lastSuccessAtMs: number | null;
+  readonly failingSinceMs: number | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+}
+
+export interface TargetCounts {
+  readonly inSync: number;
+  readonly pending: number;
+  readonly failed: number;
+  readonly held: number;
+  /** People whom the target does not know and cannot be given (1Password): in none of the others. */
+  readonly missing: number;
+  /** Since when the oldest pending change waits; null when nothing is pending. */
+  readonly oldestPendingMs: number | null;
+}
+
+/** Links, budget, held removals and state of each connection. `connection` is the target's name. */
+export interface SyncStore {
+  slice(connection: string, scope: SliceScope, nowMs: number): Promise<Slice>;
+  /** When the next retry of this connection falls due; null when none waits. */
+  nextRetryAtMs(connection: string): Promise<number | null>;
+  peopleWithAccess(connection: string): Promise<number>;
+  /** People charged to the budget after `sinceMs`, with when. */
+  charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
+  held(connection: string): Promise<readonly HeldItem[]>;
+  commit(connection: string, record: RunRecord, nowMs: number): Promise<void>;
+  /** Lets the held removals with exactly that digest pass once. Gives their number; 0 when there is no such digest. */
+  approve(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
+  /** Stores removals as held and approved that a fresh plan showed under that digest. */
+  approveItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
+
+  putConnection(state: ConnectionState): Promise<void>;
+  connections(): Promise<readonly ConnectionState[]>;
+  /** People and groups present, per source. */
+  sourceCounts(): Promise<ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>>;
+  targetCounts(connection: string, nowMs: number): Promise<TargetCounts>;
+}
+
+/** One person found by e-mail address, userName or id, with everything known. */
+export interface Dossier {
+  readonly user: DirectoryUser;
+  readonly userName: string;
+  readonly groups: readonly string[];
+  readonly links: readonly Link[];
+  readonly held: readonly (HeldItem & { readonly connection: string })[];
+  readonly history: readonly AuditRow[];
+}
+
+export interface AuditStore {
+  /** Everybody whom that e-mail address, userName or id names: present ones first. */
+  dossiers(query: string): Promise<readonly Dossier[]>;
+  /** Rows after `afterSeq`, oldest first. */
+  audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
+  /** The entities that ask for attention: failed ones with their error, skipped ones with their note. */
+  problems(connection: string, limit: number): Promise<readonly { readonly name: string; readonly kind: EntityKind; readonly link: Link }[]>;
+}
