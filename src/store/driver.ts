@@ -1,0 +1,32 @@
+/** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
+export type SqlValue = string | number | null;
+export type Row = Record<string, SqlValue>;
+
+/** Statements in the SQL that SQLite and PostgreSQL share, with `?` for parameters. */
+export interface Sql {
+  all(text: string, params?: readonly SqlValue[]): Promise<readonly Row[]>;
+  get(text: string, params?: readonly SqlValue[]): Promise<Row | undefined>;
+  /** @returns how many rows it changed. */
+  run(text: string, params?: readonly SqlValue[]): Promise<number>;
+}
+
+/** The few words in which the two differ. */
+export interface Dialect {
+  readonly name: "sqlite" | "postgres";
+  /** Column definition of a growing integer key. */
+  readonly sequence: string;
+  /** A subselect of the strings in a JSON array given as one parameter: `id IN ${inList}`. */
+  readonly inList: string;
+  /** Appended to a table that is only its primary key. */
+  readonly clustered: string;
+}
+
+/** A database: one writer at a time, readers that see what is committed. */
+export interface Driver {
+  readonly dialect: Dialect;
+  /** Outside a transaction. */
+  readonly read: Sql;
+  /** Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,81 @@
+import type { EntityRef } from "../domain/directory.ts";
+import type { DirectoryStore, TokenStore } from "../domain/store.ts";
+import { writeAudit } from "./audit.ts";
+import type { Driver, Row } from "./driver.ts";
+import { groupRows } from "./groups.ts";
+import { migrate } from "./migrations.ts";
+import { openSqlite } from "./sqlite.ts";
+import { auditRows, syncRows } from "./sync.ts";
+import { userRows } from "./users.ts";
+
+export { lockForReconciling } from "./sqlite.ts";
+
+export interface StoreOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Opens (or makes) the directory in a SQLite file; `:memory:` for a passing one.
+ * @throws `STORE_UNAVAILABLE` when the file can't be opened or is of a newer release.
+ */
+export const openSqliteStore = (path: string, options: StoreOptions = { now: Date.now }): Promise<DirectoryStore> => openStore(openSqlite(path), options);
+
+/** The directory over any driver. */
+export async function openStore(driver: Driver, { now }: StoreOptions): Promise<DirectoryStore> {
+  await migrate(driver);
+  const listeners = new Set<(changed: readonly EntityRef[]) => void>();
+  const changed = (refs: readonly EntityRef[]): void => {
+    for (const listener of listeners) listener(refs);
+  };
+  return {
+    ...userRows(driver, { now, changed }),
+    ...groupRows(driver, { now, changed }),
+    ...syncRows(driver),
+    ...auditRows(driver),
+    ...tokenRows(driver),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
+    assertWritable: () =>
+      driver.transaction(async (sql) => {
+        await sql.run("CREATE TABLE IF NOT EXISTS write_probe (at_ms BIGINT)");
+        await sql.run("DELETE FROM write_probe");
+        await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
+      }),
+    close: () => driver.close(),
+  };
+}
+
+function tokenRows(driver: Driver): TokenStore {
+  const toToken = (row: Row) => ({
+    id: String(row["id"]),
+    source: String(row["source"]),
+    hash: String(row["hash"]),
+    label: String(row["label"]),
+    createdAtMs: Number(row["created_ms"]),
+    revokedAtMs: row["revoked_ms"] as number | null,
+  });
+  return {
+    tokens: async () => (await driver.read.all("SELECT * FROM tokens ORDER BY created_ms, id")).map(toToken),
+    addToken: (token, cause) =>
+      driver.transaction(async (sql) => {
+        await sql.run("INSERT INTO tokens (id, source, hash, label, created_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?)", [
+          token.id, token.source, token.hash, token.label, token.createdAtMs, token.revokedAtMs,
+        ]);
+        await writeAudit(sql, token.createdAtMs, [
+          { ...cause, action: "token.create", kind: null, entityId: null, name: token.label, connection: null, rev: null, detail: { id: token.id, source: token.source } },
+        ]);
+      }),
+    revokeToken: (id, nowMs, cause) =>
+      driver.transaction(async (sql) => {
+        if ((await sql.run("UPDATE tokens SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL", [nowMs, id])) === 0) return false;
+        await writeAudit(sql, nowMs, [
+          { ...cause, action: "token.revoke", kind: null, entityId: null, name: null, connection: null, rev: null, detail: { id } },
+        ]);
+        return true;
+      }),
+  };
+}

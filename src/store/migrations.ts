@@ -1,0 +1,84 @@
+import { RollcallError } from "../domain/errors.ts";
+import type { Dialect, Driver } from "./driver.ts";
+
+/** One step of the schema, in the SQL that both databases share. Never edited once released: add a step. */
+interface Migration {
+  readonly id: number;
+  readonly statements: (dialect: Dialect) => readonly string[];
+}
+
+const foundation: Migration = {
+  id: 1,
+  statements: ({ sequence, clustered }) => [
+    `CREATE TABLE users (
+      seq ${sequence}, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL, source_key TEXT NOT NULL,
+      user_name TEXT NOT NULL, user_name_key TEXT, external_id TEXT, email TEXT,
+      display_name TEXT NOT NULL, display_name_key TEXT NOT NULL, is_active INTEGER NOT NULL,
+      rev BIGINT NOT NULL, created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL, absent_since_ms BIGINT,
+      resource TEXT NOT NULL)`,
+    "CREATE UNIQUE INDEX users_key ON users (source, source_key)",
+    "CREATE UNIQUE INDEX users_name ON users (source, user_name_key) WHERE absent_since_ms IS NULL",
+    "CREATE INDEX users_external ON users (source, external_id)",
+    "CREATE INDEX users_email ON users (email)",
+    // People whom a source has, in order of creation: what a list pages through.
+    "CREATE INDEX users_present ON users (source, seq) WHERE absent_since_ms IS NULL",
+    `CREATE TABLE user_emails (email TEXT NOT NULL, user_seq BIGINT NOT NULL, PRIMARY KEY (email, user_seq)) ${clustered}`,
+    "CREATE INDEX user_emails_user ON user_emails (user_seq)",
+    `CREATE TABLE groups (
+      seq ${sequence}, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL, source_key TEXT NOT NULL,
+      display_name TEXT NOT NULL, display_name_key TEXT NOT NULL, external_id TEXT,
+      rev BIGINT NOT NULL, definition_rev BIGINT NOT NULL, created_ms BIGINT NOT NULL, modified_ms BIGINT NOT NULL,
+      absent_since_ms BIGINT, resource TEXT NOT NULL)`,
+    "CREATE UNIQUE INDEX groups_key ON groups (source, source_key)",
+    "CREATE INDEX groups_name ON groups (source, display_name_key)",
+    "CREATE INDEX groups_external ON groups (source, external_id)",
+    `CREATE TABLE memberships (group_seq BIGINT NOT NULL, user_seq BIGINT NOT NULL, PRIMARY KEY (group_seq, user_seq)) ${clustered}`,
+    "CREATE INDEX memberships_user ON memberships (user_seq, group_seq)",
+    `CREATE TABLE links (
+      connection TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, remote_id TEXT, ownership TEXT,
+      applied_rev BIGINT NOT NULL, has_access INTEGER NOT NULL, is_suspended_by_us INTEGER NOT NULL, note TEXT,
+      attempts INTEGER NOT NULL, attempted_rev BIGINT NOT NULL, retry_at_ms BIGINT, error_code TEXT, error_message TEXT,
+      last_success_ms BIGINT, PRIMARY KEY (connection, kind, entity_id)) ${clustered}`,
+    "CREATE INDEX links_retry ON links (connection, retry_at_ms) WHERE retry_at_ms IS NOT NULL",
+    "CREATE INDEX links_entity ON links (entity_id)",
+    `CREATE TABLE charges (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+    `CREATE TABLE held (
+      connection TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, reason TEXT NOT NULL,
+      change TEXT NOT NULL, since_ms BIGINT NOT NULL, approved_ms BIGINT, PRIMARY KEY (connection, key)) ${clustered}`,
+    `CREATE TABLE audit (
+      seq ${sequence}, at_ms BIGINT NOT NULL, actor TEXT NOT NULL, request_id TEXT, action TEXT NOT NULL, kind TEXT,
+      entity_id TEXT, name TEXT, connection TEXT, rev BIGINT, detail TEXT NOT NULL)`,
+    "CREATE INDEX audit_entity ON audit (entity_id, seq)",
+    `CREATE TABLE tokens (
+      id TEXT PRIMARY KEY, source TEXT NOT NULL, hash TEXT NOT NULL, label TEXT NOT NULL, created_ms BIGINT NOT NULL, revoked_ms BIGINT)`,
+    `CREATE TABLE connections (
+      name TEXT NOT NULL, role TEXT NOT NULL, type TEXT NOT NULL, last_success_ms BIGINT, failing_since_ms BIGINT,
+      error_code TEXT, error_message TEXT, PRIMARY KEY (role, name))`,
+  ],
+};
+
+/** In order. A second driver runs the same list. */
+export const migrations: readonly Migration[] = [foundation];
+
+/**
+ * Brings the schema up to date, each step in a transaction of its own.
+ * @throws `STORE_UNAVAILABLE` when the database was written by a newer Rollcall.
+ */
+export async function migrate(driver: Driver): Promise<void> {
+  await driver.transaction(async (sql) => {
+    await sql.run("CREATE TABLE IF NOT EXISTS schema_steps (id INTEGER PRIMARY KEY)");
+  });
+  const newest = migrations.at(-1)?.id ?? 0;
+  const present = Number((await driver.read.get("SELECT coalesce(max(id), 0) AS id FROM schema_steps"))?.["id"] ?? 0);
+  if (present > newest) {
+    throw new RollcallError("STORE_UNAVAILABLE", `the database has schema ${present}, this Rollcall knows ${newest}: run the newer release, or restore a backup`);
+  }
+  for (const migration of migrations) {
+    await driver.transaction(async (sql) => {
+      // Looked at inside the transaction: another process may have made the same step meanwhile.
+      if ((await sql.get("SELECT id FROM schema_steps WHERE id = ?", [migration.id])) !== undefined) return;
+      for (const statement of migration.statements(driver.dialect)) await sql.run(statement);
+      await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [migration.id]);
+    });
+  }
+}

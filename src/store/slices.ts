@@ -1,0 +1,170 @@
+import type { EntityKind } from "../domain/directory.ts";
+import type { Link, LinkNote, Ownership } from "../domain/link.ts";
+import type { Slice, SliceGroup, SliceScope, SliceUser } from "../domain/sync.ts";
+import type { Driver, Row, SqlValue } from "./driver.ts";
+
+const linkColumns = `l.entity_id AS l_entity_id, l.kind AS l_kind, l.connection AS l_connection, l.remote_id AS l_remote_id, l.ownership AS l_ownership,
+  l.applied_rev AS l_applied_rev, l.has_access AS l_has_access, l.is_suspended_by_us AS l_is_suspended_by_us, l.note AS l_note,
+  l.attempts AS l_attempts, l.attempted_rev AS l_attempted_rev, l.retry_at_ms AS l_retry_at_ms, l.error_code AS l_error_code,
+  l.error_message AS l_error_message, l.last_success_ms AS l_last_success_ms`;
+
+/** The columns of a link as `l_…`, for `toLink`. */
+export const linkSelection = linkColumns;
+
+/** A link from a row of `linkSelection`; null where the left join found none. */
+export function toLink(row: Row): Link | null {
+  if (row["l_entity_id"] === null) return null;
+  return {
+    connection: String(row["l_connection"]),
+    kind: row["l_kind"] as EntityKind,
+    entityId: String(row["l_entity_id"]),
+    remoteId: row["l_remote_id"] as string | null,
+    ownership: row["l_ownership"] as Ownership | null,
+    appliedRev: Number(row["l_applied_rev"]),
+    hasAccess: row["l_has_access"] === 1,
+    isSuspendedByUs: row["l_is_suspended_by_us"] === 1,
+    note: row["l_note"] as LinkNote | null,
+    attempts: Number(row["l_attempts"]),
+    attemptedRev: Number(row["l_attempted_rev"]),
+    retryAtMs: row["l_retry_at_ms"] as number | null,
+    errorCode: row["l_error_code"] as string | null,
+    errorMessage: row["l_error_message"] as string | null,
+    lastSuccessAtMs: row["l_last_success_ms"] as number | null,
+  };
+}
+
+/** A person from a row of `t.*`. */
+export const toDirectoryUser = (row: Row): SliceUser["user"] => ({
+  id: String(row["id"]),
+  source: String(row["source"]),
+  externalId: String(row["source_key"]),
+  email: row["email"] as string | null,
+  displayName: String(row["display_name"]),
+  isActive: row["is_active"] === 1,
+  rev: Number(row["rev"]),
+  createdAtMs: Number(row["created_ms"]),
+  absentSinceMs: row["absent_since_ms"] as number | null,
+});
+
+const toSliceGroup = (row: Row): SliceGroup => ({
+  group: {
+    id: String(row["id"]),
+    source: String(row["source"]),
+    externalId: String(row["source_key"]),
+    displayName: String(row["display_name"]),
+    rev: Number(row["rev"]),
+    definitionRev: Number(row["definition_rev"]),
+    absentSinceMs: row["absent_since_ms"] as number | null,
+  },
+  link: toLink(row),
+});
+
+const userSelection = `t.id, t.source, t.source_key, t.email, t.display_name, t.is_active, t.rev, t.created_ms, t.absent_since_ms, ${linkColumns},
+  CASE WHEN t.email IS NULL THEN NULL ELSE
+    (SELECT o.id FROM users o WHERE o.email = t.email ORDER BY (o.absent_since_ms IS NOT NULL), o.seq LIMIT 1) END AS owner_id`;
+
+/** Dirty (`rev > appliedRev`) and due: never tried, changed since the last try, or its retry time has come. */
+const dirtyAndDue = (rev: string): string =>
+  `(l.entity_id IS NULL OR (${rev} > l.applied_rev AND (l.retry_at_ms IS NULL OR l.retry_at_ms <= ? OR ${rev} > l.attempted_rev)))`;
+
+/** Reads the part of the directory that one run of `connection` looks at. */
+export async function readSlice(driver: Driver, connection: string, scope: SliceScope, nowMs: number): Promise<Slice> {
+  const groups = await allGroups(driver, connection);
+  const users = scope.kind === "all" ? await everyUser(driver, connection) : await dirtyUsers(driver, connection, scope, nowMs);
+  const isLookedAt = ({ group, link }: SliceGroup): boolean =>
+    scope.kind === "all" ||
+    link === null ||
+    (group.definitionRev > link.appliedRev && (link.retryAtMs === null || link.retryAtMs <= nowMs || group.definitionRev > link.attemptedRev));
+  return {
+    isComplete: scope.kind === "all",
+    users,
+    groups,
+    dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
+  };
+}
+
+/** Groups present, and absent ones that the target may still have. */
+async function allGroups(driver: Driver, connection: string): Promise<readonly SliceGroup[]> {
+  const rows = await driver.read.all(
+    `SELECT t.id, t.source, t.source_key, t.display_name, t.rev, t.definition_rev, t.absent_since_ms, ${linkColumns}
+     FROM groups t LEFT JOIN links l ON l.connection = ? AND l.kind = 'group' AND l.entity_id = t.id
+     WHERE t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.definition_rev > l.applied_rev ORDER BY t.seq`,
+    [connection],
+  );
+  return rows.map(toSliceGroup);
+}
+
+/** Rows a page: a few milliseconds each, so that requests are answered in between. */
+const pageSize = 1000;
+
+async function everyUser(driver: Driver, connection: string): Promise<readonly SliceUser[]> {
+  const rows = await pages(
+    driver,
+    `SELECT t.seq, ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+     WHERE t.seq > ? AND (t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.rev > l.applied_rev) ORDER BY t.seq LIMIT ?`,
+    (after) => [connection, after],
+    (row) => Number(row["seq"]),
+  );
+  // By ranges of the group, which is how the rows lie; a page ends where a group does not.
+  const memberships: Row[] = [];
+  for (const { seq } of await driver.read.all("SELECT seq FROM groups ORDER BY seq")) {
+    const rowsOfGroup = await pages(
+      driver,
+      `SELECT u.seq, u.id AS user_id, g.id AS group_id FROM memberships m JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq
+       WHERE m.group_seq = ? AND m.user_seq > ? ORDER BY m.user_seq LIMIT ?`,
+      (after) => [seq ?? null, after],
+      (row) => Number(row["seq"]),
+    );
+    for (const row of rowsOfGroup) memberships.push(row);
+  }
+  return withGroups(rows, memberships);
+}
+
+/** All rows of a statement whose last parameters are "after" and a limit, with other work let in between pages. */
+async function pages(driver: Driver, text: string, params: (after: number) => readonly SqlValue[], keyOf: (row: Row) => number): Promise<readonly Row[]> {
+  const all: Row[] = [];
+  let after = 0;
+  for (;;) {
+    const rows = await driver.read.all(text, [...params(after), pageSize]);
+    for (const row of rows) all.push(row);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return all;
+    after = keyOf(last);
+    await new Promise((next) => setImmediate(next));
+  }
+}
+
+async function dirtyUsers(
+  driver: Driver,
+  connection: string,
+  scope: Extract<SliceScope, { readonly kind: "dirty" }>,
+  nowMs: number,
+): Promise<readonly SliceUser[]> {
+  const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints)];
+  const rows = await driver.read.all(
+    `SELECT ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+     WHERE ${scope.hints === null ? "" : `t.id IN ${driver.dialect.inList} AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
+    [connection, ...among, nowMs, scope.limit],
+  );
+  const memberships = await driver.read.all(
+    `SELECT u.id AS user_id, g.id AS group_id FROM users u JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
+     WHERE u.id IN ${driver.dialect.inList}`,
+    [JSON.stringify(rows.map((row) => row["id"]))],
+  );
+  return withGroups(rows, memberships);
+}
+
+function withGroups(rows: readonly Row[], memberships: readonly Row[]): readonly SliceUser[] {
+  const groupsOf = new Map<string, string[]>();
+  for (const { user_id, group_id } of memberships) {
+    const list = groupsOf.get(String(user_id));
+    if (list === undefined) groupsOf.set(String(user_id), [String(group_id)]);
+    else list.push(String(group_id));
+  }
+  return rows.map((row) => ({
+    user: toDirectoryUser(row),
+    link: toLink(row),
+    groupIds: groupsOf.get(String(row["id"])) ?? [],
+    emailOwnerId: row["owner_id"] as string | null,
+  }));
+}

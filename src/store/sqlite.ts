@@ -1,0 +1,169 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { messageOf, RollcallError } from "../domain/errors.ts";
+import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+
+const dialect: Dialect = {
+  name: "sqlite",
+  sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
+  inList: "(SELECT value FROM json_each(?))",
+  clustered: "WITHOUT ROWID",
+};
+
+/** How long a write waits for another process (`approve`, `token`) to finish its own. */
+const BUSY_TIMEOUT_MS = 2000;
+
+interface Job {
+  readonly run: (sql: Sql) => Promise<void>;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * SQLite through `node:sqlite`: WAL, `synchronous=FULL`. Writes that are waiting at the same moment share one commit,
+ * each under a savepoint of its own: a durable commit costs a disk flush, a savepoint costs microseconds.
+ * @throws `STORE_UNAVAILABLE` when the file can't be opened.
+ */
+export function openSqlite(path: string): Driver {
+  return translated(() => {
+    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    const writer = connect(path);
+    // A memory database is private to its connection.
+    const reader = path === ":memory:" ? writer : connect(path);
+    return driverOver(writer, reader);
+  }, path);
+}
+
+function connect(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
+  return db;
+}
+
+function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
+  const waiting: Job[] = [];
+  let running: Promise<void> | null = null;
+  const writeSql = statementsOf(writer);
+
+  const drain = async (): Promise<void> => {
+    while (waiting.length > 0) await commitTogether(writer, writeSql, waiting.splice(0, waiting.length));
+    running = null;
+  };
+  const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      let result: T;
+      waiting.push({
+        run: async (sql) => {
+          result = await work(sql);
+        },
+        done: () => resolve(result),
+        failed: reject,
+      });
+      // After the events that are ready now, so that their writes join this commit.
+      running ??= new Promise((next) => setImmediate(next)).then(drain);
+    });
+
+  return {
+    dialect,
+    read: statementsOf(reader),
+    transaction,
+    close: async () => {
+      await running;
+      if (reader !== writer) reader.close();
+      writer.close();
+    },
+  };
+}
+
+/** One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. */
+async function commitTogether(db: DatabaseSync, sql: Sql, jobs: readonly Job[]): Promise<void> {
+  const settled: (() => void)[] = [];
+  try {
+    db.exec("BEGIN IMMEDIATE");
+  } catch (error) {
+    for (const job of jobs) job.failed(unavailable(error));
+    return;
+  }
+  for (const job of jobs) {
+    try {
+      db.exec("SAVEPOINT job");
+      await job.run(sql);
+      db.exec("RELEASE job");
+      settled.push(job.done);
+    } catch (error) {
+      // A full disk or an I/O error ends the whole transaction, the work of the jobs before this one included.
+      if (!db.isTransaction) {
+        for (const each of jobs) each.failed(unavailable(error));
+        return;
+      }
+      db.exec("ROLLBACK TO job; RELEASE job");
+      settled.push(() => job.failed(error));
+    }
+  }
+  try {
+    db.exec("COMMIT");
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    for (const job of jobs) job.failed(unavailable(error));
+    return;
+  }
+  for (const settle of settled) settle();
+}
+
+function statementsOf(db: DatabaseSync): Sql {
+  const prepared = new Map<string, StatementSync>();
+  const statement = (text: string): StatementSync => {
+    let found = prepared.get(text);
+    if (found === undefined) {
+      found = db.prepare(text);
+      // Texts are ours and few; conditions of filters vary, so the cache is bounded.
+      if (prepared.size >= 500) prepared.clear();
+      prepared.set(text, found);
+    }
+    return found;
+  };
+  return {
+    all: async (text, params = []) => translated(() => statement(text).all(...params) as Row[]),
+    get: async (text, params = []) => translated(() => statement(text).get(...params) as Row | undefined),
+    run: async (text, params = []) => translated(() => Number(statement(text).run(...params).changes)),
+  };
+}
+
+/** SQLite's own errors become `STORE_UNAVAILABLE`: none of them is the caller's doing. */
+function translated<T>(work: () => T, path?: string): T {
+  try {
+    return work();
+  } catch (error) {
+    throw unavailable(error, path);
+  }
+}
+
+function unavailable(error: unknown, path?: string): RollcallError {
+  const where = path === undefined ? "" : ` ${path}`;
+  return new RollcallError("STORE_UNAVAILABLE", `database${where}: ${messageOf(error)}`, { cause: error });
+}
+
+/**
+ * Makes this process the only one that reconciles or polls on a SQLite file. The operating system drops the lock when
+ * the process ends, however it ends, so a kill leaves nothing to clean up.
+ * @throws `STORE_LOCKED` when another process has it.
+ */
+export function lockForReconciling(path: string): { release(): void } {
+  if (path === ":memory:") return { release: () => {} };
+  const lockPath = `${path}-lock`;
+  mkdirSync(dirname(path), { recursive: true });
+  const db = new DatabaseSync(lockPath, { timeout: 0 });
+  try {
+    db.exec("PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE");
+  } catch (error) {
+    db.close();
+    throw new RollcallError(
+      "STORE_LOCKED",
+      `another "rollcall serve" or "rollcall sync" already works on ${path}; only one may. Stop it, or give this one another "store" in its configuration`,
+      { cause: error },
+    );
+  }
+  return { release: () => db.close() };
+}
+

@@ -1,0 +1,231 @@
+import type { Cause, EntityKind } from "../domain/directory.ts";
+import type { Link } from "../domain/link.ts";
+import { type Change, digestOf, type HeldReason } from "../domain/plan.ts";
+import type { AuditStore, ConnectionState, Dossier, HeldItem, RunRecord, SyncStore, TargetCounts } from "../domain/sync.ts";
+import { toAuditRow, writeAudit } from "./audit.ts";
+import { fold } from "./criteria.ts";
+import type { Driver, Row, Sql } from "./driver.ts";
+import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
+
+const toHeld = (row: Row): HeldItem => ({
+  key: String(row["key"]),
+  kind: row["kind"] as EntityKind,
+  entityId: String(row["entity_id"]),
+  reason: row["reason"] as HeldReason,
+  change: JSON.parse(String(row["change"])) as Change,
+  sinceMs: Number(row["since_ms"]),
+  approvedAtMs: row["approved_ms"] as number | null,
+});
+
+/** Links, budget, held removals and the state of connections: see `SyncStore`. */
+export function syncRows(driver: Driver): SyncStore {
+  const held = async (sql: Sql, connection: string): Promise<readonly HeldItem[]> =>
+    (await sql.all("SELECT * FROM held WHERE connection = ? ORDER BY since_ms, key", [connection])).map(toHeld);
+
+  return {
+    slice: (connection, scope, nowMs) => readSlice(driver, connection, scope, nowMs),
+
+    async nextRetryAtMs(connection) {
+      const row = await driver.read.get("SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL", [connection]);
+      return (row?.["at"] as number | null | undefined) ?? null;
+    },
+
+    async peopleWithAccess(connection) {
+      const row = await driver.read.get("SELECT count(*) AS n FROM links WHERE connection = ? AND kind = 'user' AND has_access = 1", [connection]);
+      return Number(row?.["n"] ?? 0);
+    },
+
+    async charges(connection, sinceMs) {
+      const rows = await driver.read.all("SELECT user_id, at_ms FROM charges WHERE connection = ? AND at_ms > ?", [connection, sinceMs]);
+      return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
+    },
+
+    held: (connection) => held(driver.read, connection),
+
+    commit: (connection, record, nowMs) => driver.transaction((sql) => writeRun(sql, connection, record, nowMs)),
+
+    approve: (connection, digest, cause, nowMs) =>
+      driver.transaction(async (sql) => {
+        const waiting = (await held(sql, connection)).filter((item) => item.reason === "budget" && item.approvedAtMs === null);
+        if (digestOf(waiting.map((item) => item.key)) !== digest) return 0;
+        await sql.run("UPDATE held SET approved_ms = ? WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL", [nowMs, connection]);
+        await writeAudit(sql, nowMs, [approval(connection, digest, waiting.length, cause)]);
+        return waiting.length;
+      }),
+
+    approveItems: (connection, items, cause, nowMs) =>
+      driver.transaction(async (sql) => {
+        for (const item of items) await putHeld(sql, connection, { ...item, approvedAtMs: nowMs });
+        await sql.run("UPDATE held SET approved_ms = ? WHERE connection = ? AND key IN " + driver.dialect.inList, [
+          nowMs,
+          connection,
+          JSON.stringify(items.map((item) => item.key)),
+        ]);
+        await writeAudit(sql, nowMs, [approval(connection, digestOf(items.map((item) => item.key)), items.length, cause)]);
+      }),
+
+    putConnection: (state) =>
+      driver.transaction(async (sql) => {
+        await sql.run(
+          `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (role, name) DO UPDATE SET type = excluded.type, last_success_ms = excluded.last_success_ms,
+             failing_since_ms = excluded.failing_since_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
+          [state.name, state.role, state.type, state.lastSuccessAtMs, state.failingSinceMs, state.errorCode, state.errorMessage],
+        );
+      }),
+
+    connections: async () => (await driver.read.all("SELECT * FROM connections ORDER BY role, name")).map(toConnection),
+
+    async sourceCounts() {
+      const users = await driver.read.all("SELECT source, count(*) AS n, max(modified_ms) AS at FROM users WHERE absent_since_ms IS NULL GROUP BY source");
+      const groups = await driver.read.all("SELECT source, count(*) AS n, max(modified_ms) AS at FROM groups WHERE absent_since_ms IS NULL GROUP BY source");
+      const counts = new Map<string, { users: number; groups: number; lastChangeAtMs: number | null }>();
+      for (const [key, rows] of [["users", users], ["groups", groups]] as const) {
+        for (const row of rows) {
+          const source = String(row["source"]);
+          const before = counts.get(source) ?? { users: 0, groups: 0, lastChangeAtMs: null };
+          counts.set(source, { ...before, [key]: Number(row["n"]), lastChangeAtMs: Math.max(before.lastChangeAtMs ?? 0, Number(row["at"])) });
+        }
+      }
+      return counts;
+    },
+
+    targetCounts: (connection) => countEntities(driver, connection),
+  };
+}
+
+const toConnection = (row: Row): ConnectionState => ({
+  name: String(row["name"]),
+  role: row["role"] as ConnectionState["role"],
+  type: String(row["type"]),
+  lastSuccessAtMs: row["last_success_ms"] as number | null,
+  failingSinceMs: row["failing_since_ms"] as number | null,
+  errorCode: row["error_code"] as string | null,
+  errorMessage: row["error_message"] as string | null,
+});
+
+const approval = (connection: string, digest: string | null, count: number, cause: Cause) => ({
+  ...cause, action: "approve", kind: null, entityId: null, name: null, connection, rev: null, detail: { digest, removals: count },
+});
+
+async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
+  for (const link of record.links ?? []) await putLink(sql, link);
+  for (const userId of record.charge ?? []) {
+    await sql.run("INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms", [connection, userId, nowMs]);
+  }
+  for (const userId of record.refund ?? []) await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
+  if (record.held !== undefined) await replaceHeld(sql, connection, record.held.considered, record.held.items);
+  for (const key of record.done ?? []) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+  await writeAudit(sql, nowMs, record.audit ?? []);
+}
+
+async function putLink(sql: Sql, link: Link): Promise<void> {
+  await sql.run(
+    `INSERT INTO links (connection, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
+       attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (connection, kind, entity_id) DO UPDATE SET remote_id = excluded.remote_id, ownership = excluded.ownership,
+       applied_rev = excluded.applied_rev, has_access = excluded.has_access, is_suspended_by_us = excluded.is_suspended_by_us,
+       note = excluded.note, attempts = excluded.attempts, attempted_rev = excluded.attempted_rev, retry_at_ms = excluded.retry_at_ms,
+       error_code = excluded.error_code, error_message = excluded.error_message, last_success_ms = excluded.last_success_ms`,
+    [link.connection, link.kind, link.entityId, link.remoteId, link.ownership, link.appliedRev, link.hasAccess ? 1 : 0,
+      link.isSuspendedByUs ? 1 : 0, link.note, link.attempts, link.attemptedRev, link.retryAtMs, link.errorCode, link.errorMessage,
+      link.lastSuccessAtMs],
+  );
+}
+
+async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<void> {
+  // The first time it was held, and an approval, stay.
+  await sql.run(
+    `INSERT INTO held (connection, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (connection, key) DO UPDATE SET reason = excluded.reason, change = excluded.change`,
+    [connection, item.key, item.kind, item.entityId, item.reason, JSON.stringify(item.change), item.sinceMs, item.approvedAtMs],
+  );
+}
+
+async function replaceHeld(sql: Sql, connection: string, considered: ReadonlySet<string> | null, items: readonly HeldItem[]): Promise<void> {
+  const keep = new Set(items.map((item) => item.key));
+  for (const row of await sql.all("SELECT key, entity_id FROM held WHERE connection = ?", [connection])) {
+    const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
+    if (isLookedAt && !keep.has(String(row["key"]))) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, row["key"] ?? null]);
+  }
+  for (const item of items) await putHeld(sql, connection, item);
+}
+
+/** Every entity is in exactly one of the counts: held before failed before pending before missing before in sync. */
+async function countEntities(driver: Driver, connection: string): Promise<TargetCounts> {
+  const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
+  let oldestPendingMs: number | null = null;
+  for (const [kind, table, rev] of [["user", "users", "t.rev"], ["group", "groups", "t.definition_rev"]] as const) {
+    const rows = await driver.read.all(
+      `SELECT state, count(*) AS n, min(modified_ms) AS oldest FROM (
+         SELECT t.modified_ms, CASE
+           WHEN t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL) THEN 'held'
+           WHEN l.error_code IS NOT NULL THEN 'failed'
+           WHEN l.entity_id IS NULL OR ${rev} > l.applied_rev THEN 'pending'
+           WHEN l.note = 'not-in-target' THEN 'missing'
+           ELSE 'inSync' END AS state
+         FROM ${table} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
+         WHERE t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR ${rev} > l.applied_rev) AS states
+       GROUP BY state`,
+      [connection, connection, kind],
+    );
+    for (const row of rows) {
+      const state = row["state"] as keyof typeof counts;
+      counts[state] += Number(row["n"]);
+      if (state === "pending") oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
+    }
+  }
+  return { ...counts, oldestPendingMs };
+}
+
+/** The history and the present state of people: see `AuditStore`. */
+export function auditRows(driver: Driver): AuditStore {
+  return {
+    async dossiers(query) {
+      const rows = await driver.read.all(
+        `SELECT t.* FROM users t WHERE t.id = ? OR t.email = ? OR t.user_name_key = ? OR t.seq IN (SELECT user_seq FROM user_emails WHERE email = ?)
+         ORDER BY (t.absent_since_ms IS NOT NULL), t.seq DESC LIMIT 20`,
+        [query, fold(query.trim()), fold(query.trim()), fold(query.trim())],
+      );
+      return Promise.all(rows.map((row) => dossier(driver, row)));
+    },
+
+    audit: async (afterSeq, limit) =>
+      (await driver.read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [afterSeq, limit])).map(toAuditRow),
+
+    async problems(connection, limit) {
+      const rows = await driver.read.all(
+        `SELECT coalesce(u.email, u.user_name, g.display_name) AS name, ${linkSelection} FROM links l
+         LEFT JOIN users u ON l.kind = 'user' AND u.id = l.entity_id LEFT JOIN groups g ON l.kind = 'group' AND g.id = l.entity_id
+         WHERE l.connection = ? AND (l.error_code IS NOT NULL OR l.note IS NOT NULL)
+           AND coalesce(u.absent_since_ms, g.absent_since_ms) IS NULL
+         ORDER BY l.error_code IS NULL, l.note, name LIMIT ?`,
+        [connection, limit],
+      );
+      return rows.flatMap((row) => {
+        const link = toLink(row);
+        return link === null ? [] : [{ name: String(row["name"]), kind: link.kind, link }];
+      });
+    },
+  };
+}
+
+async function dossier(driver: Driver, row: Row): Promise<Dossier> {
+  const user = toDirectoryUser(row);
+  const groups = await driver.read.all(
+    "SELECT g.display_name AS name FROM memberships m JOIN groups g ON g.seq = m.group_seq WHERE m.user_seq = ? ORDER BY name",
+    [Number(row["seq"])],
+  );
+  const links = await driver.read.all(`SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.connection`, [user.id]);
+  const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [user.id]);
+  const history = await driver.read.all("SELECT * FROM audit WHERE entity_id = ? ORDER BY seq LIMIT 1000", [user.id]);
+  return {
+    user,
+    userName: String(row["user_name"]),
+    groups: groups.map((group) => String(group["name"])),
+    links: links.flatMap((link) => toLink(link) ?? []),
+    held: held.map((item) => ({ ...toHeld(item), connection: String(item["connection"]) })),
+    history: history.map(toAuditRow),
+  };
+}
