@@ -39,3 +39,6 @@ export interface Link {
   readonly errorMessage: string | null;
   readonly lastSuccessAtMs: number | null;
 }
+
+/** Dirty is derived, never stored: never looked at, or changed since the target was last known to show it. */
+export const isDirty = (rev: number, link: Link | null): boolean => link === null || rev > link.appliedRev;

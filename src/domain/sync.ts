@@ -73,8 +73,11 @@ export interface RunRecord {
   readonly charge?: readonly string[];
   /** People charged by this run whose removal the target refused for good: given back. */
   readonly refund?: readonly string[];
-  /** What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay. */
-  readonly held?: { readonly considered: ReadonlySet<string> | null; readonly items: readonly HeldItem[] };
+  /**
+   * What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay, and
+   * those under a key of `keep`: they were approved and are being carried out.
+   */
+  readonly held?: { readonly considered: ReadonlySet<string> | null; readonly items: readonly HeldItem[]; readonly keep: ReadonlySet<string> };
   /** Keys whose removal is done: an approval is used up. */
   readonly done?: readonly string[];
 }

@@ -49,13 +49,16 @@ export type Memberships = ReadonlyMap<string, readonly string[]>;
 /** What became of one change (architecture, idea 10). */
 export type Outcome =
   | { readonly status: "applied"; readonly change: Change; readonly remoteId?: string }
-  | { readonly status: "unconfirmed"; readonly change: Change }
+  /** `observeAfterMs`: how long the target may still be busy with it (a call that timed out); default: look soon. */
+  | { readonly status: "unconfirmed"; readonly change: Change; readonly observeAfterMs?: number }
   | { readonly status: "failed"; readonly change: Change; readonly error: RollcallError };
 
 export interface TargetSupports {
   readonly invite: boolean;
   readonly remove: boolean;
   readonly groups: boolean;
+  /** Can a member carry our key? Where not, people are matched by e-mail address and the link alone. */
+  readonly externalIds: boolean;
 }
 
 /** One finding of `rollcall check`. */

@@ -134,16 +134,18 @@ async function pages(driver: Driver, text: string, params: (after: number) => re
   }
 }
 
+const retriesDue = "SELECT entity_id FROM links WHERE connection = ? AND retry_at_ms <= ?";
+
 async function dirtyUsers(
   driver: Driver,
   connection: string,
   scope: Extract<SliceScope, { readonly kind: "dirty" }>,
   nowMs: number,
 ): Promise<readonly SliceUser[]> {
-  const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints)];
+  const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), connection, nowMs];
   const rows = await driver.read.all(
     `SELECT ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
-     WHERE ${scope.hints === null ? "" : `t.id IN ${driver.dialect.inList} AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
+     WHERE ${scope.hints === null ? "" : `t.id IN (SELECT * FROM ${driver.dialect.inList} AS hints UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
     [connection, ...among, nowMs, scope.limit],
   );
   const memberships = await driver.read.all(

@@ -49,6 +49,7 @@ export function syncRows(driver: Driver): SyncStore {
         const waiting = (await held(sql, connection)).filter((item) => item.reason === "budget" && item.approvedAtMs === null);
         if (digestOf(waiting.map((item) => item.key)) !== digest) return 0;
         await sql.run("UPDATE held SET approved_ms = ? WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL", [nowMs, connection]);
+        await retryApproved(sql, connection, nowMs);
         await writeAudit(sql, nowMs, [approval(connection, digest, waiting.length, cause)]);
         return waiting.length;
       }),
@@ -61,6 +62,7 @@ export function syncRows(driver: Driver): SyncStore {
           connection,
           JSON.stringify(items.map((item) => item.key)),
         ]);
+        await retryApproved(sql, connection, nowMs);
         await writeAudit(sql, nowMs, [approval(connection, digestOf(items.map((item) => item.key)), items.length, cause)]);
       }),
 
@@ -94,6 +96,14 @@ export function syncRows(driver: Driver): SyncStore {
   };
 }
 
+/** What was approved is to be looked at now: the reconciler, perhaps in another process, goes by the retry times. */
+async function retryApproved(sql: Sql, connection: string, nowMs: number): Promise<void> {
+  await sql.run(
+    "UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NOT NULL)",
+    [nowMs, connection, connection],
+  );
+}
+
 const toConnection = (row: Row): ConnectionState => ({
   name: String(row["name"]),
   role: row["role"] as ConnectionState["role"],
@@ -114,7 +124,7 @@ async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: 
     await sql.run("INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms", [connection, userId, nowMs]);
   }
   for (const userId of record.refund ?? []) await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
-  if (record.held !== undefined) await replaceHeld(sql, connection, record.held.considered, record.held.items);
+  if (record.held !== undefined) await replaceHeld(sql, connection, record.held);
   for (const key of record.done ?? []) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
@@ -143,11 +153,13 @@ async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<vo
   );
 }
 
-async function replaceHeld(sql: Sql, connection: string, considered: ReadonlySet<string> | null, items: readonly HeldItem[]): Promise<void> {
-  const keep = new Set(items.map((item) => item.key));
-  for (const row of await sql.all("SELECT key, entity_id FROM held WHERE connection = ?", [connection])) {
+async function replaceHeld(sql: Sql, connection: string, { considered, items, keep }: NonNullable<RunRecord["held"]>): Promise<void> {
+  const present = new Set(items.map((item) => item.key));
+  for (const row of await sql.all("SELECT key, entity_id, approved_ms FROM held WHERE connection = ?", [connection])) {
+    const key = String(row["key"]);
     const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
-    if (isLookedAt && !keep.has(String(row["key"]))) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, row["key"] ?? null]);
+    const isRunning = row["approved_ms"] !== null && keep.has(key);
+    if (isLookedAt && !present.has(key) && !isRunning) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
   }
   for (const item of items) await putHeld(sql, connection, item);
 }

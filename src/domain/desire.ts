@@ -1,0 +1,56 @@
+import type { DirectoryGroup } from "./directory.ts";
+import type { LinkNote } from "./link.ts";
+import { matchesAny, type TargetPolicy } from "./policy.ts";
+import type { SliceGroup, SliceUser } from "./sync.ts";
+
+/** What the directory and the configuration want of one person in one target. */
+export type Wanted =
+  | { readonly state: "active" }
+  /** `claim`: may Rollcall take over an unlinked member with that e-mail address in order to do it? */
+  | { readonly state: "suspended" | "removed"; readonly claim: "by-email" | "by-external-id" }
+  | { readonly state: "untouched"; readonly note: LinkNote | null };
+
+/**
+ * Who belongs in the target, and how.
+ *
+ * | person | wanted |
+ * |---|---|
+ * | another person keeps the e-mail address | untouched: conflict (who is gone gives way silently) |
+ * | gone from the source | `onDelete`; removed once gone for `removeAfterMs` |
+ * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
+ * | inactive | `onDeactivate` |
+ * | else | active |
+ */
+export function desire(person: SliceUser, scope: ReadonlySet<string> | null, policy: TargetPolicy, nowMs: number): Wanted {
+  const { user } = person;
+  const isAbsent = user.absentSinceMs !== null;
+  if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
+  if (person.emailOwnerId !== user.id) return { state: "untouched", note: isAbsent ? null : "conflict" };
+  if (user.absentSinceMs !== null) return gone(user.absentSinceMs, policy, nowMs);
+  if (scope !== null && !person.groupIds.some((id) => scope.has(id))) return taken(policy.onDeactivate, "by-external-id");
+  if (!user.isActive) return taken(policy.onDeactivate, "by-email");
+  return { state: "active" };
+}
+
+function gone(sinceMs: number, policy: TargetPolicy, nowMs: number): Wanted {
+  const isLong = policy.removeAfterMs !== null && nowMs - sinceMs >= policy.removeAfterMs;
+  return taken(isLong && policy.onDelete === "suspend" ? "remove" : policy.onDelete, "by-external-id");
+}
+
+function taken(how: TargetPolicy["onDelete"], claim: "by-email" | "by-external-id"): Wanted {
+  if (how === "ignore") return { state: "untouched", note: null };
+  return { state: how === "suspend" ? "suspended" : "removed", claim };
+}
+
+/** Is the group one that this target is given? Groups that are gone are judged by the name they had. */
+export function isPushed(group: DirectoryGroup, policy: TargetPolicy): boolean {
+  const isIncluded = policy.groupInclude === null || matchesAny(policy.groupInclude, group.displayName);
+  return isIncluded && !matchesAny(policy.groupExclude, group.displayName);
+}
+
+/** Ids of the present groups whose members belong in the target; null: everybody does. */
+export function scopeOf(groups: readonly SliceGroup[], policy: TargetPolicy): ReadonlySet<string> | null {
+  const patterns = policy.userGroups;
+  if (patterns === null) return null;
+  return new Set(groups.filter(({ group }) => group.absentSinceMs === null && matchesAny(patterns, group.displayName)).map(({ group }) => group.id));
+}

@@ -1,0 +1,267 @@
+import { desire, isPushed, scopeOf, type Wanted } from "./desire.ts";
+import { isDirty, type LinkNote } from "./link.ts";
+import { matchGroup, matchMember, type World } from "./match.ts";
+import type { Change, SkippedChange } from "./plan.ts";
+import type { TargetPolicy } from "./policy.ts";
+import type { Slice, SliceGroup, SliceUser } from "./sync.ts";
+import type { Memberships, ObservedGroup, ObservedMember, TargetSupports } from "./target.ts";
+
+/** What one look at a person found. */
+export interface UserAssessment {
+  readonly person: SliceUser;
+  readonly wanted: Wanted;
+  readonly member: ObservedMember | null;
+  readonly note: LinkNote | null;
+  /** The invitation settles until then; null: nothing is put off. */
+  readonly deferredUntilMs: number | null;
+  /** May memberships of this person be written? */
+  readonly hasManagedMemberships: boolean;
+}
+
+/** What one look at a group found. */
+export interface GroupAssessment {
+  readonly item: SliceGroup;
+  readonly group: ObservedGroup | null;
+  readonly note: LinkNote | null;
+  /** Present, pushed and not in doubt: memberships in it may be written. */
+  readonly isManaged: boolean;
+}
+
+/** One person to be put into or taken out of one group. */
+export interface Pair {
+  readonly kind: "add" | "remove";
+  readonly person: UserAssessment;
+  readonly group: GroupAssessment;
+}
+
+/** The difference between what is wanted and what is, before the guard. */
+export interface Diff {
+  readonly users: readonly UserAssessment[];
+  readonly groups: readonly GroupAssessment[];
+  readonly changes: readonly Change[];
+  readonly pairs: readonly Pair[];
+  readonly skipped: readonly SkippedChange[];
+}
+
+export interface DiffInput {
+  readonly slice: Slice;
+  readonly world: World;
+  readonly memberships: KnownMemberships;
+  /** Remote member ids of groups that are gone from the directory, by remote group id. */
+  readonly losers: Memberships;
+  readonly policy: TargetPolicy;
+  readonly supports: TargetSupports;
+  readonly nowMs: number;
+}
+
+/** Memberships as read: by group, by member, or none yet. */
+export interface KnownMemberships {
+  readonly by: "group" | "member";
+  readonly lists: Memberships;
+}
+
+/** The wanted and the observed state, compared (the table is at `changesForUser`). */
+export function diff(input: DiffInput): Diff {
+  const { slice, policy } = input;
+  const scope = scopeOf(slice.groups, policy);
+  const skipped: SkippedChange[] = [];
+  const changes: Change[] = [];
+  const keep = (isClean: boolean, wantedChanges: readonly Change[]): boolean => {
+    const isReportedOnly = isClean && policy.driftPolicy === "report" && wantedChanges.length > 0;
+    if (isReportedOnly) skipped.push(...wantedChanges.map((change) => ({ change, reason: "drift: made in the target by hand; driftPolicy is report" })));
+    else changes.push(...wantedChanges);
+    return isReportedOnly;
+  };
+
+  const users = slice.users.map((person) => {
+    const verdict = changesForUser(person, scope, input);
+    skipped.push(...verdict.skipped);
+    const isDrift = keep(!isDirty(person.user.rev, person.link), verdict.changes);
+    return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
+  });
+  const groups = slice.groups.map((item) => {
+    const verdict = changesForGroup(item, input);
+    if (!slice.dirtyGroupIds.has(item.group.id)) return verdict.assessment;
+    const isDrift = keep(!isDirty(item.group.definitionRev, item.link), verdict.changes);
+    return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
+  });
+  const pairs = input.supports.groups ? pairsOf(users, groups, input) : [];
+  const isReported = (pair: Pair) => policy.driftPolicy === "report" && !isDirty(pair.person.person.user.rev, pair.person.person.link);
+  for (const pair of pairs.filter(isReported)) {
+    skipped.push({ change: pairChange(pair), reason: "drift: made in the target by hand; driftPolicy is report" });
+  }
+  return { users, groups, changes, pairs: pairs.filter((pair) => !isReported(pair)), skipped };
+}
+
+interface Verdict<T> {
+  readonly assessment: T;
+  readonly changes: readonly Change[];
+  readonly skipped: readonly SkippedChange[];
+}
+
+/**
+ * | wanted | member | changes |
+ * |---|---|---|
+ * | active | none | invite (after `settleMs`); nothing where the target can't |
+ * | active | suspended | adopt if not ours yet, restore if `reactivate` lets us, reinvite who never had an account |
+ * | active | invited, accepted, active | adopt if not ours yet |
+ * | active | staged, unknown | nothing, noted |
+ * | suspended | none, suspended | nothing |
+ * | suspended | invited, accepted, active, staged | suspend |
+ * | removed | any | remove (suspend where the target can't remove) |
+ * | untouched | any | nothing |
+ * | any | owner or protected | nothing, noted |
+ */
+function changesForUser(person: SliceUser, scope: ReadonlySet<string> | null, input: DiffInput): Verdict<UserAssessment> {
+  const { policy, world, supports, nowMs } = input;
+  const wanted = desire(person, scope, policy, nowMs);
+  const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
+  const member = match.kind === "one" ? match.item : null;
+  const base = { person, wanted, member, note: null, deferredUntilMs: null, hasManagedMemberships: false };
+  const nothing = (note: LinkNote | null) => ({ assessment: { ...base, note }, changes: [], skipped: [] });
+
+  if (wanted.state === "untouched") return nothing(wanted.note);
+  if (match.kind === "ambiguous") return nothing("ambiguous");
+  if (wanted.state === "active") {
+    if (member !== null) return forActive(base, member, input);
+    if (!supports.invite) return nothing("not-in-target");
+    if (isProtectedAddress(person.user.email, policy)) return nothing("protected");
+    const readyAtMs = person.user.createdAtMs + policy.settleMs;
+    if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
+    const invite: Change = { op: "invite", userId: person.user.id, email: person.user.email ?? "", externalId: person.user.externalId };
+    return { assessment: { ...base, hasManagedMemberships: true }, changes: [invite], skipped: [] };
+  }
+  if (member === null) return nothing(scope !== null && person.user.absentSinceMs === null && person.user.isActive ? "out-of-scope" : null);
+  return forTaken(base, member, wanted.state, input);
+}
+
+function forActive(base: UserAssessment, member: ObservedMember, { policy, supports }: DiffInput): Verdict<UserAssessment> {
+  const { user, link } = base.person;
+  const who = { userId: user.id, email: user.email ?? "", remoteId: member.remoteId };
+  const changes: Change[] = [];
+  const skipped: SkippedChange[] = [];
+  let note: LinkNote | null = member.email === user.email ? null : "email-differs";
+  if (isProtected(member, policy)) {
+    // Linked, so that `user` can tell, but never written to.
+    return { assessment: { ...base, member, note: "protected" }, changes, skipped };
+  }
+  if (member.state === "staged" || member.state === "unknown") {
+    return { assessment: { ...base, member, note: member.state === "staged" ? "staged" : "unknown-state" }, changes, skipped };
+  }
+  if (supports.externalIds && member.externalId !== user.externalId) changes.push({ op: "adopt", externalId: user.externalId, ...who });
+  let isSuspended = member.state === "suspended";
+  if (isSuspended) {
+    const restore: Change = { op: "restore", ...who };
+    if (policy.reactivate === "always" || (policy.reactivate === "own" && link?.isSuspendedByUs === true)) {
+      changes.push(restore);
+      if (member.hasAccount === false) changes.push({ op: "reinvite", ...who });
+      isSuspended = false;
+    } else {
+      note = "suspended-by-others";
+      skipped.push({ change: restore, reason: "not suspended by Rollcall; reactivate it in the target, or set reactivate: always" });
+    }
+  }
+  return { assessment: { ...base, member, note, hasManagedMemberships: !isSuspended }, changes, skipped };
+}
+
+function forTaken(base: UserAssessment, member: ObservedMember, state: "suspended" | "removed", { policy, supports }: DiffInput): Verdict<UserAssessment> {
+  const { user } = base.person;
+  const op = state === "removed" && supports.remove ? "remove" : "suspend";
+  const isDone = op === "suspend" && member.state === "suspended";
+  if (isDone) return { assessment: base, changes: [], skipped: [] };
+  const change: Change = { op, userId: user.id, email: user.email ?? "", remoteId: member.remoteId };
+  if (isProtected(member, policy)) {
+    const reason = member.role === "owner" ? "an owner is never touched" : "protected by the configuration";
+    return { assessment: { ...base, note: "protected" }, changes: [], skipped: [{ change, reason }] };
+  }
+  if (member.state === "unknown") {
+    return { assessment: { ...base, note: "unknown-state" }, changes: [], skipped: [{ change, reason: "the target shows a state that Rollcall does not know" }] };
+  }
+  return { assessment: base, changes: [change], skipped: [] };
+}
+
+/** Owners always, and the roles and addresses that the configuration names. */
+export function isProtected(member: ObservedMember, policy: TargetPolicy): boolean {
+  return member.role === "owner" || policy.protect.some((each) => each.toLowerCase() === member.role) || isProtectedAddress(member.email, policy);
+}
+
+const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean => policy.protect.some((each) => each.toLowerCase() === email);
+
+/** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more): left alone. */
+function changesForGroup(item: SliceGroup, { world, policy, supports, losers }: DiffInput): Verdict<GroupAssessment> {
+  const { group, link } = item;
+  const nothing = (note: LinkNote | null) => ({ assessment: { item, group: null, note, isManaged: false }, changes: [], skipped: [] });
+  if (!supports.groups) return nothing(null);
+  const isPresent = group.absentSinceMs === null;
+  if (isPresent && !isPushed(group, policy)) return nothing("out-of-scope");
+  const match = matchGroup(item, world);
+  if (match.kind === "ambiguous") return nothing("ambiguous");
+  const found = match.kind === "one" ? match.item : null;
+  const assessment = { item, group: found, note: null, isManaged: isPresent };
+  const which = { groupId: group.id, name: group.displayName };
+  const { externalId } = group;
+  if (!isPresent) {
+    // What Rollcall neither made nor took over is not its to delete.
+    const isOurs = found !== null && (link?.remoteId === found.remoteId || found.externalId === externalId);
+    if (!isOurs) return { assessment, changes: [], skipped: [] };
+    const memberCount = losers.get(found.remoteId)?.length ?? 0;
+    return { assessment, changes: [{ op: "removeGroup", remoteId: found.remoteId, memberCount, ...which }], skipped: [] };
+  }
+  if (found === null) {
+    // Of an observation of named entities nothing follows for a group that was not asked for.
+    const isUnknown = link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
+    return { assessment, changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }], skipped: [] };
+  }
+  if (found.externalId !== externalId) return { assessment, changes: [{ op: "adoptGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
+  if (found.name !== group.displayName) return { assessment, changes: [{ op: "renameGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
+  return { assessment, changes: [], skipped: [] };
+}
+
+/** Memberships to be written: of managed people in managed groups only; nobody else's are looked at. */
+function pairsOf(users: readonly UserAssessment[], groups: readonly GroupAssessment[], input: DiffInput): readonly Pair[] {
+  const managed = groups.filter((group) => group.isManaged);
+  const byId = new Map(managed.map((group) => [group.item.group.id, group]));
+  const byRemoteId = new Map(managed.flatMap((group) => (remoteGroupId(group) === null ? [] : [[remoteGroupId(group), group] as const])));
+  const groupsOfMember = membershipIndex(input.memberships, users);
+  const pairs: Pair[] = [];
+  for (const person of users) {
+    if (!person.hasManagedMemberships) continue;
+    const observed = person.member === null ? new Set<string>() : groupsOfMember.get(person.member.remoteId);
+    // Not read: nothing can be said about this person's memberships now.
+    if (observed === undefined) continue;
+    const wanted = new Set(person.person.groupIds);
+    for (const id of wanted) {
+      const group = byId.get(id);
+      if (group !== undefined && !observed.has(remoteGroupId(group) ?? "")) pairs.push({ kind: "add", person, group });
+    }
+    for (const remoteId of observed) {
+      const group = byRemoteId.get(remoteId);
+      if (group !== undefined && !wanted.has(group.item.group.id)) pairs.push({ kind: "remove", person, group });
+    }
+  }
+  return pairs;
+}
+
+/** Remote group ids by remote member id, of everybody whose memberships are known. */
+function membershipIndex({ by, lists }: KnownMemberships, users: readonly UserAssessment[]): ReadonlyMap<string, ReadonlySet<string>> {
+  if (by === "member") return new Map([...lists].map(([memberId, groupIds]) => [memberId, new Set(groupIds)]));
+  const index = new Map<string, Set<string>>(users.flatMap(({ member }) => (member === null ? [] : [[member.remoteId, new Set<string>()]])));
+  for (const [groupId, memberIds] of lists) {
+    for (const memberId of memberIds) index.get(memberId)?.add(groupId);
+  }
+  return index;
+}
+
+/** A managed group's id in the target: as observed, else as linked (a group that was not looked at this time). */
+export const remoteGroupId = ({ item, group }: GroupAssessment): string | null => group?.remoteId ?? item.link?.remoteId ?? null;
+
+/** One pair as a change of its own: how it is held, skipped and shown. */
+export function pairChange({ kind, person, group }: Pair): Extract<Change, { readonly op: "setMembers" }> {
+  const { user } = person.person;
+  const member = { userId: user.id, email: user.email ?? "", remoteId: person.member?.remoteId ?? null };
+  const { id, displayName } = group.item.group;
+  return {
+    op: "setMembers", groupId: id, name: displayName, remoteId: remoteGroupId(group),
+    add: kind === "add" ? [member] : [], remove: kind === "remove" ? [member] : [],
+  };
+}

@@ -1,0 +1,185 @@
+import { type Diff, type Pair, pairChange, remoteGroupId } from "./diff.ts";
+import type { EntityKind } from "./directory.ts";
+import { type Change, digestOf, type HeldChange, type Plan, removalKeys, type SkippedChange } from "./plan.ts";
+import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
+import type { HeldItem } from "./sync.ts";
+
+/**
+ * How many people may lose access within the window: `floor(percent of people)`, at least `atLeast`, at most `atMost`.
+ * `people` counts who has access now and who lost it within the window.
+ */
+export function budgetOf(people: number, { percent, atLeast, atMost }: BudgetPolicy): number {
+  return Math.min(atMost, Math.max(atLeast, Math.floor((people * percent) / 100)));
+}
+
+export interface GuardInput {
+  readonly diff: Diff;
+  readonly policy: TargetPolicy;
+  /** People with access in the target now. */
+  readonly peopleWithAccess: number;
+  /** Who was charged to the budget within the window, by user id. A person costs once. */
+  readonly charged: ReadonlySet<string>;
+  /** Keys of held removals that somebody approved. */
+  readonly approved: ReadonlySet<string>;
+  /** Seats taken in the target; null when unknown because not everything was observed. */
+  readonly seatsTaken: number | null;
+  /** Who loses a group that is removed: user ids, or remote ids of people who are not ours. By group id. */
+  readonly losersOfGroup: ReadonlyMap<string, readonly string[]>;
+}
+
+/** A plan, and what the run must write down before it starts. */
+export interface GuardedPlan {
+  readonly plan: Plan;
+  /** People to charge to the budget. */
+  readonly charge: readonly string[];
+  /** What waits: the same as `plan.held`, one item for each key. */
+  readonly heldItems: readonly Omit<HeldItem, "sinceMs" | "approvedAtMs">[];
+  readonly budget: { readonly allowed: number; readonly spent: number };
+}
+
+interface Removal {
+  readonly key: string;
+  readonly kind: EntityKind;
+  readonly entityId: string;
+  readonly people: readonly string[];
+  readonly change: Change;
+  readonly pair: Pair | null;
+}
+
+/**
+ * Lets removals pass as far as the budget reaches, in order, and holds the rest. What somebody approved passes and
+ * costs nothing: it was decided by a person. Invitations and restores beyond `maxSeats` wait too.
+ */
+export function guard(input: GuardInput): GuardedPlan {
+  const { diff, policy, charged, approved } = input;
+  const allowed = budgetOf(input.peopleWithAccess + charged.size, policy.budget);
+  const spent = new Set(charged);
+  const passing = new Set<Removal>();
+  const held: Removal[] = [];
+  for (const removal of removalsOf(input)) {
+    const cost = removal.people.filter((id) => !spent.has(id));
+    if (approved.has(removal.key)) {
+      passing.add(removal);
+    } else if (cost.length === 0 || spent.size + cost.length <= allowed) {
+      for (const id of cost) spent.add(id);
+      passing.add(removal);
+    } else {
+      held.push(removal);
+    }
+  }
+
+  const seats = withinSeats(diff.changes.filter((change) => removalKeys(change).length === 0), policy.maxSeats, input.seatsTaken);
+  const passingPairs = [...passing].flatMap(({ pair }) => pair ?? []);
+  const addingPairs = diff.pairs.filter((pair) => pair.kind === "add" && !seats.heldUsers.has(pair.person.person.user.id));
+  const passingChanges = [...passing].filter(({ pair }) => pair === null).map(({ change }) => change);
+  const plan: Plan = {
+    changes: inRunningOrder([...passingChanges, ...seats.passing, ...compact([...passingPairs, ...addingPairs])]),
+    held: [...heldChanges(held), ...seats.held.map((change): HeldChange => ({ change, reason: "seats" }))],
+    skipped: diff.skipped as readonly SkippedChange[],
+    heldDigest: digestOf(held.map(({ key }) => key)),
+  };
+  const heldItems = [
+    ...held.map(({ key, kind, entityId, change }) => ({ key, kind, entityId, change, reason: "budget" as const })),
+    ...seats.held.map((change) => ({ key: `seat:${change.userId}`, kind: "user" as const, entityId: change.userId, change, reason: "seats" as const })),
+  ];
+  return { plan, charge: [...spent].filter((id) => !charged.has(id)), heldItems, budget: { allowed, spent: spent.size } };
+}
+
+/** Everything that takes access away, in the order in which the budget is spent: people before groups. */
+function removalsOf({ diff, losersOfGroup }: GuardInput): readonly Removal[] {
+  const people: Removal[] = [];
+  const groups: Removal[] = [];
+  for (const change of diff.changes) {
+    const [key] = removalKeys(change);
+    if (key === undefined) continue;
+    if (change.op === "suspend" || change.op === "remove") {
+      people.push({ key, kind: "user", entityId: change.userId, people: [change.userId], change, pair: null });
+    } else if (change.op === "removeGroup") {
+      groups.push({ key, kind: "group", entityId: change.groupId, people: losersOfGroup.get(change.groupId) ?? [], change, pair: null });
+    }
+  }
+  const memberships = diff.pairs.filter((pair) => pair.kind === "remove").map((pair): Removal => {
+    const userId = pair.person.person.user.id;
+    return { key: `member:${pair.group.item.group.id}:${userId}`, kind: "user", entityId: userId, people: [userId], change: pairChange(pair), pair };
+  });
+  return [...people, ...memberships, ...groups];
+}
+
+type SeatTaking = Extract<Change, { readonly op: "invite" | "restore" }>;
+
+const takesSeat = (change: Change): change is SeatTaking => change.op === "invite" || change.op === "restore";
+
+/** Bitwarden's cloud buys a seat by itself when one is missing: money is spent by inviting. */
+function withinSeats(changes: readonly Change[], maxSeats: number | null, seatsTaken: number | null) {
+  const passing: Change[] = [];
+  const held: SeatTaking[] = [];
+  const heldUsers = new Set<string>();
+  // Seats that are not known are taken for full: a plan with a limit always observes everything.
+  let free = maxSeats === null ? Number.POSITIVE_INFINITY : maxSeats - (seatsTaken ?? maxSeats);
+  for (const change of changes) {
+    if (takesSeat(change)) {
+      if (free <= 0) {
+        held.push(change);
+        heldUsers.add(change.userId);
+        continue;
+      }
+      free -= 1;
+    } else if (change.op === "reinvite" && heldUsers.has(change.userId)) {
+      continue;
+    }
+    passing.push(change);
+  }
+  return { passing, held, heldUsers };
+}
+
+/** Held removals as they are shown: memberships of one group together. */
+function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
+  const whole = held.filter(({ pair }) => pair === null).map(({ change }): HeldChange => ({ change, reason: "budget" }));
+  const pairs = held.flatMap(({ pair }) => pair ?? []);
+  const byGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
+  return [...whole, ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason: "budget" }))];
+}
+
+/**
+ * Pairs as the fewest calls: each pair goes with its group or with its person, whichever has more to do.
+ * One person into ten groups is one call, ten people into one group is one call.
+ */
+export function compact(pairs: readonly Pair[]): readonly Change[] {
+  const groupOf = (pair: Pair) => pair.group.item.group.id;
+  const personOf = (pair: Pair) => pair.person.person.user.id;
+  const ofGroup = Map.groupBy(pairs, groupOf);
+  const ofPerson = Map.groupBy(pairs, personOf);
+  const byGroup = new Map<string, Pair[]>();
+  const byPerson = new Map<string, Pair[]>();
+  for (const pair of pairs) {
+    const isGroups = (ofGroup.get(groupOf(pair))?.length ?? 0) > (ofPerson.get(personOf(pair))?.length ?? 0);
+    const [map, key] = isGroups ? [byGroup, groupOf(pair)] : [byPerson, personOf(pair)];
+    const list = map.get(key);
+    if (list === undefined) map.set(key, [pair]);
+    else list.push(pair);
+  }
+  return [...[...byPerson.values()].map(setGroups), ...[...byGroup.values()].map(setMembers)];
+}
+
+function setMembers(pairs: readonly Pair[]): Change {
+  const changes = pairs.map(pairChange);
+  const [first] = changes;
+  if (first === undefined) throw new TypeError("no pairs");
+  return { ...first, add: changes.flatMap((change) => change.add), remove: changes.flatMap((change) => change.remove) };
+}
+
+function setGroups(pairs: readonly Pair[]): Change {
+  const [first] = pairs;
+  if (first === undefined) throw new TypeError("no pairs");
+  const { person } = first;
+  const groups = (kind: Pair["kind"]) =>
+    pairs.filter((pair) => pair.kind === kind).map(({ group }) => ({ groupId: group.item.group.id, name: group.item.group.displayName, remoteId: remoteGroupId(group) }));
+  return { op: "setGroups", userId: person.person.user.id, email: person.person.user.email ?? "", remoteId: person.member?.remoteId ?? null, add: groups("add"), remove: groups("remove") };
+}
+
+const order: Readonly<Record<Change["op"], number>> = {
+  suspend: 0, remove: 0, adopt: 1, createGroup: 1, adoptGroup: 1, renameGroup: 1, restore: 2, reinvite: 3, invite: 4, setGroups: 5, setMembers: 5, removeGroup: 6,
+};
+
+/** What takes access away never waits; memberships come when both ends are there. */
+const inRunningOrder = (changes: readonly Change[]): readonly Change[] => [...changes].sort((a, b) => order[a.op] - order[b.op]);

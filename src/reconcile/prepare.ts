@@ -1,0 +1,132 @@
+import { type Diff, diff, type KnownMemberships, remoteGroupId } from "../domain/diff.ts";
+import { RollcallError } from "../domain/errors.ts";
+import { type GuardedPlan, guard } from "../domain/guard.ts";
+import { type World, worldOf } from "../domain/match.ts";
+import type { TargetPolicy } from "../domain/policy.ts";
+import type { Slice, SliceScope, SyncStore } from "../domain/sync.ts";
+import type { Memberships, Observed, Target } from "../domain/target.ts";
+
+/** What a run is made from. */
+export interface ConnectionParts {
+  readonly target: Target;
+  readonly store: SyncStore;
+  readonly policy: TargetPolicy;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** All that one run knows before it changes anything. `plan` and `sync` share every line up to here. */
+export interface Prepared {
+  readonly slice: Slice;
+  readonly observed: Observed;
+  readonly diff: Diff;
+  readonly guarded: GuardedPlan;
+  /** When the oldest charge of the window ends and the budget grows again; null when nothing is charged. */
+  readonly budgetGrowsAtMs: number | null;
+  /** Keys that were held before this run. */
+  readonly knownHeld: ReadonlySet<string>;
+}
+
+/** More named entities than this, and the whole list is the cheaper question. */
+const namedAtMost = 10;
+
+/** Missing people that are asked for one by one before they are believed to be gone. */
+const verifiedAtMost = 50;
+
+/** Looks at the directory and the target, compares, and lets the guard decide. Null when nothing is dirty and due. */
+export async function prepare(parts: ConnectionParts, scope: SliceScope, signal: AbortSignal): Promise<Prepared | null> {
+  const { target, store, policy, now } = parts;
+  const slice = await store.slice(target.name, scope, now());
+  const hasWork = slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
+  if (!hasWork) return null;
+
+  const observed = await observe(parts, slice, signal);
+  const world = worldOf(observed);
+  const { memberships, losers } = await readMemberships(parts, slice, world, signal);
+  const difference = diff({ slice, world, memberships, losers, policy, supports: target.supports, nowMs: now() });
+  const charged = await store.charges(target.name, now() - policy.budget.windowMs);
+  const held = await store.held(target.name);
+  const guarded = guard({
+    diff: difference,
+    policy,
+    peopleWithAccess: await peopleWithAccess(parts, difference),
+    charged: new Set(charged.keys()),
+    approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
+    seatsTaken: observed.isComplete ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length : null,
+    losersOfGroup: losersOfGroup(difference, losers),
+  });
+  const oldest = [...charged.values()].reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
+  const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
+  return { slice, observed, diff: difference, guarded, budgetGrowsAtMs, knownHeld: new Set(held.map((item) => item.key)) };
+}
+
+/**
+ * Asks for the entities by name when they are few and linked, else for everything. Who is not linked can only be found
+ * in everything; so can the seats taken.
+ */
+async function observe({ target, policy }: ConnectionParts, slice: Slice, signal: AbortSignal): Promise<Observed> {
+  const memberIds = slice.users.map(({ link }) => link?.remoteId ?? null);
+  const groupIds = target.supports.groups
+    ? slice.groups.filter(({ group }) => slice.dirtyGroupIds.has(group.id)).map(({ link }) => link?.remoteId ?? null)
+    : [];
+  const ids = [...memberIds, ...groupIds];
+  const isNamed = !slice.isComplete && policy.maxSeats === null && ids.length <= namedAtMost && ids.every((id) => id !== null);
+  if (isNamed) {
+    const named = await target.observe({ kind: "named", memberIds: memberIds.filter((id) => id !== null), groupIds: groupIds.filter((id) => id !== null) }, signal);
+    // Someone is gone under the id that we knew; under another they may be there.
+    if (named.missingRemoteIds.length === 0) return named;
+  }
+  const observed = await target.observe({ kind: "all" }, signal);
+  await verifyMissing(target, slice, observed, signal);
+  return observed;
+}
+
+/**
+ * A list that lacks people who are there would have them invited again, or reported as gone: whom it lacks is asked for
+ * by id before it is believed.
+ */
+async function verifyMissing(target: Target, slice: Slice, observed: Observed, signal: AbortSignal): Promise<void> {
+  const listed = new Set(observed.members.map((member) => member.remoteId));
+  const missing = slice.users.flatMap(({ link }) => (link?.remoteId == null || listed.has(link.remoteId) ? [] : [link.remoteId]));
+  if (missing.length === 0) return;
+  const asked = missing.slice(0, verifiedAtMost);
+  const named = await target.observe({ kind: "named", memberIds: asked, groupIds: [] }, signal);
+  if (named.members.length > 0) {
+    throw new RollcallError(
+      "TARGET_INCOMPLETE",
+      `connection ${target.name}: the list of ${observed.members.length} members lacks ${missing.length} linked ones, ${named.members.length} of ${asked.length} asked for by id are there: the list is not complete, nothing was changed`,
+    );
+  }
+}
+
+/** Reads memberships from the side with fewer questions; and who is in groups that are gone from the directory. */
+async function readMemberships({ target, policy, now }: ConnectionParts, slice: Slice, world: World, signal: AbortSignal) {
+  const none: Memberships = new Map();
+  if (!target.supports.groups) return { memberships: { by: "member", lists: none } satisfies KnownMemberships, losers: none };
+  // A first comparison without memberships tells who and what is managed.
+  const first = diff({ slice, world, memberships: { by: "member", lists: none }, losers: none, policy, supports: target.supports, nowMs: now() });
+  const memberIds = first.users.flatMap(({ member, hasManagedMemberships }) => (member !== null && hasManagedMemberships ? [member.remoteId] : []));
+  const groupIds = first.groups.filter((group) => group.isManaged).flatMap((group) => remoteGroupId(group) ?? []);
+  const goneIds = first.changes.flatMap((change) => (change.op === "removeGroup" ? [change.remoteId] : []));
+  const by = memberIds.length <= groupIds.length ? "member" : "group";
+  const nothingToAsk = memberIds.length === 0 || groupIds.length === 0;
+  const lists = nothingToAsk ? new Map(memberIds.map((id) => [id, []])) : await target.observeMemberships(by === "member" ? { by, memberIds } : { by, groupIds }, signal);
+  const losers = goneIds.length === 0 ? none : await target.observeMemberships({ by: "group", groupIds: goneIds }, signal);
+  return { memberships: { by: nothingToAsk ? "member" : by, lists } satisfies KnownMemberships, losers };
+}
+
+/** Links tell from the last look; a complete look also counts people who are about to be taken over. */
+async function peopleWithAccess({ target, store }: ConnectionParts, { users }: Diff): Promise<number> {
+  const seen = users.filter(({ member }) => member !== null && member.state !== "suspended" && member.state !== "unknown").length;
+  return Math.max(seen, await store.peopleWithAccess(target.name));
+}
+
+function losersOfGroup({ users, groups }: Diff, losers: Memberships): ReadonlyMap<string, readonly string[]> {
+  const userOf = new Map(users.flatMap(({ member, person }) => (member === null ? [] : [[member.remoteId, person.user.id] as const])));
+  return new Map(
+    groups.flatMap(({ item, group }) => {
+      const lost = group === null ? undefined : losers.get(group.remoteId);
+      return lost === undefined ? [] : [[item.group.id, lost.map((id) => userOf.get(id) ?? `remote:${id}`)] as const];
+    }),
+  );
+}

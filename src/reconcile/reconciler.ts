@@ -1,0 +1,224 @@
+import { RollcallError } from "../domain/errors.ts";
+import type { Link } from "../domain/link.ts";
+import { type Change, type ChangeOp, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
+import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
+import type { Outcome } from "../domain/target.ts";
+import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "./links.ts";
+import { type ConnectionParts, type Prepared, prepare } from "./prepare.ts";
+
+export interface ReconcilerParts extends ConnectionParts {
+  /** 0 to below 1. */
+  readonly random: () => number;
+  /** A held removal is looked at again at least this often. */
+  readonly heldRetryMs: number;
+  readonly onOutcome?: (op: ChangeOp, status: Outcome["status"], error: string | null) => void;
+}
+
+/** What one run did. */
+export interface RunReport {
+  readonly plan: Plan;
+  readonly applied: number;
+  readonly unconfirmed: number;
+  readonly failed: number;
+  readonly outcomes: readonly Outcome[];
+}
+
+/** The loop of one connection (architecture: observe, diff, guard, apply, record). */
+export interface Reconciler {
+  /** Null when nothing was dirty and due. @throws what the target or the store throw as a whole. */
+  run(scope: SliceScope, signal: AbortSignal): Promise<RunReport | null>;
+  /** The same up to apply; writes nothing, anywhere. */
+  plan(signal: AbortSignal): Promise<Prepared>;
+}
+
+export function createReconciler(parts: ReconcilerParts): Reconciler {
+  return {
+    async run(scope, signal) {
+      const prepared = await prepare(parts, scope, signal);
+      return prepared === null ? null : await carryOut(parts, prepared, signal);
+    },
+    async plan(signal) {
+      const prepared = await prepare(parts, { kind: "all" }, signal);
+      if (prepared === null) throw new TypeError("a complete slice always has something to look at");
+      return prepared;
+    },
+  };
+}
+
+/** An entity on its way through one run. */
+interface Entry {
+  link: Link;
+  readonly rev: number;
+  /** Changes of this run that are not done yet. */
+  open: number;
+  /** Something of it is held: it stays dirty however the rest goes. */
+  readonly isHeld: boolean;
+}
+
+async function carryOut(parts: ReconcilerParts, prepared: Prepared, signal: AbortSignal): Promise<RunReport> {
+  const { target, store, now } = parts;
+  const { plan } = prepared.guarded;
+  const entries = entriesOf(parts, prepared);
+  await store.commit(target.name, before(parts, prepared, entries), now());
+
+  const report = { applied: 0, unconfirmed: 0, failed: 0 };
+  const outcomes: Outcome[] = [];
+  if (plan.changes.length === 0) return { plan, ...report, outcomes };
+  for await (const outcome of target.apply(plan.changes, prepared.observed, signal)) {
+    report[outcome.status] += 1;
+    outcomes.push(outcome);
+    parts.onOutcome?.(outcome.change.op, outcome.status, outcome.status === "failed" ? outcome.error.message : null);
+    await store.commit(target.name, afterOutcome(parts, prepared, entries, outcome), now());
+  }
+  return { plan, ...report, outcomes };
+}
+
+/** The links of everything looked at, as far as observing alone says; who has nothing left to do is settled. */
+function entriesOf({ target, now, heldRetryMs }: ReconcilerParts, { diff, guarded, slice, observed, budgetGrowsAtMs }: Prepared): ReadonlyMap<string, Entry> {
+  const open = new Map<string, number>();
+  for (const change of guarded.plan.changes) {
+    for (const { id } of entitiesOf(change)) open.set(id, (open.get(id) ?? 0) + 1);
+  }
+  const held = new Set(guarded.heldItems.map((item) => item.entityId));
+  const heldUntilMs = Math.min(budgetGrowsAtMs ?? Number.POSITIVE_INFINITY, now() + heldRetryMs);
+  const entry = (seen: Link, rev: number, deferredUntilMs: number | null): Entry => {
+    const count = open.get(seen.entityId) ?? 0;
+    const isHeld = held.has(seen.entityId);
+    let link = seen;
+    if (deferredUntilMs !== null) link = waiting(seen, rev, deferredUntilMs);
+    else if (isHeld) link = waiting(seen, rev, heldUntilMs);
+    else if (count === 0) link = settled(seen, rev, now());
+    return { link, rev, open: count, isHeld };
+  };
+  const suspending = new Set(guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])));
+  const entries = new Map<string, Entry>();
+  for (const user of diff.users) {
+    const seen = seenUser(target.name, user);
+    // Written before the call: after a crash it is still known that the suspension is ours.
+    const link = suspending.has(seen.entityId) ? { ...seen, isSuspendedByUs: true } : seen;
+    entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs));
+  }
+  for (const group of diff.groups) {
+    if (!slice.dirtyGroupIds.has(group.item.group.id)) continue;
+    const link = seenGroup(target.name, group, observed.isComplete);
+    entries.set(link.entityId, entry(link, group.item.group.definitionRev, null));
+  }
+  return entries;
+}
+
+/** What is written before the first call: links as seen, the budget that will be spent, what is held. */
+function before({ target, now }: ReconcilerParts, { slice, diff, guarded, knownHeld }: Prepared, entries: ReadonlyMap<string, Entry>) {
+  const known = new Map<string, Link | null>();
+  for (const { user, link } of slice.users) known.set(user.id, link);
+  for (const { group, link } of slice.groups) known.set(group.id, link);
+  const links = [...entries.values()].map(({ link }) => link).filter((link) => !isSameLink(known.get(link.entityId) ?? null, link));
+  const considered = slice.isComplete ? null : new Set([...diff.users.map(({ person }) => person.user.id), ...slice.dirtyGroupIds]);
+  const nowMs = now();
+  const items = guarded.heldItems.map((item): HeldItem => ({ ...item, sinceMs: nowMs, approvedAtMs: null }));
+  // Approved removals stay on record until they are done, so that a failed call can be tried again.
+  const running = guarded.plan.changes.flatMap((change) => removalKeys(change).map((key) => ({ key, change })));
+  return { links, charge: guarded.charge, held: { considered, items, keep: new Set(running.map(({ key }) => key)) }, audit: heldAudit(target.name, items.filter((item) => !knownHeld.has(item.key))) };
+}
+
+const heldAudit = (connection: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
+  items.map((item) => ({
+    actor: "guard", requestId: null, action: `held.${item.change.op}`, kind: item.kind, entityId: item.entityId, name: nameOf(item.change), connection, rev: null,
+    detail: { reason: item.reason, key: item.key },
+  }));
+
+/** The e-mail address or group name that a change is about. */
+export const nameOf = (change: Change): string => ("email" in change ? change.email : change.name);
+
+function afterOutcome(parts: ReconcilerParts, { guarded }: Prepared, entries: ReadonlyMap<string, Entry>, outcome: Outcome) {
+  const { target, now, random } = parts;
+  const { change } = outcome;
+  const links: Link[] = [];
+  for (const { id } of entitiesOf(change)) {
+    const entry = entries.get(id);
+    if (entry === undefined) continue;
+    if (outcome.status === "applied") {
+      entry.link = applied(entry.link, change, outcome.remoteId ?? null);
+      entry.open -= 1;
+      // What failed or is held beside it keeps the entity dirty.
+      if (entry.open === 0 && !entry.isHeld) entry.link = settled(entry.link, entry.rev, now());
+    } else if (outcome.status === "unconfirmed") {
+      entry.link = unconfirmed(parts, entry, outcome);
+    } else {
+      entry.link = failed(entry.link, entry.rev, outcome.error, now(), random);
+    }
+    links.push(entry.link);
+  }
+  const keys = removalKeys(change);
+  const isRefused = outcome.status === "failed" && outcome.error.isPermanent;
+  return {
+    links,
+    audit: callAudit(target.name, entries, outcome),
+    done: outcome.status === "applied" ? keys : [],
+    refund: isRefused ? guarded.charge.filter((userId) => keys.some((key) => key.endsWith(`:${userId}`))) : [],
+  };
+}
+
+/** Looked at again soon, later with pauses; what the target accepts and never shows has failed. */
+function unconfirmed({ target, now, random }: ReconcilerParts, { link, rev }: Entry, { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>): Link {
+  if (link.attempts >= unconfirmedAtMost) {
+    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was sent ${link.attempts} times and the target does not show it`;
+    return failed(link, rev, new RollcallError("TARGET_REFUSED", message, { isPermanent: true }), now(), random);
+  }
+  const retryAtMs = now() + Math.max(observeAfterMs ?? 0, backoff(link.attempts + 1, 500, 60_000));
+  return { ...waiting(link, rev, retryAtMs), attempts: link.attempts + 1 };
+}
+
+const unconfirmedAtMost = 6;
+
+/** The link after a change was done. */
+function applied(link: Link, change: Change, remoteId: string | null): Link {
+  switch (change.op) {
+    case "invite":
+      return { ...link, remoteId, ownership: "created", hasAccess: true };
+    case "createGroup":
+      return { ...link, remoteId, ownership: "created" };
+    case "restore":
+      return { ...link, hasAccess: true, isSuspendedByUs: false };
+    case "suspend":
+      return { ...link, hasAccess: false };
+    case "remove":
+    case "removeGroup":
+      return { ...link, remoteId: null, ownership: null, hasAccess: false };
+    case "adopt":
+    case "reinvite":
+    case "adoptGroup":
+    case "renameGroup":
+    case "setMembers":
+    case "setGroups":
+      return link;
+    default:
+      return change satisfies never;
+  }
+}
+
+/** One row for each entity: which call followed, with what outcome. */
+function callAudit(connection: string, entries: ReadonlyMap<string, Entry>, outcome: Outcome): readonly AuditEntry[] {
+  const { change } = outcome;
+  const result = outcome.status === "failed" ? { outcome: outcome.status, code: outcome.error.code, error: outcome.error.message } : { outcome: outcome.status };
+  const row = (kind: "user" | "group", id: string, name: string, action: string, more: AuditEntry["detail"]): AuditEntry => ({
+    actor: "reconcile", requestId: null, action, kind, entityId: id, name, connection, rev: entries.get(id)?.rev ?? null, detail: { ...result, ...more },
+  });
+  switch (change.op) {
+    case "setMembers":
+      return [
+        ...change.add.map((member) => row("user", member.userId, member.email, "addToGroup", { group: change.name })),
+        ...change.remove.map((member) => row("user", member.userId, member.email, "removeFromGroup", { group: change.name })),
+      ];
+    case "setGroups":
+      return [
+        ...change.add.map((group) => row("user", change.userId, change.email, "addToGroup", { group: group.name })),
+        ...change.remove.map((group) => row("user", change.userId, change.email, "removeFromGroup", { group: group.name })),
+      ];
+    default:
+      return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op, {}));
+  }
+}
+
+/** Did the run leave dirty entities that only time or another look can settle? */
+export const isUnfinished = (report: RunReport): boolean => report.unconfirmed > 0 || report.failed > 0;
+

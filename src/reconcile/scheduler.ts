@@ -1,0 +1,144 @@
+import type { EntityRef } from "../domain/directory.ts";
+import { messageOf, RollcallError } from "../domain/errors.ts";
+import type { ConnectionState, SliceScope } from "../domain/sync.ts";
+import { backoff } from "./links.ts";
+import type { Reconciler, RunReport } from "./reconciler.ts";
+
+/** What the loop of one connection needs. */
+export interface LoopParts {
+  readonly name: string;
+  readonly type: string;
+  readonly reconciler: Reconciler;
+  readonly store: {
+    onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
+    nextRetryAtMs(connection: string): Promise<number | null>;
+    putConnection(state: ConnectionState): Promise<void>;
+    connections(): Promise<readonly ConnectionState[]>;
+  };
+  readonly everyMs: number;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Resolves after `ms`, or at once when aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+}
+
+/** Changes that come within this time share one run. */
+const gatherMs = 25;
+/** Retries, approvals and the full run are looked for this often: they come from the clock, or from another process. */
+const tickMs = 1000;
+/** More changed entities than this, and a scan finds them as cheaply. */
+const hintsAtMost = 500;
+const firstOutageRetryMs = 1000;
+const lastOutageRetryMs = 5 * 60_000;
+
+/**
+ * Runs one connection until `stopping`: targeted after a change, full every `everyMs` and at the start. A target that
+ * fails as a whole is tried again after 1 s, doubling to 5 min. `abort` ends the run under way.
+ */
+export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
+  const { store, now, sleep, everyMs } = parts;
+  const changes = changeCollector();
+  const unsubscribe = store.onChange(changes.add);
+  const health = await connectionHealth(parts);
+  let fullAtMs = now();
+  let outages = 0;
+  try {
+    while (!stopping.aborted) {
+      const isFull = now() >= fullAtMs;
+      const isDue = isFull || changes.isWaiting() || ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
+      if (!isDue) {
+        await Promise.race([changes.next(), sleep(Math.max(1, Math.min(tickMs, fullAtMs - now())), stopping)]);
+        if (changes.isWaiting()) await sleep(gatherMs, stopping);
+        continue;
+      }
+      const scope: SliceScope = isFull ? changes.takeAll() : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
+      try {
+        const report = await parts.reconciler.run(scope, abort);
+        // A full slice may have met a limit; what it left dirty is found by a scan.
+        if (isFull) fullAtMs = now() + everyMs;
+        if (!isFull && scope.kind === "dirty" && scope.hints === null && report !== null) changes.scanAgain();
+        outages = 0;
+        if (report !== null) await health.succeeded(report);
+      } catch (error) {
+        if (abort.aborted) return;
+        changes.scanAgain();
+        outages += 1;
+        const delayMs = Math.max(retryAfter(error), backoff(outages, firstOutageRetryMs, lastOutageRetryMs) * (0.75 + parts.random() / 2));
+        await health.failed(error, delayMs);
+        await sleep(delayMs, stopping);
+      }
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+const retryAfter = (error: unknown): number => (error instanceof RollcallError ? (error.retryAfterMs ?? 0) : 0);
+
+/** Gathers what changed since the last run, so that a run need not look at everything. */
+function changeCollector() {
+  let ids = new Set<string>();
+  // Everything that was dirty before the start is found by the first, full run.
+  let isScan = false;
+  let wake: (() => void) | null = null;
+  return {
+    add(refs: readonly EntityRef[]): void {
+      for (const { id } of refs) {
+        if (id === "*") isScan = true;
+        else ids.add(id);
+      }
+      if (ids.size > hintsAtMost) isScan = true;
+      wake?.();
+    },
+    scanAgain(): void {
+      isScan = true;
+    },
+    isWaiting: (): boolean => isScan || ids.size > 0,
+    /** Null: look at all that is dirty. */
+    take(): readonly string[] | null {
+      const taken = isScan ? null : [...ids];
+      ids = new Set();
+      isScan = false;
+      return taken;
+    },
+    takeAll(): SliceScope {
+      ids = new Set();
+      isScan = false;
+      return { kind: "all" };
+    },
+    next: (): Promise<void> =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+  };
+}
+
+/** Remembers how the connection does, and says when it changes. Rewritten at most once a second while all is well. */
+async function connectionHealth({ name, type, store, now, log }: LoopParts) {
+  const states = await store.connections();
+  let state: ConnectionState = states.find((each) => each.role === "target" && each.name === name) ?? {
+    name, role: "target", type, lastSuccessAtMs: null, failingSinceMs: null, errorCode: null, errorMessage: null,
+  };
+  const put = async (next: ConnectionState): Promise<void> => {
+    state = next;
+    try {
+      await store.putConnection(next);
+    } catch (error) {
+      log("error", `connection ${name}: its state could not be stored`, { error });
+    }
+  };
+  return {
+    async succeeded({ applied, failed, unconfirmed, plan }: RunReport): Promise<void> {
+      if (state.failingSinceMs !== null) log("info", `connection ${name}: works again`, { failedForMs: now() - state.failingSinceMs });
+      if (applied + failed + unconfirmed > 0) log("info", `connection ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`);
+      const isFresh = state.failingSinceMs === null && state.lastSuccessAtMs !== null && now() - state.lastSuccessAtMs < tickMs;
+      if (!isFresh) await put({ ...state, type, lastSuccessAtMs: now(), failingSinceMs: null, errorCode: null, errorMessage: null });
+    },
+    async failed(error: unknown, retryInMs: number): Promise<void> {
+      const code = error instanceof RollcallError ? error.code : "UNEXPECTED";
+      log("error", `connection ${name}: ${messageOf(error)}; next try in ${Math.round(retryInMs / 1000)} s`, { code, error });
+      await put({ ...state, type, failingSinceMs: state.failingSinceMs ?? now(), errorCode: code, errorMessage: messageOf(error).slice(0, 1000) });
+    },
+  };
+}
