@@ -1,0 +1,121 @@
+/** OrganizationUserStatusType (bitwarden/server 2026.8.0, src/Core/AdminConsole/Enums). */
+export const memberStatus = { revoked: -1, invited: 0, accepted: 1, confirmed: 2, staged: 3 } as const;
+export type MemberStatus = (typeof memberStatus)[keyof typeof memberStatus];
+
+/** OrganizationUserType; 3 (Manager) was deleted. */
+export const memberType = { owner: 0, admin: 1, user: 2, custom: 4 } as const;
+export type MemberType = (typeof memberType)[keyof typeof memberType];
+
+/** EventType, the few this emulator records (src/Core/Dirt/Enums/EventType.cs). */
+export const eventType = {
+  collectionUpdated: 1301, collectionDeleted: 1302,
+  groupCreated: 1400, groupUpdated: 1401, groupDeleted: 1402,
+  memberInvited: 1500, memberUpdated: 1502, memberRemoved: 1503, memberGroupsUpdated: 1504, memberRevoked: 1511, memberRestored: 1512,
+  policyUpdated: 1700,
+} as const;
+
+/** PermissionsModel.cs, in its order. */
+export const permissionNames = [
+  "accessEventLogs", "accessImportExport", "accessReports", "createNewCollections", "editAnyCollection", "deleteAnyCollection", "manageGroups",
+  "managePolicies", "manageSso", "manageUsers", "manageResetPassword", "manageScim", "manageAccessRules",
+] as const;
+export type Permissions = Readonly<Record<(typeof permissionNames)[number], boolean>>;
+
+/** Access of a member or group to one collection. */
+export interface CollectionAccess {
+  readonly id: string;
+  readonly readOnly: boolean;
+  readonly hidePasswords: boolean;
+  readonly manage: boolean;
+}
+
+/** One membership row. Groups are kept apart. */
+export interface Member {
+  readonly id: string;
+  /** The account; null while Invited or Staged. */
+  readonly userId: string | null;
+  readonly name: string | null;
+  /** Lower case. */
+  readonly email: string;
+  readonly type: MemberType;
+  readonly externalId: string | null;
+  readonly permissions: Permissions | null;
+  readonly status: MemberStatus;
+  /** What restore returns to; null unless revoked. */
+  readonly previousStatus: MemberStatus | null;
+  readonly twoFactorEnabled: boolean;
+  readonly resetPasswordEnrolled: boolean;
+  readonly ssoExternalId: string | null;
+  readonly collections: readonly CollectionAccess[];
+  /** False for SSO and key-connector people, and without an account. */
+  readonly hasMasterPassword: boolean;
+  /** The 400 text with which a policy refuses to restore this member, if one does. */
+  readonly restoreRefusal: string | null;
+}
+
+export interface Group {
+  readonly id: string;
+  readonly name: string;
+  readonly externalId: string | null;
+  readonly collections: readonly CollectionAccess[];
+}
+
+export interface Collection {
+  readonly id: string;
+  readonly externalId: string | null;
+}
+
+export interface Policy {
+  readonly id: string;
+  readonly type: number;
+  readonly enabled: boolean;
+  readonly data: Readonly<Record<string, unknown>> | null;
+}
+
+/** One line of the events log. */
+export interface OrganizationEvent {
+  readonly type: number;
+  readonly atMs: number;
+  readonly memberId: string | null;
+  readonly groupId: string | null;
+  readonly collectionId: string | null;
+  readonly policyId: string | null;
+}
+
+/** How the organization and its server are set up; may be changed at run time. */
+export interface BitwardenSettings {
+  /** No autoscaling, no import limit, no subscription endpoint. Default false. */
+  selfHosted: boolean;
+  /** Self-hosted PostgreSQL, MySQL or SQLite: invitations do not see members without an account. Default false. */
+  entityFramework: boolean;
+  /** The server's feature flag `pm-34423-staged-status`. Default false. */
+  stagedStatus: boolean;
+  /** A confirmed provider user counts as an owner. Default false. */
+  hasProvider: boolean;
+  /** Default true. */
+  useDirectory: boolean;
+  /** Default true. */
+  useGroups: boolean;
+  /** Refuses custom roles on PUT when false. Default true. */
+  isEnterprise: boolean;
+  /** The limits of Bitwarden's cloud, per verb and path. Default false, as on self-hosted servers. */
+  rateLimits: boolean;
+  /** Added to every list answer; `undefined` (the default) leaves the property out, as 2026.8.0 does. */
+  listContinuationToken: string | null | undefined;
+  /** False: member lists carry `collections: null`, as servers before 2026 did. Default true. */
+  listsCollections: boolean;
+  /** Paid seats; null is unlimited. Default null. */
+  seats: number | null;
+  /** How far seats are bought automatically; null is without limit. Default null. */
+  maxAutoscaleSeats: number | null;
+  /** The 400 text when a seat would have to be bought, such as `No payment method found.`. Default null: bought. */
+  autoscaleRefusal: string | null;
+  /** Default 3600. */
+  tokenLifetimeSeconds: number;
+}
+
+export const defaultBitwardenSettings: Readonly<BitwardenSettings> = {
+  selfHosted: false, entityFramework: false, stagedStatus: false, hasProvider: false, useDirectory: true, useGroups: true, isEnterprise: true,
+  rateLimits: false, listContinuationToken: undefined, listsCollections: true, seats: null, maxAutoscaleSeats: null, autoscaleRefusal: null,
+  tokenLifetimeSeconds: 3600,
+};
