@@ -60,6 +60,8 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
         if (!isFull && scope.kind === "dirty" && scope.hints === null && report !== null) changes.scanAgain();
         outages = 0;
         if (report !== null) await health.succeeded(report);
+        // Woken by what is not for this connection (yet): nothing to hurry for.
+        else await sleep(gatherMs, stopping);
       } catch (error) {
         if (abort.aborted) return;
         changes.scanAgain();

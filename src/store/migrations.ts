@@ -65,14 +65,14 @@ export const migrations: readonly Migration[] = [foundation];
  * @throws `STORE_UNAVAILABLE` when the database was written by a newer Rollcall.
  */
 export async function migrate(driver: Driver): Promise<void> {
-  await driver.transaction(async (sql) => {
-    await sql.run("CREATE TABLE IF NOT EXISTS schema_steps (id INTEGER PRIMARY KEY)");
-  });
   const newest = migrations.at(-1)?.id ?? 0;
-  const present = Number((await driver.read.get("SELECT coalesce(max(id), 0) AS id FROM schema_steps"))?.["id"] ?? 0);
+  const present = await presentStep(driver);
+  // Commands that only read must not write, not even the same again.
+  if (present === newest) return;
   if (present > newest) {
     throw new RollcallError("STORE_UNAVAILABLE", `the database has schema ${present}, this Rollcall knows ${newest}: run the newer release, or restore a backup`);
   }
+  await driver.transaction((sql) => sql.run("CREATE TABLE IF NOT EXISTS schema_steps (id INTEGER PRIMARY KEY)"));
   for (const migration of migrations) {
     await driver.transaction(async (sql) => {
       // Looked at inside the transaction: another process may have made the same step meanwhile.
@@ -80,5 +80,15 @@ export async function migrate(driver: Driver): Promise<void> {
       for (const statement of migration.statements(driver.dialect)) await sql.run(statement);
       await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [migration.id]);
     });
+  }
+}
+
+/** 0 for a database without a schema. */
+async function presentStep(driver: Driver): Promise<number> {
+  try {
+    return Number((await driver.read.get("SELECT coalesce(max(id), 0) AS id FROM schema_steps"))?.["id"] ?? 0);
+  } catch {
+    // No such table: a new database. Anything worse shows at the first migration.
+    return 0;
   }
 }

@@ -63,9 +63,12 @@ const userSelection = `t.id, t.source, t.source_key, t.email, t.display_name, t.
   CASE WHEN t.email IS NULL THEN NULL ELSE
     (SELECT o.id FROM users o WHERE o.email = t.email ORDER BY (o.absent_since_ms IS NOT NULL), o.seq LIMIT 1) END AS owner_id`;
 
-/** Dirty (`rev > appliedRev`) and due: never tried, changed since the last try, or its retry time has come. */
+/**
+ * Dirty (`rev > appliedRev`) and due: never tried, never failed, or changed since the last try. A retry whose time has
+ * come is due in any case: drift found by a full look is not dirty, yet held or failed it is to be tried again.
+ */
 const dirtyAndDue = (rev: string): string =>
-  `(l.entity_id IS NULL OR (${rev} > l.applied_rev AND (l.retry_at_ms IS NULL OR l.retry_at_ms <= ? OR ${rev} > l.attempted_rev)))`;
+  `(l.entity_id IS NULL OR l.retry_at_ms <= ? OR (${rev} > l.applied_rev AND (l.retry_at_ms IS NULL OR ${rev} > l.attempted_rev)))`;
 
 /** Reads the part of the directory that one run of `connection` looks at. */
 export async function readSlice(driver: Driver, connection: string, scope: SliceScope, nowMs: number): Promise<Slice> {
@@ -74,7 +77,8 @@ export async function readSlice(driver: Driver, connection: string, scope: Slice
   const isLookedAt = ({ group, link }: SliceGroup): boolean =>
     scope.kind === "all" ||
     link === null ||
-    (group.definitionRev > link.appliedRev && (link.retryAtMs === null || link.retryAtMs <= nowMs || group.definitionRev > link.attemptedRev));
+    (link.retryAtMs !== null && link.retryAtMs <= nowMs) ||
+    (group.definitionRev > link.appliedRev && (link.retryAtMs === null || group.definitionRev > link.attemptedRev));
   return {
     isComplete: scope.kind === "all",
     users,

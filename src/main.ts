@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { runCli } from "./cli.ts";
+import type { Composition } from "./cli/composition.ts";
+import type { BitwardenTargetConfig, Config, OnePasswordTargetConfig, TargetConfig } from "./config/index.ts";
+import type { TargetPolicy } from "./domain/policy.ts";
+import type { Target } from "./domain/target.ts";
+import { createReconciler } from "./reconcile/reconciler.ts";
+import { lockForReconciling, openSqliteStore } from "./store/index.ts";
+import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
+import type { HttpOptions } from "./targets/http.ts";
+import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
+import type { Logger, Metrics } from "./telemetry.ts";
+
+/** The composition root: the only file that constructs adapters. */
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+
+/** No limit of ours: self-hosted servers have none (contract sheet of the Bitwarden Public API, §8). */
+const unlimited = 1e9;
+/** How long a held removal waits before the budget is looked at again, if nobody approves it. */
+const heldRetryMs = 5 * 60_000;
+
+const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+
+const composition: Composition = {
+  version,
+  env: process.env,
+  terminal: { out: (text) => void process.stdout.write(`${text}\n`), note: (text) => void process.stderr.write(`${text}\n`) },
+  now: Date.now,
+  sleep,
+  openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
+  lock: (config) => lockForReconciling(config.store.path),
+  target: createTarget,
+  reconciler: (target, targetConfig, config, store, metrics) =>
+    createReconciler({
+      target, store, policy: policyOf(targetConfig, config), now: Date.now, random: Math.random, heldRetryMs,
+      onOutcome: (op, outcome) => metrics?.change({ target: target.name, op, outcome }),
+    }),
+};
+
+function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): Target {
+  const http: HttpOptions = {
+    name: config.name,
+    version,
+    // The configuration has refused plain http to other machines unless it was allowed there.
+    allowInsecureHttp: true,
+    onRequest: ({ operation, status, seconds }) => metrics?.targetRequest({ target: config.name, operation, status, seconds }),
+    log: (level, message, fields) => logger[level](message, fields),
+  };
+  switch (config.type) {
+    case "bitwarden":
+      return createBitwardenTarget({ ...http, ...bitwardenOptions(config) });
+    case "onepassword":
+      return createOnePasswordTarget({ ...http, ...onePasswordOptions(config) });
+    default:
+      return config satisfies never;
+  }
+}
+
+function bitwardenOptions({ apiUrl, identityUrl, clientId, clientSecret, rateLimit }: BitwardenTargetConfig) {
+  const { perSecond, perMinutePerPath } = rateLimit;
+  const isOwnServer = perSecond === null && perMinutePerPath === null;
+  const reads = isOwnServer ? { readsPerSecond: unlimited, readsPerMinutePerPath: unlimited, tokensPerMinute: unlimited } : {};
+  return {
+    apiUrl, identityUrl, clientId, clientSecret: clientSecret.reveal(),
+    rateLimit: { ...reads, perSecond: perSecond ?? unlimited, perMinutePerPath: perMinutePerPath ?? unlimited },
+  };
+}
+
+const onePasswordOptions = ({ apiUrl, accountId, clientId, clientSecret, apiVersion }: OnePasswordTargetConfig) => ({
+  apiUrl, accountId, clientId, clientSecret: clientSecret.reveal(), apiVersion,
+});
+
+/** The configuration of a target in the words of the domain. */
+function policyOf(target: TargetConfig, { reconcile }: Config): TargetPolicy {
+  const common = { userGroups: target.users.groups, settleMs: reconcile.settleMs, driftPolicy: reconcile.driftPolicy, budget: target.guard, protect: target.protect };
+  switch (target.type) {
+    case "bitwarden": {
+      const how = { revoke: "suspend", remove: "remove", ignore: "ignore" } as const;
+      return {
+        ...common, groupInclude: target.groups.include, groupExclude: target.groups.exclude, reactivate: "always",
+        onDeactivate: how[target.onDeactivate], onDelete: how[target.onDelete], removeAfterMs: target.removeAfterMs, maxSeats: target.maxSeats,
+      };
+    }
+    case "onepassword":
+      return {
+        ...common, groupInclude: [], groupExclude: [], reactivate: target.reactivate,
+        onDeactivate: target.onDeactivate, onDelete: target.onDelete, removeAfterMs: null, maxSeats: null,
+      };
+    default:
+      return target satisfies never;
+  }
+}
+
+// A reader that went away (`rollcall status | head`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+process.exitCode = await runCli(process.argv, composition);

@@ -1,0 +1,71 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { StoredToken } from "../domain/resources.ts";
+
+/** Who a request comes from. */
+export interface Principal {
+  readonly source: string;
+  /** For the audit trail, e.g. `scim:okta (token 1a2b3c4d)`; never the token. */
+  readonly actor: string;
+}
+
+interface KnownToken extends Principal {
+  readonly hash: Buffer;
+}
+
+/** SHA-256, hex. The tokens are random and long: a slow hash would only slow down every request. */
+export const hashToken = (token: string): string => createHash("sha256").update(token).digest("hex");
+
+/** 256 random bits with a prefix that secret scanners can know. */
+export const newToken = (): string => `rollcall_${randomBytes(32).toString("base64url")}`;
+
+/** The first digits of the hash: names a token in lists and audit rows without giving it away. */
+export const fingerprint = (hash: string): string => hash.slice(0, 8);
+
+/** Compares with every known token, each in constant time: how long it takes says nothing about which was close. */
+function find(known: readonly KnownToken[], presented: Buffer): KnownToken | null {
+  let found: KnownToken | null = null;
+  for (const each of known) if (timingSafeEqual(each.hash, presented)) found = each;
+  return found;
+}
+
+const principalOf = (source: string, hash: string): KnownToken => ({
+  source, actor: `scim:${source} (token ${fingerprint(hash)})`, hash: Buffer.from(hash, "hex"),
+});
+
+export interface AuthenticatorParts {
+  /** Tokens of the configuration, by source. */
+  readonly configured: readonly { readonly source: string; readonly token: string }[];
+  /** Tokens made by `rollcall token create`, perhaps while this process runs. */
+  readonly stored: () => Promise<readonly StoredToken[]>;
+  /** Sources that exist; a stored token of another one is refused. */
+  readonly sources: ReadonlySet<string>;
+  readonly now: () => number;
+}
+
+/** How long a revoked token may still be taken for good. */
+const refreshMs = 1000;
+
+/**
+ * Finds whose a bearer token is. Known tokens are answered at once from memory; an unknown one is looked up once more,
+ * because another process may have made it a moment ago.
+ */
+export function createAuthenticator({ configured, stored, sources, now }: AuthenticatorParts) {
+  const fixed = configured.map(({ source, token }) => principalOf(source, hashToken(token)));
+  let known: readonly KnownToken[] = fixed;
+  let readAtMs = Number.NEGATIVE_INFINITY;
+
+  const refresh = async (): Promise<void> => {
+    readAtMs = now();
+    const good = (await stored()).filter((token) => token.revokedAtMs === null && sources.has(token.source));
+    known = [...fixed, ...good.map((token) => principalOf(token.source, token.hash))];
+  };
+  return async (token: string): Promise<Principal | null> => {
+    const presented = createHash("sha256").update(token).digest();
+    const isStale = Math.abs(now() - readAtMs) >= refreshMs;
+    if (isStale) await refresh();
+    const found = find(known, presented);
+    if (found !== null || isStale) return found;
+    await refresh();
+    return find(known, presented);
+  };
+}

@@ -1,0 +1,30 @@
+import express, { type Express, type Router } from "express";
+import helmet from "helmet";
+import { messageOf } from "../domain/errors.ts";
+
+export interface ScimAppParts {
+  /** Mounted at `/scim/v2`. */
+  readonly scim: Router;
+  /** Throws with the reason when writes can't be taken. */
+  readonly assertReady: () => Promise<void>;
+}
+
+/** What identity providers and load balancers reach: SCIM, `/healthz`, `/readyz`. */
+export function createScimApp({ scim, assertReady }: ScimAppParts): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.use("/scim/v2", scim);
+  app.use(helmet());
+  app.get("/healthz", (_request, response) => void response.type("text/plain").send("ok\n"));
+  app.get("/readyz", async (_request, response) => {
+    try {
+      await assertReady();
+      response.type("text/plain").send("ready\n");
+    } catch (error) {
+      response.status(503).type("text/plain").send(`not ready: ${messageOf(error)}\n`);
+    }
+  });
+  app.use((_request, response) => void response.status(404).type("text/plain").send("not found; SCIM is at /scim/v2\n"));
+  return app;
+}
