@@ -63,8 +63,9 @@ export interface CommitResult {
 
 /** A complete picture being staged: nothing is visible before `commit`. Pages arrive in any order. */
 export interface Snapshot {
-  addUsers(page: readonly SourceUser[]): Promise<void>;
-  addGroups(page: readonly SourceGroup[]): Promise<void>;
+  /** @returns external ids that came before in this picture; the first one is kept. */
+  addUsers(page: readonly SourceUser[]): Promise<readonly string[]>;
+  addGroups(page: readonly SourceGroup[]): Promise<readonly string[]>;
   /**
    * Makes the picture the state of the source. Unchanged rows keep their `rev`. Who is missing becomes absent only when
    * the last complete picture lacked them too.
@@ -85,7 +86,7 @@ export interface SourceDelta {
 
 /** Counts and examples from the last poll, shown by `status`. `examples` holds at most 50 names. */
 export interface PollFinding {
-  readonly kind: "without-email" | "contact" | "duplicate-email" | "duplicate-id" | "without-id" | "referral" | "unresolved-member" | "warning";
+  readonly kind: "without-email" | "contact" | "duplicate-email" | "duplicate-id" | "without-id" | "referral" | "warning";
   readonly count: number;
   readonly examples: readonly string[];
 }
@@ -101,7 +102,6 @@ export interface PollState {
   readonly unconfirmedMissing: number;
   readonly users: number;
   readonly groups: number;
-  readonly findings: readonly PollFinding[];
 }
 
 /** What `recordPoll` keeps besides what a commit writes itself. */
@@ -119,8 +119,8 @@ export interface SnapshotStore {
   applyDelta(source: string, delta: SourceDelta, options: CommitOptions, cause: Cause): Promise<CommitResult>;
   /** The locators of entries known and present, by entry id: tells a rename. */
   locatorsOf(source: string, entryIds: readonly string[]): Promise<ReadonlyMap<string, readonly Locator[]>>;
-  /** E-mail addresses that several people of the source claim, with their userNames; at most `limit`. */
-  duplicateEmails(source: string, limit: number): Promise<{ readonly count: number; readonly examples: readonly string[] }>;
   pollState(source: string): Promise<PollState>;
+  /** Of the last complete poll, with what the store can tell by itself: people without e-mail, addresses that several people claim. */
+  findings(source: string): Promise<readonly PollFinding[]>;
   recordPoll(source: string, record: PollRecord): Promise<void>;
 }
