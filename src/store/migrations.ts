@@ -1,5 +1,6 @@
 import { RollcallError } from "../domain/errors.ts";
 import type { Dialect, Driver } from "./driver.ts";
+import { snapshotTables } from "./snapshot-schema.ts";
 
 /** One step of the schema, in the SQL that both databases share. Never edited once released: add a step. */
 interface Migration {
@@ -58,7 +59,7 @@ const foundation: Migration = {
 };
 
 /** In order. A second driver runs the same list. */
-export const migrations: readonly Migration[] = [foundation];
+export const migrations: readonly Migration[] = [foundation, { id: 2, statements: snapshotTables }];
 
 /**
  * Brings the schema up to date, each step in a transaction of its own.

@@ -1,0 +1,27 @@
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+# No scripts: the node package would fetch a second Node, and "prepare" builds before the sources are here.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json LICENSE ./
+COPY src ./src
+COPY config ./config
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/package.json /app/LICENSE ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY --from=build /app/config ./config
+# Nothing else is written: the root file system may be read-only. ./data is where the sandbox keeps its state;
+# a configuration says "store: sqlite:/data/rollcall.db".
+RUN install -d -o 10001 -g 10001 /data && ln -s /data /app/data
+VOLUME /data
+USER 10001:10001
+EXPOSE 8080 8081
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["serve", "-c", "/etc/rollcall/rollcall.yaml"]

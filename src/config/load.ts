@@ -1,0 +1,148 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
+import { z } from "zod";
+import { RollcallError } from "../domain/errors.ts";
+import { describeIssue, printProblem, problemsOf } from "./problems.ts";
+import { codeOf, type Problem, type ReferenceScope, resolveReferences } from "./references.ts";
+import { configSchema } from "./schema.ts";
+import type { Secret } from "./secret.ts";
+
+type DeepReadonly<T> = T extends Secret ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** A whole configuration: checked, complete with its defaults, frozen. Durations are milliseconds, secrets are wrapped. */
+export type Config = DeepReadonly<z.output<ReturnType<typeof configSchema>>>;
+/** One source; `type` tells which. */
+export type SourceConfig = Config["sources"][number];
+/** An identity provider that pushes over SCIM. Without `tokens`, those of `rollcall token create` count. */
+export type ScimSourceConfig = Extract<SourceConfig, { type: "scim" }>;
+/** One target; `type` tells which. `users.groups` null: everybody; `guard` is the budget that counts for it. */
+export type TargetConfig = Config["targets"][number];
+/** A Bitwarden organization. `apiUrl` and `identityUrl` are resolved; null limits mean no limit. */
+export type BitwardenTargetConfig = Extract<TargetConfig, { type: "bitwarden" }>;
+/** A 1Password account. `apiUrl` is resolved; `protect` is lower case. */
+export type OnePasswordTargetConfig = Extract<TargetConfig, { type: "onepassword" }>;
+/** The removal budget of a target: clamp(percent, atLeast, atMost) within `windowMs`. */
+export type GuardConfig = TargetConfig["guard"];
+
+/** What {@link parseConfig} needs besides the text. */
+export interface ParseOptions extends ReferenceScope {
+  /** How error messages call the file. */
+  readonly fileName: string;
+}
+
+const MAX_FILE_BYTES = 262_144;
+/** One wrong bracket can make every later line wrong. */
+const MAX_YAML_ERRORS = 20;
+/** Aliases multiply: this bounds how often anything may be repeated. */
+const MAX_ALIASES = 50;
+
+/**
+ * The configuration in a YAML or JSON file.
+ * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
+ */
+export function loadConfig(path: string, env: NodeJS.ProcessEnv): Config {
+  const fileName = resolve(path);
+  return parseConfig(readText(fileName), { baseDir: dirname(fileName), env, fileName });
+}
+
+function readText(path: string): string {
+  try {
+    const { size } = statSync(path);
+    if (size <= MAX_FILE_BYTES) return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new RollcallError("CONFIG_INVALID", `cannot read the configuration ${path} (${codeOf(error)})`, {
+      cause: error,
+    });
+  }
+  throw new RollcallError("CONFIG_INVALID", `the configuration ${path} is larger than ${MAX_FILE_BYTES} bytes`);
+}
+
+/**
+ * The configuration in a text; JSON is read as the YAML that it is.
+ * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
+ */
+export function parseConfig(text: string, { fileName, ...scope }: ParseOptions): Config {
+  const unresolved: Problem[] = [];
+  const tree = resolveReferences(parseYaml(text, fileName), scope, unresolved);
+  const result = configSchema(scope.baseDir).safeParse(tree, { error: describeIssue });
+  const problems = problemsOf(result.error?.issues ?? [], unresolved);
+  if (!result.success || problems.length > 0) throw invalid(fileName, problems.map(printProblem));
+  return freeze(result.data);
+}
+
+/** The JSON Schema (draft 7) of the file, for editors. Where a text has a form, a reference may stand instead. */
+export function jsonSchema(): object {
+  return z.toJSONSchema(configSchema("/"), {
+    target: "draft-7",
+    io: "input",
+    override: ({ jsonSchema: node, path }) => {
+      const { description: _, default: __, ...form } = node;
+      if (path.at(-1) === "propertyNames" || (form.pattern ?? form.enum) === undefined) return;
+      for (const key of Object.keys(form)) delete node[key];
+      node.anyOf = [form, { type: "string", pattern: "\\$\\{|^file:" }];
+    },
+  });
+}
+
+function parseYaml(text: string, fileName: string): unknown {
+  const lines = new LineCounter();
+  // Pretty errors quote the line they are about, and with it a secret that stands there.
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines, stringKeys: true });
+  const errors = [...document.errors, ...document.warnings].slice(0, MAX_YAML_ERRORS);
+  if (errors.length > 0)
+    throw invalid(
+      fileName,
+      errors.map((error) => describeYamlError(error, document, lines)),
+    );
+  try {
+    // Through JSON: an alias of what it stands in would make a tree without end.
+    return JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: MAX_ALIASES })));
+  } catch (error) {
+    throw new RollcallError("CONFIG_INVALID", `${fileName}: too many aliases (*name), or one within itself`, {
+      cause: error,
+    });
+  }
+}
+
+/** The parser's own messages may quote the text, so only its codes are used. */
+function describeYamlError(
+  { code, pos }: YAMLError,
+  document: ReturnType<typeof parseDocument>,
+  lines: LineCounter,
+): string {
+  const { line, col } = lines.linePos(pos[0]);
+  if (code !== "DUPLICATE_KEY")
+    return `line ${line}, column ${col}: not valid YAML (${code.toLowerCase().replaceAll("_", " ")})`;
+  return printProblem({ path: pathAt(document, pos[0]), message: `is there twice, again in line ${line}` });
+}
+
+/** The keys that lead to the one that begins at `offset`. */
+function pathAt(document: ReturnType<typeof parseDocument>, offset: number): readonly string[] {
+  let found: readonly string[] = [];
+  visit(document, {
+    Pair(_, { key }, ancestors) {
+      if (!isScalar(key) || key.range?.[0] !== offset) return undefined;
+      const keys = ancestors.flatMap((node) => ("key" in node && isScalar(node.key) ? [String(node.key.value)] : []));
+      found = [...keys, String(key.value)];
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function invalid(fileName: string, lines: readonly string[]): RollcallError {
+  const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
+  return new RollcallError(
+    "CONFIG_INVALID",
+    `${fileName} has ${count}:\n${lines.map((line) => `  ${line}`).join("\n")}`,
+  );
+}
+
+function freeze<T>(value: T): DeepReadonly<T> {
+  if (typeof value === "object" && value !== null) {
+    for (const item of Object.values(value)) freeze(item);
+    Object.freeze(value);
+  }
+  return value as DeepReadonly<T>;
+}

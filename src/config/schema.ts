@@ -1,0 +1,162 @@
+import { isAbsolute, resolve } from "node:path";
+import { z } from "zod";
+import {
+  across,
+  bearerToken,
+  checkTransport,
+  duration,
+  httpUrl,
+  isSection,
+  listenAddress,
+  type Report,
+  secret,
+} from "./fields.ts";
+import { Secret } from "./secret.ts";
+import { bitwarden, guard, onePassword } from "./targets.ts";
+
+const server = z
+  .strictObject({
+    listen: listenAddress
+      .prefault("127.0.0.1:8080")
+      .describe("host:port of SCIM, /healthz and /readyz. Default 127.0.0.1:8080."),
+    publicUrl: httpUrl
+      .optional()
+      .describe("What identity providers reach, without /scim/v2. Default: as the request says."),
+    allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
+  })
+  .check(across((section, report) => checkTransport(section, ["publicUrl"], report)))
+  .transform(({ listen, publicUrl }) => ({ listen, publicUrl: publicUrl ?? null }));
+
+const admin = z.strictObject({
+  listen: listenAddress
+    .prefault("127.0.0.1:8081")
+    .describe("host:port of pages, /api/v1 and /metrics. Default 127.0.0.1:8081."),
+  token: secret.describe("Signs in to the admin pages and API."),
+});
+
+const scimSource = z
+  .strictObject({
+    type: z.literal("scim"),
+    token: z
+      .union([bearerToken, z.array(bearerToken).min(1)])
+      .optional()
+      .describe(
+        "Bearer token, or a list for rotation; 16 or more characters. Default: those of `rollcall token create`.",
+      ),
+    groupNamesUnique: z.boolean().default(true).describe("Refuses a second group of the same name. Default true."),
+    unknownMembers: z
+      .enum(["skip", "reject"])
+      .default("skip")
+      .describe("A group member that no user has as id is left out, or the request is refused. Default skip."),
+  })
+  .transform(({ token, ...rest }) => ({ ...rest, tokens: [token ?? []].flat().map((text) => new Secret(text)) }));
+
+const LDAP_LATER = "LDAP sources come with a later release of Rollcall; this one reads scim sources only";
+const POSTGRES_LATER = "PostgreSQL comes with a later release of Rollcall; use sqlite:PATH";
+/** Keys of the contract that nothing uses yet, and what to say to those who set them. */
+export const LATER_KEYS: Readonly<Record<string, string>> = {
+  masterKey: "stored credentials come with a later release of Rollcall; remove this key",
+};
+
+/** One more type of source is one more member here. */
+const source = z.discriminatedUnion("type", [scimSource], {
+  error: ({ input }) => (isSection(input) && input["type"] === "ldap" ? LDAP_LATER : undefined),
+});
+/** One more type of target is one more member here. */
+const target = z.discriminatedUnion("type", [bitwarden, onePassword]);
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
+
+const store = z
+  .string()
+  .regex(/^sqlite:[^:?]/, {
+    error: ({ input }) => (/^postgres(ql)?:/.test(String(input)) ? POSTGRES_LATER : "must be sqlite:PATH"),
+  })
+  .transform((text) => text.slice("sqlite:".length));
+
+/** The whole file. References must have been resolved. `baseDir` is what a relative path of the store starts from. */
+export const configSchema = (baseDir: string) =>
+  z
+    .strictObject({
+      $schema: z.string().optional().describe("For editors."),
+      server: server.prefault({}),
+      admin: admin.optional().describe("Pages, API and metrics. Default: none."),
+      store: store
+        .prefault("sqlite:./data/rollcall.db")
+        .describe("Where state lives; relative to this file. Default sqlite:./data/rollcall.db."),
+      sources: z
+        .record(name, source)
+        .refine((sources) => Object.keys(sources).length > 0, "needs at least one source")
+        .describe("Where people and groups come from, by name."),
+      targets: z.record(name, target).default({}).describe("Where they go, by name."),
+      guard: guard
+        .prefault({})
+        .describe("The removal budget: how many people may lose access in a target within the window."),
+      reconcile: z
+        .strictObject({
+          every: duration("100ms", "7d")
+            .prefault("1h")
+            .describe("How often a target is compared as a whole. Default 1h."),
+          settle: duration("0s", "1h").prefault("2s").describe("Delay of invitations, never of a removal. Default 2s."),
+          driftPolicy: z
+            .enum(["enforce", "report"])
+            .default("enforce")
+            .describe("What is done about changes by hand. Default enforce."),
+        })
+        .prefault({}),
+    })
+    .check(across(checkListeners), across(checkTokens), across(checkGuards))
+    .transform(({ $schema: _, sources, targets, reconcile, guard: general, ...rest }) => ({
+      ...rest,
+      admin: rest.admin ?? null,
+      store: { kind: "sqlite" as const, path: isAbsolute(rest.store) ? rest.store : resolve(baseDir, rest.store) },
+      sources: Object.entries(sources).map(([key, value]) => ({ name: key, ...value })),
+      targets: Object.entries(targets).map(([key, value]) => ({
+        name: key,
+        ...value,
+        guard: { ...general, ...(value.guard as Partial<typeof general>) },
+      })),
+      reconcile: { everyMs: reconcile.every, settleMs: reconcile.settle, driftPolicy: reconcile.driftPolicy },
+    }));
+
+const WILDCARDS = ["0.0.0.0", "::"];
+
+function checkListeners({ server: ours, admin: theirs }: Readonly<Record<string, unknown>>, report: Report): void {
+  const [a, b] = [ours, theirs].map((section) =>
+    isSection(section) && isSection(section["listen"]) ? section["listen"] : null,
+  );
+  if (!a || !b || a["port"] === 0 || a["port"] !== b["port"]) return;
+  const [hostA, hostB] = [a, b].map((address) =>
+    String(address["host"]).toLowerCase().replace("localhost", "127.0.0.1"),
+  );
+  const isShared = hostA === hostB || WILDCARDS.includes(hostA ?? "") || WILDCARDS.includes(hostB ?? "");
+  if (isShared)
+    report(["admin", "listen"], "must differ from server.listen: the admin pages have a listener of their own");
+}
+
+function checkTokens({ sources }: Readonly<Record<string, unknown>>, report: Report): void {
+  const owners = new Map<string, string>();
+  for (const [key, value] of isSection(sources) ? Object.entries(sources) : []) {
+    const tokens = isSection(value) && Array.isArray(value["tokens"]) ? value["tokens"] : [];
+    for (const token of tokens.filter((item) => item instanceof Secret)) {
+      const owner = owners.get(token.reveal()) ?? key;
+      if (owner !== key)
+        report(["sources", key, "token"], `source ${owner} has the same token: every source needs its own`);
+      owners.set(token.reveal(), owner);
+    }
+  }
+}
+
+function checkGuards({ guard: general, targets }: Readonly<Record<string, unknown>>, report: Report): void {
+  const check = (value: unknown, path: readonly string[]): void => {
+    if (!isSection(value)) return;
+    const { atLeast, atMost } = isSection(general) ? { ...general, ...value } : value;
+    if (typeof atLeast === "number" && typeof atMost === "number" && atLeast > atMost) {
+      report([...path, "guard", "atLeast"], `${atLeast} is more than atMost, ${atMost}`);
+    }
+  };
+  check(general, []);
+  for (const [key, value] of isSection(targets) ? Object.entries(targets) : []) {
+    if (isSection(value)) check(value["guard"], ["targets", key]);
+  }
+}

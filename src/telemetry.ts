@@ -1,0 +1,17 @@
+export {
+  createLogger,
+  LOG_LEVELS,
+  type LogFields,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+} from "./telemetry/logger.ts";
+export {
+  type ChangeSample,
+  createMetrics,
+  type EntitiesSample,
+  type Metrics,
+  type ScimRequestSample,
+  type TargetRequestSample,
+} from "./telemetry/metrics.ts";
+export { redact, redactText } from "./telemetry/redact.ts";

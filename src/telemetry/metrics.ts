@@ -1,0 +1,109 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ChangeOp } from "../domain/plan.ts";
+import type { Outcome } from "../domain/target.ts";
+
+/** One answered SCIM request. Labels come from fixed sets, never from what a client sends. */
+export interface ScimRequestSample {
+  /** Name of the source; empty when the token was refused. */
+  readonly source: string;
+  readonly method: string;
+  /** `Users`, `Groups`, `Bulk`, …: never an id. */
+  readonly resource: string;
+  /** HTTP status. */
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** One change that a target was asked for. */
+export interface ChangeSample {
+  readonly target: string;
+  readonly op: ChangeOp;
+  readonly outcome: Outcome["status"];
+}
+
+/** How a target's people and groups stand; the states of `rollcall status`. */
+export interface EntitiesSample {
+  readonly target: string;
+  readonly inSync: number;
+  readonly pending: number;
+  readonly failed: number;
+  readonly held: number;
+  /** Age of the oldest change that is not delivered; 0 when none waits. */
+  readonly oldestPendingSeconds: number;
+}
+
+/** One call to a vendor. */
+export interface TargetRequestSample {
+  readonly target: string;
+  /** `GET members`, `token`, …: never an id. */
+  readonly operation: string;
+  /** HTTP status, or a short word where there was none: `timeout`, `unreachable`. */
+  readonly status: number | string;
+  readonly seconds: number;
+}
+
+/** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */
+export interface Metrics {
+  scimRequest(sample: ScimRequestSample): void;
+  change(sample: ChangeSample): void;
+  /** Sets `rollcall_entities`, `rollcall_oldest_pending_seconds` and `rollcall_removals_held` of one target. */
+  entities(sample: EntitiesSample): void;
+  targetRequest(sample: TargetRequestSample): void;
+  /** All of it in the Prometheus text format. */
+  text(): Promise<string>;
+  /** Content type of `text()`. */
+  readonly contentType: string;
+}
+
+const SCIM_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const TARGET_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Metrics in a registry of their own, those of the process (`rollcall_process_…`, `rollcall_nodejs_…`) included. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: "rollcall_" });
+  const define = <L extends string>(name: string, help: string, labelNames: readonly L[]) => ({
+    name: `rollcall_${name}`,
+    help,
+    labelNames: [...labelNames],
+    registers,
+  });
+
+  const scimRequests = new Counter(
+    define("scim_requests_total", "SCIM requests answered.", ["source", "method", "resource", "status"]),
+  );
+  const scimSeconds = new Histogram({
+    ...define("scim_request_seconds", "Time to answer a SCIM request.", ["method", "resource"]),
+    buckets: SCIM_SECONDS,
+  });
+  const changes = new Counter(define("changes_total", "Changes asked of targets.", ["target", "op", "outcome"]));
+  const entities = new Gauge(
+    define("entities", "People and groups by how they stand in a target.", ["target", "state"]),
+  );
+  const oldestPending = new Gauge(
+    define("oldest_pending_seconds", "Age of the oldest undelivered change.", ["target"]),
+  );
+  const held = new Gauge(define("removals_held", "Removals over the budget that wait for an approval.", ["target"]));
+  const targetSeconds = new Histogram({
+    ...define("target_request_seconds", "Time of calls to a vendor.", ["target", "operation", "status"]),
+    buckets: TARGET_SECONDS,
+  });
+
+  return {
+    scimRequest: ({ source, method, resource, status, seconds }) => {
+      scimRequests.inc({ source, method, resource, status });
+      scimSeconds.observe({ method, resource }, seconds);
+    },
+    change: ({ target, op, outcome }) => changes.inc({ target, op, outcome }),
+    entities: ({ target, oldestPendingSeconds, ...counts }) => {
+      for (const [state, count] of Object.entries(counts)) entities.set({ target, state }, count);
+      oldestPending.set({ target }, oldestPendingSeconds);
+      held.set({ target }, counts.held);
+    },
+    targetRequest: ({ target, operation, status, seconds }) =>
+      targetSeconds.observe({ target, operation, status }, seconds),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

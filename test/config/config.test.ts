@@ -1,0 +1,462 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import { type Config, jsonSchema, loadConfig, parseConfig, Secret } from "../../src/config/index.ts";
+import { hasCode } from "../../src/domain/errors.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const CANARY = "canary-7f3a9d-canary";
+const ENV = { TOKEN: `${CANARY}-token`, SECRET: CANARY, OTHER: "other" };
+const parse = (text: string, env: NodeJS.ProcessEnv = ENV): Config =>
+  parseConfig(text, { baseDir: dir, env, fileName: "rollcall.yaml" });
+
+/** The lines of the error, without the first one, which names the file. */
+function errorsOf(text: string, env?: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    parse(text, env);
+  } catch (error) {
+    if (!hasCode(error, "CONFIG_INVALID")) throw error;
+    expect(inspect(error, { depth: 9 })).not.toContain("canary");
+    const [first, ...lines] = error.message.split("\n");
+    expect(first).toBe(`rollcall.yaml has ${lines.length === 1 ? "1 error" : `${lines.length} errors`}:`);
+    return lines.map((line) => line.trim());
+  }
+  return [];
+}
+
+const GUID = "00000000-0000-0000-0000-000000000000";
+const SCIM = "sources: { okta: { type: scim } }\n";
+const bitwarden = (keys: string): string =>
+  `${SCIM}targets: { acme: { type: bitwarden, clientId: organization.${GUID}, clientSecret: "\${SECRET}", ${keys} } }`;
+const onepassword = (keys: string): string =>
+  `${SCIM}targets: { op: { type: onepassword, accountId: ABC, clientId: abc, clientSecret: "\${SECRET}", ${keys} } }`;
+
+describe("a minimal configuration", () => {
+  it("is complete with its defaults", () => {
+    expect(parse(SCIM)).toEqual({
+      server: { listen: { host: "127.0.0.1", port: 8080 }, publicUrl: null },
+      admin: null,
+      store: { kind: "sqlite", path: join(dir, "data/rollcall.db") },
+      sources: [{ name: "okta", type: "scim", tokens: [], groupNamesUnique: true, unknownMembers: "skip" }],
+      targets: [],
+      reconcile: { everyMs: 3_600_000, settleMs: 2_000, driftPolicy: "enforce" },
+    });
+  });
+
+  it("gives a Bitwarden target its defaults", () => {
+    expect(parse(bitwarden("region: eu")).targets[0]).toEqual({
+      name: "acme",
+      type: "bitwarden",
+      apiUrl: "https://api.bitwarden.eu",
+      identityUrl: "https://identity.bitwarden.eu",
+      clientId: `organization.${GUID}`,
+      clientSecret: new Secret(CANARY),
+      users: { groups: null },
+      groups: { include: ["*"], exclude: [] },
+      onDeactivate: "revoke",
+      onDelete: "revoke",
+      removeAfterMs: null,
+      protect: ["owner"],
+      maxSeats: null,
+      rateLimit: { perSecond: 4, perMinutePerPath: 55 },
+      guard: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 },
+    });
+  });
+
+  it("gives a 1Password target its defaults", () => {
+    expect(parse(onepassword("region: ca")).targets[0]).toEqual({
+      name: "op",
+      type: "onepassword",
+      apiUrl: "https://api.1password.ca",
+      apiVersion: "auto",
+      accountId: "ABC",
+      clientId: "abc",
+      clientSecret: new Secret(CANARY),
+      users: { groups: null },
+      onDeactivate: "suspend",
+      onDelete: "suspend",
+      reactivate: "own",
+      protect: [],
+      guard: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 },
+    });
+  });
+});
+
+describe("values", () => {
+  it("resolves environment variables anywhere in a text, and files as a whole", () => {
+    writeFileSync(join(dir, "secret"), "from-file ${TOKEN}\n");
+    const text = 'sources: { okta: { type: scim, token: ["pre-${TOKEN}-${OTHER}", "file:long"] } }\n';
+    writeFileSync(join(dir, "long"), "a-token-of-a-file-\r\n");
+    const [source] = parse(text).sources;
+    expect(source?.tokens.map((token) => token.reveal())).toEqual([`pre-${CANARY}-token-other`, "a-token-of-a-file-"]);
+    const config = parse(`${SCIM}admin: { token: "file:${"${DIR}"}/secret" }`, { DIR: dir });
+    expect(config.admin?.token.reveal()).toBe("from-file ${TOKEN}");
+  });
+
+  it("takes what a variable holds as it is", () => {
+    const config = parse(`${SCIM}admin: { token: "\${X}" }`, { X: "file:${TOKEN}" });
+    expect(config.admin?.token.reveal()).toBe("file:${TOKEN}");
+  });
+
+  it.each([
+    ["250ms", 250],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["24h", 86_400_000],
+    ["7d", 604_800_000],
+  ])("reads %s as %d ms", (text, ms) => {
+    expect(parse(`${SCIM}reconcile: { every: ${text} }`).reconcile.everyMs).toBe(ms);
+  });
+
+  it.each([
+    ["127.0.0.1:0", { host: "127.0.0.1", port: 0 }],
+    ["'[::1]:65535'", { host: "::1", port: 65_535 }],
+    ["localhost:80", { host: "localhost", port: 80 }],
+  ])("reads the address %s", (text, address) => {
+    expect(parse(`${SCIM}server: { listen: ${text} }`).server.listen).toEqual(address);
+  });
+
+  it("merges the guard of a target into the general one", () => {
+    const config = parse(`${bitwarden("region: us, guard: { atMost: 7, window: 1h }")}\nguard: { percent: 10 }`);
+    expect(config.targets[0]?.guard).toEqual({ percent: 10, atLeast: 3, atMost: 7, windowMs: 3_600_000 });
+  });
+
+  it("limits self-hosted servers only where told so", () => {
+    const urls = "apiUrl: https://vault.example.com/api/, identityUrl: https://vault.example.com/identity";
+    expect(parse(bitwarden(urls)).targets[0]).toMatchObject({
+      apiUrl: "https://vault.example.com/api",
+      rateLimit: { perSecond: null, perMinutePerPath: null },
+    });
+    expect(parse(bitwarden(`${urls}, rateLimit: { perSecond: 9 }`)).targets[0]).toMatchObject({
+      rateLimit: { perSecond: 9, perMinutePerPath: null },
+    });
+  });
+
+  it("reads removeAfter, protected addresses and JSON with tabs", () => {
+    expect(parse(bitwarden("region: us, removeAfter: 30d")).targets[0]).toMatchObject({ removeAfterMs: 2_592_000_000 });
+    expect(parse(onepassword("region: com, protect: [Boss@Example.com]")).targets[0]).toMatchObject({
+      protect: ["boss@example.com"],
+    });
+    expect(parse('{\n\t"sources": {\n\t\t"a": { "type": "scim" }\n\t}\n}').sources[0]?.name).toBe("a");
+  });
+
+  it.each([
+    "apiUrl: http://127.0.0.1:9000/api, identityUrl: http://localhost:9000/identity",
+    "apiUrl: 'http://[::1]:9000', identityUrl: 'http://[::1]:9000'",
+    "apiUrl: http://vault/api, identityUrl: http://vault/identity, allowInsecureHttp: true",
+  ])("allows plain http: %s", (urls) => {
+    expect(errorsOf(bitwarden(urls))).toEqual([]);
+  });
+
+  it("is frozen at every depth", () => {
+    const config = parse(bitwarden("region: us"));
+    for (const part of [config, config.server.listen, config.targets, config.targets[0]?.guard, config.sources[0]]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+
+  it("never prints a secret", () => {
+    const config = parse(`${bitwarden("region: us")}\nadmin: { token: "\${SECRET}" }`);
+    const { token } = config.admin ?? {};
+    for (const text of [
+      inspect(config, { depth: 9, showHidden: true }),
+      JSON.stringify(config),
+      `${token}`,
+      String(token),
+    ]) {
+      expect(text).not.toContain("canary");
+    }
+    expect(token?.reveal()).toBe(CANARY);
+  });
+});
+
+describe("what is refused", () => {
+  const name = "is not a name: 1 to 63 of a-z, 0-9, -, _ and ., beginning with a letter or a digit";
+  const http = "plain http is for loopback only: use https, or say allowInsecureHttp: true";
+  const url = "must be an http:// or https:// URL without user, query and fragment";
+  const duration = "must be a duration such as 30s, 5m, 24h or 30d";
+  it.each<[string, string, string]>([
+    ["an empty file", "", "must be a mapping"],
+    ["no sources", "server: {}", "sources: is missing"],
+    ["empty sources", "sources: {}", "sources: needs at least one source"],
+    ["a source without type", "sources: { a: {} }", "sources.a.type: must be scim"],
+    [
+      "LDAP",
+      "sources: { corp: { type: ldap, url: ldaps://x } }",
+      "sources.corp.type: LDAP sources come with a later release of Rollcall; this one reads scim sources only",
+    ],
+    [
+      "PostgreSQL",
+      `${SCIM}store: postgres://u:canary@h/db`,
+      "store: PostgreSQL comes with a later release of Rollcall; use sqlite:PATH",
+    ],
+    ["another store", `${SCIM}store: ./data`, "store: must be sqlite:PATH"],
+    ["a store in memory", `${SCIM}store: 'sqlite::memory:'`, "store: must be sqlite:PATH"],
+    [
+      "a master key",
+      `${SCIM}masterKey: canary`,
+      "masterKey: stored credentials come with a later release of Rollcall; remove this key",
+    ],
+    ["a bad name", "sources: { Okta: { type: scim } }", `sources.Okta: ${name}`],
+    ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
+    [
+      "a short token",
+      "sources: { a: { type: scim, token: canary } }",
+      "sources.a.token: must have at least 16 characters",
+    ],
+    [
+      "a short token in a list",
+      "sources: { a: { type: scim, token: [canary] } }",
+      "sources.a.token[0]: must have at least 16 characters",
+    ],
+    [
+      "a token with a space",
+      "sources: { a: { type: scim, token: 'canary canary canary' } }",
+      "sources.a.token: must hold visible ASCII characters only, and no space",
+    ],
+    [
+      "a token that is a number",
+      "sources: { a: { type: scim, token: 12345678 } }",
+      "sources.a.token: must be text, or a list of texts",
+    ],
+    [
+      "one token for two sources",
+      'sources: { a: { type: scim, token: "${TOKEN}" }, b: { type: scim, token: ["${TOKEN}"] } }',
+      "sources.b.token: source a has the same token: every source needs its own",
+    ],
+    [
+      "an unknown type of target",
+      `${SCIM}targets: { x: { type: lastpass } }`,
+      "targets.x.type: must be bitwarden or onepassword",
+    ],
+    ["an unknown region", bitwarden("region: ca"), "targets.acme.region: must be us or eu"],
+    ["no region", bitwarden(""), "targets.acme.region: is missing: us or eu, or apiUrl and identityUrl instead"],
+    [
+      "region beside apiUrl",
+      bitwarden("region: us, apiUrl: https://api.bitwarden.com"),
+      "targets.acme.region: cannot stand beside apiUrl or identityUrl: keep one or the other",
+    ],
+    [
+      "apiUrl alone",
+      bitwarden("apiUrl: https://vault.example.com/api"),
+      "targets.acme.identityUrl: is missing: apiUrl and identityUrl go together",
+    ],
+    [
+      "identityUrl alone",
+      bitwarden("identityUrl: https://vault.example.com/identity"),
+      "targets.acme.apiUrl: is missing: apiUrl and identityUrl go together",
+    ],
+    ...[
+      ["https://api.bitwarden.com", "https://identity.bitwarden.eu"],
+      ["https://api.bitwarden.eu", "https://identity.bitwarden.com"],
+      ["https://vault.example.com/api", "https://identity.bitwarden.com"],
+      ["https://api.bitwarden.eu", "https://vault.example.com/identity"],
+    ].map(([api, identity]): [string, string, string] => [
+      `${api} with ${identity}`,
+      bitwarden(`apiUrl: ${api}, identityUrl: ${identity}`),
+      "targets.acme.identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
+    ]),
+    [
+      "plain http",
+      bitwarden("apiUrl: http://127.0.0.1.example.com/api, identityUrl: https://vault.example.com"),
+      `targets.acme.apiUrl: ${http}`,
+    ],
+    ["plain http of 1Password", onepassword("apiUrl: http://example.com"), `targets.op.apiUrl: ${http}`],
+    ["plain http of publicUrl", `${SCIM}server: { publicUrl: http://example.com }`, `server.publicUrl: ${http}`],
+    ["credentials in a URL", onepassword("apiUrl: https://canary:canary@example.com"), `targets.op.apiUrl: ${url}`],
+    ["another protocol", onepassword("apiUrl: ftp://example.com"), `targets.op.apiUrl: ${url}`],
+    [
+      "a region beside apiUrl of 1Password",
+      onepassword("region: com, apiUrl: https://x.example"),
+      "targets.op.region: cannot stand beside apiUrl: keep one or the other",
+    ],
+    ["no region of 1Password", onepassword(""), "targets.op.region: is missing: com, ca or eu, or apiUrl instead"],
+    [
+      "a protected non-address",
+      onepassword("region: com, protect: [owner]"),
+      "targets.op.protect[0]: must be an e-mail address",
+    ],
+    [
+      "a path as accountId",
+      onepassword("region: com, accountId: 'a/b'").replace("accountId: ABC, ", ""),
+      "targets.op.accountId: must be the account's id, 26 capital letters and digits",
+    ],
+    [
+      "a personal API key",
+      bitwarden("region: us").replace("organization.", "user."),
+      "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
+    ],
+    ["nobody as scope", bitwarden("region: us, users: { groups: [] }"), "targets.acme.users.groups: must not be empty"],
+    ["no seats", bitwarden("region: us, maxSeats: 0"), "targets.acme.maxSeats: must be at least 1"],
+    ["half a seat", bitwarden("region: us, maxSeats: 1.5"), "targets.acme.maxSeats: must be a whole number"],
+    [
+      "no rate",
+      bitwarden("region: us, rateLimit: { perSecond: 0 }"),
+      "targets.acme.rateLimit.perSecond: must be more than 0",
+    ],
+    ["removeAfter 0d", bitwarden("region: us, removeAfter: 0d"), `targets.acme.removeAfter: ${duration}, or never`],
+    ["a percentage over 100", `${SCIM}guard: { percent: 101 }`, "guard.percent: must be at most 100"],
+    ["a negative percentage", `${SCIM}guard: { percent: -1 }`, "guard.percent: must be at least 0"],
+    ["atLeast over atMost", `${SCIM}guard: { atLeast: 9, atMost: 8 }`, "guard.atLeast: 9 is more than atMost, 8"],
+    [
+      "atLeast over atMost of a target",
+      `${bitwarden("region: us, guard: { atMost: 8 }")}\nguard: { atLeast: 9 }`,
+      "targets.acme.guard.atLeast: 9 is more than atMost, 8",
+    ],
+    ["a duration without unit", `${SCIM}reconcile: { every: 30 }`, "reconcile.every: must be text: put it in quotes"],
+    ["a duration in weeks", `${SCIM}reconcile: { every: 1w }`, `reconcile.every: ${duration}`],
+    ["a duration that is too long", `${SCIM}reconcile: { every: 8d }`, "reconcile.every: must be between 100ms and 7d"],
+    [
+      "an address without port",
+      `${SCIM}server: { listen: 127.0.0.1 }`,
+      "server.listen: must be host:port, such as 127.0.0.1:8080",
+    ],
+    ["a port beyond", `${SCIM}server: { listen: "h:65536" }`, "server.listen: the port must be between 0 and 65535"],
+    ["an admin without token", `${SCIM}admin: { listen: "h:1" }`, "admin.token: is missing"],
+    ["an empty token", `${SCIM}admin: { token: "\${X}" }`, "admin.token: must not be empty"],
+    ...["127.0.0.1:8080", "localhost:8080", "0.0.0.0:8080", "'[::]:8080'"].map((address): [string, string, string] => [
+      `both listeners on ${address}`,
+      `${SCIM}admin: { token: x, listen: ${address} }`,
+      "admin.listen: must differ from server.listen: the admin pages have a listener of their own",
+    ]),
+    ["an unknown key", `${SCIM}zebra: 1`, "zebra: unknown key"],
+    ["a typo", `${SCIM}tragets: {}`, "tragets: unknown key; did you mean 'targets'?"],
+    [
+      "another spelling",
+      `${bitwarden("region: us, on_delete: revoke")}`,
+      "targets.acme.on_delete: unknown key; did you mean 'onDelete'?",
+    ],
+    ["a merge key", `${SCIM}"<<": { a: 1 }`, '"<<": unknown key'],
+    [
+      "a variable that is not set",
+      `${SCIM}admin: { token: "x\${NOPE}" }`,
+      "admin.token: environment variable NOPE is not set",
+    ],
+    [
+      "a variable with a default",
+      `${SCIM}admin: { token: "\${X:-canary}" }`,
+      "admin.token: ${…} must hold the name of an environment variable: letters, digits and _",
+    ],
+    [
+      "an open reference",
+      `${SCIM}admin: { token: "\${canary" }`,
+      "admin.token: ${…} must hold the name of an environment variable: letters, digits and _",
+    ],
+    ["a missing file", `${SCIM}admin: { token: "file:nope" }`, `admin.token: cannot read ${dir}/nope (ENOENT)`],
+    [
+      "a folder as file",
+      `${SCIM}admin: { token: "file:." }`,
+      `admin.token: ${dir} is not a file of at most 65536 bytes`,
+    ],
+    [
+      "a key that is there twice",
+      "sources:\n  a: { type: scim }\n  a: { type: scim }",
+      "sources.a: is there twice, again in line 3",
+    ],
+    ["broken YAML", 'admin:\n  token: "canary', "line 2, column 17: not valid YAML (missing char)"],
+    ["a tag", "admin: { token: !env canary }", "line 1, column 17: not valid YAML (tag resolve failed)"],
+    ["two documents", `${SCIM}---\nx: 1`, "line 2, column 1: not valid YAML (multiple docs)"],
+  ])("%s", (_, text, expected) => {
+    expect(errorsOf(text, { ...ENV, X: "" })).toEqual([expected]);
+  });
+
+  it("tells everything at once", () => {
+    const text = `
+server: { listen: nowhere, publicUrl: http://example.com, port: 1 }
+admin: { token: "\${MISSING}" }
+sources: { okta: { type: scim, tokn: x } }
+targets:
+  acme: { type: bitwarden, apiUrl: "\${BASE}", clientId: nobody, clientSecret: "file:gone", guard: { atMost: 1 } }
+  op: { type: onepassword, region: de }
+guard: { atLeast: 2, percent: many }
+`;
+    expect([...errorsOf(text)].sort()).toEqual(
+      [
+        "admin.token: environment variable MISSING is not set",
+        "guard.percent: must be a number",
+        "server.listen: must be host:port, such as 127.0.0.1:8080",
+        "server.port: unknown key",
+        "server.publicUrl: plain http is for loopback only: use https, or say allowInsecureHttp: true",
+        "sources.okta.tokn: unknown key; did you mean 'token'?",
+        "targets.acme.apiUrl: environment variable BASE is not set",
+        `targets.acme.clientSecret: cannot read ${dir}/gone (ENOENT)`,
+        "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
+        "targets.acme.guard.atLeast: 2 is more than atMost, 1",
+        "targets.acme.identityUrl: is missing: apiUrl and identityUrl go together",
+        "targets.op.accountId: is missing",
+        "targets.op.clientId: is missing",
+        "targets.op.clientSecret: is missing",
+        "targets.op.region: must be com or ca or eu",
+      ].sort(),
+    );
+  });
+
+  it.each([
+    ["aliases that multiply", `a: &a [${"x,".repeat(9)}]\nb: &b [${"*a,".repeat(9)}]\nc: [${"*b,".repeat(9)}]`],
+    ["an alias within itself", "a: &a { b: *a }"],
+    ["endless nesting", "[".repeat(100_000)],
+  ])("%s", (_, text) => {
+    expect(() => parse(text)).toThrowError(expect.objectContaining({ code: "CONFIG_INVALID" }));
+  });
+});
+
+describe("loadConfig", () => {
+  it("reads a file and what it refers to, from any folder", () => {
+    writeFileSync(join(dir, "admin-token"), "abc\n");
+    writeFileSync(join(dir, "rollcall.yaml"), `${SCIM}admin: { token: "file:admin-token" }`);
+    const config = loadConfig(join(dir, "rollcall.yaml"), {});
+    expect(config.admin?.token.reveal()).toBe("abc");
+    expect(config.store.path).toBe(join(dir, "data/rollcall.db"));
+  });
+
+  it("says what it can't read", () => {
+    const path = join(dir, "absent.yaml");
+    expect(() => loadConfig(path, {})).toThrowError(`cannot read the configuration ${path} (ENOENT)`);
+    writeFileSync(path, "#".repeat(300_000));
+    expect(() => loadConfig(path, {})).toThrowError(`the configuration ${path} is larger than 262144 bytes`);
+  });
+});
+
+describe("the files in config/", () => {
+  const read = (name: string): string => readFileSync(new URL(`../../config/${name}`, import.meta.url), "utf8");
+  const env = {
+    ROLLCALL_ADMIN_TOKEN: "x",
+    OKTA_SCIM_TOKEN: "x".repeat(16),
+    BW_CLIENT_SECRET: "x",
+    OP_CLIENT_SECRET: "x",
+  };
+
+  it("has a schema that is up to date (npm run schema)", () => {
+    expect(JSON.parse(read("rollcall.schema.json"))).toEqual(jsonSchema());
+  });
+
+  it("has a valid example of every kind", () => {
+    const config = parse(read("example.yaml"), env);
+    expect([...config.sources, ...config.targets].map(({ type }) => type)).toEqual([
+      "scim",
+      "bitwarden",
+      "onepassword",
+    ]);
+  });
+
+  it("comments defaults in the example that are the defaults", () => {
+    const example = read("example.yaml");
+    const OPTIONAL = /^( *)# (publicUrl|apiUrl|identityUrl|users|maxSeats|guard: \{ atMost)/;
+    const uncommented = example
+      .split("\n")
+      .filter((line) => !OPTIONAL.test(line))
+      .map((line) =>
+        line.replace(
+          /^( *)# ?( *(server|listen|allowInsecureHttp|store|groupNamesUnique|unknownMembers|groups|on[A-Z]\w+|removeAfter|protect|rateLimit|apiVersion|reactivate|guard|reconcile):)/,
+          "$1$2",
+        ),
+      )
+      .filter((line) => !/^# {3}publicUrl/.test(line));
+    expect(uncommented.join("\n")).toMatch(/^server:/m);
+    expect(parse(uncommented.join("\n"), env)).toEqual(parse(example, env));
+  });
+});
