@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { normalizeEmail } from "../../domain/directory.ts";
+import type { MemberState, ObservedGroup, ObservedMember } from "../../domain/target.ts";
+
+// Unknown fields pass (and go back unchanged in a PUT), unknown enum numbers too: contract sheet §2.2, §3.1, §4.
+
+const collection = z.looseObject({ id: z.string() });
+
+/** A member as `MemberResponseModel` gives it (bitwarden/server 2026.8.0). */
+export const vendorMember = z.looseObject({
+  id: z.string().min(1),
+  userId: z.string().nullish(),
+  email: z.string(),
+  type: z.number(),
+  status: z.number(),
+  externalId: z.string().nullish(),
+  permissions: z.looseObject({}).nullish(),
+  collections: z.array(collection).nullish(),
+});
+export type VendorMember = z.infer<typeof vendorMember>;
+
+/** A group as `GroupResponseModel` gives it; its collections are left alone. */
+export const vendorGroup = z.looseObject({
+  id: z.string().min(1),
+  name: z.string(),
+  externalId: z.string().nullish(),
+});
+export type VendorGroup = z.infer<typeof vendorGroup>;
+
+/** A list of this API; older schemas show a `continuationToken`, this version sends none (§0.9). */
+export const vendorList = <T>(item: z.ZodType<T>) =>
+  z.looseObject({ data: z.array(item), continuationToken: z.string().nullish() });
+
+/** Member ids of a group, group ids of a member: a bare array. */
+export const vendorIds = z.array(z.string());
+
+/** Error bodies of the public API and of the internal one that a 429 carries (§2.1). */
+export const vendorError = z.looseObject({
+  message: z.string(),
+  errors: z.record(z.string(), z.array(z.string())).nullish().catch(null),
+});
+export type VendorError = z.infer<typeof vendorError>;
+
+/** `OrganizationUserType` (§2.2). */
+export const memberType = { owner: 0, admin: 1, user: 2, custom: 4 } as const;
+
+/** The role in lower case; `unknown` for a number that this version does not know. */
+export function roleOf(type: number): string {
+  const found = Object.entries(memberType).find(([, number]) => number === type);
+  return found?.[0] ?? "unknown";
+}
+
+/** `OrganizationUserStatusType` (§2.2). */
+export function stateOf(status: number): MemberState {
+  switch (status) {
+    case -1:
+      return "suspended";
+    case 0:
+      return "invited";
+    case 1:
+      return "accepted";
+    case 2:
+      return "active";
+    case 3:
+      return "staged";
+    default:
+      return "unknown";
+  }
+}
+
+/** A member without what is none of our business: name, permissions, collections. */
+export const toObservedMember = (member: VendorMember): ObservedMember => ({
+  remoteId: member.id,
+  email: normalizeEmail(member.email),
+  externalId: blankToNull(member.externalId),
+  state: stateOf(member.status),
+  role: roleOf(member.type),
+  hasAccount: member.userId != null,
+});
+
+/** A group without its collections. */
+export const toObservedGroup = (group: VendorGroup): ObservedGroup => ({
+  remoteId: group.id,
+  name: group.name,
+  externalId: blankToNull(group.externalId),
+});
+
+const blankToNull = (value: string | null | undefined): string | null =>
+  value == null || value.trim() === "" ? null : value;
+
+/**
+ * The whole body that changes nothing of a member but the externalId: what is absent from a PUT is lost, except groups,
+ * which are kept only when absent (§3.5, MemberUpdateRequestModel). Null when the collections aren't known.
+ */
+export function memberWithExternalId(
+  member: VendorMember,
+  externalId: string,
+): Readonly<Record<string, unknown>> | null {
+  if (member.collections == null) return null;
+  const { type, collections, permissions } = member;
+  return { type, externalId, collections, ...(type === memberType.custom ? { permissions } : {}) };
+}

@@ -1,0 +1,90 @@
+import type { MemberRef } from "../../domain/plan.ts";
+import { unreachable } from "../../domain/plan.ts";
+import type { Written } from "./api.ts";
+import { refused } from "./changes.ts";
+import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run.ts";
+
+/** A change of who is in which group, told from either side. */
+export type MembershipChange = ChangeOf<"setMembers" | "setGroups">;
+
+/** A full list of ids that a delta is worked into. */
+interface FullList {
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+  /** Null: the owner of the list is gone. */
+  readonly read: () => Promise<readonly string[] | null>;
+  readonly write: (ids: readonly string[]) => Promise<Written>;
+}
+
+/**
+ * Works a delta into the full list that the vendor wants (contract sheet §4: GET, diff, PUT, look again), so that a
+ * membership which the plan doesn't speak of stays. With `isLast` false, null says that some ids aren't known yet:
+ * what is known has been done, the rest is for the next time.
+ */
+export async function settleMembership(run: Run, change: MembershipChange, isLast: boolean): Promise<Settled | null> {
+  const list = change.op === "setMembers" ? listOfGroup(run, change) : listOfMember(run, change);
+  if (list === null) return isLast ? unconfirmed(change) : null;
+  const isWhole = list.add.length === change.add.length;
+  if (!isWhole && list.add.length + list.remove.length === 0) return isLast ? unconfirmed(change) : null;
+  const settled = await workIn(run, change, list);
+  if (isWhole || settled.outcome.status !== "applied") return settled;
+  return isLast ? unconfirmed(change) : null;
+}
+
+function listOfGroup(run: Run, change: ChangeOf<"setMembers">): FullList | null {
+  const { api, world, signal } = run;
+  const groupId = world.groupId(change);
+  if (groupId === null) return null;
+  const known = (refs: readonly MemberRef[]): string[] => refs.flatMap((ref) => world.memberId(ref) ?? []);
+  return {
+    add: known(change.add),
+    remove: known(change.remove),
+    read: () => api.memberIds(groupId, signal),
+    write: (ids) => api.putMemberIds(groupId, ids, signal),
+  };
+}
+
+function listOfMember(run: Run, change: ChangeOf<"setGroups">): FullList | null {
+  const { api, world, signal } = run;
+  const memberId = world.memberId(change);
+  if (memberId === null) return null;
+  return {
+    add: change.add.flatMap((ref) => world.groupId(ref) ?? []),
+    remove: change.remove.flatMap((ref) => world.groupId(ref) ?? []),
+    read: () => api.groupIds(memberId, signal),
+    write: (ids) => api.putGroupIds(memberId, ids, signal),
+  };
+}
+
+async function workIn(run: Run, change: MembershipChange, list: FullList): Promise<Settled> {
+  const present = await list.read();
+  const gone = list.add.length === 0 ? applied(change) : unconfirmed(change);
+  if (present === null) return gone;
+  const before = new Set(present);
+  const wanted = new Set([...present, ...list.add]);
+  for (const id of list.remove) wanted.delete(id);
+  if (wanted.size === before.size && [...wanted].every((id) => before.has(id))) return applied(change);
+  const written = await list.write([...wanted]);
+  switch (written.kind) {
+    case "done":
+      return confirm(run, change, list);
+    case "absent":
+      return gone;
+    case "refused":
+      return failed(change, refused(run, written.error));
+    case "lost":
+      return lost(run, change, written.error);
+    default:
+      return unreachable(written);
+  }
+}
+
+/** An unknown id is dropped with 200 (§0.8), and an administrator may write at the same moment: only the list itself tells. */
+async function confirm(run: Run, change: MembershipChange, list: FullList): Promise<Settled> {
+  const now = new Set(await list.read());
+  const removed = new Set(list.remove);
+  const isThere = list.add.every((id) => removed.has(id) || now.has(id)) && list.remove.every((id) => !now.has(id));
+  if (isThere) return applied(change);
+  run.api.http.log("warn", "Bitwarden took a list of memberships and shows another", { op: change.op });
+  return unconfirmed(change);
+}

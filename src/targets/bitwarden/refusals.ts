@@ -1,0 +1,119 @@
+import type { VendorError } from "./convert.ts";
+
+/** What a vendor's text means for the change that it refused. */
+export interface Refusal {
+  /** The vendor's words. */
+  readonly words: string;
+  /** True when only a person can lift it. */
+  readonly isPermanent: boolean;
+  /** True when the next invitation will be refused for the same reason. */
+  readonly isAboutSeats: boolean;
+  /** What to do about it; empty where we can't tell. */
+  readonly advice: string;
+}
+
+interface KnownRefusal {
+  readonly pattern: RegExp;
+  readonly isAboutSeats?: true;
+  readonly advice: string;
+}
+
+// All texts: bitwarden/server 2026.8.0, commit ac309aa1, read 2026-08-20 (contract sheet §3.4, §3.5, §3.6, §4, §5).
+// Bitwarden gives no code, so the text is all there is; an unknown text is a refusal that we retry with backoff.
+
+const buySeats = "free or buy a seat in Bitwarden, or raise the autoscale limit";
+const askMember = "the person or the policy's owner has to resolve it in Bitwarden";
+
+const known: readonly KnownRefusal[] = [
+  // CloudOrganizationInviteValidation, OrganizationService.AutoAddSeats, RestoreOrganizationUserCommand
+  { pattern: /^Seat limit has been reached\./, isAboutSeats: true, advice: buySeats },
+  { pattern: /^Plan does not allow additional seats\./, isAboutSeats: true, advice: buySeats },
+  { pattern: /^Organization plan allows a maximum of /, isAboutSeats: true, advice: buySeats },
+  { pattern: /^You do not have any Password Manager seats!/, isAboutSeats: true, advice: buySeats },
+  {
+    pattern: /^Cannot auto ?scale (on )?self-host/,
+    isAboutSeats: true,
+    advice: "upload a licence with more seats, or free one",
+  },
+  { pattern: /^No payment method found\./, isAboutSeats: true, advice: "mend the organization's billing" },
+  { pattern: /^No subscription found\./, isAboutSeats: true, advice: "mend the organization's billing" },
+  {
+    pattern: /^You do not have an active subscription\./,
+    isAboutSeats: true,
+    advice: "mend the organization's billing",
+  },
+  // HasConfirmedOwnersExceptQuery, RevokeOrganizationUsersValidator
+  { pattern: /^Organization must have at least one confirmed owner\./, advice: "confirm another owner first" },
+  // RestoreOrganizationUserCommand.CheckPoliciesBeforeRestoreAsync
+  { pattern: / is not compliant with the .*policy\.$/, advice: askMember },
+  {
+    pattern: / cannot be restored (until they leave all other|because they are a member of another) organization/,
+    advice: askMember,
+  },
+  { pattern: /^User is an owner \/ admin of another free organization vault\./, advice: askMember },
+  // UpdateOrganizationUserCommand
+  { pattern: /^User can only be an admin of 1 free organization vault\./, advice: askMember },
+  {
+    pattern: /^To enable custom permissions the organization must be on an Enterprise plan\./,
+    advice: "upgrade the plan",
+  },
+  // GroupsController, CreateGroupCommand
+  {
+    pattern: /^This organization cannot use groups\./,
+    advice: "exclude all groups in the configuration, or upgrade the plan",
+  },
+  // ExceptionHandlerFilterAttribute: model state
+  { pattern: /^The request's model state is invalid\./, advice: "correct the value in the directory" },
+];
+
+/** Texts of a 400 that say the wish is already true. */
+const converged = {
+  suspend: "Already revoked.", // RevokeOrganizationUsersValidator
+  restore: "Already active.", // RestoreOrganizationUserCommand
+} as const;
+
+/** True when a refusal says that the target is as wanted already. */
+export const isConverged = (op: keyof typeof converged, error: VendorError): boolean => error.message === converged[op];
+
+/** True when a person who was to be mailed again isn't invited: has accepted meanwhile, or is still revoked (ResendOrganizationInviteCommand). */
+export const isNotInvited = (error: VendorError): boolean => error.message === "User invalid.";
+
+/** True when this e-mail address has a membership already, whichever (InviteOrganizationUsersCommand): observe and adopt. */
+export const isAlreadyInvited = (error: VendorError): boolean =>
+  error.message === "This user has already been invited.";
+
+/** True when the organization's plan has no import (OrganizationController). */
+export const isImportUnavailable = (error: VendorError): boolean =>
+  error.message === "Organization cannot use directory syncing.";
+
+/** True when part of an import may have been done (AggregateException: failures while saving or mailing, §2.1, §5.4). */
+export const isPartlyDone = (error: VendorError): boolean =>
+  error.message === "Errors have occurred." || error.message === "Failed to invite users";
+
+/** Places in an import's payload that the vendor named as invalid: `Members[3].Email` -> 3. */
+export function refusedPlaces(error: VendorError): ReadonlyMap<number, string> {
+  const places = new Map<number, string>();
+  for (const [key, texts] of Object.entries(error.errors ?? {})) {
+    const place = /^Members\[(\d+)\]/.exec(key)?.[1];
+    if (place !== undefined) places.set(Number(place), texts.join(" "));
+  }
+  return places;
+}
+
+/** Reads a vendor's error: the texts it gave, at most 400 characters, and what we know about them. */
+export function refusalOf(error: VendorError): Refusal {
+  const details = Object.values(error.errors ?? {})
+    .flat()
+    .join(" ");
+  const words = [error.message, details]
+    .filter((text) => text !== "")
+    .join(" ")
+    .slice(0, 400);
+  const match = known.find(({ pattern }) => pattern.test(error.message));
+  return {
+    words,
+    isPermanent: match !== undefined,
+    isAboutSeats: match?.isAboutSeats ?? false,
+    advice: match?.advice ?? "",
+  };
+}

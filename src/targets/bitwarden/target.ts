@@ -1,0 +1,143 @@
+import { hasCode, messageOf } from "../../domain/errors.ts";
+import type { Change } from "../../domain/plan.ts";
+import type {
+  CheckFinding,
+  MembershipQuery,
+  Memberships,
+  Observed,
+  ObserveScope,
+  Outcome,
+  Target,
+} from "../../domain/target.ts";
+import { BitwardenApi, type BitwardenOptions } from "./api.ts";
+import { applyChanges } from "./apply.ts";
+import { toObservedGroup, toObservedMember } from "./convert.ts";
+import { type Memory, World } from "./run.ts";
+
+export type { BitwardenOptions } from "./api.ts";
+
+/** Above so many named entities the two full lists cost less than one call for each. */
+const namedLimit = 50;
+/** Reads in flight at once. */
+const readsAtOnce = 4;
+
+/** A Bitwarden organization (or Vaultwarden), over its Public API with the organization's key. */
+export function createBitwardenTarget(options: BitwardenOptions): Target {
+  const api = new BitwardenApi(options);
+  const memory: Memory = { noImportUntilMs: 0 };
+  return {
+    name: options.name,
+    type: "bitwarden",
+    supports: { invite: true, remove: true, groups: true, externalIds: true },
+    observe: (scope, signal) => observe(api, scope, signal),
+    observeMemberships: (query, signal) => observeMemberships(api, query, signal),
+    apply: (changes, observed, signal) => apply(api, memory, options.importThreshold ?? 20, changes, observed, signal),
+    check: (signal) => check(api, options, signal),
+    close: () => api.http.close(),
+  };
+}
+
+async function observe(api: BitwardenApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
+  if (scope.kind === "all" || scope.memberIds.length + scope.groupIds.length > namedLimit)
+    return observeAll(api, signal);
+  const members = await readEach(scope.memberIds, (id) => api.getMember(id, signal));
+  const groups = await readEach(scope.groupIds, (id) => api.getGroup(id, signal));
+  return {
+    isComplete: false,
+    members: members.found.map(([, member]) => toObservedMember(member)),
+    groups: groups.found.map(([, group]) => toObservedGroup(group)),
+    missingRemoteIds: [...members.missing, ...groups.missing],
+  };
+}
+
+async function observeAll(api: BitwardenApi, signal: AbortSignal): Promise<Observed> {
+  const [members, groups] = [await api.listMembers(signal), await api.listGroups(signal)];
+  return {
+    isComplete: true,
+    members: members.map(toObservedMember),
+    groups: groups.map(toObservedGroup),
+    missingRemoteIds: [],
+  };
+}
+
+async function observeMemberships(
+  api: BitwardenApi,
+  query: MembershipQuery,
+  signal: AbortSignal,
+): Promise<Memberships> {
+  const read =
+    query.by === "group"
+      ? await readEach(query.groupIds, (id) => api.memberIds(id, signal))
+      : await readEach(query.memberIds, (id) => api.groupIds(id, signal));
+  return new Map(read.found);
+}
+
+interface Read<T> {
+  readonly found: readonly (readonly [id: string, value: T])[];
+  readonly missing: readonly string[];
+}
+
+/** Reads one entity for each id, a few at once, in the order of the ids. */
+async function readEach<T>(ids: readonly string[], read: (id: string) => Promise<T | null>): Promise<Read<T>> {
+  const found: (readonly [string, T])[] = [];
+  const missing: string[] = [];
+  const distinct = [...new Set(ids)];
+  for (let start = 0; start < distinct.length; start += readsAtOnce) {
+    const some = distinct.slice(start, start + readsAtOnce);
+    for (const [id, value] of await Promise.all(some.map(async (id) => [id, await read(id)] as const))) {
+      if (value === null) missing.push(id);
+      else found.push([id, value]);
+    }
+  }
+  return { found, missing };
+}
+
+async function* apply(
+  api: BitwardenApi,
+  memory: Memory,
+  importThreshold: number,
+  changes: readonly Change[],
+  observed: Observed,
+  signal: AbortSignal,
+): AsyncGenerator<Outcome> {
+  // Who has an address or an externalId already can only be seen in everything.
+  const whole = observed.isComplete || !changes.some(needsWhole) ? observed : await observeAll(api, signal);
+  yield* applyChanges({ api, signal, memory, importThreshold, world: new World(whole) }, changes);
+}
+
+function needsWhole(change: Change): boolean {
+  if (change.op === "setMembers") return change.add.some((ref) => ref.remoteId === null);
+  if (change.op === "setGroups") return change.remoteId === null;
+  return ["invite", "adopt", "createGroup", "adoptGroup", "renameGroup"].includes(change.op);
+}
+
+async function check(
+  api: BitwardenApi,
+  options: BitwardenOptions,
+  signal: AbortSignal,
+): Promise<readonly CheckFinding[]> {
+  const always: CheckFinding = {
+    level: "warning",
+    message: `${options.name}: Bitwarden's organization key acts as an owner and cannot be narrowed; keep it as safe as an owner's password`,
+  };
+  try {
+    const members = await api.listMembers(signal);
+    return [
+      { level: "ok", message: `${options.name}: signed in, ${members.length.toLocaleString("en")} members` },
+      always,
+    ];
+  } catch (error) {
+    const regions = [regionOf(options.apiUrl), regionOf(options.identityUrl)];
+    const isMixed = regions[0] !== regions[1] && regions.every((region) => region !== null);
+    const hint = isMixed ? `; apiUrl is ${regions[0]} and identityUrl is ${regions[1]}: use one region` : "";
+    const wait = hasCode(error, "TARGET_RATE_LIMITED") ? "; wait a minute" : "";
+    return [{ level: "error", message: `${messageOf(error)}${hint}${wait}` }, always];
+  }
+}
+
+/** Null: self-hosted. */
+function regionOf(url: string): "US" | "EU" | null {
+  const { hostname } = new URL(url);
+  if (hostname.endsWith("bitwarden.com")) return "US";
+  return hostname.endsWith("bitwarden.eu") ? "EU" : null;
+}

@@ -1,0 +1,176 @@
+import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { type Change, unreachable } from "../../domain/plan.ts";
+import type { CheckFinding, Observed, ObserveScope, Outcome, Target } from "../../domain/target.ts";
+import { OnePasswordApi, type OnePasswordOptions, type Written } from "./api.ts";
+import { stateOf, toObservedMember, type VendorUser } from "./convert.ts";
+import { refusalOf } from "./refusals.ts";
+
+export type { ApiVersion, OnePasswordOptions } from "./api.ts";
+
+/** Above so many named people the whole list costs less than one call for each. */
+const namedLimit = 50;
+/** After so many changes in a row without an answer the target counts as out of reach. */
+const lostInARowLimit = 3;
+/** After so many unexplained 403 in a row the permission is missing, not the person special (contract sheet §6). */
+const refusedInARowLimit = 5;
+
+/** A 1Password account, over the Users API: it lists people, suspends and reactivates them, and can do nothing else. */
+export function createOnePasswordTarget(options: OnePasswordOptions): Target {
+  const api = new OnePasswordApi(options);
+  return {
+    name: options.name,
+    type: "onepassword",
+    supports: { invite: false, remove: false, groups: false, externalIds: false },
+    observe: (scope, signal) => observe(api, scope, signal),
+    observeMemberships: async () => {
+      throw api.http.error("UNEXPECTED_RESPONSE", "1Password's Users API knows no groups");
+    },
+    apply: (changes, _observed, signal) => apply(api, changes, signal),
+    check: (signal) => check(api, options, signal),
+    close: (signal) => api.close(signal),
+  };
+}
+
+async function observe(api: OnePasswordApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
+  if (scope.kind === "all" || scope.memberIds.length > namedLimit) {
+    const users = await api.listUsers(signal);
+    return { isComplete: true, members: users.map(toObservedMember), groups: [], missingRemoteIds: [] };
+  }
+  const found: VendorUser[] = [];
+  const missing: string[] = [...scope.groupIds];
+  for (const id of new Set(scope.memberIds)) {
+    const user = await api.getUser(id, signal);
+    if (user === null) missing.push(id);
+    else found.push(user);
+  }
+  return { isComplete: false, members: found.map(toObservedMember), groups: [], missingRemoteIds: missing };
+}
+
+/** One result, and how it speaks for or against the target as a whole. */
+interface Settled {
+  readonly outcome: Outcome;
+  readonly lostTo?: RollcallError;
+  readonly refusedBy?: RollcallError;
+}
+
+/**
+ * One call after the other, suspensions first.
+ * @throws the last error when three in a row got no answer; `TARGET_REFUSED_CREDENTIALS` after five unexplained 403 in a row
+ */
+async function* apply(api: OnePasswordApi, changes: readonly Change[], signal: AbortSignal): AsyncGenerator<Outcome> {
+  let lostInARow = 0;
+  let refusedInARow = 0;
+  for (const change of changes.toSorted(
+    (one, other) => Number(other.op === "suspend") - Number(one.op === "suspend"),
+  )) {
+    const { outcome, lostTo, refusedBy } = await attempt(api, change, signal);
+    yield outcome;
+    lostInARow = lostTo === undefined ? 0 : lostInARow + 1;
+    refusedInARow = refusedBy === undefined ? 0 : refusedInARow + 1;
+    if (lostTo !== undefined && lostInARow >= lostInARowLimit) throw lostTo;
+    if (refusedBy !== undefined && refusedInARow >= refusedInARowLimit) {
+      const message = `${refusedInARow} people in a row were refused with 403; check the OAuth application's permissions`;
+      throw api.http.error("TARGET_REFUSED_CREDENTIALS", message, { cause: refusedBy, isPermanent: true });
+    }
+  }
+}
+
+/** An error about one change is its outcome; one about the target as a whole is thrown. */
+async function attempt(api: OnePasswordApi, change: Change, signal: AbortSignal): Promise<Settled> {
+  try {
+    return await settle(api, change, signal);
+  } catch (error) {
+    if (!(error instanceof RollcallError)) throw error;
+    const outcome = { status: "failed", change, error } as const;
+    if (error.code === "UNEXPECTED_RESPONSE") return { outcome };
+    if (error.code === "TARGET_UNREACHABLE") return { outcome, lostTo: error };
+    throw error;
+  }
+}
+
+async function settle(api: OnePasswordApi, change: Change, signal: AbortSignal): Promise<Settled> {
+  switch (change.op) {
+    case "suspend":
+      return settleWritten(api, change, await api.suspendUser(change.remoteId, signal));
+    case "restore":
+      return settleWritten(api, change, await api.reactivateUser(change.remoteId, signal));
+    case "adopt":
+      return { outcome: { status: "applied", change, remoteId: change.remoteId } }; // there is nothing to write an id into
+    case "invite":
+    case "reinvite":
+    case "remove":
+    case "createGroup":
+    case "adoptGroup":
+    case "renameGroup":
+    case "removeGroup":
+    case "setMembers":
+    case "setGroups": {
+      const message = `1Password's Users API has no ${change.op}; it lists, suspends and reactivates people`;
+      return {
+        outcome: { status: "failed", change, error: api.http.error("TARGET_REFUSED", message, { isPermanent: true }) },
+      };
+    }
+    default:
+      return unreachable(change);
+  }
+}
+
+type StateChange = Extract<Change, { readonly op: "suspend" | "restore" }>;
+
+function settleWritten(api: OnePasswordApi, change: StateChange, written: Written): Settled {
+  const done = { outcome: { status: "applied", change, remoteId: change.remoteId } } as const;
+  const unknown = { outcome: { status: "unconfirmed", change } } as const;
+  switch (written.kind) {
+    case "done": {
+      const wanted = change.op === "suspend" ? "suspended" : "active";
+      return written.user !== null && stateOf(written.user.state) === wanted ? done : unknown;
+    }
+    case "absent":
+      return change.op === "suspend" ? done : unknown;
+    case "refused":
+      return settleRefused(api, change, written.slug);
+    case "lost":
+      api.http.log("warn", "no answer to a change; the next observation will tell", {
+        op: change.op,
+        error: written.error,
+      });
+      return written.error.code === "TARGET_UNREACHABLE" ? { ...unknown, lostTo: written.error } : unknown;
+    default:
+      return unreachable(written);
+  }
+}
+
+function settleRefused(api: OnePasswordApi, change: StateChange, slug: string | null): Settled {
+  const refusal = refusalOf(slug);
+  const message = `1Password refuses to ${change.op === "suspend" ? "suspend" : "reactivate"} ${change.email}: "${refusal.words}"; ${refusal.advice}`;
+  const error = api.http.error("TARGET_REFUSED", message, { isPermanent: true });
+  const outcome = { status: "failed", change, error } as const;
+  return refusal.isKnown ? { outcome } : { outcome, refusedBy: error };
+}
+
+async function check(
+  api: OnePasswordApi,
+  options: OnePasswordOptions,
+  signal: AbortSignal,
+): Promise<readonly CheckFinding[]> {
+  const findings: CheckFinding[] = [
+    {
+      level: "warning",
+      message: `${options.name}: 1Password does not support the Users API on accounts with automated provisioning (SCIM); use one or the other`,
+    },
+  ];
+  // Every id on record is 26 upper-case letters and digits (§1); the vendor's own examples are looser, so this only warns.
+  if (!/^[A-Z0-9]{26}$/.test(options.accountId)) {
+    const message = `${options.name}: accountId isn't 26 capital letters and digits; it stands in the web app's address between /app#/ and /AllItems`;
+    findings.push({ level: "warning", message });
+  }
+  try {
+    const users = await api.listUsers(signal);
+    return [
+      { level: "ok", message: `${options.name}: signed in, ${users.length.toLocaleString("en")} people` },
+      ...findings,
+    ];
+  } catch (error) {
+    return [{ level: "error", message: messageOf(error) }, ...findings];
+  }
+}

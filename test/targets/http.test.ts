@@ -1,0 +1,282 @@
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { MockAgent } from "undici";
+import { afterEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import {
+  HttpClient,
+  type HttpOptions,
+  type HttpRequest,
+  parseAnswer,
+  type RequestSeen,
+} from "../../src/targets/http.ts";
+import { patient, virtualTime } from "./virtual-time.ts";
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A vendor in a few lines. */
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function client(options: Partial<HttpOptions> = {}) {
+  const time = virtualTime();
+  const http = new HttpClient({
+    name: "acme",
+    version: "1.2.3",
+    clock: time.clock,
+    sleep: time.sleep,
+    random: () => 0.5,
+    ...options,
+  });
+  closers.push(() => http.close());
+  return { http, time };
+}
+
+const get = (url: string): HttpRequest => ({
+  operation: "things.list",
+  kind: "read",
+  method: "GET",
+  url,
+  isRepeatable: true,
+});
+const post = (url: string, isRepeatable = false): HttpRequest => ({
+  ...get(url),
+  operation: "things.make",
+  kind: "write",
+  method: "POST",
+  isRepeatable,
+});
+
+/** Answers with one status after the other, the last one for ever; tells how often it was asked. */
+async function statuses(list: readonly number[], headers: Record<string, string> = {}) {
+  let asked = 0;
+  const url = await serve((_request, response) => {
+    response.writeHead(list[Math.min(asked, list.length - 1)] ?? 200, headers).end("{}");
+    asked += 1;
+  });
+  return { url, asked: () => asked };
+}
+
+describe("HttpClient", () => {
+  it("sends who it is, a literal colon, and no body with length 0", async () => {
+    const seen: unknown[] = [];
+    const url = await serve(({ url: path, headers }, response) => {
+      seen.push({
+        path,
+        agent: headers["user-agent"],
+        length: headers["content-length"],
+        type: headers["content-type"],
+      });
+      response.end("{}");
+    });
+    await client().http.send(post(`${url}/users/ABC:suspend`), patient);
+    expect(seen).toEqual([{ path: "/users/ABC:suspend", agent: "rollcall/1.2.3", length: "0", type: undefined }]);
+  });
+
+  it("tells the observer about every exchange", async () => {
+    const seen: RequestSeen[] = [];
+    const { url } = await statuses([503, 200]);
+    await client({ onRequest: (exchange) => seen.push(exchange) }).http.send(get(url), patient);
+    expect(seen.map(({ operation, status }) => [operation, status])).toEqual([
+      ["things.list", 503],
+      ["things.list", 200],
+    ]);
+    expect(seen.every(({ seconds }) => seconds >= 0 && seconds < 10)).toBe(true);
+  });
+
+  it.each([502, 503, 504, 429])("tries a repeatable call again after %i, with growing pauses", async (status) => {
+    const { url, asked } = await statuses([status, status, 200]);
+    const { http, time } = client();
+    expect(await http.send(get(url), patient)).toMatchObject({ status: 200 });
+    expect([asked(), time.slept]).toEqual([3, [500, 1_000]]);
+  });
+
+  it("gives up after three more tries", async () => {
+    const { url, asked } = await statuses([503]);
+    expect(await client().http.send(get(url), patient)).toMatchObject({ status: 503 });
+    expect(asked()).toBe(4);
+  });
+
+  it.each([500, 502, 503, 504])("never repeats what may have been done: POST after %i", async (status) => {
+    const { url, asked } = await statuses([status, 200]);
+    expect(await client().http.send(post(url), patient)).toMatchObject({ status });
+    expect(asked()).toBe(1);
+  });
+
+  it("repeats a POST after 429, which was refused unread", async () => {
+    const { url, asked } = await statuses([429, 200]);
+    expect(await client().http.send(post(url), patient)).toMatchObject({ status: 200 });
+    expect(asked()).toBe(2);
+  });
+
+  it("waits as Retry-After wishes: seconds", async () => {
+    const { url } = await statuses([429, 200], { "retry-after": "7" });
+    const { http, time } = client();
+    await http.send(get(url), patient);
+    expect(time.slept).toEqual([7_250]);
+  });
+
+  it("waits as Retry-After wishes: a date", async () => {
+    const { http, time } = client();
+    const { url } = await statuses([503, 200], { "retry-after": new Date(time.clock() + 20_000).toUTCString() });
+    await http.send(get(url), patient);
+    expect(time.slept).toEqual([20_250]);
+  });
+
+  it("hands a Retry-After of hours to its caller", async () => {
+    const { url, asked } = await statuses([429, 200], { "retry-after": "7200" });
+    const { http } = client();
+    const reply = await http.send(get(url), patient);
+    expect(reply).toMatchObject({ kind: "answer", status: 429 });
+    expect(asked()).toBe(1);
+    expect(reply.kind === "answer" && http.retryAfterMs(reply)).toBe(7_200_000);
+  });
+
+  it("does not follow a redirect", async () => {
+    const { url, asked } = await statuses([302], { location: "/elsewhere" });
+    expect(await client().http.send(get(url), patient)).toMatchObject({ status: 302 });
+    expect(asked()).toBe(1);
+  });
+
+  it("spends no more than the patience it was given on silence, and tries only once", async () => {
+    let asked = 0;
+    const url = await serve(() => {
+      asked += 1;
+    });
+    const reply = await client({ timeouts: { silenceMs: 100 } }).http.send(get(url), patient);
+    expect(reply).toMatchObject({
+      kind: "lost",
+      error: { code: "TARGET_UNREACHABLE", message: expect.stringContaining("0.1 s") },
+    });
+    expect(asked).toBe(1);
+  });
+
+  it("gives up on a body that stops half way", async () => {
+    const url = await serve((_request, response) => void response.writeHead(200).write('{"half":'));
+    const reply = await client({ timeouts: { silenceMs: 100 } }).http.send(get(url), patient);
+    expect(reply).toMatchObject({ kind: "lost", error: { code: "TARGET_UNREACHABLE" } });
+  });
+
+  it("waits for a body that comes slowly but surely", async () => {
+    const url = await serve((_request, response) => {
+      let pieces = 0;
+      const drip = setInterval(() => {
+        pieces += 1;
+        response.write(" ");
+        if (pieces < 8) return;
+        clearInterval(drip);
+        response.end("{}");
+      }, 50);
+    });
+    expect(await client({ timeouts: { silenceMs: 300 } }).http.send(get(url), patient)).toMatchObject({ status: 200 });
+  });
+
+  it("gives up on a body that never ends, however lively", async () => {
+    const url = await serve((_request, response) => {
+      response.writeHead(200);
+      const drip = setInterval(() => response.write(" "), 5);
+      response.on("close", () => clearInterval(drip));
+    });
+    const reply = await client({ timeouts: { totalMs: 200 } }).http.send(get(url), patient);
+    expect(reply).toMatchObject({ kind: "lost", error: { message: expect.stringContaining("0.2 s") } });
+  });
+
+  it("refuses a body over the limit", async () => {
+    const url = await serve((_request, response) => response.end("x".repeat(2_000)));
+    await expect(client({ limitBytes: 1_000 }).http.send(get(url), patient)).rejects.toMatchObject({
+      code: "UNEXPECTED_RESPONSE",
+    });
+  });
+
+  it("tries a lost connection again when that is safe, and calls it lost when not", async () => {
+    let asked = 0;
+    const url = await serve((request, response) => {
+      asked += 1;
+      if (asked === 1) request.socket.resetAndDestroy();
+      else response.end("{}");
+    });
+    expect(await client().http.send(get(url), patient)).toMatchObject({ status: 200 });
+    asked = 0;
+    expect(await client().http.send(post(url), patient)).toMatchObject({ kind: "lost" });
+    expect(asked).toBe(1);
+  });
+
+  it("throws, rather than call it lost, when nothing can have been sent", async () => {
+    const { http, time } = client();
+    const url = await serve(() => {});
+    await closers.pop()?.(); // nobody listens there any more
+    await expect(http.send(post(url), patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+    expect(time.slept).toEqual([]);
+  });
+
+  it("speaks no plain text to who does not answer in TLS", async () => {
+    const { http, time } = client();
+    const url = (await serve(() => {})).replace("http:", "https:");
+    await expect(http.send(get(url), patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringContaining("SSL"),
+    });
+    expect(time.slept).toEqual([]);
+  });
+
+  it("stops at once when aborted, also while it waits", async () => {
+    const url = await serve(() => {});
+    const stop = new AbortController();
+    const reply = client().http.send(get(url), stop.signal);
+    stop.abort(new Error("shutdown"));
+    await expect(reply).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  it("carries no secret over plain http, except to this machine or when told to", async () => {
+    await expect(client().http.send(get("http://vault.example.com/"), patient)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
+    const dispatcher = new MockAgent();
+    dispatcher.get("http://vault.example.com").intercept({ path: "/" }).reply(200, "{}");
+    expect(
+      await client({ allowInsecureHttp: true, dispatcher }).http.send(get("http://vault.example.com/"), patient),
+    ).toMatchObject({ status: 200 });
+  });
+});
+
+describe("parseAnswer", () => {
+  const schema = z.looseObject({ id: z.string() });
+  const secret = "s3cret";
+  it.each([
+    ["", "an empty body"],
+    [`<html>${secret}</html>`, "characters of text/html"],
+    [`{"id": "${secret}`, "instead of JSON"],
+    [`{"id": {"token":"${secret}"}}`, 'at "id"'],
+  ])("describes %j without quoting it", (text, description) => {
+    const { http } = client();
+    const answer = {
+      kind: "answer",
+      status: 200,
+      headers: new Headers({ "content-type": "text/html" }),
+      text,
+    } as const;
+    const error = (() => {
+      try {
+        parseAnswer(http, "things.get", answer, schema);
+      } catch (thrown) {
+        return thrown as Error;
+      }
+      return new Error("parsed");
+    })();
+    expect(error).toMatchObject({ code: "UNEXPECTED_RESPONSE", message: expect.stringContaining(description) });
+    expect(error.message + JSON.stringify(error) + String(error.cause)).not.toContain(secret);
+  });
+});
