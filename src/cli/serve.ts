@@ -76,12 +76,12 @@ async function openListeners(composition: Composition, config: Config, store: Di
     now,
   });
   const heard = heardOf(store, now, logger);
-  const settings = new Map(config.sources.map((source) => [source.name, source]));
   const scim = createScimRouter({
     store,
     authenticate,
     publicUrl: () => config.server.publicUrl,
-    settings: (source) => settings.get(source) ?? { groupNamesUnique: true, unknownMembers: "skip" },
+    groupNamesUnique: config.sources[0]?.groupNamesUnique ?? true,
+    unknownMembers: config.sources[0]?.unknownMembers ?? "skip",
     log: (level, message, fields) => logger[level](message, fields),
     onRequest: (info) => {
       metrics.scimRequest(info);
