@@ -1,0 +1,19 @@
+/** The weak ETag of a revision, also `meta.version` (RFC 7644 §3.14). */
+export const toEtag = (rev: number): string => `W/"${rev}"`;
+
+/** The versions that `If-Match` or `If-None-Match` names; tags that this server never gave name none. */
+export type Versions = "any" | ReadonlySet<number>;
+
+/** Null without the header. Weak and strong tags mean the same: SCIM's versions are weak (RFC 7644 §3.14). */
+export function parseVersions(header: string | undefined): Versions | null {
+  if (header === undefined) return null;
+  if (header.trim() === "*") return "any";
+  return new Set(
+    header.split(",").map((tag) => {
+      const digits = /^\s*(?:W\/)?"?(\d{1,15})"?\s*$/.exec(tag)?.[1];
+      return digits === undefined ? -1 : Number(digits);
+    }),
+  );
+}
+
+export const isNamed = (versions: Versions, rev: number): boolean => versions === "any" || versions.has(rev);

@@ -1,0 +1,60 @@
+import type { ResourceStore } from "../../domain/resources.ts";
+import type { Authenticate } from "./auth.ts";
+
+/** What one request may cost. */
+export interface ScimLimits {
+  /** Default 1 MiB. */
+  readonly bodyBytes: number;
+  /** Default 4 MiB. */
+  readonly bulkBytes: number;
+  /** Default 1000; identity providers use it as the size of their PATCH parts (requirement 38). */
+  readonly bulkOperations: number;
+  /** Operations of one PATCH; default 2000. */
+  readonly patchOperations: number;
+  /** Most resources of a page; default 1000. */
+  readonly maxResults: number;
+  /** Resources of a page when the client names no `count`; default 100. */
+  readonly defaultResults: number;
+  /** Filters that columns cannot decide, run at once; default 2. */
+  readonly scans: number;
+  /** Such filters that may wait for their turn; default 32, beyond is a 503. */
+  readonly waitingScans: number;
+}
+
+export const DEFAULT_LIMITS: ScimLimits = {
+  bodyBytes: 1024 * 1024,
+  bulkBytes: 4 * 1024 * 1024,
+  bulkOperations: 1000,
+  patchOperations: 2000,
+  maxResults: 1000,
+  defaultResults: 100,
+  scans: 2,
+  waitingScans: 32,
+};
+
+/** What the SCIM service provider is given. */
+export interface ScimOptions {
+  readonly store: ResourceStore;
+  readonly authenticate: Authenticate;
+  /** The URL before `/scim/v2` as clients see it; null derives it from each request's Host. */
+  readonly publicUrl: () => string | null;
+  /** Refuse a displayName that another group of the source has. */
+  readonly groupNamesUnique: boolean;
+  /** What becomes of a member id that names nobody (requirement 27). */
+  readonly unknownMembers: "skip" | "reject";
+  readonly log?: (level: "info" | "warn" | "error", message: string, fields: Record<string, unknown>) => void;
+  /** Told once per answer; `source` is empty before authentication. */
+  readonly onRequest?: (info: RequestInfo) => void;
+  readonly limits?: Partial<ScimLimits>;
+  /** Default: a random UUID. */
+  readonly newRequestId?: () => string;
+}
+
+export interface RequestInfo {
+  readonly source: string;
+  readonly method: string;
+  /** `Users`, `Groups`, `Bulk`, … or `other`. */
+  readonly resource: string;
+  readonly status: number;
+  readonly seconds: number;
+}

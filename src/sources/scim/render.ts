@@ -1,0 +1,65 @@
+import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Reference } from "../../domain/resources.ts";
+import type { Endpoint, ScimRecord } from "./endpoint.ts";
+import { toEtag } from "./etag.ts";
+import type { Projection } from "./projection.ts";
+import { WHOLE } from "./projection.ts";
+import type { ResourceSchema } from "./schemas.ts";
+
+export const locationOf = (schema: ResourceSchema, baseUrl: string, id: string): string =>
+  `${baseUrl}${schema.endpoint}/${id}`;
+
+/** The resource as clients see it: what is kept, and what the server adds (RFC 7643 §3.1). */
+export function render(
+  schema: ResourceSchema,
+  record: ScimRecord,
+  references: readonly Reference[] | null,
+  baseUrl: string,
+): JsonObject {
+  const { resource } = record;
+  const shown: Record<string, Json> = { schemas: schemasOf(schema, resource), id: record.id, ...resource };
+  if (references !== null && (references.length > 0 || schema.references === "members")) {
+    shown[schema.references] = references.map((each) => toReference(schema, each, baseUrl));
+  }
+  shown["meta"] = {
+    resourceType: schema.name,
+    created: new Date(record.createdAtMs).toISOString(),
+    lastModified: new Date(record.modifiedAtMs).toISOString(),
+    location: locationOf(schema, baseUrl, record.id),
+    version: toEtag(record.rev),
+  };
+  return shown;
+}
+
+function schemasOf(schema: ResourceSchema, resource: JsonObject): string[] {
+  const urns = [schema.urn];
+  for (const { urn } of schema.extensions) if (Object.hasOwn(resource, urn)) urns.push(urn);
+  return urns;
+}
+
+function toReference(schema: ResourceSchema, each: Reference, baseUrl: string): JsonObject {
+  return schema.references === "members"
+    ? { value: each.id, display: each.displayName, type: "User", $ref: `${baseUrl}/Users/${each.id}` }
+    : { value: each.id, display: each.displayName, type: "direct", $ref: `${baseUrl}/Groups/${each.id}` };
+}
+
+/** Renders records and shows what the client asked for; references are read only when they are shown. */
+export async function renderAll(
+  endpoint: Endpoint,
+  source: string,
+  records: readonly ScimRecord[],
+  baseUrl: string,
+  projection: Projection = WHOLE,
+): Promise<JsonObject[]> {
+  const { schema } = endpoint;
+  const references =
+    projection.showsReferences && records.length > 0
+      ? await endpoint.references(
+          source,
+          records.map((each) => each.id),
+        )
+      : null;
+  return records.map((each) =>
+    projection.apply(render(schema, each, references === null ? null : (references.get(each.id) ?? []), baseUrl)),
+  );
+}

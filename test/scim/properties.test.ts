@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Json, JsonObject } from "../../src/domain/directory.ts";
+import { ScimError } from "../../src/sources/scim/errors.ts";
+import { compileFilter } from "../../src/sources/scim/evaluate.ts";
+import { formatFilter, parseFilter } from "../../src/sources/scim/filter.ts";
+import { toStoreFilter } from "../../src/sources/scim/filter-sql.ts";
+import { isUnchanged, normalizeResource } from "../../src/sources/scim/normalize.ts";
+import { applyPatch, parsePatch } from "../../src/sources/scim/patch.ts";
+import { toProjection } from "../../src/sources/scim/projection.ts";
+import { render } from "../../src/sources/scim/render.ts";
+import { GROUP_SCHEMA, USER_SCHEMA } from "../../src/sources/scim/schemas.ts";
+import { scimServer } from "./server.ts";
+
+const scim = scimServer();
+
+/** Whatever happens with untrusted text, it is a ScimError. */
+function orRefused<T>(run: () => T): T | null {
+  try {
+    return run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ScimError);
+    return null;
+  }
+}
+
+// Few words, so that conditions and people meet; "É", "ß" and "𝒳" because case and order are subtle.
+const word = fc.constantFrom("a", "A", "ann", "Ann@x.org", "b", "É", "é", "ß", "x y", "", '"q" \\', "𝒳", "%", "_");
+const TEXT_OPS = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"] as const;
+const path = fc.constantFrom(
+  "userName",
+  "displayName",
+  "externalId",
+  "emails",
+  "emails.value",
+  "emails.type",
+  "title",
+  "name.familyName",
+  "department",
+  "nothing",
+  "id",
+);
+const condition = fc.oneof(
+  fc
+    .tuple(path, fc.constantFrom(...TEXT_OPS), word)
+    .map(([name, op, value]) => `${name} ${op} ${JSON.stringify(value)}`),
+  path.map((name) => `${name} pr`),
+  fc.constantFrom(
+    "active eq true",
+    "active ne true",
+    'meta.created gt "2020-01-01T00:00:00Z"',
+    'meta.lastModified lt "2020-01-01T00:00:00Z"',
+    "title eq null",
+    "groups pr",
+  ),
+  fc
+    .tuple(fc.constantFrom("eq", "co", "ne"), word, word)
+    .map(([op, type, value]) => `emails[type eq ${JSON.stringify(type)} and value ${op} ${JSON.stringify(value)}]`),
+  fc
+    .tuple(word, word)
+    .map(([type, value]) => `emails[not (type eq ${JSON.stringify(type)}) or value sw ${JSON.stringify(value)}]`),
+  fc.tuple(word).map(([value]) => `emails[value eq ${JSON.stringify(value)}]`),
+);
+const filterText = fc.letrec<{ filter: string }>((tie) => ({
+  filter: fc.oneof(
+    { maxDepth: 3 },
+    condition,
+    fc.tuple(tie("filter"), fc.constantFrom("and", "or"), tie("filter")).map(([a, op, b]) => `(${a}) ${op} (${b})`),
+    tie("filter").map((each) => `not (${each})`),
+  ),
+})).filter;
+
+describe("filters", () => {
+  test("any text parses or is refused", () => {
+    const pieces = fc
+      .array(
+        fc.oneof(
+          fc.string({ unit: "grapheme" }),
+          fc.constantFrom(
+            "userName",
+            " eq ",
+            '"',
+            "\\",
+            "(",
+            ")",
+            "[",
+            "]",
+            "not",
+            " and ",
+            " or ",
+            "pr",
+            "emails",
+            ".",
+            "__proto__",
+            "true",
+            "null",
+          ),
+        ),
+      )
+      .map((each) => each.join(""));
+    fc.assert(
+      fc.property(pieces, (text) => {
+        const filter = orRefused(() => parseFilter(text, USER_SCHEMA));
+        if (filter !== null) compileFilter(filter)({});
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("formatting and parsing gives the same filter", () => {
+    fc.assert(
+      fc.property(filterText, (text) => {
+        const filter = orRefused(() => parseFilter(text, USER_SCHEMA));
+        if (filter === null) return;
+        const again = parseFilter(formatFilter(filter), USER_SCHEMA);
+        expect(formatFilter(again)).toBe(formatFilter(filter));
+        expect(toStoreFilter("User", again)).toEqual(toStoreFilter("User", filter));
+      }),
+    );
+  });
+
+  describe("over the store", () => {
+    beforeAll(async () => {
+      const people = fc.sample(
+        fc.record({
+          userName: word,
+          title: word,
+          displayName: fc.option(word),
+          externalId: fc.option(word),
+          active: fc.boolean(),
+          name: fc.record({ familyName: word }),
+          emails: fc.array(fc.record({ value: word, type: word }), { maxLength: 3 }),
+          department: word,
+        }),
+        { numRuns: 40, seed: 7 },
+      );
+      for (const [n, person] of people.entries()) {
+        await scim.user({
+          ...person,
+          userName: `${person.userName}${n}@x.org`,
+          emails: [...person.emails, { value: `p${n}@x.org`, type: "own" }],
+        });
+      }
+    });
+
+    test("columns and residual choose whom the evaluation chooses", async () => {
+      const everybody = await scim
+        .store()
+        .listUsers("okta", { where: { op: "all" }, sort: null, offset: 0, limit: 1000 });
+      await fc.assert(
+        fc.asyncProperty(filterText, async (text) => {
+          const filter = orRefused(() => parseFilter(text, USER_SCHEMA));
+          if (filter === null) return;
+          const { where, residual } = toStoreFilter("User", filter);
+          const matches = compileFilter(filter);
+          const expected = everybody.records
+            .filter((each) => matches(render(USER_SCHEMA, each, null, "")))
+            .map((each) => each.id);
+          const rest = residual === null ? () => true : compileFilter(residual);
+          const chosen = await scim.store().listUsers("okta", { where, sort: null, offset: 0, limit: 1000 });
+          expect(
+            chosen.records.filter((each) => rest(render(USER_SCHEMA, each, null, ""))).map((each) => each.id),
+            text,
+          ).toEqual(expected);
+        }),
+        { numRuns: 400 },
+      );
+    });
+  });
+});
+
+const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
+const attribute = fc.constantFrom(
+  "userName",
+  "emails",
+  "EMAILS",
+  "name",
+  "name.givenName",
+  "active",
+  "manager",
+  "members",
+  "displayName",
+  "meta",
+  "id",
+  "addresses",
+  "roles",
+  "__proto__",
+  "constructor",
+  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+  'emails[type eq "work"]',
+  'emails[type eq "work"].value',
+  "emails.value",
+);
+const values = fc.oneof(
+  json,
+  fc.dictionary(attribute, json),
+  fc.array(fc.record({ value: json, type: json, primary: json }, { requiredKeys: [] })),
+);
+const operation = fc.record(
+  { op: fc.constantFrom("add", "replace", "remove", "Add"), path: attribute, value: values },
+  { requiredKeys: ["op"] },
+);
+const START: JsonObject = {
+  userName: "a@x.org",
+  active: true,
+  emails: [{ value: "a@x.org", type: "work", primary: true }, { value: "b@x.org" }],
+  name: { givenName: "A" },
+};
+
+describe("bodies and patches", () => {
+  test("any body is normalized or refused, and normal is normal", () => {
+    fc.assert(
+      fc.property(fc.oneof(json, fc.dictionary(attribute, values)), (body) => {
+        if (typeof body !== "object" || body === null || Array.isArray(body)) return;
+        for (const schema of [USER_SCHEMA, GROUP_SCHEMA]) {
+          const resource = orRefused(() => normalizeResource(schema, body as JsonObject));
+          if (resource !== null) expect(normalizeResource(schema, resource)).toEqual(resource);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("any PATCH is applied or refused: the resource given is untouched, one primary, what comes out is normal", () => {
+    const before = JSON.stringify(START);
+    fc.assert(
+      fc.property(fc.array(operation as fc.Arbitrary<JsonObject>, { minLength: 1, maxLength: 4 }), (Operations) => {
+        const after = orRefused(() => applyPatch(START, parsePatch(USER_SCHEMA, { Operations }, 100), "some-id"));
+        expect(JSON.stringify(START)).toBe(before);
+        if (after === null) return;
+        const emails = (after["emails"] ?? []) as readonly JsonObject[];
+        expect(emails.filter((each) => each["primary"] === true).length).toBeLessThanOrEqual(1);
+        expect(isUnchanged(normalizeResource(USER_SCHEMA, after), after), JSON.stringify(after)).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("replacing and adding again change nothing more", () => {
+    fc.assert(
+      fc.property(fc.array(operation as fc.Arbitrary<JsonObject>, { minLength: 1, maxLength: 1 }), (Operations) => {
+        const steps = orRefused(() => parsePatch(USER_SCHEMA, { Operations }, 100));
+        const once = steps === null ? null : orRefused(() => applyPatch(START, steps, "some-id"));
+        if (steps === null || once === null) return;
+        const twice = orRefused(() => applyPatch(once, steps, "some-id"));
+        if (twice !== null)
+          expect(isUnchanged(once, twice), `${JSON.stringify(once)} then ${JSON.stringify(twice)}`).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("a projection only leaves out", () => {
+    const names = fc.array(fc.oneof(attribute, fc.string()));
+    fc.assert(
+      fc.property(names, names, (attributes, excluded) => {
+        const whole = { schemas: ["x"], id: "1", ...START };
+        const shown = toProjection(USER_SCHEMA, attributes, excluded).apply(whole);
+        expect(shown).toMatchObject({ schemas: ["x"], id: "1" });
+        for (const key of Object.keys(shown)) expect(Object.keys(whole)).toContain(key);
+      }),
+    );
+  });
+});

@@ -1,0 +1,183 @@
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { afterAll, beforeAll, expect } from "vitest";
+import type { ResourceStore } from "../../src/domain/resources.ts";
+import type { ScimOptions } from "../../src/sources/scim/index.ts";
+import { createScimRouter } from "../../src/sources/scim/index.ts";
+import { openSqliteStore } from "../../src/store/index.ts";
+
+/** Any JSON of an answer; tests look into it freely. */
+export interface Loose {
+  readonly [key: string]: Loose;
+  readonly [at: number]: Loose;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  /** The parsed body; fails where there is none. */
+  readonly json: Loose;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Record<string, unknown>;
+}
+
+export interface Scim {
+  /** Without `/scim/v2`. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply>;
+  raw(method: string, path: string, body: Buffer | string | null, headers: Record<string, string>): Promise<Reply>;
+  user(over?: Record<string, unknown>): Promise<Loose>;
+  group(over?: Record<string, unknown>): Promise<Loose>;
+  readonly baseUrl: () => string;
+  readonly port: () => number;
+  readonly store: () => ResourceStore;
+  readonly log: LogLine[];
+}
+
+export const CORE = "urn:ietf:params:scim:schemas:core:2.0:User";
+export const ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+export const GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group";
+export const PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+let serial = 0;
+/** A word that no other test uses. */
+export const unique = (word: string): string => `${word}${++serial}`;
+
+export const patch = (...Operations: unknown[]): object => ({ schemas: [PATCH_OP], Operations });
+export const filterPath = (resource: string, filter: string, more = ""): string =>
+  `/${resource}?filter=${encodeURIComponent(filter)}${more}`;
+
+/** A SCIM server over a SQLite directory of its own for a test file; tokens `secret` (source okta) and `other` (source entra). */
+export function scimServer(
+  options: Partial<ScimOptions> = {},
+  wrap: (store: ResourceStore) => ResourceStore = (store) => store,
+): Scim {
+  const log: LogLine[] = [];
+  let server: ReturnType<typeof createServer> | undefined;
+  let store: ResourceStore | undefined;
+  let close = async (): Promise<void> => {};
+  const port = (): number => (server?.address() as AddressInfo | undefined)?.port ?? 0;
+  const scim: Scim = {
+    log,
+    port,
+    baseUrl: () => `http://127.0.0.1:${port()}/scim/v2`,
+    store: () => {
+      if (store === undefined) throw new Error("the store is opened by beforeAll");
+      return store;
+    },
+    call: (method, path, body, headers = {}) =>
+      scim.raw(method, path, body === undefined ? null : JSON.stringify(body), {
+        ...(body === undefined ? {} : { "content-type": "application/scim+json" }),
+        ...headers,
+      }),
+    raw: (method, path, body, headers) =>
+      send(port(), method, `/scim/v2${path}`, body, { authorization: "Bearer secret", ...headers }),
+    user: async (over = {}) => {
+      const name = unique("person");
+      const body = {
+        schemas: [CORE],
+        userName: `${name}@example.com`,
+        externalId: `x-${name}`,
+        displayName: `Person ${name}`,
+        active: true,
+        name: { givenName: "Ann", familyName: name },
+        emails: [{ value: `${name}@example.com`, type: "work", primary: true }],
+        ...over,
+      };
+      return created(await scim.call("POST", "/Users", body));
+    },
+    group: async (over = {}) =>
+      created(await scim.call("POST", "/Groups", { schemas: [GROUP], displayName: unique("Group "), ...over })),
+  };
+  beforeAll(async () => {
+    const opened = await openSqliteStore(":memory:");
+    close = async () => {
+      await opened.close();
+    };
+    store = wrap(opened);
+    const app = express();
+    app.use(
+      "/scim/v2",
+      createScimRouter({
+        store,
+        authenticate: (token) =>
+          token === "secret"
+            ? { source: "okta", actor: "scim:okta" }
+            : token === "other"
+              ? { source: "entra", actor: "scim:entra" }
+              : null,
+        publicUrl: () => null,
+        groupNamesUnique: true,
+        unknownMembers: "skip",
+        log: (level, message, fields) => log.push({ level, message, fields }),
+        ...options,
+      }),
+    );
+    const listening = createServer(app);
+    server = listening;
+    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  });
+  afterAll(async () => {
+    server?.closeAllConnections();
+    server?.close();
+    await close();
+  });
+  return scim;
+}
+
+function created(reply: Reply): Loose {
+  expect(reply.status, reply.text).toBe(201);
+  return reply.json;
+}
+
+/** Every answer is checked for what must always hold: SCIM JSON or nothing, never HTML (requirement 50). */
+function send(
+  port: number,
+  method: string,
+  path: string,
+  body: Buffer | string | null,
+  headers: Record<string, string>,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => {
+        const text = Buffer.concat(chunks).toString("utf8");
+        const reply = {
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          get json() {
+            return JSON.parse(text) as Loose;
+          },
+        };
+        try {
+          checkAlways(reply);
+          resolve(reply);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    request.on("error", reject);
+    if (body !== null && headers["transfer-encoding"] === undefined)
+      request.setHeader("content-length", headers["content-length"] ?? Buffer.byteLength(body));
+    request.end(body ?? undefined);
+  });
+}
+
+function checkAlways(reply: Reply): void {
+  if (reply.text !== "") expect(reply.headers["content-type"]).toBe("application/scim+json");
+  if (reply.status < 400 || reply.text === "") return;
+  expect(reply.json).toMatchObject({
+    schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"],
+    status: String(reply.status),
+    detail: expect.any(String),
+  });
+}
