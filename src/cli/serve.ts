@@ -76,12 +76,13 @@ async function openListeners(composition: Composition, config: Config, store: Di
     now,
   });
   const heard = heardOf(store, now, logger);
+  const groupOptions = new Map(config.sources.map(({ name, groupNamesUnique, unknownMembers }) => [name, { isNameUnique: groupNamesUnique, unknownMembers }]));
   const scim = createScimRouter({
     store,
     authenticate,
     publicUrl: () => config.server.publicUrl,
-    groupNamesUnique: config.sources[0]?.groupNamesUnique ?? true,
-    unknownMembers: config.sources[0]?.unknownMembers ?? "skip",
+    groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
+    groupNamesUnique: config.sources.every((source) => source.groupNamesUnique),
     log: (level, message, fields) => logger[level](message, fields),
     onRequest: (info) => {
       metrics.scimRequest(info);

@@ -141,24 +141,35 @@ function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
 }
 
 /**
- * Pairs as the fewest calls: each pair goes with its group or with its person, whichever has more to do.
+ * Pairs as few calls: whoever has the most pairs left, a person or a group, takes them all into one call, and so on.
  * One person into ten groups is one call, ten people into one group is one call.
  */
 export function compact(pairs: readonly Pair[]): readonly Change[] {
-  const groupOf = (pair: Pair) => pair.group.item.group.id;
-  const personOf = (pair: Pair) => pair.person.person.user.id;
-  const ofGroup = Map.groupBy(pairs, groupOf);
-  const ofPerson = Map.groupBy(pairs, personOf);
-  const byGroup = new Map<string, Pair[]>();
-  const byPerson = new Map<string, Pair[]>();
-  for (const pair of pairs) {
-    const isGroups = (ofGroup.get(groupOf(pair))?.length ?? 0) > (ofPerson.get(personOf(pair))?.length ?? 0);
-    const [map, key] = isGroups ? [byGroup, groupOf(pair)] : [byPerson, personOf(pair)];
-    const list = map.get(key);
-    if (list === undefined) map.set(key, [pair]);
-    else list.push(pair);
+  const ofPerson = Map.groupBy(pairs, (pair) => pair.person.person.user.id);
+  const ofGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
+  const hands = [...ofPerson.values()].map((list): Hand => ({ list, call: setGroups })).concat([...ofGroup.values()].map((list): Hand => ({ list, call: setMembers })));
+  const bySize: Hand[][] = [];
+  for (const hand of hands) (bySize[hand.list.length] ??= []).push(hand);
+  const taken = new Set<Pair>();
+  const changes: Change[] = [];
+  for (let size = bySize.length - 1; size > 0; size -= 1) {
+    for (const { list, call } of bySize[size] ?? []) {
+      const left = list.filter((pair) => !taken.has(pair));
+      if (left.length < size) {
+        if (left.length > 0) (bySize[left.length] ??= []).push({ list: left, call });
+        continue;
+      }
+      for (const pair of left) taken.add(pair);
+      changes.push(call(left));
+    }
   }
-  return [...[...byPerson.values()].map(setGroups), ...[...byGroup.values()].map(setMembers)];
+  return changes;
+}
+
+/** The pairs of one person or of one group. */
+interface Hand {
+  readonly list: readonly Pair[];
+  readonly call: (pairs: readonly Pair[]) => Change;
 }
 
 function setMembers(pairs: readonly Pair[]): Change {

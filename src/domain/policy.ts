@@ -31,11 +31,30 @@ export interface BudgetPolicy {
 
 /** Does any pattern match the name? `*` is any text, `?` one character; letter case does not count. */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
-  return patterns.some((pattern) => toRegExp(pattern).test(name));
+  const characters = [...name.toLowerCase()];
+  return patterns.some((pattern) => isMatch([...pattern.toLowerCase()], characters));
 }
 
-function toRegExp(pattern: string): RegExp {
-  // Runs of stars are one star: "a**b" must not become a pattern that backtracks.
-  const source = pattern.replace(/\*+/g, "*").replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  return new RegExp(`^${source}$`, "isu");
+/** No regular expression: "a*a*a*b" against a long name would have one try for years. Here the last star alone is tried again. */
+function isMatch(pattern: readonly string[], name: readonly string[]): boolean {
+  let at = 0;
+  let star = -1;
+  let resumeAt = 0;
+  for (let index = 0; index < name.length; ) {
+    if (pattern[at] === "*") {
+      star = at;
+      resumeAt = index;
+      at += 1;
+    } else if (at < pattern.length && (pattern[at] === "?" || pattern[at] === name[index])) {
+      at += 1;
+      index += 1;
+    } else if (star === -1) {
+      return false;
+    } else {
+      resumeAt += 1;
+      index = resumeAt;
+      at = star + 1;
+    }
+  }
+  return pattern.slice(at).every((character) => character === "*");
 }

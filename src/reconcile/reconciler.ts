@@ -17,6 +17,8 @@ export interface ReconcilerParts extends ConnectionParts {
 /** What one run did. */
 export interface RunReport {
   readonly plan: Plan;
+  /** More may be dirty: as many people as were asked for were looked at. */
+  readonly isCut: boolean;
   readonly applied: number;
   readonly unconfirmed: number;
   readonly failed: number;
@@ -35,7 +37,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   return {
     async run(scope, signal) {
       const prepared = await prepare(parts, scope, signal);
-      return prepared === null ? null : await carryOut(parts, prepared, signal);
+      if (prepared === null) return null;
+      const isCut = scope.kind === "dirty" && prepared.slice.users.length >= scope.limit;
+      return { ...(await carryOut(parts, prepared, signal)), isCut };
     },
     async plan(signal) {
       const prepared = await prepare(parts, { kind: "all" }, signal);
@@ -55,7 +59,7 @@ interface Entry {
   readonly isHeld: boolean;
 }
 
-async function carryOut(parts: ReconcilerParts, prepared: Prepared, signal: AbortSignal): Promise<RunReport> {
+async function carryOut(parts: ReconcilerParts, prepared: Prepared, signal: AbortSignal): Promise<Omit<RunReport, "isCut">> {
   const { target, store, now } = parts;
   const { plan } = prepared.guarded;
   const entries = entriesOf(parts, prepared);
@@ -150,13 +154,17 @@ function afterOutcome(parts: ReconcilerParts, { guarded }: Prepared, entries: Re
   }
   const keys = removalKeys(change);
   const isRefused = outcome.status === "failed" && outcome.error.isPermanent;
+  // One charge pays for all that the person loses in this run: it stays while anything else is taken away.
+  const losesMore = (userId: string) => guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
   return {
     links,
     audit: callAudit(target.name, entries, outcome),
     done: outcome.status === "applied" ? keys : [],
-    refund: isRefused ? guarded.charge.filter((userId) => keys.some((key) => key.endsWith(`:${userId}`))) : [],
+    refund: isRefused ? guarded.charge.filter((userId) => isAbout(keys, userId) && !losesMore(userId)) : [],
   };
 }
+
+const isAbout = (keys: readonly string[], userId: string): boolean => keys.some((key) => key.endsWith(`:${userId}`));
 
 /** Looked at again soon, later with pauses; what the target accepts and never shows has failed. */
 function unconfirmed({ target, now, random }: ReconcilerParts, { link, rev }: Entry, { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>): Link {

@@ -43,25 +43,34 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
   const health = await connectionHealth(parts);
   let fullAtMs = now();
   let outages = 0;
+  const rest = async (): Promise<void> => {
+    await Promise.race([changes.next(), sleep(Math.max(1, Math.min(tickMs, fullAtMs - now())), stopping)]);
+    if (changes.isWaiting()) await sleep(gatherMs, stopping);
+  };
   try {
     while (!stopping.aborted) {
-      const isFull = now() >= fullAtMs;
-      const isDue = isFull || changes.isWaiting() || ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
-      if (!isDue) {
-        await Promise.race([changes.next(), sleep(Math.max(1, Math.min(tickMs, fullAtMs - now())), stopping)]);
-        if (changes.isWaiting()) await sleep(gatherMs, stopping);
-        continue;
-      }
-      const scope: SliceScope = isFull ? changes.takeAll() : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
       try {
+        const isFull = now() >= fullAtMs;
+        const isDue = isFull || changes.isWaiting() || ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
+        if (!isDue) {
+          await rest();
+          continue;
+        }
+        const scope: SliceScope = isFull ? changes.takeAll() : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
         const report = await parts.reconciler.run(scope, abort);
-        // A full slice may have met a limit; what it left dirty is found by a scan.
         if (isFull) fullAtMs = now() + everyMs;
-        if (!isFull && scope.kind === "dirty" && scope.hints === null && report !== null) changes.scanAgain();
+        if (report !== null) {
+          // The slice met its limit: a scan finds what it left out, hinted or not.
+          if (report.isCut) changes.scanAgain();
+          await health.succeeded(report);
+        } else if (outages > 0) {
+          // Nothing to do says nothing about the target: a full look tells whether it works again.
+          fullAtMs = now();
+        } else {
+          // Woken by what is not for this connection (yet), or a retry that has nothing to try: nothing to hurry for.
+          await rest();
+        }
         outages = 0;
-        if (report !== null) await health.succeeded(report);
-        // Woken by what is not for this connection (yet): nothing to hurry for.
-        else await sleep(gatherMs, stopping);
       } catch (error) {
         if (abort.aborted) return;
         changes.scanAgain();
@@ -109,9 +118,11 @@ function changeCollector() {
       isScan = false;
       return { kind: "all" };
     },
+    /** At once when something came meanwhile. */
     next: (): Promise<void> =>
       new Promise((resolve) => {
         wake = resolve;
+        if (isScan || ids.size > 0) resolve();
       }),
   };
 }

@@ -81,12 +81,12 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         assertRev("group", before, expectedRev);
         const seq = Number(row["seq"]);
         const wanted = await edit(before, async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? []);
-        if (wanted === null) return { record: before, members: noMembers, isDefined: false };
+        if (wanted === null) return { record: before, members: noMembers, isDefined: false, isRenamed: false };
         const { write } = wanted;
         const isRenamed = write !== null && write.displayName !== row["display_name"];
         if (isRenamed && options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
         const members = await applyMemberEdits(sql, driver.dialect, source, seq, wanted.members, options);
-        if (write === null && members.added.length === 0 && members.removed.length === 0) return { record: before, members, isDefined: false };
+        if (write === null && members.added.length === 0 && members.removed.length === 0) return { record: before, members, isDefined: false, isRenamed: false };
 
         const at = Math.max(now(), before.modifiedAtMs);
         const rev = before.rev + 1;
@@ -106,9 +106,10 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         }
         await writeAudit(sql, at, memberAudit(cause, id, name, rev, members));
         const record = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
-        return { record, members, isDefined: write !== null };
+        return { record, members, isDefined: write !== null, isRenamed };
       });
       const refs: EntityRef[] = [...refsOf(result.members), ...(result.isDefined ? [{ kind: "group" as const, id }] : [])];
+      if (result.isRenamed) refs.push(everybody);
       if (refs.length > 0) changed(refs);
       return { record: result.record, unknownMembers: result.members.unknown };
     },
@@ -150,13 +151,14 @@ interface ChangedMember {
 interface MemberChanges {
   readonly added: readonly ChangedMember[];
   readonly removed: readonly ChangedMember[];
+  /** Everybody whose `rev` grew: also who was taken out and put back by later steps. */
+  readonly touched: ReadonlySet<string>;
   readonly unknown: readonly string[];
 }
 
-const noMembers: MemberChanges = { added: [], removed: [], unknown: [] };
+const noMembers: MemberChanges = { added: [], removed: [], touched: new Set(), unknown: [] };
 
-const refsOf = ({ added, removed }: MemberChanges): readonly EntityRef[] =>
-  [...added, ...removed].map(({ id }) => ({ kind: "user" as const, id }));
+const refsOf = ({ touched }: MemberChanges): readonly EntityRef[] => [...touched].map((id) => ({ kind: "user" as const, id }));
 
 /** One row for the group with counts, and one for each person: an auditor asks about people. */
 function memberAudit(cause: Cause, groupId: string, groupName: string, rev: number, { added, removed }: MemberChanges): readonly AuditEntry[] {
@@ -182,7 +184,16 @@ async function applyMemberEdits(
 ): Promise<MemberChanges> {
   const added = new Map<string, ChangedMember>();
   const removed = new Map<string, ChangedMember>();
+  const touched = new Set<string>();
   const unknown: string[] = [];
+  const note = (rows: readonly Row[], into: Map<string, ChangedMember>, opposite: Map<string, ChangedMember>): void => {
+    for (const row of rows) {
+      const id = String(row["id"]);
+      touched.add(id);
+      // A person added and removed again by later steps of one request did not change.
+      if (!opposite.delete(id)) into.set(id, { id, name: String(row["name"]), rev: Number(row["rev"]) });
+    }
+  };
   for (const edit of edits) {
     if (edit.op !== "remove" && edit.userIds.length > 0) unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
     if (edit.op !== "add") note(await removeRows(sql, dialect, groupSeq, edit), removed, added);
@@ -191,15 +202,7 @@ async function applyMemberEdits(
   if (unknown.length > 0 && options.unknownMembers === "reject") {
     throw new RollcallError("UNKNOWN_MEMBER", `${unknown.length} of the members are not known here, the first is ${unknown[0]}`);
   }
-  return { added: [...added.values()], removed: [...removed.values()], unknown };
-}
-
-/** A person added and removed again by later steps of one request did not change. */
-function note(rows: readonly Row[], into: Map<string, ChangedMember>, opposite: Map<string, ChangedMember>): void {
-  for (const row of rows) {
-    const id = String(row["id"]);
-    if (!opposite.delete(id)) into.set(id, { id, name: String(row["name"]), rev: Number(row["rev"]) });
-  }
+  return { added: [...added.values()], removed: [...removed.values()], touched, unknown };
 }
 
 async function unknownAmong(sql: Sql, dialect: Dialect, source: string, ids: readonly string[]): Promise<readonly string[]> {

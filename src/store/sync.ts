@@ -124,7 +124,7 @@ async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: 
     await sql.run("INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms", [connection, userId, nowMs]);
   }
   for (const userId of record.refund ?? []) await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
-  if (record.held !== undefined) await replaceHeld(sql, connection, record.held);
+  if (record.held !== undefined) await replaceHeld(sql, connection, record.held, nowMs);
   for (const key of record.done ?? []) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
@@ -153,13 +153,17 @@ async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<vo
   );
 }
 
-async function replaceHeld(sql: Sql, connection: string, { considered, items, keep }: NonNullable<RunRecord["held"]>): Promise<void> {
+async function replaceHeld(sql: Sql, connection: string, { considered, items, keep }: NonNullable<RunRecord["held"]>, nowMs: number): Promise<void> {
   const present = new Set(items.map((item) => item.key));
   for (const row of await sql.all("SELECT key, entity_id, approved_ms FROM held WHERE connection = ?", [connection])) {
     const key = String(row["key"]);
     const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
     const isRunning = row["approved_ms"] !== null && keep.has(key);
     if (isLookedAt && !present.has(key) && !isRunning) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+    // Approved while this run was looking: the run still takes it for held, and its link would make it wait.
+    if (present.has(key) && row["approved_ms"] !== null) {
+      await sql.run("UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id = ?", [nowMs, connection, String(row["entity_id"])]);
+    }
   }
   for (const item of items) await putHeld(sql, connection, item);
 }
@@ -231,7 +235,7 @@ async function dossier(driver: Driver, row: Row): Promise<Dossier> {
   );
   const links = await driver.read.all(`SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.connection`, [user.id]);
   const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [user.id]);
-  const history = await driver.read.all("SELECT * FROM audit WHERE entity_id = ? ORDER BY seq LIMIT 1000", [user.id]);
+  const history = await driver.read.all("SELECT * FROM (SELECT * FROM audit WHERE entity_id = ? ORDER BY seq DESC LIMIT 1000) AS newest ORDER BY seq", [user.id]);
   return {
     user,
     userName: String(row["user_name"]),

@@ -46,7 +46,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       const id = randomUUID();
       const at = now();
       const text = JSON.stringify(write.resource);
-      await driver.transaction(async (sql) => {
+      const rivals = await driver.transaction(async (sql) => {
         await assertNameFree(sql, source, fold(write.userName), id);
         await sql.run(
           `INSERT INTO users (id, source, source_key, user_name, user_name_key, external_id, email, display_name,
@@ -56,13 +56,13 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
             fold(write.displayName), write.isActive ? 1 : 0, at, at, text],
         );
         await putAddresses(sql, id, write.emails);
-        await touchRivals(sql, id, [write.email]);
         await writeAudit(sql, at, [
           { ...cause, action: "user.create", kind: "user", entityId: id, name: write.email ?? write.userName, connection: null, rev: 1,
             detail: { source, userName: write.userName, email: write.email, active: write.isActive } },
         ]);
+        return await touchRivals(sql, id, [write.email]);
       });
-      changed([{ kind: "user", id }]);
+      changed([{ kind: "user", id }, ...rivals]);
       return { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
     },
 
@@ -79,7 +79,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         const before = toRecord(row);
         assertRev("user", before, expectedRev);
         const write = edit(before);
-        if (write === null) return { record: before, isChanged: false };
+        if (write === null) return { record: before, changes: [] };
         const key = fold(write.userName);
         if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
         const at = Math.max(now(), before.modifiedAtMs);
@@ -94,19 +94,20 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         }
         const detail = changesBetween(before.resource, write.resource);
         if (detail["emails"] !== undefined || detail["userName"] !== undefined) await putAddresses(sql, id, write.emails);
-        if (write.email !== row["email"]) await touchRivals(sql, id, [write.email, row["email"] as string | null]);
+        const rivals = write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
         await writeAudit(sql, at, [
           { ...cause, action: "user.update", kind: "user", entityId: id, name: write.email ?? write.userName, connection: null,
             rev: before.rev + 1, detail },
         ]);
-        return { record: { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource }, isChanged: true };
+        const changes: readonly EntityRef[] = [{ kind: "user", id }, ...rivals];
+        return { record: { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource }, changes };
       });
-      if (result.isChanged) changed([{ kind: "user", id }]);
+      if (result.changes.length > 0) changed(result.changes);
       return result.record;
     },
 
     async deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void> {
-      await driver.transaction(async (sql) => {
+      const rivals = await driver.transaction(async (sql) => {
         const row = await present(sql, source, id);
         if (row === undefined) throw notFound("user", id);
         const before = toRecord(row);
@@ -117,13 +118,13 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         await sql.run("DELETE FROM memberships WHERE user_seq = ?", [seq]);
         await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [seq]);
         await sql.run("UPDATE users SET absent_since_ms = ?, rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?", [at, at, seq]);
-        await touchRivals(sql, id, [row["email"] as string | null]);
         await writeAudit(sql, at, [
           { ...cause, action: "user.delete", kind: "user", entityId: id, name: (row["email"] ?? row["user_name_key"]) as string | null,
             connection: null, rev: before.rev + 1, detail: { source } },
         ]);
+        return await touchRivals(sql, id, [row["email"] as string | null]);
       });
-      changed([{ kind: "user", id }]);
+      changed([{ kind: "user", id }, ...rivals]);
     },
 
     async groupsOfUsers(source: string, userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>> {
@@ -166,10 +167,14 @@ async function putAddresses(sql: Sql, id: string, emails: readonly string[]): Pr
 }
 
 /** Others who claim the same address may gain or lose it now: they are to be looked at again. */
-async function touchRivals(sql: Sql, id: string, emails: readonly (string | null)[]): Promise<void> {
+async function touchRivals(sql: Sql, id: string, emails: readonly (string | null)[]): Promise<readonly EntityRef[]> {
+  const touched: EntityRef[] = [];
   for (const email of new Set(emails)) {
-    if (email !== null) await sql.run("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ?", [email, id]);
+    if (email === null) continue;
+    const rows = await sql.all("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ? RETURNING id", [email, id]);
+    touched.push(...rows.map((row) => ({ kind: "user" as const, id: String(row["id"]) })));
   }
+  return touched;
 }
 
 /** `REV_MISMATCH` when the caller saw another state than the present one. */

@@ -113,7 +113,7 @@ export function scimServer(
               : null,
         publicUrl: () => null,
         groupNamesUnique: true,
-        unknownMembers: "skip",
+        groupOptions: () => ({ isNameUnique: true, unknownMembers: "skip" }),
         log: (level, message, fields) => log.push({ level, message, fields }),
         ...options,
       }),

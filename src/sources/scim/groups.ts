@@ -26,7 +26,7 @@ export type ReportUnknown = (source: string, groupId: string, unknownMembers: re
 export function groupsEndpoint(
   store: ResourceStore,
   patchOperations: number,
-  options: GroupOptions,
+  optionsOf: (source: string) => GroupOptions,
   report: ReportUnknown,
 ): Endpoint {
   const reported = (source: string, result: GroupResult): ScimRecord => {
@@ -44,7 +44,7 @@ export function groupsEndpoint(
       const write = toGroupWrite(normalizeResource(GROUP_SCHEMA, body));
       return reported(
         source,
-        await store.createGroup(source, write, toMemberIds(ownAnyCase(body, "members") ?? null), options, cause),
+        await store.createGroup(source, write, toMemberIds(ownAnyCase(body, "members") ?? null), optionsOf(source), cause),
       );
     },
     replace: async (source, id, expectedRev, body, cause) => {
@@ -52,7 +52,7 @@ export function groupsEndpoint(
       const next = normalizeResource(GROUP_SCHEMA, body);
       const members: MemberEdit[] = [{ op: "replace", userIds: toMemberIds(ownAnyCase(body, "members") ?? null) }];
       const edit = (present: ScimRecord): GroupEdit => ({ write: changedWrite(present.resource, next), members });
-      return reported(source, await store.updateGroup(source, id, expectedRev, edit, options, cause));
+      return reported(source, await store.updateGroup(source, id, expectedRev, edit, optionsOf(source), cause));
     },
     patch: async (source, id, expectedRev, body, cause) => {
       const steps = parsePatch(GROUP_SCHEMA, body, patchOperations);
@@ -67,7 +67,7 @@ export function groupsEndpoint(
           ? members().then((read) => ({ write, members: toMemberEdits(onMembers, read) }))
           : { write, members: toMemberEdits(onMembers, []) };
       };
-      return reported(source, await store.updateGroup(source, id, expectedRev, edit, options, cause));
+      return reported(source, await store.updateGroup(source, id, expectedRev, edit, optionsOf(source), cause));
     },
     remove: (source, id, expectedRev, cause) => store.deleteGroup(source, id, expectedRev, cause),
   };

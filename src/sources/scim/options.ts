@@ -1,4 +1,4 @@
-import type { ResourceStore } from "../../domain/resources.ts";
+import type { GroupOptions, ResourceStore } from "../../domain/resources.ts";
 import type { Authenticate } from "./auth.ts";
 
 /** What one request may cost. */
@@ -38,10 +38,10 @@ export interface ScimOptions {
   readonly authenticate: Authenticate;
   /** The URL before `/scim/v2` as clients see it; null derives it from each request's Host. */
   readonly publicUrl: () => string | null;
-  /** Refuse a displayName that another group of the source has. */
+  /** Settings of a source: are its group names unique, and what becomes of a member id that names nobody (requirement 27)? */
+  readonly groupOptions: (source: string) => GroupOptions;
+  /** Published in `/Schemas`: do all sources refuse a second group of the same name? */
   readonly groupNamesUnique: boolean;
-  /** What becomes of a member id that names nobody (requirement 27). */
-  readonly unknownMembers: "skip" | "reject";
   readonly log?: (level: "info" | "warn" | "error", message: string, fields: Record<string, unknown>) => void;
   /** Told once per answer; `source` is empty before authentication. */
   readonly onRequest?: (info: RequestInfo) => void;

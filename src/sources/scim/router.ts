@@ -54,14 +54,13 @@ export function createScimRouter(options: ScimOptions): Router {
       groupId,
       unknownMembers: unknownMembers.slice(0, 20),
     });
-  const groupOptions = { isNameUnique: options.groupNamesUnique, unknownMembers: options.unknownMembers };
   const service: Service = {
     options,
     limits,
     gate: new ScanGate(limits.scans, limits.waitingScans),
     endpoints: new Map([
       ["Users", usersEndpoint(options.store, limits.patchOperations)],
-      ["Groups", groupsEndpoint(options.store, limits.patchOperations, groupOptions, reportUnknown)],
+      ["Groups", groupsEndpoint(options.store, limits.patchOperations, options.groupOptions, reportUnknown)],
     ]),
     discover: createDiscovery(limits, options.groupNamesUnique),
     newRequestId: options.newRequestId ?? randomUUID,
