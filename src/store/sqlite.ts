@@ -45,9 +45,10 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
   const writeSql = statementsOf(writer);
+  const steps = stepsOf(writer);
 
   const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitTogether(writer, writeSql, waiting.splice(0, waiting.length));
+    while (waiting.length > 0) await commitTogether(writer, steps, writeSql, waiting.splice(0, waiting.length));
     running = null;
   };
   const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>
@@ -76,20 +77,29 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   };
 }
 
+/** The statements around a write, prepared once. */
+const stepsOf = (db: DatabaseSync) => ({
+  begin: db.prepare("BEGIN IMMEDIATE"),
+  savepoint: db.prepare("SAVEPOINT job"),
+  release: db.prepare("RELEASE job"),
+  undo: db.prepare("ROLLBACK TO job"),
+  commit: db.prepare("COMMIT"),
+});
+
 /** One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. */
-async function commitTogether(db: DatabaseSync, sql: Sql, jobs: readonly Job[]): Promise<void> {
+async function commitTogether(db: DatabaseSync, steps: ReturnType<typeof stepsOf>, sql: Sql, jobs: readonly Job[]): Promise<void> {
   const settled: (() => void)[] = [];
   try {
-    db.exec("BEGIN IMMEDIATE");
+    steps.begin.run();
   } catch (error) {
     for (const job of jobs) job.failed(unavailable(error));
     return;
   }
   for (const job of jobs) {
     try {
-      db.exec("SAVEPOINT job");
+      steps.savepoint.run();
       await job.run(sql);
-      db.exec("RELEASE job");
+      steps.release.run();
       settled.push(job.done);
     } catch (error) {
       // A full disk or an I/O error ends the whole transaction, the work of the jobs before this one included.
@@ -97,12 +107,13 @@ async function commitTogether(db: DatabaseSync, sql: Sql, jobs: readonly Job[]):
         for (const each of jobs) each.failed(unavailable(error));
         return;
       }
-      db.exec("ROLLBACK TO job; RELEASE job");
+      steps.undo.run();
+      steps.release.run();
       settled.push(() => job.failed(error));
     }
   }
   try {
-    db.exec("COMMIT");
+    steps.commit.run();
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");
     for (const job of jobs) job.failed(unavailable(error));
