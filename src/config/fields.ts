@@ -41,7 +41,7 @@ export const secret = z
 /** A bearer token: 16 or more visible ASCII characters, as anything else can't travel in a header. */
 export const bearerToken = z
   .string()
-  .min(16)
+  .min(1)
   .regex(/^[\x21-\x7e]*$/, "must hold visible ASCII characters only, and no space");
 
 /** A base URL; a slash at its end is dropped. */

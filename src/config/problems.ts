@@ -24,7 +24,7 @@ export const describeIssue: z.core.$ZodErrorMap = (issue) => {
     case "too_big":
       return `must ${describeLimit(issue.origin, "at most", issue.maximum)}`;
     case "invalid_key":
-      return "is not a name: 1 to 63 of a-z, 0-9, -, _ and ., beginning with a letter or a digit";
+      return "is not a name: 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit";
     case "invalid_union":
       return Array.isArray(issue.options) ? `must be ${oneOf(issue.options)}` : "must be text, or a list of texts";
     case "unrecognized_keys":

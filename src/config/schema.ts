@@ -41,7 +41,7 @@ const scimSource = z
       .union([bearerToken, z.array(bearerToken).min(1)])
       .optional()
       .describe(
-        "Bearer token, or a list for rotation; 16 or more characters. Default: those of `rollcall token create`.",
+        "Bearer token, or a list for rotation; random and long (`check` warns below 16 characters). Default: those of `rollcall token create`.",
       ),
     groupNamesUnique: z.boolean().default(true).describe("Refuses a second group of the same name. Default true."),
     unknownMembers: z
@@ -65,7 +65,7 @@ const source = z.discriminatedUnion("type", [scimSource], {
 /** One more type of target is one more member here. */
 const target = z.discriminatedUnion("type", [bitwarden, onePassword]);
 
-const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 
 const store = z
   .string()

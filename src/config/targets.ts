@@ -94,7 +94,7 @@ export const bitwarden = z
       .describe("Writes. Default 4 and 55 for Bitwarden's cloud, no limit for self-hosted servers."),
   })
   .check(across(checkBitwarden))
-  .transform(({ region, removeAfter, allowInsecureHttp: _, ...rest }) => {
+  .transform(({ region, removeAfter, ...rest }) => {
     const urls =
       region === undefined
         ? { apiUrl: rest.apiUrl ?? "", identityUrl: rest.identityUrl ?? "" }
@@ -161,7 +161,7 @@ export const onePassword = z
       .describe("E-mail addresses of people who are never suspended. Default none."),
   })
   .check(across(checkOnePassword))
-  .transform(({ region, allowInsecureHttp: _, ...rest }) => ({
+  .transform(({ region, ...rest }) => ({
     ...rest,
     apiUrl: rest.apiUrl ?? `https://api.1password.${region}`,
     users: { groups: rest.users?.groups ?? null },

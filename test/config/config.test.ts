@@ -51,6 +51,7 @@ describe("a minimal configuration", () => {
     expect(parse(bitwarden("region: eu")).targets[0]).toEqual({
       name: "acme",
       type: "bitwarden",
+      allowInsecureHttp: false,
       apiUrl: "https://api.bitwarden.eu",
       identityUrl: "https://identity.bitwarden.eu",
       clientId: `organization.${GUID}`,
@@ -71,6 +72,7 @@ describe("a minimal configuration", () => {
     expect(parse(onepassword("region: ca")).targets[0]).toEqual({
       name: "op",
       type: "onepassword",
+      allowInsecureHttp: false,
       apiUrl: "https://api.1password.ca",
       apiVersion: "auto",
       accountId: "ABC",
@@ -175,7 +177,7 @@ describe("values", () => {
 });
 
 describe("what is refused", () => {
-  const name = "is not a name: 1 to 63 of a-z, 0-9, -, _ and ., beginning with a letter or a digit";
+  const name = "is not a name: 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit";
   const http = "plain http is for loopback only: use https, or say allowInsecureHttp: true";
   const url = "must be an http:// or https:// URL without user, query and fragment";
   const duration = "must be a duration such as 30s, 5m, 24h or 30d";
@@ -201,17 +203,17 @@ describe("what is refused", () => {
       `${SCIM}masterKey: canary`,
       "masterKey: stored credentials come with a later release of Rollcall; remove this key",
     ],
-    ["a bad name", "sources: { Okta: { type: scim } }", `sources.Okta: ${name}`],
+    ["a bad name", "sources: { .okta: { type: scim } }", `sources.".okta": ${name}`],
     ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
     [
-      "a short token",
-      "sources: { a: { type: scim, token: canary } }",
-      "sources.a.token: must have at least 16 characters",
+      "an empty token",
+      "sources: { a: { type: scim, token: '' } }",
+      "sources.a.token: must not be empty",
     ],
     [
-      "a short token in a list",
-      "sources: { a: { type: scim, token: [canary] } }",
-      "sources.a.token[0]: must have at least 16 characters",
+      "an empty token in a list",
+      "sources: { a: { type: scim, token: [''] } }",
+      "sources.a.token[0]: must not be empty",
     ],
     [
       "a token with a space",
