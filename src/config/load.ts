@@ -16,6 +16,8 @@ export type Config = DeepReadonly<z.output<ReturnType<typeof configSchema>>>;
 export type SourceConfig = Config["sources"][number];
 /** An identity provider that pushes over SCIM. Without `tokens`, those of `rollcall token create` count. */
 export type ScimSourceConfig = Extract<SourceConfig, { type: "scim" }>;
+/** A directory that is polled over LDAP. Files of `tls` are paths, not read yet. */
+export type LdapSourceConfig = Extract<SourceConfig, { type: "ldap" }>;
 /** One target; `type` tells which. `users.groups` null: everybody; `guard` is the budget that counts for it. */
 export type TargetConfig = Config["targets"][number];
 /** A Bitwarden organization. `apiUrl` and `identityUrl` are resolved; null limits mean no limit. */
@@ -24,6 +26,14 @@ export type BitwardenTargetConfig = Extract<TargetConfig, { type: "bitwarden" }>
 export type OnePasswordTargetConfig = Extract<TargetConfig, { type: "onepassword" }>;
 /** The removal budget of a target: clamp(percent, atLeast, atMost) within `windowMs`. */
 export type GuardConfig = TargetConfig["guard"];
+
+/** The sources that identity providers push to. */
+export const scimSources = (config: Config): readonly ScimSourceConfig[] =>
+  config.sources.filter((source): source is ScimSourceConfig => source.type === "scim");
+
+/** The sources that are polled. */
+export const ldapSources = (config: Config): readonly LdapSourceConfig[] =>
+  config.sources.filter((source): source is LdapSourceConfig => source.type === "ldap");
 
 /** What {@link parseConfig} needs besides the text. */
 export interface ParseOptions extends ReferenceScope {

@@ -84,15 +84,19 @@ function describeUnknownKey(key: string, known: readonly string[]): string {
   return nearest === undefined ? "unknown key" : `unknown key; did you mean '${nearest.name}'?`;
 }
 
-/** Levenshtein's distance: how many characters to add, drop or replace. */
+/** How many characters to add, drop, replace or swap with their neighbour (optimal string alignment). */
 function editDistance(from: string, to: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [i, char] of [...from.slice(0, 64)].entries()) {
     const next = [i + 1];
     for (let j = 1; j <= to.length; j++) {
       const replaced = (row[j - 1] ?? 0) + Number(to[j - 1] !== char);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const isSwapped = i > 0 && j > 1 && to[j - 2] === char && to[j - 1] === from[i - 1];
+      const swapped = isSwapped ? (before[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY;
+      next.push(Math.min(replaced, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
+    before = row;
     row = next;
   }
   return row[to.length] ?? 0;

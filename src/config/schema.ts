@@ -11,6 +11,7 @@ import {
   type Report,
   secret,
 } from "./fields.ts";
+import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
 import { bitwarden, guard, onePassword } from "./targets.ts";
 
@@ -51,7 +52,6 @@ const scimSource = z
   })
   .transform(({ token, ...rest }) => ({ ...rest, tokens: [token ?? []].flat().map((text) => new Secret(text)) }));
 
-const LDAP_LATER = "LDAP sources come with a later release of Rollcall; this one reads scim sources only";
 const POSTGRES_LATER = "PostgreSQL comes with a later release of Rollcall; use sqlite:PATH";
 /** Keys of the contract that nothing uses yet, and what to say to those who set them. */
 export const LATER_KEYS: Readonly<Record<string, string>> = {
@@ -59,9 +59,7 @@ export const LATER_KEYS: Readonly<Record<string, string>> = {
 };
 
 /** One more type of source is one more member here. */
-const source = z.discriminatedUnion("type", [scimSource], {
-  error: ({ input }) => (isSection(input) && input["type"] === "ldap" ? LDAP_LATER : undefined),
-});
+const source = z.discriminatedUnion("type", [scimSource, ldapSource]);
 /** One more type of target is one more member here. */
 const target = z.discriminatedUnion("type", [bitwarden, onePassword]);
 

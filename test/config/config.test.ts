@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Config, jsonSchema, loadConfig, parseConfig, Secret } from "../../src/config/index.ts";
+import { type Config, jsonSchema, loadConfig, parseConfig, scimSources, Secret } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
@@ -93,7 +93,7 @@ describe("values", () => {
     writeFileSync(join(dir, "secret"), "from-file ${TOKEN}\n");
     const text = 'sources: { okta: { type: scim, token: ["pre-${TOKEN}-${OTHER}", "file:long"] } }\n';
     writeFileSync(join(dir, "long"), "a-token-of-a-file-\r\n");
-    const [source] = parse(text).sources;
+    const [source] = scimSources(parse(text));
     expect(source?.tokens.map((token) => token.reveal())).toEqual([`pre-${CANARY}-token-other`, "a-token-of-a-file-"]);
     const config = parse(`${SCIM}admin: { token: "file:${"${DIR}"}/secret" }`, { DIR: dir });
     expect(config.admin?.token.reveal()).toBe("from-file ${TOKEN}");
@@ -185,11 +185,11 @@ describe("what is refused", () => {
     ["an empty file", "", "must be a mapping"],
     ["no sources", "server: {}", "sources: is missing"],
     ["empty sources", "sources: {}", "sources: needs at least one source"],
-    ["a source without type", "sources: { a: {} }", "sources.a.type: must be scim"],
+    ["a source without type", "sources: { a: {} }", "sources.a.type: must be scim or ldap"],
     [
-      "LDAP",
-      "sources: { corp: { type: ldap, url: ldaps://x } }",
-      "sources.corp.type: LDAP sources come with a later release of Rollcall; this one reads scim sources only",
+      "LDAP without its server",
+      "sources: { corp: { type: ldap, preset: openldap, users: { baseDn: 'dc=x' } } }",
+      "sources.corp.url: is missing: ldaps://host, or domain instead",
     ],
     [
       "PostgreSQL",
