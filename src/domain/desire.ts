@@ -21,13 +21,19 @@ export type Wanted =
  * | inactive | `onDeactivate` |
  * | else | active |
  */
-export function desire(person: SliceUser, scope: ReadonlySet<string> | null, policy: TargetPolicy, nowMs: number): Wanted {
+export function desire(
+  person: SliceUser,
+  scope: ReadonlySet<string> | null,
+  policy: TargetPolicy,
+  nowMs: number,
+): Wanted {
   const { user } = person;
   const isAbsent = user.absentSinceMs !== null;
   if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
   if (person.emailOwnerId !== user.id) return { state: "untouched", note: isAbsent ? null : "conflict" };
   if (user.absentSinceMs !== null) return gone(user.absentSinceMs, policy, nowMs);
-  if (scope !== null && !person.groupIds.some((id) => scope.has(id))) return taken(policy.onDeactivate, "by-external-id");
+  if (scope !== null && !person.groupIds.some((id) => scope.has(id)))
+    return taken(policy.onDeactivate, "by-external-id");
   if (!user.isActive) return taken(policy.onDeactivate, "by-email");
   return { state: "active" };
 }
@@ -52,5 +58,9 @@ export function isPushed(group: DirectoryGroup, policy: TargetPolicy): boolean {
 export function scopeOf(groups: readonly SliceGroup[], policy: TargetPolicy): ReadonlySet<string> | null {
   const patterns = policy.userGroups;
   if (patterns === null) return null;
-  return new Set(groups.filter(({ group }) => group.absentSinceMs === null && matchesAny(patterns, group.displayName)).map(({ group }) => group.id));
+  return new Set(
+    groups
+      .filter(({ group }) => group.absentSinceMs === null && matchesAny(patterns, group.displayName))
+      .map(({ group }) => group.id),
+  );
 }

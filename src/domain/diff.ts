@@ -1,6 +1,6 @@
 import { desire, isPushed, scopeOf, type Wanted } from "./desire.ts";
 import { isDirty, type LinkNote } from "./link.ts";
-import { matchGroup, matchMember, type World } from "./match.ts";
+import { claimsOf, type GroupClaims, matchGroup, matchMember, type World } from "./match.ts";
 import type { Change, SkippedChange } from "./plan.ts";
 import type { TargetPolicy } from "./policy.ts";
 import type { Slice, SliceGroup, SliceUser } from "./sync.ts";
@@ -68,7 +68,13 @@ export function diff(input: DiffInput): Diff {
   const changes: Change[] = [];
   const keep = (isClean: boolean, wantedChanges: readonly Change[]): boolean => {
     const isReportedOnly = isClean && policy.driftPolicy === "report" && wantedChanges.length > 0;
-    if (isReportedOnly) skipped.push(...wantedChanges.map((change) => ({ change, reason: "drift: made in the target by hand; driftPolicy is report" })));
+    if (isReportedOnly)
+      skipped.push(
+        ...wantedChanges.map((change) => ({
+          change,
+          reason: "drift: made in the target by hand; driftPolicy is report",
+        })),
+      );
     else changes.push(...wantedChanges);
     return isReportedOnly;
   };
@@ -79,14 +85,16 @@ export function diff(input: DiffInput): Diff {
     const isDrift = keep(!isDirty(person.user.rev, person.link), verdict.changes);
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
+  const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world);
   const groups = slice.groups.map((item) => {
-    const verdict = changesForGroup(item, input);
+    const verdict = changesForGroup(item, claims, input);
     if (!slice.dirtyGroupIds.has(item.group.id)) return verdict.assessment;
     const isDrift = keep(!isDirty(item.group.definitionRev, item.link), verdict.changes);
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
   const pairs = input.supports.groups ? pairsOf(users, groups, input) : [];
-  const isReported = (pair: Pair) => policy.driftPolicy === "report" && !isDirty(pair.person.person.user.rev, pair.person.person.link);
+  const isReported = (pair: Pair) =>
+    policy.driftPolicy === "report" && !isDirty(pair.person.person.user.rev, pair.person.person.link);
   for (const pair of pairs.filter(isReported)) {
     skipped.push({ change: pairChange(pair), reason: "drift: made in the target by hand; driftPolicy is report" });
   }
@@ -112,7 +120,11 @@ interface Verdict<T> {
  * | untouched | any | nothing |
  * | any | owner or protected | nothing, noted |
  */
-function changesForUser(person: SliceUser, scope: ReadonlySet<string> | null, input: DiffInput): Verdict<UserAssessment> {
+function changesForUser(
+  person: SliceUser,
+  scope: ReadonlySet<string> | null,
+  input: DiffInput,
+): Verdict<UserAssessment> {
   const { policy, world, supports, nowMs } = input;
   const wanted = desire(person, scope, policy, nowMs);
   const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
@@ -128,14 +140,26 @@ function changesForUser(person: SliceUser, scope: ReadonlySet<string> | null, in
     if (isProtectedAddress(person.user.email, policy)) return nothing("protected");
     const readyAtMs = person.user.createdAtMs + policy.settleMs;
     if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
-    const invite: Change = { op: "invite", userId: person.user.id, email: person.user.email ?? "", externalId: person.user.externalId };
+    const invite: Change = {
+      op: "invite",
+      userId: person.user.id,
+      email: person.user.email ?? "",
+      externalId: person.user.externalId,
+    };
     return { assessment: { ...base, hasManagedMemberships: true }, changes: [invite], skipped: [] };
   }
-  if (member === null) return nothing(scope !== null && person.user.absentSinceMs === null && person.user.isActive ? "out-of-scope" : null);
+  if (member === null)
+    return nothing(
+      scope !== null && person.user.absentSinceMs === null && person.user.isActive ? "out-of-scope" : null,
+    );
   return forTaken(base, member, wanted.state, input);
 }
 
-function forActive(base: UserAssessment, member: ObservedMember, { policy, supports }: DiffInput): Verdict<UserAssessment> {
+function forActive(
+  base: UserAssessment,
+  member: ObservedMember,
+  { policy, supports }: DiffInput,
+): Verdict<UserAssessment> {
   const { user, link } = base.person;
   const who = { userId: user.id, email: user.email ?? "", remoteId: member.remoteId };
   const changes: Change[] = [];
@@ -146,9 +170,14 @@ function forActive(base: UserAssessment, member: ObservedMember, { policy, suppo
     return { assessment: { ...base, member, note: "protected" }, changes, skipped };
   }
   if (member.state === "staged" || member.state === "unknown") {
-    return { assessment: { ...base, member, note: member.state === "staged" ? "staged" : "unknown-state" }, changes, skipped };
+    return {
+      assessment: { ...base, member, note: member.state === "staged" ? "staged" : "unknown-state" },
+      changes,
+      skipped,
+    };
   }
-  if (supports.externalIds && member.externalId !== user.externalId) changes.push({ op: "adopt", externalId: user.externalId, ...who });
+  if (supports.externalIds && member.externalId !== user.externalId)
+    changes.push({ op: "adopt", externalId: user.externalId, ...who });
   let isSuspended = member.state === "suspended";
   if (isSuspended) {
     const restore: Change = { op: "restore", ...who };
@@ -158,13 +187,21 @@ function forActive(base: UserAssessment, member: ObservedMember, { policy, suppo
       isSuspended = false;
     } else {
       note = "suspended-by-others";
-      skipped.push({ change: restore, reason: "not suspended by Rollcall; reactivate it in the target, or set reactivate: always" });
+      skipped.push({
+        change: restore,
+        reason: "not suspended by Rollcall; reactivate it in the target, or set reactivate: always",
+      });
     }
   }
   return { assessment: { ...base, member, note, hasManagedMemberships: !isSuspended }, changes, skipped };
 }
 
-function forTaken(base: UserAssessment, member: ObservedMember, state: "suspended" | "removed", { policy, supports }: DiffInput): Verdict<UserAssessment> {
+function forTaken(
+  base: UserAssessment,
+  member: ObservedMember,
+  state: "suspended" | "removed",
+  { policy, supports }: DiffInput,
+): Verdict<UserAssessment> {
   const { user } = base.person;
   const op = state === "removed" && supports.remove ? "remove" : "suspend";
   const isDone = op === "suspend" && member.state === "suspended";
@@ -175,26 +212,43 @@ function forTaken(base: UserAssessment, member: ObservedMember, state: "suspende
     return { assessment: { ...base, note: "protected" }, changes: [], skipped: [{ change, reason }] };
   }
   if (member.state === "unknown") {
-    return { assessment: { ...base, note: "unknown-state" }, changes: [], skipped: [{ change, reason: "the target shows a state that Rollcall does not know" }] };
+    return {
+      assessment: { ...base, note: "unknown-state" },
+      changes: [],
+      skipped: [{ change, reason: "the target shows a state that Rollcall does not know" }],
+    };
   }
   return { assessment: base, changes: [change], skipped: [] };
 }
 
 /** Owners always, and the roles and addresses that the configuration names. */
 export function isProtected(member: ObservedMember, policy: TargetPolicy): boolean {
-  return member.role === "owner" || policy.protect.some((each) => each.toLowerCase() === member.role) || isProtectedAddress(member.email, policy);
+  return (
+    member.role === "owner" ||
+    policy.protect.some((each) => each.toLowerCase() === member.role) ||
+    isProtectedAddress(member.email, policy)
+  );
 }
 
-const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean => policy.protect.some((each) => each.toLowerCase() === email);
+const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean =>
+  policy.protect.some((each) => each.toLowerCase() === email);
 
 /** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more): left alone. */
-function changesForGroup(item: SliceGroup, { world, policy, supports, losers }: DiffInput): Verdict<GroupAssessment> {
+function changesForGroup(
+  item: SliceGroup,
+  claims: GroupClaims,
+  { world, policy, supports, losers }: DiffInput,
+): Verdict<GroupAssessment> {
   const { group, link } = item;
-  const nothing = (note: LinkNote | null) => ({ assessment: { item, group: null, note, isManaged: false }, changes: [], skipped: [] });
+  const nothing = (note: LinkNote | null) => ({
+    assessment: { item, group: null, note, isManaged: false },
+    changes: [],
+    skipped: [],
+  });
   if (!supports.groups) return nothing(null);
   const isPresent = group.absentSinceMs === null;
   if (isPresent && !isPushed(group, policy)) return nothing("out-of-scope");
-  const match = matchGroup(item, world);
+  const match = matchGroup(item, world, claims);
   if (match.kind === "ambiguous") return nothing("ambiguous");
   const found = match.kind === "one" ? match.item : null;
   const assessment = { item, group: found, note: null, isManaged: isPresent };
@@ -205,23 +259,40 @@ function changesForGroup(item: SliceGroup, { world, policy, supports, losers }: 
     const isOurs = found !== null && (link?.remoteId === found.remoteId || found.externalId === externalId);
     if (!isOurs) return { assessment, changes: [], skipped: [] };
     const memberCount = losers.get(found.remoteId)?.length ?? 0;
-    return { assessment, changes: [{ op: "removeGroup", remoteId: found.remoteId, memberCount, ...which }], skipped: [] };
+    return {
+      assessment,
+      changes: [{ op: "removeGroup", remoteId: found.remoteId, memberCount, ...which }],
+      skipped: [],
+    };
   }
   if (found === null) {
     // Of an observation of named entities nothing follows for a group that was not asked for.
-    const isUnknown = link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
+    const isUnknown =
+      link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
     return { assessment, changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }], skipped: [] };
   }
-  if (found.externalId !== externalId) return { assessment, changes: [{ op: "adoptGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
-  if (found.name !== group.displayName) return { assessment, changes: [{ op: "renameGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
+  if (found.externalId !== externalId)
+    return { assessment, changes: [{ op: "adoptGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
+  if (found.name !== group.displayName)
+    return {
+      assessment,
+      changes: [{ op: "renameGroup", externalId, remoteId: found.remoteId, ...which }],
+      skipped: [],
+    };
   return { assessment, changes: [], skipped: [] };
 }
 
 /** Memberships to be written: of managed people in managed groups only; nobody else's are looked at. */
-function pairsOf(users: readonly UserAssessment[], groups: readonly GroupAssessment[], input: DiffInput): readonly Pair[] {
+function pairsOf(
+  users: readonly UserAssessment[],
+  groups: readonly GroupAssessment[],
+  input: DiffInput,
+): readonly Pair[] {
   const managed = groups.filter((group) => group.isManaged);
   const byId = new Map(managed.map((group) => [group.item.group.id, group]));
-  const byRemoteId = new Map(managed.flatMap((group) => (remoteGroupId(group) === null ? [] : [[remoteGroupId(group), group] as const])));
+  const byRemoteId = new Map(
+    managed.flatMap((group) => (remoteGroupId(group) === null ? [] : [[remoteGroupId(group), group] as const])),
+  );
   const groupsOfMember = membershipIndex(input.memberships, users);
   const pairs: Pair[] = [];
   for (const person of users) {
@@ -243,9 +314,14 @@ function pairsOf(users: readonly UserAssessment[], groups: readonly GroupAssessm
 }
 
 /** Remote group ids by remote member id, of everybody whose memberships are known. */
-function membershipIndex({ by, lists }: KnownMemberships, users: readonly UserAssessment[]): ReadonlyMap<string, ReadonlySet<string>> {
+function membershipIndex(
+  { by, lists }: KnownMemberships,
+  users: readonly UserAssessment[],
+): ReadonlyMap<string, ReadonlySet<string>> {
   if (by === "member") return new Map([...lists].map(([memberId, groupIds]) => [memberId, new Set(groupIds)]));
-  const index = new Map<string, Set<string>>(users.flatMap(({ member }) => (member === null ? [] : [[member.remoteId, new Set<string>()]])));
+  const index = new Map<string, Set<string>>(
+    users.flatMap(({ member }) => (member === null ? [] : [[member.remoteId, new Set<string>()]])),
+  );
   for (const [groupId, memberIds] of lists) {
     for (const memberId of memberIds) index.get(memberId)?.add(groupId);
   }
@@ -253,7 +329,8 @@ function membershipIndex({ by, lists }: KnownMemberships, users: readonly UserAs
 }
 
 /** A managed group's id in the target: as observed, else as linked (a group that was not looked at this time). */
-export const remoteGroupId = ({ item, group }: GroupAssessment): string | null => group?.remoteId ?? item.link?.remoteId ?? null;
+export const remoteGroupId = ({ item, group }: GroupAssessment): string | null =>
+  group?.remoteId ?? item.link?.remoteId ?? null;
 
 /** One pair as a change of its own: how it is held, skipped and shown. */
 export function pairChange({ kind, person, group }: Pair): Extract<Change, { readonly op: "setMembers" }> {
@@ -261,7 +338,11 @@ export function pairChange({ kind, person, group }: Pair): Extract<Change, { rea
   const member = { userId: user.id, email: user.email ?? "", remoteId: person.member?.remoteId ?? null };
   const { id, displayName } = group.item.group;
   return {
-    op: "setMembers", groupId: id, name: displayName, remoteId: remoteGroupId(group),
-    add: kind === "add" ? [member] : [], remove: kind === "remove" ? [member] : [],
+    op: "setMembers",
+    groupId: id,
+    name: displayName,
+    remoteId: remoteGroupId(group),
+    add: kind === "add" ? [member] : [],
+    remove: kind === "remove" ? [member] : [],
   };
 }

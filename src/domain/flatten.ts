@@ -11,7 +11,11 @@ export interface GroupGraph<Group, Person> {
  * same people. Each group is entered once (Tarjan's strongly connected components, without recursion), so the time is
  * linear in groups, edges and the memberships that come out.
  */
-export function flatten<Group, Person>({ groups, peopleOf, subgroupsOf }: GroupGraph<Group, Person>): ReadonlyMap<Group, ReadonlySet<Person>> {
+export function flatten<Group, Person>({
+  groups,
+  peopleOf,
+  subgroupsOf,
+}: GroupGraph<Group, Person>): ReadonlyMap<Group, ReadonlySet<Person>> {
   const result = new Map<Group, Set<Person>>();
   const order = new Map<Group, number>();
   const lowest = new Map<Group, number>();

@@ -68,9 +68,15 @@ export function guard(input: GuardInput): GuardedPlan {
     }
   }
 
-  const seats = withinSeats(diff.changes.filter((change) => removalKeys(change).length === 0), policy.maxSeats, input.seatsTaken);
+  const seats = withinSeats(
+    diff.changes.filter((change) => removalKeys(change).length === 0),
+    policy.maxSeats,
+    input.seatsTaken,
+  );
   const passingPairs = [...passing].flatMap(({ pair }) => pair ?? []);
-  const addingPairs = diff.pairs.filter((pair) => pair.kind === "add" && !seats.heldUsers.has(pair.person.person.user.id));
+  const addingPairs = diff.pairs.filter(
+    (pair) => pair.kind === "add" && !seats.heldUsers.has(pair.person.person.user.id),
+  );
   const passingChanges = [...passing].filter(({ pair }) => pair === null).map(({ change }) => change);
   const plan: Plan = {
     changes: inRunningOrder([...passingChanges, ...seats.passing, ...compact([...passingPairs, ...addingPairs])]),
@@ -80,9 +86,20 @@ export function guard(input: GuardInput): GuardedPlan {
   };
   const heldItems = [
     ...held.map(({ key, kind, entityId, change }) => ({ key, kind, entityId, change, reason: "budget" as const })),
-    ...seats.held.map((change) => ({ key: `seat:${change.userId}`, kind: "user" as const, entityId: change.userId, change, reason: "seats" as const })),
+    ...seats.held.map((change) => ({
+      key: `seat:${change.userId}`,
+      kind: "user" as const,
+      entityId: change.userId,
+      change,
+      reason: "seats" as const,
+    })),
   ];
-  return { plan, charge: [...spent].filter((id) => !charged.has(id)), heldItems, budget: { allowed, spent: spent.size } };
+  return {
+    plan,
+    charge: [...spent].filter((id) => !charged.has(id)),
+    heldItems,
+    budget: { allowed, spent: spent.size },
+  };
 }
 
 /** Everything that takes access away, in the order in which the budget is spent: people before groups. */
@@ -95,13 +112,29 @@ function removalsOf({ diff, losersOfGroup }: GuardInput): readonly Removal[] {
     if (change.op === "suspend" || change.op === "remove") {
       people.push({ key, kind: "user", entityId: change.userId, people: [change.userId], change, pair: null });
     } else if (change.op === "removeGroup") {
-      groups.push({ key, kind: "group", entityId: change.groupId, people: losersOfGroup.get(change.groupId) ?? [], change, pair: null });
+      groups.push({
+        key,
+        kind: "group",
+        entityId: change.groupId,
+        people: losersOfGroup.get(change.groupId) ?? [],
+        change,
+        pair: null,
+      });
     }
   }
-  const memberships = diff.pairs.filter((pair) => pair.kind === "remove").map((pair): Removal => {
-    const userId = pair.person.person.user.id;
-    return { key: `member:${pair.group.item.group.id}:${userId}`, kind: "user", entityId: userId, people: [userId], change: pairChange(pair), pair };
-  });
+  const memberships = diff.pairs
+    .filter((pair) => pair.kind === "remove")
+    .map((pair): Removal => {
+      const userId = pair.person.person.user.id;
+      return {
+        key: `member:${pair.group.item.group.id}:${userId}`,
+        kind: "user",
+        entityId: userId,
+        people: [userId],
+        change: pairChange(pair),
+        pair,
+      };
+    });
   return [...people, ...memberships, ...groups];
 }
 
@@ -134,10 +167,15 @@ function withinSeats(changes: readonly Change[], maxSeats: number | null, seatsT
 
 /** Held removals as they are shown: memberships of one group together. */
 function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
-  const whole = held.filter(({ pair }) => pair === null).map(({ change }): HeldChange => ({ change, reason: "budget" }));
+  const whole = held
+    .filter(({ pair }) => pair === null)
+    .map(({ change }): HeldChange => ({ change, reason: "budget" }));
   const pairs = held.flatMap(({ pair }) => pair ?? []);
   const byGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
-  return [...whole, ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason: "budget" }))];
+  return [
+    ...whole,
+    ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason: "budget" })),
+  ];
 }
 
 /**
@@ -147,7 +185,9 @@ function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
 export function compact(pairs: readonly Pair[]): readonly Change[] {
   const ofPerson = Map.groupBy(pairs, (pair) => pair.person.person.user.id);
   const ofGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
-  const hands = [...ofPerson.values()].map((list): Hand => ({ list, call: setGroups })).concat([...ofGroup.values()].map((list): Hand => ({ list, call: setMembers })));
+  const hands = [...ofPerson.values()]
+    .map((list): Hand => ({ list, call: setGroups }))
+    .concat([...ofGroup.values()].map((list): Hand => ({ list, call: setMembers })));
   const bySize: Hand[][] = [];
   for (const hand of hands) (bySize[hand.list.length] ??= []).push(hand);
   const taken = new Set<Pair>();
@@ -184,13 +224,38 @@ function setGroups(pairs: readonly Pair[]): Change {
   if (first === undefined) throw new TypeError("no pairs");
   const { person } = first;
   const groups = (kind: Pair["kind"]) =>
-    pairs.filter((pair) => pair.kind === kind).map(({ group }) => ({ groupId: group.item.group.id, name: group.item.group.displayName, remoteId: remoteGroupId(group) }));
-  return { op: "setGroups", userId: person.person.user.id, email: person.person.user.email ?? "", remoteId: person.member?.remoteId ?? null, add: groups("add"), remove: groups("remove") };
+    pairs
+      .filter((pair) => pair.kind === kind)
+      .map(({ group }) => ({
+        groupId: group.item.group.id,
+        name: group.item.group.displayName,
+        remoteId: remoteGroupId(group),
+      }));
+  return {
+    op: "setGroups",
+    userId: person.person.user.id,
+    email: person.person.user.email ?? "",
+    remoteId: person.member?.remoteId ?? null,
+    add: groups("add"),
+    remove: groups("remove"),
+  };
 }
 
 const order: Readonly<Record<Change["op"], number>> = {
-  suspend: 0, remove: 0, adopt: 1, createGroup: 1, adoptGroup: 1, renameGroup: 1, restore: 2, reinvite: 3, invite: 4, setGroups: 5, setMembers: 5, removeGroup: 6,
+  suspend: 0,
+  remove: 0,
+  adopt: 1,
+  createGroup: 1,
+  adoptGroup: 1,
+  renameGroup: 1,
+  restore: 2,
+  reinvite: 3,
+  invite: 4,
+  setGroups: 5,
+  setMembers: 5,
+  removeGroup: 6,
 };
 
 /** What takes access away never waits; memberships come when both ends are there. */
-const inRunningOrder = (changes: readonly Change[]): readonly Change[] => [...changes].sort((a, b) => order[a.op] - order[b.op]);
+const inRunningOrder = (changes: readonly Change[]): readonly Change[] =>
+  [...changes].sort((a, b) => order[a.op] - order[b.op]);

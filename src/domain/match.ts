@@ -1,5 +1,5 @@
-import { normalizeEmail } from "./directory.ts";
 import type { Wanted } from "./desire.ts";
+import { normalizeEmail } from "./directory.ts";
 import type { SliceGroup, SliceUser } from "./sync.ts";
 import type { Observed, ObservedGroup, ObservedMember } from "./target.ts";
 
@@ -40,7 +40,10 @@ function grouped<T>(items: readonly T[], keyOf: (item: T) => string | null): Rea
 }
 
 /** A remote entity found for one of ours; `ambiguous` when several claim to be it: then nothing is done. */
-export type Match<T> = { readonly kind: "one"; readonly item: T; readonly by: "link" | "externalId" | "email" | "name" } | { readonly kind: "none" } | { readonly kind: "ambiguous" };
+export type Match<T> =
+  | { readonly kind: "one"; readonly item: T; readonly by: "link" | "externalId" | "email" | "name" }
+  | { readonly kind: "none" }
+  | { readonly kind: "ambiguous" };
 
 /**
  * The member that is this person: the linked one, else by externalId, else by e-mail address. A person whom we want
@@ -57,17 +60,48 @@ export function matchMember(person: SliceUser, wanted: Wanted, world: World): Ma
   return single(world.membersByEmail.get(person.user.email), "email");
 }
 
+/** What the groups of the directory claim in the target, so that a remote group is never two groups at once. */
+export interface GroupClaims {
+  /** Remote ids that links name. */
+  readonly linked: ReadonlySet<string>;
+  /** How many groups would go by each name: those found neither by link nor by externalId. */
+  readonly namesakes: ReadonlyMap<string, number>;
+}
+
+/** The claims of `groups`: all that the directory knows; `isPushed` tells which of them are looked for. */
+export function claimsOf(
+  groups: readonly SliceGroup[],
+  isPushed: (group: SliceGroup["group"]) => boolean,
+  world: World,
+): GroupClaims {
+  const namesakes = new Map<string, number>();
+  for (const item of groups) {
+    if (item.group.absentSinceMs !== null || !isPushed(item.group) || matchByKey(item, world).kind !== "none") continue;
+    namesakes.set(item.group.displayName, (namesakes.get(item.group.displayName) ?? 0) + 1);
+  }
+  return { linked: new Set(groups.flatMap(({ link }) => link?.remoteId ?? [])), namesakes };
+}
+
 /**
  * The group that is this one: the linked one, else by externalId, else by its name where the target's group carries no
- * externalId of somebody else's.
+ * externalId of somebody else's and no other group of the directory has or claims it.
  */
-export function matchGroup({ group, link }: SliceGroup, world: World): Match<ObservedGroup> {
+export function matchGroup(item: SliceGroup, world: World, claims: GroupClaims): Match<ObservedGroup> {
+  const byKey = matchByKey(item, world);
+  const { displayName, absentSinceMs } = item.group;
+  if (byKey.kind !== "none" || absentSinceMs !== null) return byKey;
+  const free = world.groupsByName
+    .get(displayName)
+    ?.filter((each) => each.externalId === null && !claims.linked.has(each.remoteId));
+  const byName = single(free, "name");
+  return byName.kind === "one" && (claims.namesakes.get(displayName) ?? 0) > 1 ? { kind: "ambiguous" } : byName;
+}
+
+function matchByKey({ group, link }: SliceGroup, world: World): Match<ObservedGroup> {
   const linked = link?.remoteId == null ? undefined : world.groupById.get(link.remoteId);
-  if (linked !== undefined) return { kind: "one", item: linked, by: "link" };
-  const byExternalId = single(world.groupsByExternalId.get(group.externalId), "externalId");
-  if (byExternalId.kind !== "none") return byExternalId;
-  if (group.absentSinceMs !== null) return { kind: "none" };
-  return single(world.groupsByName.get(group.displayName)?.filter((each) => each.externalId === null), "name");
+  return linked === undefined
+    ? single(world.groupsByExternalId.get(group.externalId), "externalId")
+    : { kind: "one", item: linked, by: "link" };
 }
 
 function single<T>(found: readonly T[] | undefined, by: "externalId" | "email" | "name"): Match<T> {

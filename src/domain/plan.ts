@@ -44,7 +44,11 @@ export type Change =
   | ({ readonly op: "adoptGroup"; readonly externalId: string } & OnRemoteGroup)
   | ({ readonly op: "renameGroup"; readonly externalId: string } & OnRemoteGroup)
   | ({ readonly op: "removeGroup"; readonly memberCount: number } & OnRemoteGroup)
-  | ({ readonly op: "setMembers"; readonly add: readonly MemberRef[]; readonly remove: readonly MemberRef[] } & GroupRef)
+  | ({
+      readonly op: "setMembers";
+      readonly add: readonly MemberRef[];
+      readonly remove: readonly MemberRef[];
+    } & GroupRef)
   | ({ readonly op: "setGroups"; readonly add: readonly GroupRef[]; readonly remove: readonly GroupRef[] } & MemberRef);
 
 export type ChangeOp = Change["op"];
@@ -127,7 +131,10 @@ export function removalKeys(change: Change): readonly string[] {
 /** Names a set of held removals: 16 hex digits of SHA-256, independent of order; null for none. */
 export function digestOf(keys: readonly string[]): string | null {
   if (keys.length === 0) return null;
-  return createHash("sha256").update([...keys].sort().join("\n")).digest("hex").slice(0, 16);
+  return createHash("sha256")
+    .update([...keys].sort().join("\n"))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 /** Makes a `switch` exhaustive: the compiler refuses a missing case. */

@@ -74,8 +74,16 @@ export type Criterion =
   | { readonly op: "all" }
   | { readonly op: "none" }
   | { readonly op: "pr"; readonly field: "externalId" | "emails" | "members" | "groups" }
-  | { readonly op: "eq" | "co" | "sw" | "ew" | "gt" | "ge" | "lt" | "le"; readonly field: TextField; readonly value: string }
-  | { readonly op: "eq" | "gt" | "ge" | "lt" | "le"; readonly field: "createdAtMs" | "modifiedAtMs"; readonly value: number }
+  | {
+      readonly op: "eq" | "co" | "sw" | "ew" | "gt" | "ge" | "lt" | "le";
+      readonly field: TextField;
+      readonly value: string;
+    }
+  | {
+      readonly op: "eq" | "gt" | "ge" | "lt" | "le";
+      readonly field: "createdAtMs" | "modifiedAtMs";
+      readonly value: number;
+    }
   | { readonly op: "eq"; readonly field: "isActive"; readonly value: boolean }
   | { readonly op: "eq"; readonly field: "members" | "groups"; readonly value: string };
 
@@ -85,7 +93,10 @@ export type TextField = "id" | "userName" | "externalId" | "displayName" | "emai
 export interface ListQuery {
   readonly where: Criterion;
   /** Null sorts by creation: stable under paging. */
-  readonly sort: { readonly field: "id" | "userName" | "externalId" | "displayName" | "createdAtMs" | "modifiedAtMs"; readonly isDescending: boolean } | null;
+  readonly sort: {
+    readonly field: "id" | "userName" | "externalId" | "displayName" | "createdAtMs" | "modifiedAtMs";
+    readonly isDescending: boolean;
+  } | null;
   /** 0-based. */
   readonly offset: number;
   /** 0 counts only. */
@@ -112,7 +123,13 @@ export interface ResourceStore {
   scanUsers(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly UserRecord[]>;
   createUser(source: string, write: UserWrite, cause: Cause): Promise<UserRecord>;
   /** `edit` is called inside the transaction with the present record; null means that nothing changes (`rev` and `modifiedAtMs` stay). */
-  updateUser(source: string, id: string, expectedRev: number | null, edit: (present: UserRecord) => UserWrite | null, cause: Cause): Promise<UserRecord>;
+  updateUser(
+    source: string,
+    id: string,
+    expectedRev: number | null,
+    edit: (present: UserRecord) => UserWrite | null,
+    cause: Cause,
+  ): Promise<UserRecord>;
   deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void>;
   /** Groups of each person, by user id; people without groups are left out. */
   groupsOfUsers(source: string, userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>>;
@@ -120,7 +137,13 @@ export interface ResourceStore {
   getGroup(source: string, id: string): Promise<GroupRecord | null>;
   listGroups(source: string, query: ListQuery): Promise<ListPage<GroupRecord>>;
   scanGroups(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly GroupRecord[]>;
-  createGroup(source: string, write: GroupWrite, memberIds: readonly string[], options: GroupOptions, cause: Cause): Promise<GroupResult>;
+  createGroup(
+    source: string,
+    write: GroupWrite,
+    memberIds: readonly string[],
+    options: GroupOptions,
+    cause: Cause,
+  ): Promise<GroupResult>;
   /**
    * `edit` is called inside the transaction with the present record; it may read the members there (rarely needed: a
    * value filter on something else than `value`). Null means that nothing changes. An edit that adds present members or
@@ -130,7 +153,10 @@ export interface ResourceStore {
     source: string,
     id: string,
     expectedRev: number | null,
-    edit: (present: GroupRecord, members: () => Promise<readonly Reference[]>) => GroupEdit | null | Promise<GroupEdit | null>,
+    edit: (
+      present: GroupRecord,
+      members: () => Promise<readonly Reference[]>,
+    ) => GroupEdit | null | Promise<GroupEdit | null>,
     options: GroupOptions,
     cause: Cause,
   ): Promise<GroupResult>;

@@ -86,7 +86,14 @@ export interface SourceDelta {
 
 /** Counts and examples from the last poll, shown by `status`. `examples` holds at most 50 names. */
 export interface PollFinding {
-  readonly kind: "without-email" | "contact" | "duplicate-email" | "duplicate-id" | "without-id" | "referral" | "warning";
+  readonly kind:
+    | "without-email"
+    | "contact"
+    | "duplicate-email"
+    | "duplicate-id"
+    | "without-id"
+    | "referral"
+    | "warning";
   readonly count: number;
   readonly examples: readonly string[];
 }
@@ -106,7 +113,12 @@ export interface PollState {
 
 /** What `recordPoll` keeps besides what a commit writes itself. */
 export type PollRecord =
-  | { readonly ok: true; readonly isFull: boolean; readonly atMs: number; readonly findings: readonly PollFinding[] | null }
+  | {
+      readonly ok: true;
+      readonly isFull: boolean;
+      readonly atMs: number;
+      readonly findings: readonly PollFinding[] | null;
+    }
   | { readonly ok: false; readonly atMs: number; readonly errorCode: string; readonly errorMessage: string };
 
 /**

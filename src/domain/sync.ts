@@ -77,7 +77,11 @@ export interface RunRecord {
    * What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay, and
    * those under a key of `keep`: they were approved and are being carried out.
    */
-  readonly held?: { readonly considered: ReadonlySet<string> | null; readonly items: readonly HeldItem[]; readonly keep: ReadonlySet<string> };
+  readonly held?: {
+    readonly considered: ReadonlySet<string> | null;
+    readonly items: readonly HeldItem[];
+    readonly keep: ReadonlySet<string>;
+  };
   /** Keys whose removal is done: an approval is used up. */
   readonly done?: readonly string[];
 }
@@ -122,7 +126,9 @@ export interface SyncStore {
   putConnection(state: ConnectionState): Promise<void>;
   connections(): Promise<readonly ConnectionState[]>;
   /** People and groups present, per source. */
-  sourceCounts(): Promise<ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>>;
+  sourceCounts(): Promise<
+    ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>
+  >;
   targetCounts(connection: string, nowMs: number): Promise<TargetCounts>;
 }
 
@@ -142,5 +148,8 @@ export interface AuditStore {
   /** Rows after `afterSeq`, oldest first. */
   audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
   /** The entities that ask for attention: failed ones with their error, skipped ones with their note. */
-  problems(connection: string, limit: number): Promise<readonly { readonly name: string; readonly kind: EntityKind; readonly link: Link }[]>;
+  problems(
+    connection: string,
+    limit: number,
+  ): Promise<readonly { readonly name: string; readonly kind: EntityKind; readonly link: Link }[]>;
 }

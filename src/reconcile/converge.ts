@@ -13,7 +13,10 @@ export interface ConvergeParts {
 const patienceMs = 15_000;
 
 /** One connection until nothing is dirty that this run can deliver: a full look, then what is left. Aborted by `signal`. */
-export async function converge({ reconciler, nextRetryAtMs, now, sleep, onReport }: ConvergeParts, signal: AbortSignal): Promise<void> {
+export async function converge(
+  { reconciler, nextRetryAtMs, now, sleep, onReport }: ConvergeParts,
+  signal: AbortSignal,
+): Promise<void> {
   let report = await reconciler.run({ kind: "all" }, signal);
   for (;;) {
     if (report !== null) onReport?.(report);

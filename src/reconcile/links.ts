@@ -5,8 +5,21 @@ import type { Link } from "../domain/link.ts";
 
 /** A link before anything is known. */
 const blank = (connection: string, kind: EntityKind, entityId: string): Link => ({
-  connection, kind, entityId, remoteId: null, ownership: null, appliedRev: 0, hasAccess: false, isSuspendedByUs: false,
-  note: null, attempts: 0, attemptedRev: 0, retryAtMs: null, errorCode: null, errorMessage: null, lastSuccessAtMs: null,
+  connection,
+  kind,
+  entityId,
+  remoteId: null,
+  ownership: null,
+  appliedRev: 0,
+  hasAccess: false,
+  isSuspendedByUs: false,
+  note: null,
+  attempts: 0,
+  attemptedRev: 0,
+  retryAtMs: null,
+  errorCode: null,
+  errorMessage: null,
+  lastSuccessAtMs: null,
 });
 
 /** What an observation says about a person's link, nothing applied yet. */
@@ -17,7 +30,10 @@ export function seenUser(connection: string, { person, member, note, wanted }: U
   return {
     ...before,
     remoteId: member?.remoteId ?? null,
-    ownership: member === null ? null : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
+    ownership:
+      member === null
+        ? null
+        : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
     hasAccess: member !== null && member.state !== "suspended" && member.state !== "unknown",
     isSuspendedByUs: before.isSuspendedByUs && member?.state === "suspended",
     note,
@@ -28,17 +44,33 @@ export function seenUser(connection: string, { person, member, note, wanted }: U
 export function seenGroup(connection: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
   const before = item.link ?? blank(connection, "group", item.group.id);
   if (group === null) return isComplete ? { ...before, remoteId: null, ownership: null, note } : { ...before, note };
-  return { ...before, remoteId: group.remoteId, ownership: before.ownership ?? (group.externalId === item.group.externalId ? "created" : "adopted"), note };
+  return {
+    ...before,
+    remoteId: group.remoteId,
+    ownership: before.ownership ?? (group.externalId === item.group.externalId ? "created" : "adopted"),
+    note,
+  };
 }
 
 /** The target shows this `rev` as wanted. */
 export const settled = (link: Link, rev: number, nowMs: number): Link => ({
-  ...link, appliedRev: rev, attemptedRev: rev, attempts: 0, retryAtMs: null, errorCode: null, errorMessage: null, lastSuccessAtMs: nowMs,
+  ...link,
+  appliedRev: rev,
+  attemptedRev: rev,
+  attempts: 0,
+  retryAtMs: null,
+  errorCode: null,
+  errorMessage: null,
+  lastSuccessAtMs: nowMs,
 });
 
 /** Waits without having failed: an invitation that settles, a removal that is held, an import not seen yet. */
 export const waiting = (link: Link, rev: number, retryAtMs: number): Link => ({
-  ...link, attemptedRev: rev, retryAtMs, errorCode: null, errorMessage: null,
+  ...link,
+  attemptedRev: rev,
+  retryAtMs,
+  errorCode: null,
+  errorMessage: null,
 });
 
 /** First retry after 1 s, doubling to 15 min; a permanent refusal an hour; with jitter, so that they do not come together. */
@@ -46,7 +78,14 @@ export function failed(link: Link, rev: number, error: RollcallError, nowMs: num
   const attempts = link.attempts + 1;
   const backoffMs = error.isPermanent ? permanentRetryMs : backoff(attempts, firstRetryMs, lastRetryMs);
   const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs * (0.75 + random() / 2));
-  return { ...link, attempts, attemptedRev: rev, retryAtMs: nowMs + Math.round(delayMs), errorCode: error.code, errorMessage: error.message.slice(0, 1000) };
+  return {
+    ...link,
+    attempts,
+    attemptedRev: rev,
+    retryAtMs: nowMs + Math.round(delayMs),
+    errorCode: error.code,
+    errorMessage: error.message.slice(0, 1000),
+  };
 }
 
 const firstRetryMs = 1000;
@@ -54,7 +93,8 @@ const lastRetryMs = 15 * 60_000;
 const permanentRetryMs = 60 * 60_000;
 
 /** `first` doubling with each attempt (1-based), at most `last`. */
-export const backoff = (attempt: number, first: number, last: number): number => Math.min(last, first * 2 ** Math.min(attempt - 1, 30));
+export const backoff = (attempt: number, first: number, last: number): number =>
+  Math.min(last, first * 2 ** Math.min(attempt - 1, 30));
 
 /** Is there anything to write? A run over 50,000 people that are in sync writes nothing. */
 export function isSameLink(a: Link | null, b: Link): boolean {
@@ -63,5 +103,15 @@ export function isSameLink(a: Link | null, b: Link): boolean {
 }
 
 const linkFields = [
-  "remoteId", "ownership", "appliedRev", "hasAccess", "isSuspendedByUs", "note", "attempts", "attemptedRev", "retryAtMs", "errorCode", "errorMessage",
+  "remoteId",
+  "ownership",
+  "appliedRev",
+  "hasAccess",
+  "isSuspendedByUs",
+  "note",
+  "attempts",
+  "attemptedRev",
+  "retryAtMs",
+  "errorCode",
+  "errorMessage",
 ] as const satisfies readonly (keyof Link)[];

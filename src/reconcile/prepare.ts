@@ -34,10 +34,15 @@ const namedAtMost = 10;
 const verifiedAtMost = 50;
 
 /** Looks at the directory and the target, compares, and lets the guard decide. Null when nothing is dirty and due. */
-export async function prepare(parts: ConnectionParts, scope: SliceScope, signal: AbortSignal): Promise<Prepared | null> {
+export async function prepare(
+  parts: ConnectionParts,
+  scope: SliceScope,
+  signal: AbortSignal,
+): Promise<Prepared | null> {
   const { target, store, policy, now } = parts;
   const slice = await store.slice(target.name, scope, now());
-  const hasWork = slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
+  const hasWork =
+    slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
   if (!hasWork) return null;
 
   const observed = await observe(parts, slice, signal);
@@ -52,12 +57,21 @@ export async function prepare(parts: ConnectionParts, scope: SliceScope, signal:
     peopleWithAccess: await peopleWithAccess(parts, difference),
     charged: new Set(charged.keys()),
     approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
-    seatsTaken: observed.isComplete ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length : null,
+    seatsTaken: observed.isComplete
+      ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length
+      : null,
     losersOfGroup: losersOfGroup(difference, losers),
   });
   const oldest = [...charged.values()].reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
   const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
-  return { slice, observed, diff: difference, guarded, budgetGrowsAtMs, knownHeld: new Set(held.map((item) => item.key)) };
+  return {
+    slice,
+    observed,
+    diff: difference,
+    guarded,
+    budgetGrowsAtMs,
+    knownHeld: new Set(held.map((item) => item.key)),
+  };
 }
 
 /**
@@ -70,9 +84,17 @@ async function observe({ target, policy }: ConnectionParts, slice: Slice, signal
     ? slice.groups.filter(({ group }) => slice.dirtyGroupIds.has(group.id)).map(({ link }) => link?.remoteId ?? null)
     : [];
   const ids = [...memberIds, ...groupIds];
-  const isNamed = !slice.isComplete && policy.maxSeats === null && ids.length <= namedAtMost && ids.every((id) => id !== null);
+  const isNamed =
+    !slice.isComplete && policy.maxSeats === null && ids.length <= namedAtMost && ids.every((id) => id !== null);
   if (isNamed) {
-    const named = await target.observe({ kind: "named", memberIds: memberIds.filter((id) => id !== null), groupIds: groupIds.filter((id) => id !== null) }, signal);
+    const named = await target.observe(
+      {
+        kind: "named",
+        memberIds: memberIds.filter((id) => id !== null),
+        groupIds: groupIds.filter((id) => id !== null),
+      },
+      signal,
+    );
     // Someone is gone under the id that we knew; under another they may be there.
     if (named.missingRemoteIds.length === 0) return named;
   }
@@ -87,7 +109,9 @@ async function observe({ target, policy }: ConnectionParts, slice: Slice, signal
  */
 async function verifyMissing(target: Target, slice: Slice, observed: Observed, signal: AbortSignal): Promise<void> {
   const listed = new Set(observed.members.map((member) => member.remoteId));
-  const missing = slice.users.flatMap(({ link }) => (link?.remoteId == null || listed.has(link.remoteId) ? [] : [link.remoteId]));
+  const missing = slice.users.flatMap(({ link }) =>
+    link?.remoteId == null || listed.has(link.remoteId) ? [] : [link.remoteId],
+  );
   if (missing.length === 0) return;
   const asked = missing.slice(0, verifiedAtMost);
   const named = await target.observe({ kind: "named", memberIds: asked, groupIds: [] }, signal);
@@ -100,29 +124,52 @@ async function verifyMissing(target: Target, slice: Slice, observed: Observed, s
 }
 
 /** Reads memberships from the side with fewer questions; and who is in groups that are gone from the directory. */
-async function readMemberships({ target, policy, now }: ConnectionParts, slice: Slice, world: World, signal: AbortSignal) {
+async function readMemberships(
+  { target, policy, now }: ConnectionParts,
+  slice: Slice,
+  world: World,
+  signal: AbortSignal,
+) {
   const none: Memberships = new Map();
-  if (!target.supports.groups) return { memberships: { by: "member", lists: none } satisfies KnownMemberships, losers: none };
+  if (!target.supports.groups)
+    return { memberships: { by: "member", lists: none } satisfies KnownMemberships, losers: none };
   // A first comparison without memberships tells who and what is managed.
-  const first = diff({ slice, world, memberships: { by: "member", lists: none }, losers: none, policy, supports: target.supports, nowMs: now() });
-  const memberIds = first.users.flatMap(({ member, hasManagedMemberships }) => (member !== null && hasManagedMemberships ? [member.remoteId] : []));
+  const first = diff({
+    slice,
+    world,
+    memberships: { by: "member", lists: none },
+    losers: none,
+    policy,
+    supports: target.supports,
+    nowMs: now(),
+  });
+  const memberIds = first.users.flatMap(({ member, hasManagedMemberships }) =>
+    member !== null && hasManagedMemberships ? [member.remoteId] : [],
+  );
   const groupIds = first.groups.filter((group) => group.isManaged).flatMap((group) => remoteGroupId(group) ?? []);
   const goneIds = first.changes.flatMap((change) => (change.op === "removeGroup" ? [change.remoteId] : []));
   const by = memberIds.length <= groupIds.length ? "member" : "group";
   const nothingToAsk = memberIds.length === 0 || groupIds.length === 0;
-  const lists = nothingToAsk ? new Map(memberIds.map((id) => [id, []])) : await target.observeMemberships(by === "member" ? { by, memberIds } : { by, groupIds }, signal);
-  const losers = goneIds.length === 0 ? none : await target.observeMemberships({ by: "group", groupIds: goneIds }, signal);
+  const lists = nothingToAsk
+    ? new Map(memberIds.map((id) => [id, []]))
+    : await target.observeMemberships(by === "member" ? { by, memberIds } : { by, groupIds }, signal);
+  const losers =
+    goneIds.length === 0 ? none : await target.observeMemberships({ by: "group", groupIds: goneIds }, signal);
   return { memberships: { by: nothingToAsk ? "member" : by, lists } satisfies KnownMemberships, losers };
 }
 
 /** Links tell from the last look; a complete look also counts people who are about to be taken over. */
 async function peopleWithAccess({ target, store }: ConnectionParts, { users }: Diff): Promise<number> {
-  const seen = users.filter(({ member }) => member !== null && member.state !== "suspended" && member.state !== "unknown").length;
+  const seen = users.filter(
+    ({ member }) => member !== null && member.state !== "suspended" && member.state !== "unknown",
+  ).length;
   return Math.max(seen, await store.peopleWithAccess(target.name));
 }
 
 function losersOfGroup({ users, groups }: Diff, losers: Memberships): ReadonlyMap<string, readonly string[]> {
-  const userOf = new Map(users.flatMap(({ member, person }) => (member === null ? [] : [[member.remoteId, person.user.id] as const])));
+  const userOf = new Map(
+    users.flatMap(({ member, person }) => (member === null ? [] : [[member.remoteId, person.user.id] as const])),
+  );
   return new Map(
     groups.flatMap(({ item, group }) => {
       const lost = group === null ? undefined : losers.get(group.remoteId);

@@ -59,7 +59,11 @@ interface Entry {
   readonly isHeld: boolean;
 }
 
-async function carryOut(parts: ReconcilerParts, prepared: Prepared, signal: AbortSignal): Promise<Omit<RunReport, "isCut">> {
+async function carryOut(
+  parts: ReconcilerParts,
+  prepared: Prepared,
+  signal: AbortSignal,
+): Promise<Omit<RunReport, "isCut">> {
   const { target, store, now } = parts;
   const { plan } = prepared.guarded;
   const entries = entriesOf(parts, prepared);
@@ -78,7 +82,10 @@ async function carryOut(parts: ReconcilerParts, prepared: Prepared, signal: Abor
 }
 
 /** The links of everything looked at, as far as observing alone says; who has nothing left to do is settled. */
-function entriesOf({ target, now, heldRetryMs }: ReconcilerParts, { diff, guarded, slice, observed, budgetGrowsAtMs }: Prepared): ReadonlyMap<string, Entry> {
+function entriesOf(
+  { target, now, heldRetryMs }: ReconcilerParts,
+  { diff, guarded, slice, observed, budgetGrowsAtMs }: Prepared,
+): ReadonlyMap<string, Entry> {
   const open = new Map<string, number>();
   for (const change of guarded.plan.changes) {
     for (const { id } of entitiesOf(change)) open.set(id, (open.get(id) ?? 0) + 1);
@@ -94,7 +101,9 @@ function entriesOf({ target, now, heldRetryMs }: ReconcilerParts, { diff, guarde
     else if (count === 0) link = settled(seen, rev, now());
     return { link, rev, open: count, isHeld };
   };
-  const suspending = new Set(guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])));
+  const suspending = new Set(
+    guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])),
+  );
   const entries = new Map<string, Entry>();
   for (const user of diff.users) {
     const seen = seenUser(target.name, user);
@@ -111,29 +120,57 @@ function entriesOf({ target, now, heldRetryMs }: ReconcilerParts, { diff, guarde
 }
 
 /** What is written before the first call: links as seen, the budget that will be spent, what is held. */
-function before({ target, now }: ReconcilerParts, { slice, diff, guarded, knownHeld }: Prepared, entries: ReadonlyMap<string, Entry>) {
+function before(
+  { target, now }: ReconcilerParts,
+  { slice, diff, guarded, knownHeld }: Prepared,
+  entries: ReadonlyMap<string, Entry>,
+) {
   const known = new Map<string, Link | null>();
   for (const { user, link } of slice.users) known.set(user.id, link);
   for (const { group, link } of slice.groups) known.set(group.id, link);
-  const links = [...entries.values()].map(({ link }) => link).filter((link) => !isSameLink(known.get(link.entityId) ?? null, link));
-  const considered = slice.isComplete ? null : new Set([...diff.users.map(({ person }) => person.user.id), ...slice.dirtyGroupIds]);
+  const links = [...entries.values()]
+    .map(({ link }) => link)
+    .filter((link) => !isSameLink(known.get(link.entityId) ?? null, link));
+  const considered = slice.isComplete
+    ? null
+    : new Set([...diff.users.map(({ person }) => person.user.id), ...slice.dirtyGroupIds]);
   const nowMs = now();
   const items = guarded.heldItems.map((item): HeldItem => ({ ...item, sinceMs: nowMs, approvedAtMs: null }));
   // Approved removals stay on record until they are done, so that a failed call can be tried again.
   const running = guarded.plan.changes.flatMap((change) => removalKeys(change).map((key) => ({ key, change })));
-  return { links, charge: guarded.charge, held: { considered, items, keep: new Set(running.map(({ key }) => key)) }, audit: heldAudit(target.name, items.filter((item) => !knownHeld.has(item.key))) };
+  return {
+    links,
+    charge: guarded.charge,
+    held: { considered, items, keep: new Set(running.map(({ key }) => key)) },
+    audit: heldAudit(
+      target.name,
+      items.filter((item) => !knownHeld.has(item.key)),
+    ),
+  };
 }
 
 const heldAudit = (connection: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
   items.map((item) => ({
-    actor: "guard", requestId: null, action: `held.${item.change.op}`, kind: item.kind, entityId: item.entityId, name: nameOf(item.change), connection, rev: null,
+    actor: "guard",
+    requestId: null,
+    action: `held.${item.change.op}`,
+    kind: item.kind,
+    entityId: item.entityId,
+    name: nameOf(item.change),
+    connection,
+    rev: null,
     detail: { reason: item.reason, key: item.key },
   }));
 
 /** The e-mail address or group name that a change is about. */
 export const nameOf = (change: Change): string => ("email" in change ? change.email : change.name);
 
-function afterOutcome(parts: ReconcilerParts, { guarded }: Prepared, entries: ReadonlyMap<string, Entry>, outcome: Outcome) {
+function afterOutcome(
+  parts: ReconcilerParts,
+  { guarded }: Prepared,
+  entries: ReadonlyMap<string, Entry>,
+  outcome: Outcome,
+) {
   const { target, now, random } = parts;
   const { change } = outcome;
   const links: Link[] = [];
@@ -155,7 +192,8 @@ function afterOutcome(parts: ReconcilerParts, { guarded }: Prepared, entries: Re
   const keys = removalKeys(change);
   const isRefused = outcome.status === "failed" && outcome.error.isPermanent;
   // One charge pays for all that the person loses in this run: it stays while anything else is taken away.
-  const losesMore = (userId: string) => guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
+  const losesMore = (userId: string) =>
+    guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
   return {
     links,
     audit: callAudit(target.name, entries, outcome),
@@ -167,7 +205,11 @@ function afterOutcome(parts: ReconcilerParts, { guarded }: Prepared, entries: Re
 const isAbout = (keys: readonly string[], userId: string): boolean => keys.some((key) => key.endsWith(`:${userId}`));
 
 /** Looked at again soon, later with pauses; what the target accepts and never shows has failed. */
-function unconfirmed({ target, now, random }: ReconcilerParts, { link, rev }: Entry, { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>): Link {
+function unconfirmed(
+  { target, now, random }: ReconcilerParts,
+  { link, rev }: Entry,
+  { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>,
+): Link {
   if (link.attempts >= unconfirmedAtMost) {
     const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was sent ${link.attempts} times and the target does not show it`;
     return failed(link, rev, new RollcallError("TARGET_REFUSED", message, { isPermanent: true }), now(), random);
@@ -207,20 +249,41 @@ function applied(link: Link, change: Change, remoteId: string | null): Link {
 /** One row for each entity: which call followed, with what outcome. */
 function callAudit(connection: string, entries: ReadonlyMap<string, Entry>, outcome: Outcome): readonly AuditEntry[] {
   const { change } = outcome;
-  const result = outcome.status === "failed" ? { outcome: outcome.status, code: outcome.error.code, error: outcome.error.message } : { outcome: outcome.status };
-  const row = (kind: "user" | "group", id: string, name: string, action: string, more: AuditEntry["detail"]): AuditEntry => ({
-    actor: "reconcile", requestId: null, action, kind, entityId: id, name, connection, rev: entries.get(id)?.rev ?? null, detail: { ...result, ...more },
+  const result =
+    outcome.status === "failed"
+      ? { outcome: outcome.status, code: outcome.error.code, error: outcome.error.message }
+      : { outcome: outcome.status };
+  const row = (
+    kind: "user" | "group",
+    id: string,
+    name: string,
+    action: string,
+    more: AuditEntry["detail"],
+  ): AuditEntry => ({
+    actor: "reconcile",
+    requestId: null,
+    action,
+    kind,
+    entityId: id,
+    name,
+    connection,
+    rev: entries.get(id)?.rev ?? null,
+    detail: { ...result, ...more },
   });
   switch (change.op) {
     case "setMembers":
       return [
         ...change.add.map((member) => row("user", member.userId, member.email, "addToGroup", { group: change.name })),
-        ...change.remove.map((member) => row("user", member.userId, member.email, "removeFromGroup", { group: change.name })),
+        ...change.remove.map((member) =>
+          row("user", member.userId, member.email, "removeFromGroup", { group: change.name }),
+        ),
       ];
     case "setGroups":
       return [
         ...change.add.map((group) => row("user", change.userId, change.email, "addToGroup", { group: group.name })),
-        ...change.remove.map((group) => row("user", change.userId, change.email, "removeFromGroup", { group: group.name })),
+        ...change.remove.map((group) =>
+          row("user", change.userId, change.email, "removeFromGroup", { group: group.name }),
+        ),
       ];
     default:
       return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op, {}));
@@ -229,4 +292,3 @@ function callAudit(connection: string, entries: ReadonlyMap<string, Entry>, outc
 
 /** Did the run leave dirty entities that only time or another look can settle? */
 export const isUnfinished = (report: RunReport): boolean => report.unconfirmed > 0 || report.failed > 0;
-

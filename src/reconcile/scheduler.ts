@@ -51,12 +51,17 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
     while (!stopping.aborted) {
       try {
         const isFull = now() >= fullAtMs;
-        const isDue = isFull || changes.isWaiting() || ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
+        const isDue =
+          isFull ||
+          changes.isWaiting() ||
+          ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
         if (!isDue) {
           await rest();
           continue;
         }
-        const scope: SliceScope = isFull ? changes.takeAll() : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
+        const scope: SliceScope = isFull
+          ? changes.takeAll()
+          : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
         const report = await parts.reconciler.run(scope, abort);
         if (isFull) fullAtMs = now() + everyMs;
         if (report !== null) {
@@ -75,7 +80,10 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
         if (abort.aborted) return;
         changes.scanAgain();
         outages += 1;
-        const delayMs = Math.max(retryAfter(error), backoff(outages, firstOutageRetryMs, lastOutageRetryMs) * (0.75 + parts.random() / 2));
+        const delayMs = Math.max(
+          retryAfter(error),
+          backoff(outages, firstOutageRetryMs, lastOutageRetryMs) * (0.75 + parts.random() / 2),
+        );
         await health.failed(error, delayMs);
         await sleep(delayMs, stopping);
       }
@@ -131,7 +139,13 @@ function changeCollector() {
 async function connectionHealth({ name, type, store, now, log }: LoopParts) {
   const states = await store.connections();
   let state: ConnectionState = states.find((each) => each.role === "target" && each.name === name) ?? {
-    name, role: "target", type, lastSuccessAtMs: null, failingSinceMs: null, errorCode: null, errorMessage: null,
+    name,
+    role: "target",
+    type,
+    lastSuccessAtMs: null,
+    failingSinceMs: null,
+    errorCode: null,
+    errorMessage: null,
   };
   const put = async (next: ConnectionState): Promise<void> => {
     state = next;
@@ -143,15 +157,38 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
   };
   return {
     async succeeded({ applied, failed, unconfirmed, plan }: RunReport): Promise<void> {
-      if (state.failingSinceMs !== null) log("info", `connection ${name}: works again`, { failedForMs: now() - state.failingSinceMs });
-      if (applied + failed + unconfirmed > 0) log("info", `connection ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`);
-      const isFresh = state.failingSinceMs === null && state.lastSuccessAtMs !== null && now() - state.lastSuccessAtMs < tickMs;
-      if (!isFresh) await put({ ...state, type, lastSuccessAtMs: now(), failingSinceMs: null, errorCode: null, errorMessage: null });
+      if (state.failingSinceMs !== null)
+        log("info", `connection ${name}: works again`, { failedForMs: now() - state.failingSinceMs });
+      if (applied + failed + unconfirmed > 0)
+        log(
+          "info",
+          `connection ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`,
+        );
+      const isFresh =
+        state.failingSinceMs === null && state.lastSuccessAtMs !== null && now() - state.lastSuccessAtMs < tickMs;
+      if (!isFresh)
+        await put({
+          ...state,
+          type,
+          lastSuccessAtMs: now(),
+          failingSinceMs: null,
+          errorCode: null,
+          errorMessage: null,
+        });
     },
     async failed(error: unknown, retryInMs: number): Promise<void> {
       const code = error instanceof RollcallError ? error.code : "UNEXPECTED";
-      log("error", `connection ${name}: ${messageOf(error)}; next try in ${Math.round(retryInMs / 1000)} s`, { code, error });
-      await put({ ...state, type, failingSinceMs: state.failingSinceMs ?? now(), errorCode: code, errorMessage: messageOf(error).slice(0, 1000) });
+      log("error", `connection ${name}: ${messageOf(error)}; next try in ${Math.round(retryInMs / 1000)} s`, {
+        code,
+        error,
+      });
+      await put({
+        ...state,
+        type,
+        failingSinceMs: state.failingSinceMs ?? now(),
+        errorCode: code,
+        errorMessage: messageOf(error).slice(0, 1000),
+      });
     },
   };
 }

@@ -7,7 +7,18 @@ export async function writeAudit(sql: Sql, atMs: number, entries: readonly Audit
   for (const entry of entries) {
     await sql.run(
       "INSERT INTO audit (at_ms, actor, request_id, action, kind, entity_id, name, connection, rev, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      [atMs, entry.actor, entry.requestId, entry.action, entry.kind, entry.entityId, entry.name, entry.connection, entry.rev, JSON.stringify(entry.detail)],
+      [
+        atMs,
+        entry.actor,
+        entry.requestId,
+        entry.action,
+        entry.kind,
+        entry.entityId,
+        entry.name,
+        entry.connection,
+        entry.rev,
+        JSON.stringify(entry.detail),
+      ],
     );
   }
 }

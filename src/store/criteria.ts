@@ -11,7 +11,9 @@ export interface Condition {
 type Table = "users" | "groups";
 
 /** How each field reads in SQL; `key` is what is stored folded to lower case. */
-const columns: Readonly<Record<Table, Readonly<Record<Exclude<TextField, "emails">, { readonly column: string; readonly isFolded: boolean }>>>> = {
+const columns: Readonly<
+  Record<Table, Readonly<Record<Exclude<TextField, "emails">, { readonly column: string; readonly isFolded: boolean }>>>
+> = {
   users: {
     id: { column: "t.id", isFolded: false },
     userName: { column: "t.user_name_key", isFolded: true },
@@ -56,7 +58,10 @@ export function toSql(criterion: Criterion, table: Table): Condition {
 function joined(of: readonly Criterion[], op: "and" | "or", table: Table): Condition {
   if (of.length === 0) return { text: op === "and" ? "1 = 1" : "1 = 0", params: [] };
   const parts = of.map((part) => toSql(part, table));
-  return { text: `(${parts.map((part) => part.text).join(op === "and" ? " AND " : " OR ")})`, params: parts.flatMap((part) => part.params) };
+  return {
+    text: `(${parts.map((part) => part.text).join(op === "and" ? " AND " : " OR ")})`,
+    params: parts.flatMap((part) => part.params),
+  };
 }
 
 function presence(field: "externalId" | "emails" | "members" | "groups", table: Table): Condition {
@@ -114,6 +119,8 @@ function addresses(op: TextOp, value: string): Condition {
 }
 
 function text(column: string, op: TextOp, value: string): Condition {
+  // A pattern ends at a NUL, so that "co" would find everybody. PostgreSQL has no such text at all.
+  if (value.includes("\u0000")) return { text: "1 = 0", params: [] };
   switch (op) {
     case "co":
       return { text: `${column} LIKE ? ESCAPE '\\'`, params: [`%${escapeLike(value)}%`] };

@@ -26,7 +26,10 @@ export interface Driver {
   readonly dialect: Dialect;
   /** Outside a transaction. */
   readonly read: Sql;
-  /** Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. */
-  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. `isLarge` says that it
+   * changes thousands of rows: it then shares its commit with no other.
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: { readonly isLarge?: boolean }): Promise<T>;
   close(): Promise<void>;
 }

@@ -1,10 +1,20 @@
 import { randomUUID } from "node:crypto";
 import type { Cause, EntityRef, JsonObject } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
-import type { Criterion, GroupEdit, GroupOptions, GroupRecord, GroupResult, ListPage, ListQuery, MemberEdit, Reference } from "../domain/resources.ts";
+import type {
+  Criterion,
+  GroupEdit,
+  GroupOptions,
+  GroupRecord,
+  GroupResult,
+  ListPage,
+  ListQuery,
+  MemberEdit,
+  Reference,
+} from "../domain/resources.ts";
+import type { AuditEntry } from "../domain/sync.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
-import type { AuditEntry } from "../domain/sync.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 import { assertRev, byOwner, changesBetween, listRows, notFound, scanRows, type WriteContext } from "./users.ts";
 
@@ -52,25 +62,57 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         await sql.run(
           `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
            VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?)`,
-          [id, source, id, write.displayName, fold(write.displayName), write.externalId, at, at, JSON.stringify(write.resource)],
+          [
+            id,
+            source,
+            id,
+            write.displayName,
+            fold(write.displayName),
+            write.externalId,
+            at,
+            at,
+            JSON.stringify(write.resource),
+          ],
         );
         const seq = Number((await sql.get("SELECT seq FROM groups WHERE id = ?", [id]))?.["seq"]);
-        const result = await applyMemberEdits(sql, driver.dialect, source, seq, [{ op: "add", userIds: memberIds }], options);
+        const result = await applyMemberEdits(
+          sql,
+          driver.dialect,
+          source,
+          seq,
+          [{ op: "add", userIds: memberIds }],
+          options,
+        );
         await writeAudit(sql, at, [
-          { ...cause, action: "group.create", kind: "group", entityId: id, name: write.displayName, connection: null, rev: 1, detail: { source } },
+          {
+            ...cause,
+            action: "group.create",
+            kind: "group",
+            entityId: id,
+            name: write.displayName,
+            connection: null,
+            rev: 1,
+            detail: { source },
+          },
           ...memberAudit(cause, id, write.displayName, 1, result),
         ]);
         return result;
       });
       changed([{ kind: "group", id }, ...refsOf(members)]);
-      return { record: { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource }, unknownMembers: members.unknown };
+      return {
+        record: { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource },
+        unknownMembers: members.unknown,
+      };
     },
 
     async updateGroup(
       source: string,
       id: string,
       expectedRev: number | null,
-      edit: (record: GroupRecord, members: () => Promise<readonly Reference[]>) => GroupEdit | null | Promise<GroupEdit | null>,
+      edit: (
+        record: GroupRecord,
+        members: () => Promise<readonly Reference[]>,
+      ) => GroupEdit | null | Promise<GroupEdit | null>,
       options: GroupOptions,
       cause: Cause,
     ): Promise<GroupResult> {
@@ -80,13 +122,17 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         const before = toRecord(row);
         assertRev("group", before, expectedRev);
         const seq = Number(row["seq"]);
-        const wanted = await edit(before, async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? []);
+        const wanted = await edit(
+          before,
+          async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? [],
+        );
         if (wanted === null) return { record: before, members: noMembers, isDefined: false, isRenamed: false };
         const { write } = wanted;
         const isRenamed = write !== null && write.displayName !== row["display_name"];
         if (isRenamed && options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
         const members = await applyMemberEdits(sql, driver.dialect, source, seq, wanted.members, options);
-        if (write === null && members.added.length === 0 && members.removed.length === 0) return { record: before, members, isDefined: false, isRenamed: false };
+        if (write === null && members.added.length === 0 && members.removed.length === 0)
+          return { record: before, members, isDefined: false, isRenamed: false };
 
         const at = Math.max(now(), before.modifiedAtMs);
         const rev = before.rev + 1;
@@ -101,14 +147,26 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
           // Scope is decided by group names: a renamed group may bring its members into a target or out of it.
           if (isRenamed) await touchMembers(sql, seq);
           await writeAudit(sql, at, [
-            { ...cause, action: "group.update", kind: "group", entityId: id, name, connection: null, rev, detail: changesBetween(before.resource, write.resource) },
+            {
+              ...cause,
+              action: "group.update",
+              kind: "group",
+              entityId: id,
+              name,
+              connection: null,
+              rev,
+              detail: changesBetween(before.resource, write.resource),
+            },
           ]);
         }
         await writeAudit(sql, at, memberAudit(cause, id, name, rev, members));
         const record = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
         return { record, members, isDefined: write !== null, isRenamed };
       });
-      const refs: EntityRef[] = [...refsOf(result.members), ...(result.isDefined ? [{ kind: "group" as const, id }] : [])];
+      const refs: EntityRef[] = [
+        ...refsOf(result.members),
+        ...(result.isDefined ? [{ kind: "group" as const, id }] : []),
+      ];
       if (result.isRenamed) refs.push(everybody);
       if (refs.length > 0) changed(refs);
       return { record: result.record, unknownMembers: result.members.unknown };
@@ -124,18 +182,31 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         const seq = Number(row["seq"]);
         await touchMembers(sql, seq);
         const memberCount = await sql.run("DELETE FROM memberships WHERE group_seq = ?", [seq]);
-        await sql.run("UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?", [at, at, seq]);
+        await sql.run(
+          "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?",
+          [at, at, seq],
+        );
         await writeAudit(sql, at, [
-          { ...cause, action: "group.delete", kind: "group", entityId: id, name: String(row["display_name"]), connection: null,
-            rev: before.rev + 1, detail: { source, members: memberCount } },
+          {
+            ...cause,
+            action: "group.delete",
+            kind: "group",
+            entityId: id,
+            name: String(row["display_name"]),
+            connection: null,
+            rev: before.rev + 1,
+            detail: { source, members: memberCount },
+          },
         ]);
       });
       // Its members changed too, and they may be many: a scan finds them.
       changed([{ kind: "group", id }, everybody]);
     },
 
-    membersOfGroups: (source: string, groupIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>> =>
-      membersOf(driver.read, driver.dialect, source, groupIds),
+    membersOfGroups: (
+      source: string,
+      groupIds: readonly string[],
+    ): Promise<ReadonlyMap<string, readonly Reference[]>> => membersOf(driver.read, driver.dialect, source, groupIds),
   };
 }
 
@@ -158,17 +229,40 @@ interface MemberChanges {
 
 const noMembers: MemberChanges = { added: [], removed: [], touched: new Set(), unknown: [] };
 
-const refsOf = ({ touched }: MemberChanges): readonly EntityRef[] => [...touched].map((id) => ({ kind: "user" as const, id }));
+const refsOf = ({ touched }: MemberChanges): readonly EntityRef[] =>
+  [...touched].map((id) => ({ kind: "user" as const, id }));
 
 /** One row for the group with counts, and one for each person: an auditor asks about people. */
-function memberAudit(cause: Cause, groupId: string, groupName: string, rev: number, { added, removed }: MemberChanges): readonly AuditEntry[] {
+function memberAudit(
+  cause: Cause,
+  groupId: string,
+  groupName: string,
+  rev: number,
+  { added, removed }: MemberChanges,
+): readonly AuditEntry[] {
   if (added.length === 0 && removed.length === 0) return [];
   const group = { id: groupId, name: groupName };
   const person = (action: string) => (member: MemberChanges["added"][number]) => ({
-    ...cause, action, kind: "user" as const, entityId: member.id, name: member.name, connection: null, rev: member.rev, detail: { group },
+    ...cause,
+    action,
+    kind: "user" as const,
+    entityId: member.id,
+    name: member.name,
+    connection: null,
+    rev: member.rev,
+    detail: { group },
   });
   return [
-    { ...cause, action: "group.members", kind: "group", entityId: groupId, name: groupName, connection: null, rev, detail: { added: added.length, removed: removed.length } },
+    {
+      ...cause,
+      action: "group.members",
+      kind: "group",
+      entityId: groupId,
+      name: groupName,
+      connection: null,
+      rev,
+      detail: { added: added.length, removed: removed.length },
+    },
     ...added.map(person("group.join")),
     ...removed.map(person("group.leave")),
   ];
@@ -195,18 +289,30 @@ async function applyMemberEdits(
     }
   };
   for (const edit of edits) {
-    if (edit.op !== "remove" && edit.userIds.length > 0) unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
+    if (edit.op !== "remove" && edit.userIds.length > 0)
+      unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
     if (edit.op !== "add") note(await removeRows(sql, dialect, groupSeq, edit), removed, added);
     if (edit.op !== "remove") note(await addRows(sql, dialect, source, groupSeq, edit.userIds), added, removed);
   }
   if (unknown.length > 0 && options.unknownMembers === "reject") {
-    throw new RollcallError("UNKNOWN_MEMBER", `${unknown.length} of the members are not known here, the first is ${unknown[0]}`);
+    throw new RollcallError(
+      "UNKNOWN_MEMBER",
+      `${unknown.length} of the members are not known here, the first is ${unknown[0]}`,
+    );
   }
   return { added: [...added.values()], removed: [...removed.values()], touched, unknown };
 }
 
-async function unknownAmong(sql: Sql, dialect: Dialect, source: string, ids: readonly string[]): Promise<readonly string[]> {
-  const rows = await sql.all(`SELECT id FROM users WHERE id IN ${dialect.inList} AND source || '' = ? AND absent_since_ms IS NULL`, [JSON.stringify(ids), source]);
+async function unknownAmong(
+  sql: Sql,
+  dialect: Dialect,
+  source: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const rows = await sql.all(
+    `SELECT id FROM users WHERE id IN ${dialect.inList} AND source || '' = ? AND absent_since_ms IS NULL`,
+    [JSON.stringify(ids), source],
+  );
   if (rows.length === ids.length) return [];
   const known = new Set(rows.map((row) => row["id"]));
   return [...new Set(ids)].filter((id) => !known.has(id));
@@ -219,17 +325,26 @@ async function removeRows(sql: Sql, dialect: Dialect, groupSeq: number, edit: Me
     edit.op === "remove"
       ? `EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq) AND id IN ${dialect.inList}`
       : `seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) AND id NOT IN ${dialect.inList}`;
-  const rows = await sql.all(`UPDATE users SET rev = rev + 1 WHERE ${condition} RETURNING seq, id, rev, coalesce(email, user_name) AS name`, [
-    groupSeq,
-    JSON.stringify(edit.userIds),
-  ]);
+  const rows = await sql.all(
+    `UPDATE users SET rev = rev + 1 WHERE ${condition} RETURNING seq, id, rev, coalesce(email, user_name) AS name`,
+    [groupSeq, JSON.stringify(edit.userIds)],
+  );
   if (rows.length > 0) {
-    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inList}`, [groupSeq, JSON.stringify(rows.map((row) => row["seq"]))]);
+    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inList}`, [
+      groupSeq,
+      JSON.stringify(rows.map((row) => row["seq"])),
+    ]);
   }
   return rows;
 }
 
-async function addRows(sql: Sql, dialect: Dialect, source: string, groupSeq: number, ids: readonly string[]): Promise<readonly Row[]> {
+async function addRows(
+  sql: Sql,
+  dialect: Dialect,
+  source: string,
+  groupSeq: number,
+  ids: readonly string[],
+): Promise<readonly Row[]> {
   if (ids.length === 0) return [];
   const rows = await sql.all(
     // The empty text keeps SQLite from walking everybody of the source instead of looking up the ids.
@@ -239,19 +354,26 @@ async function addRows(sql: Sql, dialect: Dialect, source: string, groupSeq: num
     [JSON.stringify(ids), source, groupSeq],
   );
   if (rows.length > 0) {
-    await sql.run(`INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE seq IN ${dialect.inList}`, [
-      groupSeq,
-      JSON.stringify(rows.map((row) => row["seq"])),
-    ]);
+    await sql.run(
+      `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE seq IN ${dialect.inList}`,
+      [groupSeq, JSON.stringify(rows.map((row) => row["seq"]))],
+    );
   }
   return rows;
 }
 
 async function touchMembers(sql: Sql, groupSeq: number): Promise<void> {
-  await sql.run("UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)", [groupSeq]);
+  await sql.run("UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)", [
+    groupSeq,
+  ]);
 }
 
-async function membersOf(sql: Sql, dialect: Dialect, source: string, groupIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>> {
+async function membersOf(
+  sql: Sql,
+  dialect: Dialect,
+  source: string,
+  groupIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly Reference[]>> {
   if (groupIds.length === 0) return new Map();
   const rows = await sql.all(
     `SELECT g.id AS owner, u.id AS id, u.display_name AS name FROM groups g
@@ -263,6 +385,13 @@ async function membersOf(sql: Sql, dialect: Dialect, source: string, groupIds: r
 }
 
 async function assertNameFree(sql: Sql, source: string, displayName: string, id: string): Promise<void> {
-  const taken = await sql.get("SELECT id FROM groups WHERE source = ? AND display_name_key = ? AND absent_since_ms IS NULL AND id <> ?", [source, fold(displayName), id]);
-  if (taken !== undefined) throw new RollcallError("UNIQUENESS", `displayName "${displayName}" is already used by group ${String(taken["id"])}`);
+  const taken = await sql.get(
+    "SELECT id FROM groups WHERE source = ? AND display_name_key = ? AND absent_since_ms IS NULL AND id <> ?",
+    [source, fold(displayName), id],
+  );
+  if (taken !== undefined)
+    throw new RollcallError(
+      "UNIQUENESS",
+      `displayName "${displayName}" is already used by group ${String(taken["id"])}`,
+    );
 }

@@ -4,7 +4,8 @@ import { writeAudit } from "./audit.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
 import { migrate } from "./migrations.ts";
-import { openSqlite } from "./sqlite.ts";
+import { snapshotRows } from "./snapshots.ts";
+import { copyToMemory, openSqlite } from "./sqlite.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { userRows } from "./users.ts";
 
@@ -19,7 +20,12 @@ export interface StoreOptions {
  * Opens (or makes) the directory in a SQLite file; `:memory:` for a passing one.
  * @throws `STORE_UNAVAILABLE` when the file can't be opened or is of a newer release.
  */
-export const openSqliteStore = (path: string, options: StoreOptions = { now: Date.now }): Promise<DirectoryStore> => openStore(openSqlite(path), options);
+export const openSqliteStore = (path: string, options: StoreOptions = { now: Date.now }): Promise<DirectoryStore> =>
+  openStore(openSqlite(path), options);
+
+/** A copy of the directory in memory, for `plan`: polled into and compared, and written nowhere. */
+export const copySqliteStore = async (path: string, options: StoreOptions): Promise<DirectoryStore> =>
+  openStore(await copyToMemory(path, migrate), options);
 
 /** The directory over any driver. */
 export async function openStore(driver: Driver, { now }: StoreOptions): Promise<DirectoryStore> {
@@ -31,6 +37,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
   return {
     ...userRows(driver, { now, changed }),
     ...groupRows(driver, { now, changed }),
+    ...snapshotRows(driver, { changed }),
     ...syncRows(driver),
     ...auditRows(driver),
     ...tokenRows(driver),
@@ -41,7 +48,6 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
     assertWritable: () =>
       driver.transaction(async (sql) => {
-        await sql.run("CREATE TABLE IF NOT EXISTS write_probe (at_ms BIGINT)");
         await sql.run("DELETE FROM write_probe");
         await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
       }),
@@ -62,18 +68,38 @@ function tokenRows(driver: Driver): TokenStore {
     tokens: async () => (await driver.read.all("SELECT * FROM tokens ORDER BY created_ms, id")).map(toToken),
     addToken: (token, cause) =>
       driver.transaction(async (sql) => {
-        await sql.run("INSERT INTO tokens (id, source, hash, label, created_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?)", [
-          token.id, token.source, token.hash, token.label, token.createdAtMs, token.revokedAtMs,
-        ]);
+        await sql.run(
+          "INSERT INTO tokens (id, source, hash, label, created_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?)",
+          [token.id, token.source, token.hash, token.label, token.createdAtMs, token.revokedAtMs],
+        );
         await writeAudit(sql, token.createdAtMs, [
-          { ...cause, action: "token.create", kind: null, entityId: null, name: token.label, connection: null, rev: null, detail: { id: token.id, source: token.source } },
+          {
+            ...cause,
+            action: "token.create",
+            kind: null,
+            entityId: null,
+            name: token.label,
+            connection: null,
+            rev: null,
+            detail: { id: token.id, source: token.source },
+          },
         ]);
       }),
     revokeToken: (id, nowMs, cause) =>
       driver.transaction(async (sql) => {
-        if ((await sql.run("UPDATE tokens SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL", [nowMs, id])) === 0) return false;
+        if ((await sql.run("UPDATE tokens SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL", [nowMs, id])) === 0)
+          return false;
         await writeAudit(sql, nowMs, [
-          { ...cause, action: "token.revoke", kind: null, entityId: null, name: null, connection: null, rev: null, detail: { id } },
+          {
+            ...cause,
+            action: "token.revoke",
+            kind: null,
+            entityId: null,
+            name: null,
+            connection: null,
+            rev: null,
+            detail: { id },
+          },
         ]);
         return true;
       }),

@@ -52,6 +52,8 @@ const foundation: Migration = {
     "CREATE INDEX audit_entity ON audit (entity_id, seq)",
     `CREATE TABLE tokens (
       id TEXT PRIMARY KEY, source TEXT NOT NULL, hash TEXT NOT NULL, label TEXT NOT NULL, created_ms BIGINT NOT NULL, revoked_ms BIGINT)`,
+    // Written to and emptied again to find out whether writes can be taken.
+    "CREATE TABLE write_probe (at_ms BIGINT)",
     `CREATE TABLE connections (
       name TEXT NOT NULL, role TEXT NOT NULL, type TEXT NOT NULL, last_success_ms BIGINT, failing_since_ms BIGINT,
       error_code TEXT, error_message TEXT, PRIMARY KEY (role, name))`,
@@ -71,7 +73,10 @@ export async function migrate(driver: Driver): Promise<void> {
   // Commands that only read must not write, not even the same again.
   if (present === newest) return;
   if (present > newest) {
-    throw new RollcallError("STORE_UNAVAILABLE", `the database has schema ${present}, this Rollcall knows ${newest}: run the newer release, or restore a backup`);
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `the database has schema ${present}, this Rollcall knows ${newest}: run the newer release, or restore a backup`,
+    );
   }
   await driver.transaction((sql) => sql.run("CREATE TABLE IF NOT EXISTS schema_steps (id INTEGER PRIMARY KEY)"));
   for (const migration of migrations) {

@@ -61,7 +61,7 @@ const toSliceGroup = (row: Row): SliceGroup => ({
 
 const userSelection = `t.id, t.source, t.source_key, t.email, t.display_name, t.is_active, t.rev, t.created_ms, t.absent_since_ms, ${linkColumns},
   CASE WHEN t.email IS NULL THEN NULL ELSE
-    (SELECT o.id FROM users o WHERE o.email = t.email ORDER BY (o.absent_since_ms IS NOT NULL), o.seq LIMIT 1) END AS owner_id`;
+    coalesce((SELECT o.id FROM users o WHERE o.email = t.email AND o.absent_since_ms IS NULL ORDER BY o.seq LIMIT 1), t.id) END AS owner_id`;
 
 /**
  * Dirty (`rev > appliedRev`) and due: never tried, never failed, or changed since the last try. A retry whose time has
@@ -73,7 +73,8 @@ const dirtyAndDue = (rev: string): string =>
 /** Reads the part of the directory that one run of `connection` looks at. */
 export async function readSlice(driver: Driver, connection: string, scope: SliceScope, nowMs: number): Promise<Slice> {
   const groups = await allGroups(driver, connection);
-  const users = scope.kind === "all" ? await everyUser(driver, connection) : await dirtyUsers(driver, connection, scope, nowMs);
+  const users =
+    scope.kind === "all" ? await everyUser(driver, connection) : await dirtyUsers(driver, connection, scope, nowMs);
   const isLookedAt = ({ group, link }: SliceGroup): boolean =>
     scope.kind === "all" ||
     link === null ||
@@ -125,7 +126,12 @@ async function everyUser(driver: Driver, connection: string): Promise<readonly S
 }
 
 /** All rows of a statement whose last parameters are "after" and a limit, with other work let in between pages. */
-async function pages(driver: Driver, text: string, params: (after: number) => readonly SqlValue[], keyOf: (row: Row) => number): Promise<readonly Row[]> {
+async function pages(
+  driver: Driver,
+  text: string,
+  params: (after: number) => readonly SqlValue[],
+  keyOf: (row: Row) => number,
+): Promise<readonly Row[]> {
   const all: Row[] = [];
   let after = 0;
   for (;;) {

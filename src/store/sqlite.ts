@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { messageOf, RollcallError } from "../domain/errors.ts";
@@ -11,10 +11,11 @@ const dialect: Dialect = {
   clustered: "WITHOUT ROWID",
 };
 
-/** How long a write waits for another process (`approve`, `token`) to finish its own. */
-const BUSY_TIMEOUT_MS = 2000;
+/** How long a write waits for another process to finish its own: `approve` beside `serve` takes milliseconds, the other way round a snapshot may take seconds. */
+const BUSY_TIMEOUT_MS = 5000;
 
 interface Job {
+  readonly isLarge: boolean;
   readonly run: (sql: Sql) => Promise<void>;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
@@ -35,9 +36,29 @@ export function openSqlite(path: string): Driver {
   }, path);
 }
 
+/**
+ * The database of a file, copied into memory: what is tried on it is written nowhere. An empty one when there is no file.
+ * @throws `STORE_UNAVAILABLE` when the file can't be read or is of another schema.
+ */
+export async function copyToMemory(path: string, migrateTo: (driver: Driver) => Promise<void>): Promise<Driver> {
+  const db = connect(":memory:");
+  const driver = driverOver(db, db);
+  await migrateTo(driver);
+  if (!existsSync(path)) return driver;
+  return translated(() => {
+    db.prepare("ATTACH DATABASE ? AS file").run(path);
+    const tables = db.prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'").all();
+    for (const { name } of tables) db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
+    db.exec("DETACH DATABASE file");
+    return driver;
+  }, path);
+}
+
 function connect(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000");
+  db.exec(
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000",
+  );
   return db;
 }
 
@@ -48,13 +69,14 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   const steps = stepsOf(writer);
 
   const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitTogether(writer, steps, writeSql, waiting.splice(0, waiting.length));
+    while (waiting.length > 0) await commitTogether(writer, steps, writeSql, nextBatch(waiting));
     running = null;
   };
-  const transaction = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>
+  const transaction = <T>(work: (sql: Sql) => Promise<T>, { isLarge = false } = {}): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       let result: T;
       waiting.push({
+        isLarge,
         run: async (sql) => {
           result = await work(sql);
         },
@@ -77,6 +99,12 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   };
 }
 
+/** A large job goes alone, all before it together. */
+function nextBatch(waiting: Job[]): readonly Job[] {
+  const large = waiting.findIndex((job) => job.isLarge);
+  return waiting.splice(0, large === -1 ? waiting.length : Math.max(1, large));
+}
+
 /** The statements around a write, prepared once. */
 const stepsOf = (db: DatabaseSync) => ({
   begin: db.prepare("BEGIN IMMEDIATE"),
@@ -84,28 +112,42 @@ const stepsOf = (db: DatabaseSync) => ({
   release: db.prepare("RELEASE job"),
   undo: db.prepare("ROLLBACK TO job"),
   commit: db.prepare("COMMIT"),
+  rollback: db.prepare("ROLLBACK"),
 });
 
-/** One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. */
-async function commitTogether(db: DatabaseSync, steps: ReturnType<typeof stepsOf>, sql: Sql, jobs: readonly Job[]): Promise<void> {
+/**
+ * One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. A single job needs
+ * no savepoint, and a large one (a snapshot) must not have one: its journal is kept in memory.
+ */
+async function commitTogether(
+  db: DatabaseSync,
+  steps: ReturnType<typeof stepsOf>,
+  sql: Sql,
+  jobs: readonly Job[],
+): Promise<void> {
+  const failAll = (error: unknown): void => {
+    if (db.isTransaction) steps.rollback.run();
+    for (const job of jobs) job.failed(unavailable(error));
+  };
   const settled: (() => void)[] = [];
+  const isAlone = jobs.length === 1;
   try {
     steps.begin.run();
   } catch (error) {
-    for (const job of jobs) job.failed(unavailable(error));
-    return;
+    return failAll(error);
   }
   for (const job of jobs) {
     try {
-      steps.savepoint.run();
+      if (!isAlone) steps.savepoint.run();
       await job.run(sql);
-      steps.release.run();
+      if (!isAlone) steps.release.run();
       settled.push(job.done);
     } catch (error) {
       // A full disk or an I/O error ends the whole transaction, the work of the jobs before this one included.
-      if (!db.isTransaction) {
-        for (const each of jobs) each.failed(unavailable(error));
-        return;
+      if (!db.isTransaction) return failAll(error);
+      if (isAlone) {
+        steps.rollback.run();
+        return job.failed(error);
       }
       steps.undo.run();
       steps.release.run();
@@ -115,9 +157,7 @@ async function commitTogether(db: DatabaseSync, steps: ReturnType<typeof stepsOf
   try {
     steps.commit.run();
   } catch (error) {
-    if (db.isTransaction) db.exec("ROLLBACK");
-    for (const job of jobs) job.failed(unavailable(error));
-    return;
+    return failAll(error);
   }
   for (const settle of settled) settle();
 }
@@ -161,7 +201,6 @@ function unavailable(error: unknown, path?: string): RollcallError {
  * @throws `STORE_LOCKED` when another process has it.
  */
 export function lockForReconciling(path: string): { release(): void } {
-  if (path === ":memory:") return { release: () => {} };
   const lockPath = `${path}-lock`;
   mkdirSync(dirname(path), { recursive: true });
   const db = new DatabaseSync(lockPath, { timeout: 0 });
@@ -177,4 +216,3 @@ export function lockForReconciling(path: string): { release(): void } {
   }
   return { release: () => db.close() };
 }
-

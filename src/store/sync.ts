@@ -1,7 +1,15 @@
 import type { Cause, EntityKind } from "../domain/directory.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, digestOf, type HeldReason } from "../domain/plan.ts";
-import type { AuditStore, ConnectionState, Dossier, HeldItem, RunRecord, SyncStore, TargetCounts } from "../domain/sync.ts";
+import type {
+  AuditStore,
+  ConnectionState,
+  Dossier,
+  HeldItem,
+  RunRecord,
+  SyncStore,
+  TargetCounts,
+} from "../domain/sync.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
@@ -26,17 +34,26 @@ export function syncRows(driver: Driver): SyncStore {
     slice: (connection, scope, nowMs) => readSlice(driver, connection, scope, nowMs),
 
     async nextRetryAtMs(connection) {
-      const row = await driver.read.get("SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL", [connection]);
+      const row = await driver.read.get(
+        "SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL",
+        [connection],
+      );
       return (row?.["at"] as number | null | undefined) ?? null;
     },
 
     async peopleWithAccess(connection) {
-      const row = await driver.read.get("SELECT count(*) AS n FROM links WHERE connection = ? AND kind = 'user' AND has_access = 1", [connection]);
+      const row = await driver.read.get(
+        "SELECT count(*) AS n FROM links WHERE connection = ? AND kind = 'user' AND has_access = 1",
+        [connection],
+      );
       return Number(row?.["n"] ?? 0);
     },
 
     async charges(connection, sinceMs) {
-      const rows = await driver.read.all("SELECT user_id, at_ms FROM charges WHERE connection = ? AND at_ms > ?", [connection, sinceMs]);
+      const rows = await driver.read.all("SELECT user_id, at_ms FROM charges WHERE connection = ? AND at_ms > ?", [
+        connection,
+        sinceMs,
+      ]);
       return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
     },
 
@@ -46,9 +63,14 @@ export function syncRows(driver: Driver): SyncStore {
 
     approve: (connection, digest, cause, nowMs) =>
       driver.transaction(async (sql) => {
-        const waiting = (await held(sql, connection)).filter((item) => item.reason === "budget" && item.approvedAtMs === null);
+        const waiting = (await held(sql, connection)).filter(
+          (item) => item.reason === "budget" && item.approvedAtMs === null,
+        );
         if (digestOf(waiting.map((item) => item.key)) !== digest) return 0;
-        await sql.run("UPDATE held SET approved_ms = ? WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL", [nowMs, connection]);
+        await sql.run(
+          "UPDATE held SET approved_ms = ? WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL",
+          [nowMs, connection],
+        );
         await retryApproved(sql, connection, nowMs);
         await writeAudit(sql, nowMs, [approval(connection, digest, waiting.length, cause)]);
         return waiting.length;
@@ -57,13 +79,15 @@ export function syncRows(driver: Driver): SyncStore {
     approveItems: (connection, items, cause, nowMs) =>
       driver.transaction(async (sql) => {
         for (const item of items) await putHeld(sql, connection, { ...item, approvedAtMs: nowMs });
-        await sql.run("UPDATE held SET approved_ms = ? WHERE connection = ? AND key IN " + driver.dialect.inList, [
+        await sql.run(`UPDATE held SET approved_ms = ? WHERE connection = ? AND key IN ${driver.dialect.inList}`, [
           nowMs,
           connection,
           JSON.stringify(items.map((item) => item.key)),
         ]);
         await retryApproved(sql, connection, nowMs);
-        await writeAudit(sql, nowMs, [approval(connection, digestOf(items.map((item) => item.key)), items.length, cause)]);
+        await writeAudit(sql, nowMs, [
+          approval(connection, digestOf(items.map((item) => item.key)), items.length, cause),
+        ]);
       }),
 
     putConnection: (state) =>
@@ -72,21 +96,40 @@ export function syncRows(driver: Driver): SyncStore {
           `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (role, name) DO UPDATE SET type = excluded.type, last_success_ms = excluded.last_success_ms,
              failing_since_ms = excluded.failing_since_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
-          [state.name, state.role, state.type, state.lastSuccessAtMs, state.failingSinceMs, state.errorCode, state.errorMessage],
+          [
+            state.name,
+            state.role,
+            state.type,
+            state.lastSuccessAtMs,
+            state.failingSinceMs,
+            state.errorCode,
+            state.errorMessage,
+          ],
         );
       }),
 
     connections: async () => (await driver.read.all("SELECT * FROM connections ORDER BY role, name")).map(toConnection),
 
     async sourceCounts() {
-      const users = await driver.read.all("SELECT source, count(*) AS n, max(modified_ms) AS at FROM users WHERE absent_since_ms IS NULL GROUP BY source");
-      const groups = await driver.read.all("SELECT source, count(*) AS n, max(modified_ms) AS at FROM groups WHERE absent_since_ms IS NULL GROUP BY source");
+      const users = await driver.read.all(
+        "SELECT source, count(*) AS n, max(modified_ms) AS at FROM users WHERE absent_since_ms IS NULL GROUP BY source",
+      );
+      const groups = await driver.read.all(
+        "SELECT source, count(*) AS n, max(modified_ms) AS at FROM groups WHERE absent_since_ms IS NULL GROUP BY source",
+      );
       const counts = new Map<string, { users: number; groups: number; lastChangeAtMs: number | null }>();
-      for (const [key, rows] of [["users", users], ["groups", groups]] as const) {
+      for (const [key, rows] of [
+        ["users", users],
+        ["groups", groups],
+      ] as const) {
         for (const row of rows) {
           const source = String(row["source"]);
           const before = counts.get(source) ?? { users: 0, groups: 0, lastChangeAtMs: null };
-          counts.set(source, { ...before, [key]: Number(row["n"]), lastChangeAtMs: Math.max(before.lastChangeAtMs ?? 0, Number(row["at"])) });
+          counts.set(source, {
+            ...before,
+            [key]: Number(row["n"]),
+            lastChangeAtMs: Math.max(before.lastChangeAtMs ?? 0, Number(row["at"])),
+          });
         }
       }
       return counts;
@@ -115,17 +158,29 @@ const toConnection = (row: Row): ConnectionState => ({
 });
 
 const approval = (connection: string, digest: string | null, count: number, cause: Cause) => ({
-  ...cause, action: "approve", kind: null, entityId: null, name: null, connection, rev: null, detail: { digest, removals: count },
+  ...cause,
+  action: "approve",
+  kind: null,
+  entityId: null,
+  name: null,
+  connection,
+  rev: null,
+  detail: { digest, removals: count },
 });
 
 async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
   for (const link of record.links ?? []) await putLink(sql, link);
   for (const userId of record.charge ?? []) {
-    await sql.run("INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms", [connection, userId, nowMs]);
+    await sql.run(
+      "INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+      [connection, userId, nowMs],
+    );
   }
-  for (const userId of record.refund ?? []) await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
+  for (const userId of record.refund ?? [])
+    await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
   if (record.held !== undefined) await replaceHeld(sql, connection, record.held, nowMs);
-  for (const key of record.done ?? []) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+  for (const key of record.done ?? [])
+    await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
 
@@ -138,9 +193,23 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
        applied_rev = excluded.applied_rev, has_access = excluded.has_access, is_suspended_by_us = excluded.is_suspended_by_us,
        note = excluded.note, attempts = excluded.attempts, attempted_rev = excluded.attempted_rev, retry_at_ms = excluded.retry_at_ms,
        error_code = excluded.error_code, error_message = excluded.error_message, last_success_ms = excluded.last_success_ms`,
-    [link.connection, link.kind, link.entityId, link.remoteId, link.ownership, link.appliedRev, link.hasAccess ? 1 : 0,
-      link.isSuspendedByUs ? 1 : 0, link.note, link.attempts, link.attemptedRev, link.retryAtMs, link.errorCode, link.errorMessage,
-      link.lastSuccessAtMs],
+    [
+      link.connection,
+      link.kind,
+      link.entityId,
+      link.remoteId,
+      link.ownership,
+      link.appliedRev,
+      link.hasAccess ? 1 : 0,
+      link.isSuspendedByUs ? 1 : 0,
+      link.note,
+      link.attempts,
+      link.attemptedRev,
+      link.retryAtMs,
+      link.errorCode,
+      link.errorMessage,
+      link.lastSuccessAtMs,
+    ],
   );
 }
 
@@ -149,20 +218,39 @@ async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<vo
   await sql.run(
     `INSERT INTO held (connection, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (connection, key) DO UPDATE SET reason = excluded.reason, change = excluded.change`,
-    [connection, item.key, item.kind, item.entityId, item.reason, JSON.stringify(item.change), item.sinceMs, item.approvedAtMs],
+    [
+      connection,
+      item.key,
+      item.kind,
+      item.entityId,
+      item.reason,
+      JSON.stringify(item.change),
+      item.sinceMs,
+      item.approvedAtMs,
+    ],
   );
 }
 
-async function replaceHeld(sql: Sql, connection: string, { considered, items, keep }: NonNullable<RunRecord["held"]>, nowMs: number): Promise<void> {
+async function replaceHeld(
+  sql: Sql,
+  connection: string,
+  { considered, items, keep }: NonNullable<RunRecord["held"]>,
+  nowMs: number,
+): Promise<void> {
   const present = new Set(items.map((item) => item.key));
   for (const row of await sql.all("SELECT key, entity_id, approved_ms FROM held WHERE connection = ?", [connection])) {
     const key = String(row["key"]);
     const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
     const isRunning = row["approved_ms"] !== null && keep.has(key);
-    if (isLookedAt && !present.has(key) && !isRunning) await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+    if (isLookedAt && !present.has(key) && !isRunning)
+      await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
     // Approved while this run was looking: the run still takes it for held, and its link would make it wait.
     if (present.has(key) && row["approved_ms"] !== null) {
-      await sql.run("UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id = ?", [nowMs, connection, String(row["entity_id"])]);
+      await sql.run("UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id = ?", [
+        nowMs,
+        connection,
+        String(row["entity_id"]),
+      ]);
     }
   }
   for (const item of items) await putHeld(sql, connection, item);
@@ -172,7 +260,10 @@ async function replaceHeld(sql: Sql, connection: string, { considered, items, ke
 async function countEntities(driver: Driver, connection: string): Promise<TargetCounts> {
   const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
   let oldestPendingMs: number | null = null;
-  for (const [kind, table, rev] of [["user", "users", "t.rev"], ["group", "groups", "t.definition_rev"]] as const) {
+  for (const [kind, table, rev] of [
+    ["user", "users", "t.rev"],
+    ["group", "groups", "t.definition_rev"],
+  ] as const) {
     const rows = await driver.read.all(
       `SELECT state, count(*) AS n, min(modified_ms) AS oldest FROM (
          SELECT t.modified_ms, CASE
@@ -189,7 +280,8 @@ async function countEntities(driver: Driver, connection: string): Promise<Target
     for (const row of rows) {
       const state = row["state"] as keyof typeof counts;
       counts[state] += Number(row["n"]);
-      if (state === "pending") oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
+      if (state === "pending")
+        oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
     }
   }
   return { ...counts, oldestPendingMs };
@@ -208,7 +300,9 @@ export function auditRows(driver: Driver): AuditStore {
     },
 
     audit: async (afterSeq, limit) =>
-      (await driver.read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [afterSeq, limit])).map(toAuditRow),
+      (await driver.read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [afterSeq, limit])).map(
+        toAuditRow,
+      ),
 
     async problems(connection, limit) {
       const rows = await driver.read.all(
@@ -233,9 +327,15 @@ async function dossier(driver: Driver, row: Row): Promise<Dossier> {
     "SELECT g.display_name AS name FROM memberships m JOIN groups g ON g.seq = m.group_seq WHERE m.user_seq = ? ORDER BY name",
     [Number(row["seq"])],
   );
-  const links = await driver.read.all(`SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.connection`, [user.id]);
+  const links = await driver.read.all(
+    `SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.connection`,
+    [user.id],
+  );
   const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [user.id]);
-  const history = await driver.read.all("SELECT * FROM (SELECT * FROM audit WHERE entity_id = ? ORDER BY seq DESC LIMIT 1000) AS newest ORDER BY seq", [user.id]);
+  const history = await driver.read.all(
+    "SELECT * FROM (SELECT * FROM audit WHERE entity_id = ? ORDER BY seq DESC LIMIT 1000) AS newest ORDER BY seq",
+    [user.id],
+  );
   return {
     user,
     userName: String(row["user_name"]),

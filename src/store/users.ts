@@ -37,7 +37,8 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       return row === undefined ? null : toRecord(row);
     },
 
-    listUsers: (source: string, query: ListQuery): Promise<ListPage<UserRecord>> => listRows(driver, "users", recordColumns, source, query, toRecord),
+    listUsers: (source: string, query: ListQuery): Promise<ListPage<UserRecord>> =>
+      listRows(driver, "users", recordColumns, source, query, toRecord),
 
     scanUsers: (source: string, where: Criterion, pageSize: number): AsyncIterable<readonly UserRecord[]> =>
       scanRows(driver, "users", recordColumns, source, where, pageSize, toRecord),
@@ -52,13 +53,34 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
           `INSERT INTO users (id, source, source_key, user_name, user_name_key, external_id, email, display_name,
              display_name_key, is_active, rev, created_ms, modified_ms, resource)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
-          [id, source, id, write.userName, fold(write.userName), write.externalId, write.email, write.displayName,
-            fold(write.displayName), write.isActive ? 1 : 0, at, at, text],
+          [
+            id,
+            source,
+            id,
+            write.userName,
+            fold(write.userName),
+            write.externalId,
+            write.email,
+            write.displayName,
+            fold(write.displayName),
+            write.isActive ? 1 : 0,
+            at,
+            at,
+            text,
+          ],
         );
         await putAddresses(sql, id, write.emails);
         await writeAudit(sql, at, [
-          { ...cause, action: "user.create", kind: "user", entityId: id, name: write.email ?? write.userName, connection: null, rev: 1,
-            detail: { source, userName: write.userName, email: write.email, active: write.isActive } },
+          {
+            ...cause,
+            action: "user.create",
+            kind: "user",
+            entityId: id,
+            name: write.email ?? write.userName,
+            connection: null,
+            rev: 1,
+            detail: { source, userName: write.userName, email: write.email, active: write.isActive },
+          },
         ]);
         return await touchRivals(sql, id, [write.email]);
       });
@@ -83,21 +105,48 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         const key = fold(write.userName);
         if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
         const at = Math.max(now(), before.modifiedAtMs);
-        await sql.run("UPDATE users SET display_name = ?, display_name_key = ?, is_active = ?, rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?", [
-          write.displayName, fold(write.displayName), write.isActive ? 1 : 0, at, JSON.stringify(write.resource), Number(row["seq"]),
-        ]);
+        await sql.run(
+          "UPDATE users SET display_name = ?, display_name_key = ?, is_active = ?, rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?",
+          [
+            write.displayName,
+            fold(write.displayName),
+            write.isActive ? 1 : 0,
+            at,
+            JSON.stringify(write.resource),
+            Number(row["seq"]),
+          ],
+        );
         // Indexed columns only when they change: most updates touch none, and each index is one more page to flush.
-        if (key !== row["user_name_key"] || write.externalId !== row["external_id"] || write.email !== row["email"] || write.userName !== row["user_name"]) {
+        if (
+          key !== row["user_name_key"] ||
+          write.externalId !== row["external_id"] ||
+          write.email !== row["email"] ||
+          write.userName !== row["user_name"]
+        ) {
           await sql.run("UPDATE users SET user_name = ?, user_name_key = ?, external_id = ?, email = ? WHERE seq = ?", [
-            write.userName, key, write.externalId, write.email, Number(row["seq"]),
+            write.userName,
+            key,
+            write.externalId,
+            write.email,
+            Number(row["seq"]),
           ]);
         }
         const detail = changesBetween(before.resource, write.resource);
-        if (detail["emails"] !== undefined || detail["userName"] !== undefined) await putAddresses(sql, id, write.emails);
-        const rivals = write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
+        if (detail["emails"] !== undefined || detail["userName"] !== undefined)
+          await putAddresses(sql, id, write.emails);
+        const rivals =
+          write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
         await writeAudit(sql, at, [
-          { ...cause, action: "user.update", kind: "user", entityId: id, name: write.email ?? write.userName, connection: null,
-            rev: before.rev + 1, detail },
+          {
+            ...cause,
+            action: "user.update",
+            kind: "user",
+            entityId: id,
+            name: write.email ?? write.userName,
+            connection: null,
+            rev: before.rev + 1,
+            detail,
+          },
         ]);
         const changes: readonly EntityRef[] = [{ kind: "user", id }, ...rivals];
         return { record: { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource }, changes };
@@ -114,20 +163,37 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         assertRev("user", before, expectedRev);
         const at = now();
         const seq = Number(row["seq"]);
-        await sql.run("UPDATE groups SET rev = rev + 1, modified_ms = ? WHERE seq IN (SELECT group_seq FROM memberships WHERE user_seq = ?)", [at, seq]);
+        await sql.run(
+          "UPDATE groups SET rev = rev + 1, modified_ms = ? WHERE seq IN (SELECT group_seq FROM memberships WHERE user_seq = ?)",
+          [at, seq],
+        );
         await sql.run("DELETE FROM memberships WHERE user_seq = ?", [seq]);
         await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [seq]);
-        await sql.run("UPDATE users SET absent_since_ms = ?, rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?", [at, at, seq]);
+        await sql.run(
+          "UPDATE users SET absent_since_ms = ?, rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?",
+          [at, at, seq],
+        );
         await writeAudit(sql, at, [
-          { ...cause, action: "user.delete", kind: "user", entityId: id, name: (row["email"] ?? row["user_name_key"]) as string | null,
-            connection: null, rev: before.rev + 1, detail: { source } },
+          {
+            ...cause,
+            action: "user.delete",
+            kind: "user",
+            entityId: id,
+            name: (row["email"] ?? row["user_name_key"]) as string | null,
+            connection: null,
+            rev: before.rev + 1,
+            detail: { source },
+          },
         ]);
         return await touchRivals(sql, id, [row["email"] as string | null]);
       });
       changed([{ kind: "user", id }, ...rivals]);
     },
 
-    async groupsOfUsers(source: string, userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>> {
+    async groupsOfUsers(
+      source: string,
+      userIds: readonly string[],
+    ): Promise<ReadonlyMap<string, readonly Reference[]>> {
       if (userIds.length === 0) return new Map();
       const rows = await driver.read.all(
         `SELECT u.id AS owner, g.id AS id, g.display_name AS name FROM users u
@@ -154,8 +220,12 @@ export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Refe
 }
 
 async function assertNameFree(sql: Sql, source: string, key: string, id: string): Promise<void> {
-  const taken = await sql.get("SELECT id FROM users WHERE source = ? AND user_name_key = ? AND absent_since_ms IS NULL AND id <> ?", [source, key, id]);
-  if (taken !== undefined) throw new RollcallError("UNIQUENESS", `userName "${key}" is already used by user ${String(taken["id"])}`);
+  const taken = await sql.get(
+    "SELECT id FROM users WHERE source = ? AND user_name_key = ? AND absent_since_ms IS NULL AND id <> ?",
+    [source, key, id],
+  );
+  if (taken !== undefined)
+    throw new RollcallError("UNIQUENESS", `userName "${key}" is already used by user ${String(taken["id"])}`);
 }
 
 /** All addresses of a person, for filters on `emails`. */
@@ -178,7 +248,11 @@ async function touchRivals(sql: Sql, id: string, emails: readonly (string | null
 }
 
 /** `REV_MISMATCH` when the caller saw another state than the present one. */
-export function assertRev(kind: string, record: { readonly id: string; readonly rev: number }, expectedRev: number | null): void {
+export function assertRev(
+  kind: string,
+  record: { readonly id: string; readonly rev: number },
+  expectedRev: number | null,
+): void {
   if (expectedRev !== null && expectedRev !== record.rev) {
     throw new RollcallError("REV_MISMATCH", `${kind} ${record.id} is at version ${record.rev}, not ${expectedRev}`);
   }
@@ -222,10 +296,16 @@ export async function listRows<T>(
   const rows =
     query.limit === 0
       ? []
-      : await driver.read.all(`SELECT ${names} ${from} ORDER BY ${orderOf(query.sort)} LIMIT ? OFFSET ?`, [...params, query.limit, query.offset]);
+      : await driver.read.all(`SELECT ${names} ${from} ORDER BY ${orderOf(query.sort)} LIMIT ? OFFSET ?`, [
+          ...params,
+          query.limit,
+          query.offset,
+        ]);
   // A first page that is not full is the whole: no second look.
   const isWhole = query.offset === 0 && rows.length < query.limit;
-  const total = isWhole ? rows.length : Number((await driver.read.get(`SELECT count(*) AS n ${from}`, params))?.["n"] ?? 0);
+  const total = isWhole
+    ? rows.length
+    : Number((await driver.read.get(`SELECT count(*) AS n ${from}`, params))?.["n"] ?? 0);
   return { total, records: rows.map(convert) };
 }
 

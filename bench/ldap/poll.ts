@@ -1,0 +1,70 @@
+// One process of the benchmark: polls a directory step by step and prints one JSON line for each. Run by run.ts.
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { LdapPoller } from "../../src/sources/ldap/poller.ts";
+import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
+import { overlapMs } from "../../src/sources/ldap/stamp.ts";
+import { migrate } from "../../src/store/migrations.ts";
+import { snapshotRows } from "../../src/store/snapshots.ts";
+import { openSqlite } from "../../src/store/sqlite.ts";
+
+const [, , url = "", file = ""] = process.argv;
+const suffix = "dc=bench,dc=example,dc=org";
+for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+const driver = openSqlite(file);
+await migrate(driver);
+const settings = resolveLdapOptions("bench", {
+  preset: "openldap",
+  url: [url],
+  bindDn: `cn=admin,${suffix}`,
+  bindPassword: "bench-admin",
+  users: { baseDn: `ou=people,${suffix}` },
+  groups: { baseDn: `ou=groups,${suffix}` },
+});
+const poller = new LdapPoller(settings, {
+  store: snapshotRows(driver, { changed: () => undefined }),
+  now: Date.now,
+  log: () => undefined,
+});
+
+async function step(name: string, mode: "auto" | "full"): Promise<void> {
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  let worstMs = 0;
+  let lastTick = performance.now();
+  // How long other work of the process had to wait: what a SCIM request would feel.
+  const ticker = setInterval(() => {
+    worstMs = Math.max(worstMs, performance.now() - lastTick - 5);
+    lastTick = performance.now();
+  }, 5);
+  const { searches, entries, mode: took, result } = await poller.poll({ mode }, AbortSignal.timeout(600_000));
+  clearInterval(ticker);
+  const used = process.cpuUsage(cpu);
+  process.stdout.write(
+    `${JSON.stringify({
+      step: name,
+      took,
+      wallMs: Math.round(performance.now() - startedAt),
+      cpuMs: Math.round((used.user + used.system) / 1000),
+      peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+      worstPauseMs: Math.round(worstMs),
+      searches,
+      entries,
+      changed: result.usersAdded + result.usersChanged + result.usersRemoved,
+    })}\n`,
+  );
+}
+
+await step("first full poll and commit", "auto");
+await step("full poll again", "full");
+await delay(overlapMs);
+await step("poll after the overlap", "auto");
+await step("quiet poll", "auto");
+const change = `dn: uid=u000007,ou=people,${suffix}\nchangetype: modify\nreplace: mail\nmail: changed.${Date.now()}@bench.example.org\n`;
+execFileSync("ldapmodify", ["-x", "-H", url, "-D", `cn=admin,${suffix}`, "-w", "bench-admin"], {
+  input: change,
+  stdio: ["pipe", "ignore", "inherit"],
+});
+await step("one changed person", "auto");
+await driver.close();

@@ -1,0 +1,228 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { LdapOptions } from "../../src/sources/ldap/options.ts";
+import {
+  cutAt,
+  cutBetween,
+  emptyPagesFirst,
+  garbageAt,
+  resultCode,
+  sameCookieForEver,
+  truncateAt,
+  unbindAt,
+} from "../support/ldap/faults.ts";
+import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
+import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
+import type { DirectoryServer } from "../support/ldap/server.ts";
+import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
+
+const suffix = "dc=example,dc=org";
+const names = Array.from({ length: 12 }, (_, index) => `p${String(index).padStart(2, "0")}`);
+const person = (name: string, ...more: readonly string[]): string =>
+  [
+    `dn: uid=${name},ou=people,${suffix}`,
+    "objectClass: inetOrgPerson",
+    `uid: ${name}`,
+    `cn: ${name}`,
+    `sn: ${name}`,
+    `mail: ${name}@example.org`,
+    ...more,
+    "",
+    "",
+  ].join("\n");
+const group = (name: string, ...members: readonly string[]): string =>
+  [
+    `dn: cn=${name},ou=groups,${suffix}`,
+    "objectClass: groupOfNames",
+    `cn: ${name}`,
+    ...members.map((member) => `member: ${member}`),
+    "",
+    "",
+  ].join("\n");
+
+describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () => {
+  let server: DirectoryServer;
+  let proxy: LdapProxy;
+  let world: PolledWorld;
+  let options: LdapOptions;
+  const everybody = Object.fromEntries(names.map((name) => [`${name}@example.org`, { active: true, groups: ["all"] }]));
+
+  beforeAll(async () => {
+    // Letter case and spaces of the member DNs differ from those of the entries: a string comparison would lose them.
+    const members = names.map((name, index) =>
+      index % 2 === 0 ? `UID=${name.toUpperCase()}, OU=People,DC=example,DC=org` : `uid=${name},ou=people,${suffix}`,
+    );
+    server = await startOpenldap({ ldif: names.map((name) => person(name)).join("") + group("all", ...members) });
+    proxy = await startProxy(server.port);
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await server.stop();
+  });
+  beforeEach(async () => {
+    proxy.meddle(() => ({}));
+    options = {
+      preset: "openldap",
+      url: [`ldap://127.0.0.1:${proxy.port}`],
+      bindDn: server.bindDn,
+      bindPassword: server.bindPassword,
+      pageSize: 5,
+      timeoutMs: 300,
+      delta: "off",
+      users: { baseDn: `ou=people,${suffix}` },
+      groups: { baseDn: `ou=groups,${suffix}` },
+    };
+    world = await polledWorld(options);
+    await world.poll();
+  });
+  afterEach(() => world.close());
+
+  const faults: readonly (readonly [string, () => Meddler])[] = [
+    ["the connection is closed in the first page", cutAt(1, "close")],
+    ["the connection is closed in a later page", cutAt(3, "close")],
+    ["the connection is reset in a page", cutAt(2, "reset")],
+    ["the connection is closed between pages", cutBetween(2, "close")],
+    ["the connection is reset between pages", cutBetween(3, "reset")],
+    ["a page never ends", cutAt(2, "stall")],
+    ["an entry is cut in half", truncateAt(2)],
+    ["something else than LDAP arrives", garbageAt(2)],
+    ["the server says good-bye", unbindAt(2)],
+    ["timeLimitExceeded", resultCode(2, 3)],
+    ["sizeLimitExceeded", resultCode(2, 4)],
+    ["referral", resultCode(2, 10)],
+    ["adminLimitExceeded", resultCode(3, 11)],
+    ["busy", resultCode(2, 51)],
+    ["unavailable", resultCode(2, 52)],
+    ["operationsError among the groups", resultCode(4, 1)],
+    ["an empty page with one cookie for ever", sameCookieForEver],
+  ];
+  it.each(faults)("nobody loses anything: %s", async (_title, fault) => {
+    expect(await world.people()).toEqual(everybody);
+    proxy.meddle(fault);
+    for (const _ of [1, 2, 3]) await expect(world.poll()).rejects.toMatchObject({ code: "SOURCE_INCOMPLETE" });
+    expect(await world.people()).toEqual(everybody);
+    const failing = await world.store.pollState("corp");
+    expect(failing).toMatchObject({
+      errorCode: "SOURCE_INCOMPLETE",
+      failingSinceMs: expect.any(Number),
+      lastSuccessAtMs: expect.any(Number),
+    });
+
+    proxy.meddle(() => ({}));
+    await world.poll();
+    expect(await world.people()).toEqual(everybody);
+    expect(await world.store.pollState("corp")).toMatchObject({ errorCode: null, failingSinceMs: null });
+  });
+
+  it("says since when it fails, not when it failed last", async () => {
+    proxy.meddle(cutAt(1, "close"));
+    await expect(world.poll()).rejects.toThrow();
+    const first = await world.store.pollState("corp");
+    world.advance(60_000);
+    await expect(world.poll()).rejects.toThrow();
+    expect((await world.store.pollState("corp")).failingSinceMs).toBe(first.failingSinceMs);
+  });
+
+  it("reads on after empty pages that carry a cookie", async () => {
+    const fresh = await polledWorld(options);
+    proxy.meddle(emptyPagesFirst(2));
+    await fresh.poll();
+    expect(await fresh.people()).toEqual(everybody);
+    await fresh.close();
+  });
+
+  it("refuses a server limit instead of taking a part for the whole", async () => {
+    world.reconfigure({ ...options, bindDn: `cn=small,ou=services,${suffix}`, bindPassword: "small-password" });
+    await expect(world.poll()).rejects.toMatchObject({
+      code: "SOURCE_INCOMPLETE",
+      message: expect.stringContaining("sizeLimitExceeded (4)"),
+    });
+    expect(await world.people()).toEqual(everybody);
+  });
+
+  // Bitwarden Directory Connector: a filter that matches nothing deletes everybody, exit 0.
+  it.each([
+    ["a filter that matches nothing", { filter: "(employeeType=nobody)" }],
+    ["a misspelt object class", { filter: "(objectClass=inetOrgPersom)" }],
+    ["a base with nobody below it", { baseDn: `ou=groups,${suffix}` }],
+  ])("refuses a picture that shrinks: %s", async (_title, change) => {
+    world.reconfigure({ ...options, users: { ...options.users, ...change } });
+    for (const _ of [1, 2])
+      await expect(world.poll()).rejects.toMatchObject({
+        code: "SNAPSHOT_REFUSED",
+        message: expect.stringContaining("0 of 12 people"),
+      });
+    expect(await world.people()).toEqual(everybody);
+  });
+
+  it("lets one shrink through when asked, and still takes two pictures to believe it", async () => {
+    world.reconfigure({ ...options, users: { ...options.users, filter: "(|(uid=p00)(uid=p01))" } });
+    await expect(world.poll()).rejects.toMatchObject({ code: "SNAPSHOT_REFUSED" });
+    const first = await world.poll("auto", true);
+    expect(first.result).toMatchObject({ usersRemoved: 0, unconfirmedMissing: 10 });
+    expect(Object.keys(await world.people())).toHaveLength(12);
+    const second = await world.poll();
+    expect(second.result).toMatchObject({ usersRemoved: 10, unconfirmedMissing: 0 });
+    expect(Object.keys(await world.people())).toEqual(["p00@example.org", "p01@example.org"]);
+  });
+
+  it("finds nobody missing who was only missing once", async () => {
+    world.reconfigure({
+      ...options,
+      minKeptPercent: 50,
+      users: { ...options.users, filter: "(&(objectClass=inetOrgPerson)(!(uid=p03)))" },
+    });
+    expect((await world.poll()).result.unconfirmedMissing).toBe(1);
+    world.reconfigure(options);
+    expect((await world.poll()).result).toMatchObject({ unconfirmedMissing: 0, usersRemoved: 0, usersChanged: 0 });
+    expect(await world.people()).toEqual(everybody);
+  });
+
+  // `Mail` in place of `mail` yields 0 users, exit 0.
+  it("takes attribute names in any case", async () => {
+    const fresh = await polledWorld({
+      ...options,
+      users: { ...options.users, id: "ENTRYuuid", email: "Mail", userName: "UID", name: "CN" },
+      groups: { baseDn: `ou=groups,${suffix}`, id: "EntryUuid", name: "CN", members: "Member" },
+    });
+    await fresh.poll();
+    expect(await fresh.people()).toEqual(everybody);
+    await fresh.close();
+  });
+
+  // A silent server hangs it for ever.
+  it("gives up on a server that accepts and never answers", async () => {
+    proxy.meddle(() => ({ onRequest: () => ({ end: "stall" }) }));
+    await expect(world.poll()).rejects.toMatchObject({
+      code: "SOURCE_UNAVAILABLE",
+      message: expect.stringContaining("no complete answer within 0.3 s"),
+    });
+  });
+
+  it("never reads as nobody after the connection was lost", async () => {
+    // ldapts's own client would connect again without a bind, and an anonymous search finds nobody here.
+    proxy.meddle(cutBetween(1, "close"));
+    await expect(world.poll()).rejects.toMatchObject({ code: "SOURCE_INCOMPLETE" });
+    expect(await world.people()).toEqual(everybody);
+  });
+
+  it("runs one poll at a time", async () => {
+    const [first, second] = await Promise.all([world.poll(), world.poll()]);
+    expect(first).toBe(second);
+  });
+
+  it("stops when told to, and does not call it a failure", async () => {
+    const { LdapPoller } = await import("../../src/sources/ldap/poller.ts");
+    const { resolveLdapOptions } = await import("../../src/sources/ldap/presets.ts");
+    proxy.meddle(cutAt(1, "stall"));
+    const poller = new LdapPoller(resolveLdapOptions("corp", { ...options, timeoutMs: 10_000 }), {
+      store: world.store,
+      now: Date.now,
+      log: () => {},
+    });
+    const controller = new AbortController();
+    const poll = poller.poll({ mode: "auto", progress: () => {} }, controller.signal);
+    setImmediate(() => controller.abort());
+    await expect(poll).rejects.toMatchObject({ code: "ABORTED" });
+    expect((await world.store.pollState("corp")).failingSinceMs).toBeNull();
+  });
+});

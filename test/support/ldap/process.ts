@@ -1,0 +1,116 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Why a server can't run here; null when it can. With CI=true a reason is an error. */
+export function whyNot(name: string, files: readonly string[], needsRoot: boolean): string | null {
+  const missing = files.filter((file) => !existsSync(file));
+  const reason =
+    missing.length > 0
+      ? `${name}: ${missing.join(", ")} missing; run test/install-servers.sh as root`
+      : needsRoot && process.getuid?.() !== 0
+        ? `${name}: needs root`
+        : null;
+  if (reason !== null && process.env["CI"] === "true") throw new Error(reason);
+  return reason;
+}
+
+/** A folder that one test file may fill. */
+export const workFolder = (): string => mkdtempSync(join(tmpdir(), "rollcall-ldap-"));
+
+/** A folder prepared once per machine: `prepare` fills a new one, which then takes the name. */
+export async function golden(name: string, prepare: (folder: string) => Promise<void>): Promise<string> {
+  const cache = join(tmpdir(), "rollcall-test-cache");
+  const folder = join(cache, name);
+  if (existsSync(folder)) return folder;
+  mkdirSync(cache, { recursive: true });
+  const lock = `${folder}.lock`;
+  try {
+    mkdirSync(lock);
+  } catch {
+    // Another test file prepares it now.
+    await until(() => existsSync(folder), 60_000, `golden ${name}`);
+    return folder;
+  }
+  try {
+    const made = mkdtempSync(`${folder}-`);
+    await prepare(made);
+    renameSync(made, folder);
+    return folder;
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+/** Waits until the condition holds. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number,
+  what: string,
+): Promise<void> {
+  const endMs = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > endMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await delay(15);
+  }
+}
+
+/** A free port on loopback. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+
+export const isListening = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true) === undefined && socket.destroy());
+    socket.once("error", () => resolve(false));
+  });
+
+/** A server in the foreground as a child; resolves when it listens. */
+export async function startServer(
+  command: string,
+  args: readonly string[],
+  port: number,
+  log: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<ChildProcess> {
+  const out = openSync(log, "a");
+  const child = spawn(command, args, { stdio: ["ignore", out, out], env });
+  let isGone = false;
+  child.once("exit", () => {
+    isGone = true;
+  });
+  await until(
+    async () => {
+      if (isGone) throw new Error(`${command} ended: ${readFileSync(log, "utf8").slice(-2000)}`);
+      return isListening(port);
+    },
+    20_000,
+    command,
+  );
+  return child;
+}
+
+export const stopChild = (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.once("exit", () => resolve());
+    child.kill(signal);
+  });
+
+export const run = (command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string =>
+  execFileSync(command, args, {
+    encoding: "utf8",
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 64 * 1024 * 1024,
+  });
