@@ -10,6 +10,7 @@ export {
   type ChangeSample,
   createMetrics,
   type EntitiesSample,
+  type LdapPollSample,
   type Metrics,
   type ScimRequestSample,
   type TargetRequestSample,

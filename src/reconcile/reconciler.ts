@@ -42,7 +42,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       return { ...(await carryOut(parts, prepared, signal)), isCut };
     },
     async plan(signal) {
-      const prepared = await prepare(parts, { kind: "all" }, signal);
+      // The delay of invitations is about when, a plan is about what.
+      const prepared = await prepare({ ...parts, policy: { ...parts.policy, settleMs: 0 } }, { kind: "all" }, signal);
       if (prepared === null) throw new TypeError("a complete slice always has something to look at");
       return prepared;
     },
@@ -57,6 +58,10 @@ interface Entry {
   open: number;
   /** Something of it is held: it stays dirty however the rest goes. */
   readonly isHeld: boolean;
+  /** Attempts before this run: a run is one attempt, however many of its changes do not succeed. */
+  readonly earlierAttempts: number;
+  /** A change of this run failed: a later one of the run does not hide it. */
+  hasFailed: boolean;
 }
 
 async function carryOut(
@@ -72,13 +77,60 @@ async function carryOut(
   const report = { applied: 0, unconfirmed: 0, failed: 0 };
   const outcomes: Outcome[] = [];
   if (plan.changes.length === 0) return { plan, ...report, outcomes };
-  for await (const outcome of target.apply(plan.changes, prepared.observed, signal)) {
-    report[outcome.status] += 1;
-    outcomes.push(outcome);
-    parts.onOutcome?.(outcome.change.op, outcome.status, outcome.status === "failed" ? outcome.error.message : null);
-    await store.commit(target.name, afterOutcome(parts, prepared, entries, outcome), now());
+  const recorder = recordTogether((records) => store.commit(target.name, records, now()));
+  try {
+    for await (const outcome of target.apply(plan.changes, prepared.observed, signal)) {
+      report[outcome.status] += 1;
+      outcomes.push(outcome);
+      parts.onOutcome?.(outcome.change.op, outcome.status, outcome.status === "failed" ? outcome.error.message : null);
+      recorder.add(afterOutcome(parts, prepared, entries, outcome));
+    }
+  } finally {
+    // What was done is recorded, also when the target fails as a whole half way.
+    await recorder.finish();
   }
   return { plan, ...report, outcomes };
+}
+
+type OutcomeRecord = ReturnType<typeof afterOutcome>;
+
+/** Writes what comes in while the last write is under way with one commit: a thousand outcomes at once are not a thousand. */
+function recordTogether(commit: (record: OutcomeRecord) => Promise<void>) {
+  let waiting: OutcomeRecord[] = [];
+  let failure: { readonly error: unknown } | null = null;
+  let writing: Promise<void> | null = null;
+  const write = async (): Promise<void> => {
+    while (waiting.length > 0 && failure === null) {
+      const records = waiting;
+      waiting = [];
+      try {
+        await commit({
+          links: records.flatMap((record) => record.links),
+          audit: records.flatMap((record) => record.audit),
+          done: records.flatMap((record) => record.done),
+          refund: records.flatMap((record) => record.refund),
+        });
+      } catch (error) {
+        failure = { error };
+      }
+    }
+    writing = null;
+  };
+  const stopIfFailed = (): void => {
+    if (failure !== null) throw failure.error;
+  };
+  return {
+    /** @throws what an earlier write threw: no further change is asked for when outcomes can't be recorded. */
+    add(record: OutcomeRecord): void {
+      stopIfFailed();
+      waiting.push(record);
+      writing ??= write();
+    },
+    async finish(): Promise<void> {
+      await writing;
+      stopIfFailed();
+    },
+  };
 }
 
 /** The links of everything looked at, as far as observing alone says; who has nothing left to do is settled. */
@@ -99,7 +151,7 @@ function entriesOf(
     if (deferredUntilMs !== null) link = waiting(seen, rev, deferredUntilMs);
     else if (isHeld) link = waiting(seen, rev, heldUntilMs);
     else if (count === 0) link = settled(seen, rev, now());
-    return { link, rev, open: count, isHeld };
+    return { link, rev, open: count, isHeld, earlierAttempts: seen.attempts, hasFailed: false };
   };
   const suspending = new Set(
     guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])),
@@ -183,9 +235,10 @@ function afterOutcome(
       // What failed or is held beside it keeps the entity dirty.
       if (entry.open === 0 && !entry.isHeld) entry.link = settled(entry.link, entry.rev, now());
     } else if (outcome.status === "unconfirmed") {
-      entry.link = unconfirmed(parts, entry, outcome);
+      if (!entry.hasFailed) entry.link = unconfirmed(parts, entry, outcome);
     } else {
-      entry.link = failed(entry.link, entry.rev, outcome.error, now(), random);
+      entry.link = failed({ ...entry.link, attempts: entry.earlierAttempts }, entry.rev, outcome.error, now(), random);
+      entry.hasFailed = true;
     }
     links.push(entry.link);
   }
@@ -207,15 +260,15 @@ const isAbout = (keys: readonly string[], userId: string): boolean => keys.some(
 /** Looked at again soon, later with pauses; what the target accepts and never shows has failed. */
 function unconfirmed(
   { target, now, random }: ReconcilerParts,
-  { link, rev }: Entry,
+  { link, rev, earlierAttempts }: Entry,
   { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>,
 ): Link {
-  if (link.attempts >= unconfirmedAtMost) {
-    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was sent ${link.attempts} times and the target does not show it`;
+  if (earlierAttempts >= unconfirmedAtMost) {
+    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was sent ${earlierAttempts} times and the target does not show it`;
     return failed(link, rev, new RollcallError("TARGET_REFUSED", message, { isPermanent: true }), now(), random);
   }
-  const retryAtMs = now() + Math.max(observeAfterMs ?? 0, backoff(link.attempts + 1, 500, 60_000));
-  return { ...waiting(link, rev, retryAtMs), attempts: link.attempts + 1 };
+  const retryAtMs = now() + Math.max(observeAfterMs ?? 0, backoff(earlierAttempts + 1, 500, 60_000));
+  return { ...waiting(link, rev, retryAtMs), attempts: earlierAttempts + 1 };
 }
 
 const unconfirmedAtMost = 6;

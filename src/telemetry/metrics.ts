@@ -42,6 +42,13 @@ export interface TargetRequestSample {
   readonly seconds: number;
 }
 
+/** One poll of a directory, failed ones included. */
+export interface LdapPollSample {
+  readonly source: string;
+  readonly mode: "full" | "delta";
+  readonly seconds: number;
+}
+
 /** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */
 export interface Metrics {
   scimRequest(sample: ScimRequestSample): void;
@@ -49,6 +56,7 @@ export interface Metrics {
   /** Sets `rollcall_entities`, `rollcall_oldest_pending_seconds` and `rollcall_removals_held` of one target. */
   entities(sample: EntitiesSample): void;
   targetRequest(sample: TargetRequestSample): void;
+  ldapPoll(sample: LdapPollSample): void;
   /** All of it in the Prometheus text format. */
   text(): Promise<string>;
   /** Content type of `text()`. */
@@ -56,6 +64,7 @@ export interface Metrics {
 }
 
 const SCIM_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const POLL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TARGET_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** Metrics in a registry of their own, those of the process (`rollcall_process_…`, `rollcall_nodejs_…`) included. */
@@ -90,6 +99,11 @@ export function createMetrics(): Metrics {
     buckets: TARGET_SECONDS,
   });
 
+  const pollSeconds = new Histogram({
+    ...define("ldap_poll_seconds", "Time to poll a directory.", ["source", "mode"]),
+    buckets: POLL_SECONDS,
+  });
+
   return {
     scimRequest: ({ source, method, resource, status, seconds }) => {
       scimRequests.inc({ source, method, resource, status });
@@ -103,6 +117,7 @@ export function createMetrics(): Metrics {
     },
     targetRequest: ({ target, operation, status, seconds }) =>
       targetSeconds.observe({ target, operation, status }, seconds),
+    ldapPoll: ({ source, mode, seconds }) => pollSeconds.observe({ source, mode }, seconds),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
