@@ -53,7 +53,19 @@ async function waitFor(url: string): Promise<void> {
 }
 
 function load(server: ChildProcess, base: string, users: string, more: readonly string[]): Load {
-  const args = [join(work, "scim-load.mjs"), "--base", base, "--pid", String(server.pid), "--users", users, "--duration", values.seconds, "--compact", ...more];
+  const args = [
+    join(work, "scim-load.mjs"),
+    "--base",
+    base,
+    "--pid",
+    String(server.pid),
+    "--users",
+    users,
+    "--duration",
+    values.seconds,
+    "--compact",
+    ...more,
+  ];
   return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", cwd: work, maxBuffer: 1e8 })) as Load;
 }
 
@@ -66,8 +78,17 @@ async function stop(server: ChildProcess): Promise<void> {
 async function rollcall(users: string, round: number): Promise<Load> {
   const folder = join(work, `rollcall-${users}-${round}`);
   const config = join(work, "rollcall.yaml");
-  writeFileSync(config, JSON.stringify({ server: { listen: "127.0.0.1:19091" }, store: `sqlite:${folder}/rollcall.db`, sources: { bench: { type: "scim", token } } }));
-  const server = spawn(process.execPath, [join(root, "src/main.ts"), "serve", "-c", config, "--log-level", "error"], { stdio: "ignore" });
+  writeFileSync(
+    config,
+    JSON.stringify({
+      server: { listen: "127.0.0.1:19091" },
+      store: `sqlite:${folder}/rollcall.db`,
+      sources: { bench: { type: "scim", token } },
+    }),
+  );
+  const server = spawn(process.execPath, [join(root, "src/main.ts"), "serve", "-c", config, "--log-level", "error"], {
+    stdio: "ignore",
+  });
   await waitFor("http://127.0.0.1:19091/healthz");
   const result = load(server, "http://127.0.0.1:19091/scim/v2", users, ["--token", token]);
   await stop(server);
@@ -75,14 +96,18 @@ async function rollcall(users: string, round: number): Promise<Load> {
 }
 
 async function bareExpress(users: string): Promise<Load> {
-  const server = spawn(process.execPath, [join(work, "bare-express.mjs")], { stdio: "ignore", env: { ...process.env, PORT: "19092" } });
+  const server = spawn(process.execPath, [join(work, "bare-express.mjs")], {
+    stdio: "ignore",
+    env: { ...process.env, PORT: "19092" },
+  });
   await waitFor("http://127.0.0.1:19092/scim/v2/Users");
   const result = load(server, "http://127.0.0.1:19092/scim/v2", users, ["--static"]);
   await stop(server);
   return result;
 }
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+const median = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 try {
   for (const users of values.users.split(",")) {
@@ -92,12 +117,20 @@ try {
       ours.push(await rollcall(users, round));
       bare.push(await bareExpress(users));
     }
-    for (const [name, runs] of [["rollcall", ours], ["bare express", bare]] as const) {
-      const of = (key: "reqPerS" | "p50" | "p99" | "serverCpuMsPerReq" | "peakRssMiB") => median(runs.map((run) => run[key]));
+    for (const [name, runs] of [
+      ["rollcall", ours],
+      ["bare express", bare],
+    ] as const) {
+      const of = (key: "reqPerS" | "p50" | "p99" | "serverCpuMsPerReq" | "peakRssMiB") =>
+        median(runs.map((run) => run[key]));
       const errors = JSON.stringify(Object.assign({}, ...runs.map((run) => run.errors)));
-      console.log(`${users.padStart(6)} users  ${name.padEnd(12)}  ${of("reqPerS")} req/s  p50 ${of("p50")} ms  p99 ${of("p99")} ms  cpu ${of("serverCpuMsPerReq")} ms/req  rss ${of("peakRssMiB")} MiB  errors ${errors}`);
+      console.log(
+        `${users.padStart(6)} users  ${name.padEnd(12)}  ${of("reqPerS")} req/s  p50 ${of("p50")} ms  p99 ${of("p99")} ms  cpu ${of("serverCpuMsPerReq")} ms/req  rss ${of("peakRssMiB")} MiB  errors ${errors}`,
+      );
     }
-    console.log(`${users.padStart(6)} users  ratio         ${(median(ours.map((run, index) => run.reqPerS / (bare[index]?.reqPerS ?? Number.NaN)))).toFixed(2)} of bare Express, median of ${values.rounds} pairs`);
+    console.log(
+      `${users.padStart(6)} users  ratio         ${(median(ours.map((run, index) => run.reqPerS / (bare[index]?.reqPerS ?? Number.NaN)))).toFixed(2)} of bare Express, median of ${values.rounds} pairs`,
+    );
   }
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -3,6 +3,7 @@ import { approve } from "./cli/approve.ts";
 import { check } from "./cli/check.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { plan } from "./cli/plan.ts";
+import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
 import { serve } from "./cli/serve.ts";
 import { status } from "./cli/status.ts";
@@ -14,6 +15,7 @@ import { LOG_LEVELS } from "./telemetry.ts";
 
 /** Runs one command and gives its exit code (contract, "Command line"). */
 export async function runCli(argv: readonly string[], composition: Composition): Promise<number> {
+  const { terminal } = composition;
   let exitCode = 0;
   const program = buildProgram(composition, (code) => {
     exitCode = code;
@@ -22,70 +24,184 @@ export async function runCli(argv: readonly string[], composition: Composition):
     await program.parseAsync([...argv]);
     return exitCode;
   } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // Commander has printed its own.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
-    composition.terminal.note(`rollcall: ${messageOf(error)}`);
-    if (!(error instanceof RollcallError)) composition.terminal.note(error instanceof Error ? (error.stack ?? "") : "");
+    if (!(error instanceof CommanderError)) terminal.note(`rollcall: ${messageOf(error)}`);
+    if (!(error instanceof RollcallError || error instanceof CommanderError))
+      terminal.note(error instanceof Error ? (error.stack ?? "") : "");
+    // Who reads JSON gets one document, however it ends.
+    if (argv.includes("--json")) printJson(terminal, { error: { code: codeOf(error), message: messageOf(error) } });
     return 1;
   }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof RollcallError) return error.code;
+  return error instanceof CommanderError ? "USAGE" : "UNEXPECTED";
 }
 
 type Run<T> = (composition: Composition, options: T & GlobalOptions, ...args: string[]) => Promise<number>;
 
 function buildProgram(composition: Composition, exit: (code: number) => void): Command {
   const program = new Command("rollcall")
+    .usage("<command> [options]")
     .description("Directory sync for password managers: SCIM 2.0 in, Bitwarden and 1Password out.")
     .version(composition.version)
-    .showHelpAfterError("(rollcall --help shows the commands)")
+    .configureHelp({
+      subcommandTerm: (command) =>
+        [command.name(), command.usage().replace(/\[(options|command)\] ?/g, "")].join(" ").trim(),
+    })
+    .showHelpAfterError('(try "rollcall --help")')
+    .addHelpText("after", overview)
     .exitOverride();
 
-  const command = <T>(parent: Command, name: string, description: string, run: Run<T>): Command =>
-    parent
-      .command(name)
-      .description(description)
+  const command = <T>(parent: Command, name: string, description: string, run: Run<T>, more = ""): Command => {
+    const made = parent.command(name).description(description);
+    const path = [parent === program ? "" : parent.name(), made.name()].join(" ").trim();
+    return made
       .option("-c, --config <file>", "configuration, YAML or JSON; also ROLLCALL_CONFIG")
-      .option("--json", "print one JSON document")
-      .addOption(new Option("--log-level <level>", "least level that is logged, to standard error").choices([...LOG_LEVELS]).default("info"))
+      .option("--json", "print one JSON document; logs go to standard error")
+      .addOption(
+        new Option("--log-level <level>", "least level that is logged, to standard error")
+          .choices([...LOG_LEVELS])
+          .default("info"),
+      )
+      .showHelpAfterError(`(try "rollcall ${path} --help")`)
+      .addHelpText("after", more)
       .exitOverride()
       .action(async (...given: unknown[]) => {
         const [options] = given.slice(-2) as [T & GlobalOptions];
         exit(await run(composition, options, ...(given.slice(0, -2) as string[])));
       });
+  };
 
-  command(program, "serve", "SCIM endpoint and reconcilers; without a configuration a sandbox", serve);
-  command(program, "sync", "deliver what is pending once, for cron; exit 3: removals held, 4: some changes failed", sync)
+  command(program, "serve", "SCIM endpoint and reconcilers; without a configuration a sandbox", serve, help.serve);
+  command(program, "sync", "deliver what is pending once, for cron", sync, help.sync)
     .option("--source <name>", "only this source")
+    .option("--accept-shrink", "take a directory that shows far fewer people than before")
     .option("--target <name>", "only this target")
-    .option("--timeout <duration>", "give up after, e.g. 90s or 10m", durationMs, 600_000);
-  command(program, "plan [target]", "show what sync would do; writes nothing", plan)
-    .option("--target <name>", "only this target")
+    .addOption(
+      new Option("--timeout <duration>", "give up after that long: 90s, 10m, 2h")
+        .argParser(durationMs)
+        .default(600_000, "10m"),
+    );
+  command(program, "plan [target]", "show what sync would do; writes nothing", plan, help.plan)
+    .option("--target <name>", "only this target; the same as naming it")
     .option("--detailed-exitcode", "exit 2 when there are changes");
-  command(program, "approve <target> <digest>", "let the held removals with that digest pass once", approve);
-  command(program, "status", "how each source and target is doing", status);
-  command(program, "check", "validate the configuration and try every connection", check);
-  command(program, "user <email|id>", "everything known about one person", showUser);
-  const token = program.command("token").description("SCIM tokens: stored hashed, shown once");
+  command(
+    program,
+    "approve <target> <digest>",
+    "let the held removals with that digest pass once",
+    approve,
+    help.approve,
+  );
+  command(program, "status", "how each source and target is doing", status, help.status);
+  command(program, "check", "validate the configuration and try every connection", check, help.check);
+  command(program, "user <email|id>", "everything known about one person", showUser, help.user);
+  const token = program
+    .command("token")
+    .description("SCIM tokens: stored hashed, shown once")
+    .showHelpAfterError('(try "rollcall token --help")')
+    .addHelpText("after", help.token);
   command(token, "create", "make a token for a SCIM source", createToken)
     .requiredOption("--source <name>", "the SCIM source that it belongs to")
     .option("--label <text>", "what it is for", "");
   command(token, "list", "tokens made here, good and revoked", listTokens);
-  command(token, "revoke <id>", "make a token worthless", revokeToken);
-  command(program, "sandbox", "only the emulated Bitwarden and 1Password, to try a configuration against", emulate)
-    .option("--port <number>", "Bitwarden's port; 1Password takes the next", portNumber, 9000);
+  command(token, "revoke <id>", "make a token worthless, within a second also where it serves", revokeToken);
+  command(
+    program,
+    "sandbox",
+    "only the emulated Bitwarden and 1Password, to try a configuration against",
+    emulate,
+    help.sandbox,
+  ).addOption(
+    new Option("--port <number>", "Bitwarden's port; 1Password takes the next").argParser(portNumber).default(9000),
+  );
   return program;
 }
+
+const overview = `
+Start here:
+  rollcall serve                            a sandbox: everything emulated, nothing real
+  rollcall check -c rollcall.yaml           is the configuration right, do the connections work?
+  rollcall plan  -c rollcall.yaml           what would be done?
+  rollcall serve -c rollcall.yaml           do it, and keep doing it
+
+"rollcall <command> --help" has examples and exit codes.`;
+
+/** What stands below the options of a command. */
+const help = {
+  serve: `
+Examples:
+  rollcall serve                            sandbox with made-up people; state in ./data
+  rollcall serve -c rollcall.yaml
+  ROLLCALL_CONFIG=/etc/rollcall.yaml rollcall serve --log-level debug
+
+Runs until SIGTERM or SIGINT, then finishes what is under way within 10 s.
+Exit code: 0 after a signal, 1 error.`,
+  sync: `
+Examples:
+  rollcall sync -c rollcall.yaml
+  rollcall sync -c rollcall.yaml --target acme-bitwarden --timeout 30m
+
+Exit code: 0 converged, 1 error, 3 removals are held, 4 some changes failed.`,
+  plan: `
+Examples:
+  rollcall plan -c rollcall.yaml
+  rollcall plan acme-bitwarden -c rollcall.yaml --json
+  rollcall plan -c rollcall.yaml --detailed-exitcode || echo "there is something to do"
+
+Exit code: 0, 1 error; with --detailed-exitcode 2 when there are changes.`,
+  approve: `
+Examples:
+  rollcall plan acme-bitwarden              names the held removals, and their digest
+  rollcall approve acme-bitwarden 3f9c0d1e2a4b5c6d
+
+Only these removals pass, once, in this target. What is held later has another digest.
+Exit code: 0, 1 when no removals are held under that digest.`,
+  status: `
+Exit code: 0, 1 error. A target that fails is shown, and is no error of this command.`,
+  check: `
+Exit code: 0 when everything works, 1 otherwise.`,
+  user: `
+Examples:
+  rollcall user ada@example.com
+  rollcall user 1552bd60-bd29-4d82-b5aa-a1b0cfb4f7fa --json
+
+Exit code: 0, 1 when nobody is known by that name.`,
+  token: `
+Examples:
+  rollcall token create --source okta --label "Okta, production"
+  rollcall token list
+  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
+
+To rotate: create a second one, give it to the identity provider, revoke the first.`,
+  sandbox: `
+Examples:
+  rollcall sandbox > rollcall.yaml          and beside it:
+  rollcall token create -c rollcall.yaml --source idp
+  rollcall serve -c rollcall.yaml
+  rollcall sandbox --port 9100              a second one, with a state of its own`,
+};
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 function durationMs(text: string): number {
   const [, count, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
   const factor = unitMs[unit ?? ""];
-  if (count === undefined || factor === undefined) throw new InvalidArgumentError("a duration looks like 30s, 10m or 2h.");
-  return Number(count) * factor;
+  if (count === undefined || factor === undefined)
+    throw new InvalidArgumentError("a duration looks like 30s, 10m or 2h.");
+  const ms = Number(count) * factor;
+  if (ms < 1 || ms > maxTimerMs) throw new InvalidArgumentError("it must be between 1ms and 24d.");
+  return ms;
 }
+
+/** Timers of Node.js go no further. */
+const maxTimerMs = 2 ** 31 - 1;
 
 function portNumber(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_534) throw new InvalidArgumentError("a port is a number from 1 to 65534.");
+  if (!Number.isInteger(port) || port < 1 || port > 65_534)
+    throw new InvalidArgumentError("a port is a number from 1 to 65534.");
   return port;
 }

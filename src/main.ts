@@ -1,19 +1,26 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { runCli } from "./cli.ts";
 import type { Composition } from "./cli/composition.ts";
-import type { BitwardenTargetConfig, Config, OnePasswordTargetConfig, TargetConfig } from "./config/index.ts";
+import { runCli } from "./cli.ts";
+import type { BitwardenTargetConfig, Config, LdapSourceConfig, OnePasswordTargetConfig, TargetConfig } from "./config/index.ts";
+import { RollcallError } from "./domain/errors.ts";
 import type { TargetPolicy } from "./domain/policy.ts";
 import type { Target } from "./domain/target.ts";
 import { createReconciler } from "./reconcile/reconciler.ts";
-import { lockForReconciling, openSqliteStore } from "./store/index.ts";
+import { checkLdap } from "./sources/ldap/check.ts";
+import type { LdapOptions } from "./sources/ldap/options.ts";
+import { LdapPoller } from "./sources/ldap/poller.ts";
+import { resolveLdapOptions } from "./sources/ldap/presets.ts";
+import { copySqliteStore, lockForReconciling, openSqliteStore } from "./store/index.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
 import type { Logger, Metrics } from "./telemetry.ts";
 
 /** The composition root: the only file that constructs adapters. */
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  readonly version: string;
+};
 
 /** No limit of ours: self-hosted servers have none (contract sheet of the Bitwarden Public API, §8). */
 const unlimited = 1e9;
@@ -35,15 +42,33 @@ const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
 const composition: Composition = {
   version,
   env: process.env,
-  terminal: { out: (text) => void process.stdout.write(`${text}\n`), note: (text) => void process.stderr.write(`${text}\n`) },
+  terminal: {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    note: (text) => void process.stderr.write(`${text}\n`),
+    progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : null,
+  },
   now: Date.now,
   sleep,
   openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
-  lock: (config) => lockForReconciling(config.store.path),
+  lock: lockForReconciling,
+  openCopy: (config) => copySqliteStore(config.store.path, { now: Date.now }),
+  poller: (source, store, logger, metrics) =>
+    new LdapPoller(resolveLdapOptions(source.name, ldapOptions(source)), {
+      store,
+      now: Date.now,
+      log: (level, message, fields) => logger[level](message, fields),
+      measured: ({ source: name, mode, seconds }) => metrics?.ldapPoll({ source: name, mode, seconds }),
+    }),
+  checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
   target: createTarget,
   reconciler: (target, targetConfig, config, store, metrics) =>
     createReconciler({
-      target, store, policy: policyOf(targetConfig, config), now: Date.now, random: Math.random, heldRetryMs,
+      target,
+      store,
+      policy: policyOf(targetConfig, config),
+      now: Date.now,
+      random: Math.random,
+      heldRetryMs,
       onOutcome: (op, outcome) => metrics?.change({ target: target.name, op, outcome }),
     }),
 };
@@ -52,9 +77,9 @@ function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): 
   const http: HttpOptions = {
     name: config.name,
     version,
-    // The configuration has refused plain http to other machines unless it was allowed there.
-    allowInsecureHttp: true,
-    onRequest: ({ operation, status, seconds }) => metrics?.targetRequest({ target: config.name, operation, status, seconds }),
+    allowInsecureHttp: config.allowInsecureHttp,
+    onRequest: ({ operation, status, seconds }) =>
+      metrics?.targetRequest({ target: config.name, operation, status, seconds }),
     log: (level, message, fields) => logger[level](message, fields),
   };
   switch (config.type) {
@@ -70,32 +95,75 @@ function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): 
 function bitwardenOptions({ apiUrl, identityUrl, clientId, clientSecret, rateLimit }: BitwardenTargetConfig) {
   const { perSecond, perMinutePerPath } = rateLimit;
   const isOwnServer = perSecond === null && perMinutePerPath === null;
-  const reads = isOwnServer ? { readsPerSecond: unlimited, readsPerMinutePerPath: unlimited, tokensPerMinute: unlimited } : {};
+  const reads = isOwnServer
+    ? { readsPerSecond: unlimited, readsPerMinutePerPath: unlimited, tokensPerMinute: unlimited }
+    : {};
   return {
-    apiUrl, identityUrl, clientId, clientSecret: clientSecret.reveal(),
+    apiUrl,
+    identityUrl,
+    clientId,
+    clientSecret: clientSecret.reveal(),
     rateLimit: { ...reads, perSecond: perSecond ?? unlimited, perMinutePerPath: perMinutePerPath ?? unlimited },
   };
 }
 
 const onePasswordOptions = ({ apiUrl, accountId, clientId, clientSecret, apiVersion }: OnePasswordTargetConfig) => ({
-  apiUrl, accountId, clientId, clientSecret: clientSecret.reveal(), apiVersion,
+  apiUrl,
+  accountId,
+  clientId,
+  clientSecret: clientSecret.reveal(),
+  apiVersion,
 });
+
+/** An LDAP source as its room takes it: files read, secrets revealed. */
+function ldapOptions({ name, url, bindPassword, tls, ...rest }: LdapSourceConfig): LdapOptions {
+  const pem = (key: string, path: string | undefined): string | undefined => {
+    if (path === undefined) return undefined;
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      throw new RollcallError("CONFIG_INVALID", `sources.${name}.tls.${key}: cannot read ${path}`, { cause });
+    }
+  };
+  const { caFile, certFile, keyFile, ...plain } = tls ?? {};
+  const files = { ca: pem("caFile", caFile), cert: pem("certFile", certFile), key: pem("keyFile", keyFile) };
+  const given = { ...rest, url: url ?? undefined, bindPassword: bindPassword?.reveal() };
+  return { ...given, tls: { ...plain, ...files } } as LdapOptions;
+}
 
 /** The configuration of a target in the words of the domain. */
 function policyOf(target: TargetConfig, { reconcile }: Config): TargetPolicy {
-  const common = { userGroups: target.users.groups, settleMs: reconcile.settleMs, driftPolicy: reconcile.driftPolicy, budget: target.guard, protect: target.protect };
+  const common = {
+    userGroups: target.users.groups,
+    settleMs: reconcile.settleMs,
+    driftPolicy: reconcile.driftPolicy,
+    budget: target.guard,
+    protect: target.protect,
+  };
   switch (target.type) {
     case "bitwarden": {
       const how = { revoke: "suspend", remove: "remove", ignore: "ignore" } as const;
       return {
-        ...common, groupInclude: target.groups.include, groupExclude: target.groups.exclude, reactivate: "always",
-        onDeactivate: how[target.onDeactivate], onDelete: how[target.onDelete], removeAfterMs: target.removeAfterMs, maxSeats: target.maxSeats,
+        ...common,
+        groupInclude: target.groups.include,
+        groupExclude: target.groups.exclude,
+        reactivate: "always",
+        onDeactivate: how[target.onDeactivate],
+        onDelete: how[target.onDelete],
+        removeAfterMs: target.removeAfterMs,
+        maxSeats: target.maxSeats,
       };
     }
     case "onepassword":
       return {
-        ...common, groupInclude: [], groupExclude: [], reactivate: target.reactivate,
-        onDeactivate: target.onDeactivate, onDelete: target.onDelete, removeAfterMs: null, maxSeats: null,
+        ...common,
+        groupInclude: [],
+        groupExclude: [],
+        reactivate: target.reactivate,
+        onDeactivate: target.onDeactivate,
+        onDelete: target.onDelete,
+        removeAfterMs: null,
+        maxSeats: null,
       };
     default:
       return target satisfies never;

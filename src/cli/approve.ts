@@ -3,16 +3,24 @@ import type { HeldItem } from "../domain/sync.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { printJson } from "./render.ts";
+import { count as plural, printJson } from "./render.ts";
 import { closeAll, connect, selectTargets } from "./targets.ts";
 
 /** `rollcall approve`: lets exactly the held removals with that digest pass once, in one target. */
-export async function approve(composition: Composition, options: GlobalOptions, target?: string, digest?: string): Promise<number> {
+export async function approve(
+  composition: Composition,
+  options: GlobalOptions,
+  target?: string,
+  digest?: string,
+): Promise<number> {
   const config = locateConfig(composition, options);
   const [selected] = selectTargets(config, target);
   if (selected === undefined || digest === undefined) return 1;
   const store = await composition.openStore(config);
-  const cause = { actor: `cli:approve (${composition.env["SUDO_USER"] ?? composition.env["USER"] ?? "unknown user"})`, requestId: null };
+  const cause = {
+    actor: `cli:approve (${composition.env["SUDO_USER"] ?? composition.env["USER"] ?? "unknown user"})`,
+    requestId: null,
+  };
   try {
     let count = await store.approve(selected.name, digest, cause, composition.now());
     if (count === 0) {
@@ -24,8 +32,14 @@ export async function approve(composition: Composition, options: GlobalOptions, 
       }
     }
     if (options.json) printJson(composition.terminal, { target: selected.name, digest, approved: count });
-    else if (count > 0) composition.terminal.out(`${selected.name}: ${count} held removals may pass once; "rollcall serve" does them at once, otherwise the next "rollcall sync"`);
-    if (count === 0) composition.terminal.note(`rollcall: ${selected.name} holds no removals with digest ${digest}; "rollcall plan ${selected.name}" shows what is held now`);
+    else if (count > 0)
+      composition.terminal.out(
+        `${selected.name}: ${plural(count, "held removal")} may pass once; "rollcall serve" does them at once, otherwise the next "rollcall sync"`,
+      );
+    if (count === 0)
+      composition.terminal.note(
+        `rollcall: ${selected.name} holds no removals with digest ${digest}; "rollcall plan ${selected.name}" shows what is held now`,
+      );
     return count > 0 ? 0 : 1;
   } finally {
     await store.close();
@@ -33,13 +47,21 @@ export async function approve(composition: Composition, options: GlobalOptions, 
 
   async function freshlyHeld(): Promise<readonly HeldItem[]> {
     if (selected === undefined) return [];
-    const connections = connect(composition, config, [selected], store, createLogger({ level: options.logLevel as LogLevel }));
+    const connections = connect(
+      composition,
+      config,
+      [selected],
+      store,
+      createLogger({ level: options.logLevel as LogLevel }),
+    );
     try {
       const [connection] = connections;
       if (connection === undefined) return [];
       const { guarded } = await connection.reconciler.plan(new AbortController().signal);
       const sinceMs = composition.now();
-      return guarded.heldItems.filter((item) => removalKeys(item.change).length > 0).map((item) => ({ ...item, sinceMs, approvedAtMs: sinceMs }));
+      return guarded.heldItems
+        .filter((item) => removalKeys(item.change).length > 0)
+        .map((item) => ({ ...item, sinceMs, approvedAtMs: sinceMs }));
     } finally {
       await closeAll(connections);
     }

@@ -1,7 +1,9 @@
-import type { Config, TargetConfig } from "../config/index.ts";
+import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
+import type { SnapshotStore } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import type { Target } from "../domain/target.ts";
+import type { CheckFinding, Target } from "../domain/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
+import type { LdapPoller } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
 
 /** What a command prints with. */
@@ -9,6 +11,8 @@ export interface Terminal {
   out(text: string): void;
   /** Notes beside the result, on standard error. */
   note(text: string): void;
+  /** Replaces the line that is being drawn on a terminal; null where there is none. */
+  readonly progress: ((text: string) => void) | null;
 }
 
 /** How commands come by the parts; only `main.ts` knows what they are made of. */
@@ -19,10 +23,21 @@ export interface Composition {
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   openStore(config: Config): Promise<DirectoryStore>;
-  /** @throws `STORE_LOCKED` */
-  lock(config: Config): { release(): void };
+  /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED` */
+  lock(storePath: string): { release(): void };
+  /** The directory copied into memory; what is done to it is written nowhere. */
+  openCopy(config: Config): Promise<DirectoryStore>;
+  /** @throws `CONFIG_INVALID` for a filter or a file of the source that can't be read */
+  poller(source: LdapSourceConfig, store: SnapshotStore, logger: Logger, metrics?: Metrics): LdapPoller;
+  checkDirectory(source: LdapSourceConfig, signal: AbortSignal): Promise<readonly CheckFinding[]>;
   target(config: TargetConfig, logger: Logger, metrics?: Metrics): Target;
-  reconciler(target: Target, targetConfig: TargetConfig, config: Config, store: DirectoryStore, metrics?: Metrics): Reconciler;
+  reconciler(
+    target: Target,
+    targetConfig: TargetConfig,
+    config: Config,
+    store: DirectoryStore,
+    metrics?: Metrics,
+  ): Reconciler;
 }
 
 /** Options that every command has. */

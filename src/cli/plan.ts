@@ -1,34 +1,50 @@
-import { existsSync } from "node:fs";
+import { ldapSources } from "../config/index.ts";
+import { messageOf, RollcallError } from "../domain/errors.ts";
 import type { Plan } from "../domain/plan.ts";
-import { messageOf } from "../domain/errors.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { openDirectories, pollNow } from "./directories.ts";
 import { locateConfig } from "./locate.ts";
 import { describePlan, printJson } from "./render.ts";
-import { closeAll, connect, selectTargets } from "./targets.ts";
+import { closeAll, connect, selectTargets, withoutName } from "./targets.ts";
 
 interface PlanOptions {
   readonly target?: string;
   readonly detailedExitcode?: boolean;
 }
 
-/** `rollcall plan`: what `sync` would do. Writes nothing, anywhere: without a database it plans for an empty directory. */
-export async function plan(composition: Composition, options: PlanOptions & GlobalOptions, name?: string): Promise<number> {
+/**
+ * `rollcall plan`: what `sync` would do. Writes nothing, anywhere: directories are polled into a copy in memory, and
+ * without a database it plans for an empty one.
+ */
+export async function plan(
+  composition: Composition,
+  options: PlanOptions & GlobalOptions,
+  name?: string,
+): Promise<number> {
   const config = locateConfig(composition, options);
+  if (name !== undefined && options.target !== undefined && name !== options.target) {
+    throw new RollcallError(
+      "CONFIG_INVALID",
+      `"${name}" and --target "${options.target}" are two targets: name one, or none for all`,
+    );
+  }
   const selected = selectTargets(config, options.target ?? name);
-  const isNew = !existsSync(config.store.path);
-  const store = await composition.openStore(isNew ? { ...config, store: { ...config.store, path: ":memory:" } } : config);
+  const store = await composition.openCopy(config);
   const logger = createLogger({ level: options.logLevel as LogLevel });
   const connections = connect(composition, config, selected, store, logger);
   const plans: { readonly name: string; readonly plan: Plan }[] = [];
-  const failures: string[] = [];
+  const errors: { readonly name: string; readonly message: string }[] = [];
+  const forever = new AbortController().signal;
   try {
+    const polled = await pollNow(openDirectories(composition, ldapSources(config), store, logger), forever);
+    for (const { name: source, error } of polled) if (error !== null) errors.push({ name: source, message: error });
     for (const { target, reconciler } of connections) {
       try {
-        const { guarded } = await reconciler.plan(new AbortController().signal);
+        const { guarded } = await reconciler.plan(forever);
         plans.push({ name: target.name, plan: guarded.plan });
       } catch (error) {
-        failures.push(`${target.name}: ${messageOf(error)}`);
+        errors.push({ name: target.name, message: withoutName(target.name, messageOf(error)) });
       }
     }
   } finally {
@@ -36,15 +52,23 @@ export async function plan(composition: Composition, options: PlanOptions & Glob
     await store.close();
   }
   const { terminal } = composition;
-  if (options.json) printJson(terminal, { targets: plans.map(({ name: target, plan: each }) => planJson(target, each)) });
+  if (options.json)
+    printJson(terminal, {
+      targets: plans.map(({ name: target, plan: each }) => planJson(target, each)),
+      ...(errors.length > 0 && { errors }),
+    });
   else for (const { name: target, plan: each } of plans) terminal.out(describePlan(target, each));
-  for (const failure of failures) terminal.note(`rollcall: ${failure}`);
-  if (failures.length > 0) return 1;
+  for (const { name: target, message } of errors) terminal.note(`rollcall: ${target}: ${message}`);
+  if (errors.length > 0) return 1;
   const hasChanges = plans.some(({ plan: each }) => each.changes.length + each.held.length > 0);
   return options.detailedExitcode && hasChanges ? 2 : 0;
 }
 
 /** As the contract has it: each change with its `op` and the entity's `email` or group `name`. */
 export const planJson = (name: string, { changes, held, skipped, heldDigest }: Plan) => ({
-  name, changes, held: held.map(({ change, reason }) => ({ ...change, reason })), skipped, heldDigest,
+  name,
+  changes,
+  held: held.map(({ change, reason }) => ({ ...change, reason })),
+  skipped,
+  heldDigest,
 });

@@ -1,11 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createServer } from "node:net";
+import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
-import { company, type BitwardenSandbox, type OnePasswordSandbox, seedCompany, startBitwarden, startOnePassword } from "../sandbox/index.ts";
+import { messageOf, RollcallError } from "../domain/errors.ts";
+import {
+  type BitwardenSandbox,
+  company,
+  type OnePasswordSandbox,
+  seedCompany,
+  startBitwarden,
+  startOnePassword,
+} from "../sandbox/index.ts";
 import { newToken } from "../web/authenticate.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
-import { sandboxConfigPath } from "./locate.ts";
+import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
+import { sandboxConfigPath, usualConfigPath } from "./locate.ts";
+import { printJson } from "./render.ts";
+import { aborted, interruption } from "./signals.ts";
 
 /** Both emulated vendors, filled with the made-up company. */
 interface Vendors {
@@ -16,23 +27,49 @@ interface Vendors {
 
 async function startVendors(directory: string, ports: readonly [number, number]): Promise<Vendors> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const [bitwarden, onePassword] = await Promise.all([
-    startBitwarden({ port: ports[0], persistFile: join(directory, "bitwarden.json") }),
-    startOnePassword({ port: ports[1], persistFile: join(directory, "1password.json") }),
-  ]);
+  const cannot =
+    (port: number) =>
+    (cause: unknown): never => {
+      throw new RollcallError(
+        "CONFIG_INVALID",
+        `cannot listen on 127.0.0.1:${port}: ${messageOf(cause)}; --port takes another`,
+        { cause },
+      );
+    };
+  const bitwarden = await startBitwarden({ port: ports[0], persistFile: join(directory, "bitwarden.json") }).catch(
+    cannot(ports[0]),
+  );
+  const onePassword = await startOnePassword({ port: ports[1], persistFile: join(directory, "1password.json") }).catch(
+    async (cause: unknown) => {
+      await bitwarden.close();
+      return cannot(ports[1])(cause);
+    },
+  );
   if (bitwarden.state.isEmpty && onePassword.state.isEmpty) {
     seedCompany(bitwarden.state, onePassword.state);
     await Promise.all([bitwarden.flush(), onePassword.flush()]);
   }
-  return { bitwarden, onePassword, close: async () => void (await Promise.all([bitwarden.close(), onePassword.close()])) };
+  return {
+    bitwarden,
+    onePassword,
+    close: async () => void (await Promise.all([bitwarden.close(), onePassword.close()])),
+  };
 }
 
 const targetsOf = ({ bitwarden, onePassword }: Vendors) => ({
   bitwarden: {
-    type: "bitwarden", apiUrl: bitwarden.apiUrl, identityUrl: bitwarden.identityUrl, clientId: bitwarden.clientId, clientSecret: bitwarden.clientSecret,
+    type: "bitwarden",
+    apiUrl: bitwarden.apiUrl,
+    identityUrl: bitwarden.identityUrl,
+    clientId: bitwarden.clientId,
+    clientSecret: bitwarden.clientSecret,
   },
   onepassword: {
-    type: "onepassword", apiUrl: onePassword.apiUrl, accountId: onePassword.accountId, clientId: onePassword.clientId, clientSecret: onePassword.clientSecret,
+    type: "onepassword",
+    apiUrl: onePassword.apiUrl,
+    accountId: onePassword.accountId,
+    clientId: onePassword.clientId,
+    clientSecret: onePassword.clientSecret,
     // 1Password's API shows no roles: whom to leave alone has to be said.
     protect: [company.owner],
   },
@@ -46,64 +83,99 @@ export interface SandboxRun {
   close(): Promise<void>;
 }
 
-/** Starts the sandbox; a second start keeps its state and its tokens. */
-export async function startSandbox(): Promise<SandboxRun> {
-  const vendors = await startVendors("data/sandbox", [0, 0]);
-  const { scimToken, adminToken } = keptTokens() ?? { scimToken: newToken(), adminToken: randomBytes(24).toString("base64url") };
+const storeSetting = "../rollcall.db";
+
+/** The database of the sandbox. */
+export const sandboxStorePath = (): string => resolve(dirname(sandboxConfigPath), storeSetting);
+
+/** Starts the sandbox; a second start keeps its state and its tokens. The caller holds the lock of its database. */
+export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
+  if (existsSync(usualConfigPath))
+    terminal.note(`rollcall: ./${usualConfigPath} is not used; for that, run "rollcall serve -c ${usualConfigPath}"`);
+  const vendors = await startVendors(dirname(sandboxConfigPath), [0, 0]);
+  const { scimToken, adminToken } = keptTokens() ?? {
+    scimToken: newToken(),
+    adminToken: randomBytes(24).toString("base64url"),
+  };
   const config = {
-    server: { listen: "127.0.0.1:8080" },
-    admin: { listen: "127.0.0.1:8081", token: adminToken },
-    store: "sqlite:../rollcall.db",
+    server: { listen: `127.0.0.1:${await portOrAny(8080)}` },
+    admin: { listen: `127.0.0.1:${await portOrAny(8081)}`, token: adminToken },
+    store: `sqlite:${storeSetting}`,
     sources: { sandbox: { type: "scim", token: scimToken } },
     targets: targetsOf(vendors),
   };
-  const note = "# Written by `rollcall serve` without a configuration: an emulated Bitwarden and 1Password, nothing real.\n";
+  const note =
+    "# Written by `rollcall serve` without a configuration: an emulated Bitwarden and 1Password, nothing real.\n";
   writeFileSync(sandboxConfigPath, note + stringify(config), { mode: 0o600 });
   return { configPath: sandboxConfigPath, scimToken, adminToken, close: () => vendors.close() };
 }
 
+/** The port when nobody listens there, else 0 for any: something else on 8080 must not spoil the first try. */
+const portOrAny = (port: number): Promise<number> =>
+  new Promise((found) => {
+    const probe = createServer();
+    probe.once("error", () => found(0));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => found(port)));
+  });
+
 function keptTokens(): { readonly scimToken: string; readonly adminToken: string } | null {
   if (!existsSync(sandboxConfigPath)) return null;
-  const kept = parse(readFileSync(sandboxConfigPath, "utf8")) as { readonly admin?: { readonly token?: string }; readonly sources?: { readonly sandbox?: { readonly token?: string } } };
+  const kept = parse(readFileSync(sandboxConfigPath, "utf8")) as {
+    readonly admin?: { readonly token?: string };
+    readonly sources?: { readonly sandbox?: { readonly token?: string } };
+  };
   const scimToken = kept.sources?.sandbox?.token;
   const adminToken = kept.admin?.token;
   return scimToken === undefined || adminToken === undefined ? null : { scimToken, adminToken };
 }
 
 /** What `npm start` says first. */
-export function sandboxBanner(scimUrl: string, adminUrl: string, { scimToken, adminToken, configPath }: SandboxRun): string {
+export function sandboxBanner(
+  scimUrl: string,
+  adminUrl: string,
+  { scimToken, adminToken, configPath }: SandboxRun,
+): string {
   const person = JSON.stringify({
-    schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName: "new.person@example.com", active: true,
-    name: { givenName: "New", familyName: "Person" }, emails: [{ value: "new.person@example.com", primary: true }],
+    schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
+    userName: "new.person@example.com",
+    active: true,
+    name: { givenName: "New", familyName: "Person" },
+    emails: [{ value: "new.person@example.com", primary: true }],
   });
   return [
     "",
     "  Rollcall SANDBOX: an emulated Bitwarden organization and 1Password account of a made-up",
     "  company run in this process. Nothing here is real, and nothing leaves this machine.",
     "",
-    `  SCIM base URL  ${scimUrl}/scim/v2`,
+    `  SCIM base URL  ${scimUrl}`,
     `  SCIM token     ${scimToken}`,
     `  Admin URL      ${adminUrl}   (/metrics and /api/v1/status)`,
     `  Admin token    ${adminToken}`,
     `  State          ./data   (configuration: ${configPath})`,
     "",
     "  Hire somebody (they are invited to Bitwarden two seconds later):",
-    `  curl -H 'Authorization: Bearer ${scimToken}' -H 'Content-Type: application/scim+json' -d '${person}' ${scimUrl}/scim/v2/Users`,
+    `  curl -H 'Authorization: Bearer ${scimToken}' -H 'Content-Type: application/scim+json' -d '${person}' ${scimUrl}/Users`,
     "",
     "  Then look:  npx rollcall status    npx rollcall user new.person@example.com",
     "",
   ].join("\n");
 }
 
-/** `rollcall sandbox`: only the emulators, until a signal ends them. */
-export async function emulate({ terminal }: Composition, options: { readonly port: number } & GlobalOptions): Promise<number> {
-  const vendors = await startVendors("data/sandbox", [options.port, options.port + 1]);
-  terminal.note("Emulated Bitwarden and 1Password of a made-up company; nothing here is real. Put this into a configuration:\n");
-  terminal.out(stringify({ targets: targetsOf(vendors) }));
-  await new Promise<void>((resolve) => {
-    process.once("SIGINT", () => resolve());
-    process.once("SIGTERM", () => resolve());
-  });
+/** `rollcall sandbox`: only the emulators, until a signal ends them. Each port has a state of its own. */
+export async function emulate(
+  { terminal }: Composition,
+  options: { readonly port: number } & GlobalOptions,
+): Promise<number> {
+  const interrupted = interruption();
+  const directory = `data/sandbox-${options.port}`;
+  const vendors = await startVendors(directory, [options.port, options.port + 1]);
+  const config = { sources: { idp: { type: "scim" } }, targets: targetsOf(vendors) };
+  terminal.note(
+    `Emulated Bitwarden and 1Password of a made-up company run until Ctrl-C; nothing here is real. State: ./${directory}. A configuration for them:\n`,
+  );
+  if (options.json) printJson(terminal, config);
+  else terminal.out(stringify(config));
+  await aborted(interrupted);
   await vendors.close();
   return 0;
 }

@@ -1,6 +1,8 @@
-import { type Config, loadConfig } from "../config/index.ts";
+import { type Config, ldapSources, loadConfig, scimSources } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
+import type { PollReport } from "../sources/ldap/poller.ts";
+import { runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
 import { createLogger, createMetrics, type Logger, type LogLevel, type Metrics } from "../telemetry.ts";
 import { createAdminApp } from "../web/admin-app.ts";
@@ -8,38 +10,48 @@ import { createAuthenticator } from "../web/authenticate.ts";
 import { type Listener, listen } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { describePoll, openDirectories } from "./directories.ts";
 import { givenPath } from "./locate.ts";
-import { sandboxBanner, startSandbox } from "./sandbox.ts";
+import { printJson } from "./render.ts";
+import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
+import { aborted, interruption } from "./signals.ts";
 import { statusReport } from "./status.ts";
 import { closeAll, connect } from "./targets.ts";
 
-/** In-flight work is given this long after SIGTERM. */
-const graceMs = 10_000;
+/** What is under way is given this long after a signal. With giving back the tokens it stays below `docker stop`'s 10 s. */
+const graceMs = 8000;
+const revokeWithinMs = 1500;
 /** How often a source is noted to have been heard of. */
 const heardEveryMs = 10_000;
 
 /** `rollcall serve`: until SIGTERM or SIGINT. */
 export async function serve(composition: Composition, options: GlobalOptions): Promise<number> {
-  const path = givenPath(composition, options);
-  const sandbox = path === null ? await startSandbox() : null;
-  const config = loadConfig(path ?? sandbox?.configPath ?? "", composition.env);
-  const lock = composition.lock(config);
+  const interrupted = interruption();
   const logger = createLogger({ level: options.logLevel as LogLevel });
+  // Taken down in reverse order, however this ends: a server left open would keep a failed process alive.
+  await using cleanup = new AsyncDisposableStack();
+  const { config, sandbox } = await prepare(composition, options, cleanup);
   const metrics = createMetrics();
   const store = await composition.openStore(config);
+  cleanup.defer(() => store.close());
   const connections = connect(composition, config, config.targets, store, logger, metrics);
+  cleanup.defer(() => closeAll(connections, revokeWithinMs));
+  const listeners = await openListeners(composition, config, store, logger, metrics, cleanup);
+  announce(composition, options, logger, listeners, sandbox);
+
   const stopping = new AbortController();
   const abort = new AbortController();
-
-  const listeners = await openListeners(composition, config, store, logger, metrics);
-  const [scim, admin] = listeners;
-  if (sandbox !== null) composition.terminal.out(sandboxBanner(scim?.url ?? "", admin?.url ?? "", sandbox));
-  logger.info(`listening: SCIM at ${scim?.url}/scim/v2${admin === undefined ? "" : `, admin at ${admin.url}`}`, { version: composition.version });
-
   const loops = connections.map(({ config: target, reconciler }) =>
     runLoop(
       {
-        name: target.name, type: target.type, reconciler, store, everyMs: config.reconcile.everyMs, now: composition.now, random: Math.random, sleep: composition.sleep,
+        name: target.name,
+        type: target.type,
+        reconciler,
+        store,
+        everyMs: config.reconcile.everyMs,
+        now: composition.now,
+        random: Math.random,
+        sleep: composition.sleep,
         log: (level, message, fields) => logger[level](message, fields),
       },
       stopping.signal,
@@ -47,59 +59,131 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     ),
   );
 
-  const signal = await nextSignal();
-  logger.info(`${signal}: stopping, at most ${graceMs / 1000} s for what is under way`);
+  for (const poller of openDirectories(composition, ldapSources(config), store, logger, metrics)) {
+    const { now, sleep } = composition;
+    const polled = (report: PollReport | null): void => {
+      if (report !== null && isNews(report)) logger.info(`source ${report.source}: ${describePoll(report)}`);
+    };
+    loops.push(runPolls({ poller, store, now, sleep, polled }, stopping.signal, abort.signal));
+  }
+
+  // A loop never ends by itself: one that fails as a whole ends the process.
+  await Promise.race([aborted(interrupted), Promise.all([aborted(interrupted), ...loops])]);
+  logger.info(`${interrupted.reason}: stopping, at most ${graceMs / 1000} s for what is under way`);
   stopping.abort();
   const cut = setTimeout(() => abort.abort(), graceMs);
   await Promise.all([...loops, ...listeners.map((listener) => listener.close(graceMs))]);
   clearTimeout(cut);
-  await closeAll(connections);
-  await store.close();
-  await sandbox?.close();
-  lock.release();
+  await cleanup.disposeAsync();
   logger.info("stopped");
   return 0;
 }
 
-const nextSignal = (): Promise<string> =>
-  new Promise((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
-  });
+/** A quiet poll is no news. */
+const isNews = ({ mode, result }: PollReport): boolean =>
+  mode === "full" || Object.values(result).some((count) => count > 0);
+
+/** The lock comes first: a second `serve` must not touch the files of the one that runs. */
+async function prepare(
+  composition: Composition,
+  options: GlobalOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<{ readonly config: Config; readonly sandbox: SandboxRun | null }> {
+  const path = givenPath(composition, options);
+  const given = path === null ? null : loadConfig(path, composition.env);
+  const lock = composition.lock(given?.store.path ?? sandboxStorePath());
+  cleanup.defer(() => lock.release());
+  if (given !== null) return { config: given, sandbox: null };
+  const sandbox = await startSandbox(composition.terminal);
+  cleanup.defer(() => sandbox.close());
+  return { config: loadConfig(sandbox.configPath, composition.env), sandbox };
+}
+
+function announce(
+  { terminal, version }: Composition,
+  options: GlobalOptions,
+  logger: Logger,
+  [scim, admin]: readonly Listener[],
+  sandbox: SandboxRun | null,
+): void {
+  const scimUrl = `${scim?.url}/scim/v2`;
+  const adminUrl = admin?.url ?? null;
+  if (options.json) {
+    const { configPath, scimToken, adminToken } = sandbox ?? {};
+    printJson(terminal, {
+      scimUrl,
+      adminUrl,
+      sandbox: sandbox && { configuration: configPath, scimToken, adminToken },
+    });
+  } else if (sandbox !== null) {
+    terminal.out(sandboxBanner(scimUrl, adminUrl ?? "", sandbox));
+  }
+  logger.info(`listening: SCIM at ${scimUrl}${adminUrl === null ? "" : `, admin at ${adminUrl}`}`, { version });
+}
 
 /** The SCIM listener, and the admin listener where one is configured. */
-async function openListeners(composition: Composition, config: Config, store: DirectoryStore, logger: Logger, metrics: Metrics): Promise<readonly Listener[]> {
+async function openListeners(
+  composition: Composition,
+  config: Config,
+  store: DirectoryStore,
+  logger: Logger,
+  metrics: Metrics,
+  cleanup: AsyncDisposableStack,
+): Promise<readonly Listener[]> {
   const { now } = composition;
   const authenticate = createAuthenticator({
-    configured: config.sources.flatMap((source) => source.tokens.map((token) => ({ source: source.name, token: token.reveal() }))),
+    configured: scimSources(config).flatMap((source) =>
+      source.tokens.map((token) => ({ source: source.name, token: token.reveal() })),
+    ),
     stored: () => store.tokens(),
-    sources: new Set(config.sources.map((source) => source.name)),
+    sources: new Set(scimSources(config).map((source) => source.name)),
     now,
   });
   const heard = heardOf(store, now, logger);
-  const groupOptions = new Map(config.sources.map(({ name, groupNamesUnique, unknownMembers }) => [name, { isNameUnique: groupNamesUnique, unknownMembers }]));
+  const groupOptions = new Map(
+    scimSources(config).map(({ name, groupNamesUnique, unknownMembers }) => [
+      name,
+      { isNameUnique: groupNamesUnique, unknownMembers },
+    ]),
+  );
   const scim = createScimRouter({
     store,
     authenticate,
     publicUrl: () => config.server.publicUrl,
     groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
-    groupNamesUnique: config.sources.every((source) => source.groupNamesUnique),
+    groupNamesUnique: scimSources(config).every((source) => source.groupNamesUnique),
     log: (level, message, fields) => logger[level](message, fields),
     onRequest: (info) => {
       metrics.scimRequest(info);
       if (info.source !== "") heard(info.source);
     },
   });
-  const opened = [await listen(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }))];
+  const opened: Listener[] = [];
+  const open = async (...args: Parameters<typeof listen>): Promise<void> => {
+    const listener = await listen(...args);
+    cleanup.defer(() => listener.close(0));
+    opened.push(listener);
+  };
+  await open(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }));
   if (config.admin !== null) {
     const status = () => statusReport(config, store, now());
-    const app = createAdminApp({ token: config.admin.token.reveal(), status, metrics: { contentType: metrics.contentType, text: () => metricsText(metrics, status) } });
-    opened.push(await listen(config.admin.listen, app));
+    const text = () => metricsText(metrics, status);
+    await open(
+      config.admin.listen,
+      createAdminApp({
+        token: config.admin.token.reveal(),
+        status,
+        metrics: { contentType: metrics.contentType, text },
+      }),
+    );
   }
   return opened;
 }
 
 async function metricsText(metrics: Metrics, status: () => ReturnType<typeof statusReport>): Promise<string> {
-  for (const target of (await status()).targets) metrics.entities({ ...target, target: target.name, oldestPendingSeconds: target.oldestPendingSeconds ?? 0 });
+  for (const { name, inSync, pending, failed, held, oldestPendingSeconds } of (await status()).targets) {
+    metrics.entities({ target: name, inSync, pending, failed, held, oldestPendingSeconds: oldestPendingSeconds ?? 0 });
+  }
   return await metrics.text();
 }
 
@@ -111,7 +195,15 @@ function heardOf(store: DirectoryStore, now: () => number, logger: Logger): (sou
     if (atMs - (notedAtMs.get(name) ?? 0) < heardEveryMs) return;
     notedAtMs.set(name, atMs);
     store
-      .putConnection({ name, role: "source", type: "scim", lastSuccessAtMs: atMs, failingSinceMs: null, errorCode: null, errorMessage: null })
+      .putConnection({
+        name,
+        role: "source",
+        type: "scim",
+        lastSuccessAtMs: atMs,
+        failingSinceMs: null,
+        errorCode: null,
+        errorMessage: null,
+      })
       .catch((error: unknown) => logger.warn(`source ${name}: could not note that it was heard of`, { error }));
   };
 }

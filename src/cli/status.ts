@@ -1,16 +1,20 @@
 import { existsSync } from "node:fs";
-import type { Config } from "../config/index.ts";
+import type { Config, TargetConfig } from "../config/index.ts";
 import { digestOf } from "../domain/plan.ts";
+import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { ago, describe, isoTime, printJson, table } from "./render.ts";
+import { ago, count, describe, isoTime, printJson, table } from "./render.ts";
+import { withoutName } from "./targets.ts";
 
 /** `rollcall status`: how each source and target is doing. */
 export async function status(composition: Composition, options: GlobalOptions): Promise<number> {
   const config = locateConfig(composition, options);
   const isNew = !existsSync(config.store.path);
-  const store = await composition.openStore(isNew ? { ...config, store: { ...config.store, path: ":memory:" } } : config);
+  const store = await composition.openStore(
+    isNew ? { ...config, store: { ...config.store, path: ":memory:" } } : config,
+  );
   try {
     const report = await statusReport(config, store, composition.now());
     if (options.json) printJson(composition.terminal, report);
@@ -29,13 +33,29 @@ const problemsShown = 50;
 /** What `status --json` prints and `/api/v1/status` answers (contract, "Command line"). */
 export async function statusReport(config: Config, store: DirectoryStore, nowMs: number) {
   const states = await store.connections();
-  const stateOf = (role: "source" | "target", name: string) => states.find((state) => state.role === role && state.name === name);
+  const stateOf = (role: "source" | "target", name: string) =>
+    states.find((state) => state.role === role && state.name === name);
   const counts = await store.sourceCounts();
-  const sources = config.sources.map(({ name, type }) => {
-    const count = counts.get(name);
-    const state = stateOf("source", name);
-    return { name, type, lastSuccessAt: isoTime(state?.lastSuccessAtMs ?? count?.lastChangeAtMs ?? null), users: count?.users ?? 0, groups: count?.groups ?? 0 };
-  });
+  const sources = await Promise.all(
+    config.sources.map(async ({ name, type }) => {
+      const seen = counts.get(name);
+      const counted = { name, type, users: seen?.users ?? 0, groups: seen?.groups ?? 0 };
+      if (type === "scim") {
+        const heardAtMs = stateOf("source", name)?.lastSuccessAtMs ?? seen?.lastChangeAtMs ?? null;
+        return { ...counted, lastSuccessAt: isoTime(heardAtMs), failingSince: null, error: null, findings: [] };
+      }
+      const poll = await store.pollState(name);
+      return {
+        ...counted,
+        lastSuccessAt: isoTime(poll.lastSuccessAtMs),
+        lastFullAt: isoTime(poll.lastFullAtMs),
+        failingSince: isoTime(poll.failingSinceMs),
+        error: poll.errorCode === null ? null : { code: poll.errorCode, message: poll.errorMessage },
+        missing: poll.unconfirmedMissing,
+        findings: await store.findings(name),
+      };
+    }),
+  );
   const targets = await Promise.all(
     config.targets.map(async ({ name, type }) => {
       const { oldestPendingMs, ...rest } = await store.targetCounts(name, nowMs);
@@ -43,15 +63,23 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
       const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
       const problems = await store.problems(name, problemsShown);
       return {
-        name, type, ...rest,
-        oldestPendingSeconds: oldestPendingMs === null ? null : Math.max(0, Math.round((nowMs - oldestPendingMs) / 1000)),
+        name,
+        type,
+        ...rest,
+        oldestPendingSeconds:
+          oldestPendingMs === null ? null : Math.max(0, Math.round((nowMs - oldestPendingMs) / 1000)),
         lastSuccessAt: isoTime(state?.lastSuccessAtMs ?? null),
         failingSince: isoTime(state?.failingSinceMs ?? null),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
         heldDigest: digestOf(held.filter((item) => item.reason === "budget").map((item) => item.key)),
         heldChanges: held.map(({ change, reason, sinceMs }) => ({ ...change, reason, since: isoTime(sinceMs) })),
         problems: problems.map((problem) => ({
-          kind: problem.kind, name: problem.name, note: problem.link.note, error: problem.link.errorMessage, code: problem.link.errorCode, retryAt: isoTime(problem.link.retryAtMs),
+          kind: problem.kind,
+          name: problem.name,
+          note: problem.link.note,
+          error: problem.link.errorMessage,
+          code: problem.link.errorCode,
+          retryAt: isoTime(problem.link.retryAtMs),
         })),
       };
     }),
@@ -59,28 +87,108 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
   return { sources, targets };
 }
 
+/** Counts first, in columns; below each target what asks for attention. */
 function describeStatus({ sources, targets }: StatusReport, nowMs: number): string {
   const time = (iso: string | null): string => ago(iso === null ? null : Date.parse(iso), nowMs);
-  const lines = ["sources", table(sources.map((source) => [source.name, source.type, `${source.users} users, ${source.groups} groups`, `last heard of ${time(source.lastSuccessAt)}`])), "", "targets"];
-  for (const target of targets) {
-    const counts = `${target.inSync} in sync, ${target.pending} pending, ${target.failed} failed, ${target.held} held${target.missing > 0 ? `, ${target.missing} not in the target` : ""}`;
-    lines.push(table([[target.name, target.type, counts, `last success ${time(target.lastSuccessAt)}`]]));
-    if (target.error !== null) lines.push(`    FAILING since ${target.failingSince}: ${target.error.message}`);
-    if (target.oldestPendingSeconds !== null && target.pending > 0) lines.push(`    oldest pending change: ${target.oldestPendingSeconds} s`);
-    for (const change of target.heldChanges.slice(0, 20)) lines.push(`    held (${change.reason}): ${describe(change).join(" ")}`);
-    if (target.heldChanges.length > 20) lines.push(`    … and ${target.heldChanges.length - 20} more held`);
-    if (target.heldDigest !== null) lines.push(`    to let them pass once: rollcall approve ${target.name} ${target.heldDigest}`);
-    for (const problem of target.problems.slice(0, 20)) {
-      lines.push(`    ${problem.name}: ${problem.error ?? noteText[problem.note ?? ""] ?? problem.note}${problem.retryAt === null ? "" : ` (next try ${problem.retryAt})`}`);
-    }
-    if (target.problems.length > 20) lines.push(`    … and ${target.problems.length - 20} more (--json shows all)`);
-  }
-  return lines.join("\n");
+  const heardOf = table(
+    sources.map(({ name, type, users, groups, lastSuccessAt }) => [
+      name,
+      type,
+      count(users, "user"),
+      count(groups, "group"),
+      lastSuccessAt === null ? "not heard of yet" : `last heard of ${time(lastSuccessAt)}`,
+    ]),
+  ).split("\n");
+  const heard = sources.flatMap((source, index) => [
+    heardOf[index] ?? "",
+    ...sourceAttention(source).map((line) => `    ${line}`),
+  ]);
+  const counts = table(
+    targets.map((target) => {
+      const missing = target.missing > 0 ? `${target.missing} not in ${productOf[target.type]}` : "";
+      return [
+        target.name,
+        target.type,
+        `${target.inSync} in sync`,
+        `${target.pending} pending`,
+        `${target.failed} failed`,
+        `${target.held} held`,
+        `last success ${time(target.lastSuccessAt)}`,
+        missing,
+      ];
+    }),
+  ).split("\n");
+  const blocks = targets.flatMap((target, index) => [
+    counts[index] ?? "",
+    ...attention(target).map((line) => `    ${line}`),
+  ]);
+  return [
+    "sources",
+    ...heard,
+    "",
+    "targets",
+    ...(targets.length === 0 ? ["  none: the directory is kept, and nobody's access follows it"] : blocks),
+  ].join("\n");
 }
 
+/** How many lines of a kind are shown. */
+const linesShown = 20;
+
+/** What a polled source has trouble with; its last good state stays meanwhile. */
+function sourceAttention({ error, failingSince, findings }: StatusReport["sources"][number]): readonly string[] {
+  const found = findings.map(({ kind, count: number, examples }) => {
+    const shown = examples.slice(0, 3).join(", ");
+    return `${number} ${findingText[kind]}${shown === "" ? "" : `: ${shown}${number > 3 ? ", …" : ""}`}`;
+  });
+  return [...(error === null ? [] : [`FAILING since ${failingSince}: ${error.message}`]), ...found];
+}
+
+const findingText: Readonly<Record<PollFinding["kind"], string>> = {
+  "without-email": "people without an e-mail address",
+  contact: "contacts, who can't have an account",
+  "duplicate-email": "e-mail addresses that several people have",
+  "duplicate-id": "entries with the id of another one",
+  "without-id": "entries without an id that lasts",
+  referral: "referrals, not followed",
+  warning: "warnings",
+};
+
+function attention(target: StatusReport["targets"][number]): readonly string[] {
+  const lines: string[] = [];
+  if (target.error !== null)
+    lines.push(
+      `FAILING since ${target.failingSince}: ${withoutName(target.name, target.error.message ?? target.error.code)}`,
+    );
+  if (target.oldestPendingSeconds !== null)
+    lines.push(`the oldest pending change waits for ${target.oldestPendingSeconds} s`);
+  for (const change of target.heldChanges.slice(0, linesShown))
+    lines.push(`held (${change.reason}): ${describe(change).join(" ")}`);
+  if (target.heldChanges.length > linesShown) lines.push(`… and ${target.heldChanges.length - linesShown} more held`);
+  if (target.heldDigest !== null)
+    lines.push(`to let the held removals pass once: rollcall approve ${target.name} ${target.heldDigest}`);
+  for (const { name, error, note, retryAt } of target.problems.slice(0, linesShown)) {
+    lines.push(
+      `${name}: ${error === null ? explain(note, target.type) : withoutName(target.name, error)}${retryAt === null ? "" : ` (next try ${retryAt})`}`,
+    );
+  }
+  if (target.problems.length > linesShown)
+    lines.push(`… and ${target.problems.length - linesShown} more (--json shows up to ${problemsShown})`);
+  return lines;
+}
+
+const productOf = { bitwarden: "Bitwarden", onepassword: "1Password" } as const satisfies Record<
+  TargetConfig["type"],
+  string
+>;
+
 /** What a link's note means, for people. */
-export const noteText: Readonly<Record<string, string>> = {
-  "not-in-target": "not in the target, and it cannot be invited through this API: invite them there",
+export function explain(note: string | null, type: TargetConfig["type"] | undefined): string {
+  if (note === "not-in-target")
+    return `not in ${type === undefined ? "the target" : productOf[type]}, and its API cannot invite: invite them there`;
+  return noteText[note ?? ""] ?? note ?? "";
+}
+
+const noteText: Readonly<Record<string, string>> = {
   "out-of-scope": "not in this target's scope",
   protected: "protected: nothing is ever done to this member",
   conflict: "another person has the same e-mail address and came first; this one is left out",

@@ -1,17 +1,24 @@
+import type { Config } from "../config/index.ts";
 import { messageOf, RollcallError } from "../domain/errors.ts";
+import type { DirectoryStore } from "../domain/store.ts";
+import type { Outcome } from "../domain/target.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { RunReport } from "../reconcile/reconciler.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
+import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
+import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "./directories.ts";
 import { locateConfig } from "./locate.ts";
-import { describe, describePlan, printJson } from "./render.ts";
-import { statusReport } from "./status.ts";
-import { closeAll, type Connection, connect, selectTargets } from "./targets.ts";
+import { bar, showProgress } from "./progress.ts";
+import { count, describe, describePlan, printJson } from "./render.ts";
+import { interruption } from "./signals.ts";
+import { type StatusReport, statusReport } from "./status.ts";
+import { type Connection, closeAll, connect, selectTargets, withoutName } from "./targets.ts";
 
 interface SyncOptions {
   readonly source?: string;
   readonly target?: string;
   readonly timeout: number;
+  readonly acceptShrink?: boolean;
 }
 
 interface Delivered {
@@ -23,71 +30,167 @@ interface Delivered {
 
 /** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held, 4 some changes failed. */
 export async function sync(composition: Composition, options: SyncOptions & GlobalOptions): Promise<number> {
+  const interrupted = interruption();
   const config = locateConfig(composition, options);
   const targets = selectTargets(config, options.target);
-  if (options.source !== undefined && !config.sources.some((source) => source.name === options.source)) {
-    throw new RollcallError("CONFIG_INVALID", `no source "${options.source}" in the configuration`);
-  }
-  const lock = composition.lock(config);
+  const directories = selectDirectories(config, options.source);
+  await using cleanup = new AsyncDisposableStack();
+  const lock = composition.lock(config.store.path);
+  cleanup.defer(() => lock.release());
+  const store = await composition.openStore(config);
+  cleanup.defer(() => store.close());
+  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const pollers = openDirectories(composition, directories, store, logger);
+  const connections = connect(composition, config, targets, store, logger);
+  cleanup.defer(() => closeAll(connections));
+
+  const limit = AbortSignal.any([AbortSignal.timeout(options.timeout), interrupted]);
+  const { progress } = composition.terminal;
+  const polled = await pollNow(pollers, limit, {
+    acceptShrink: options.acceptShrink === true,
+    ...(progress && {
+      progress: (name, read, expected) =>
+        progress(expected === null ? `${name}: ${read} entries` : bar(name, read, expected, 0)),
+    }),
+  });
+  progress?.("");
+
+  const stopProgress = showProgress(
+    composition.terminal,
+    store,
+    targets.map(({ name }) => name),
+    composition.now,
+  );
+  const whyAborted = (): string =>
+    interrupted.aborted ? `stopped by ${interrupted.reason}` : `not finished within ${options.timeout / 1000} s`;
+  const delivered = await Promise.all(
+    connections.map((connection) => deliver(composition, store, connection, limit, whyAborted)),
+  );
+  stopProgress();
+
+  const states = await statesOf(
+    config,
+    store,
+    composition.now(),
+    targets.map(({ name }) => name),
+  );
+  print(composition.terminal, polled, delivered, states, options.json === true);
+  if (polled.some((each) => each.error !== null)) return 1;
+  if (delivered.some((each) => each.error !== null)) return 1;
+  if (states.some((state) => state.heldDigest !== null)) return 3;
+  return states.some((state) => state.failed + state.pending + state.held > 0) ? 4 : 0;
+}
+
+type TargetState = StatusReport["targets"][number];
+
+const statesOf = async (
+  config: Config,
+  store: DirectoryStore,
+  nowMs: number,
+  names: readonly string[],
+): Promise<readonly TargetState[]> =>
+  (await statusReport(config, store, nowMs)).targets.filter(({ name }) => names.includes(name));
+
+/** One target until it has converged; what goes wrong with it as a whole is told, and kept for `status`. */
+async function deliver(
+  { now, sleep }: Composition,
+  store: DirectoryStore,
+  { target, reconciler }: Connection,
+  signal: AbortSignal,
+  whyAborted: () => string,
+): Promise<Delivered> {
+  const { name, type } = target;
+  const reports: RunReport[] = [];
+  const startedAtMs = now();
+  const before = (await store.connections()).find((state) => state.role === "target" && state.name === name);
+  let error: string | null = null;
   try {
-    const store = await composition.openStore(config);
-    const logger = createLogger({ level: options.logLevel as LogLevel });
-    const connections = connect(composition, config, targets, store, logger);
-    const limit = AbortSignal.timeout(options.timeout);
-    const delivered = await Promise.all(connections.map((connection) => deliver(connection, limit)));
-    await closeAll(connections);
-    const report = await statusReport(config, store, composition.now());
-    await store.close();
-    const states = report.targets.filter((state) => targets.some((target) => target.name === state.name));
-    print(delivered, states);
-    if (delivered.some((each) => each.error !== null)) return 1;
-    if (states.some((state) => state.heldDigest !== null)) return 3;
-    return states.some((state) => state.failed + state.pending + state.held > 0) ? 4 : 0;
-
-    async function deliver({ target, reconciler }: Connection, signal: AbortSignal): Promise<Delivered> {
-      const reports: RunReport[] = [];
-      let error: string | null = null;
-      const before = (await store.connections()).find((state) => state.role === "target" && state.name === target.name);
-      const nowMs = composition.now();
-      try {
-        await converge(
-          { name: target.name, reconciler, nextRetryAtMs: () => store.nextRetryAtMs(target.name), now: composition.now, sleep: composition.sleep, onReport: (report) => reports.push(report) },
-          signal,
-        );
-        await store.putConnection({ name: target.name, role: "target", type: target.type, lastSuccessAtMs: composition.now(), failingSinceMs: null, errorCode: null, errorMessage: null });
-      } catch (cause) {
-        error = signal.aborted ? `not finished within ${Math.round(options.timeout / 1000)} s; the next run goes on from here` : messageOf(cause);
-        const errorCode = cause instanceof RollcallError ? cause.code : "UNEXPECTED";
-        await store.putConnection({
-          name: target.name, role: "target", type: target.type, lastSuccessAtMs: before?.lastSuccessAtMs ?? null, failingSinceMs: before?.failingSinceMs ?? nowMs, errorCode, errorMessage: error,
-        });
-      }
-      return { name: target.name, applied: reports.reduce((sum, report) => sum + report.applied, 0), reports, error };
-    }
-  } finally {
-    lock.release();
+    await converge(
+      {
+        name,
+        reconciler,
+        nextRetryAtMs: () => store.nextRetryAtMs(name),
+        now,
+        sleep,
+        onReport: (report) => reports.push(report),
+      },
+      signal,
+    );
+    await store.putConnection({
+      name,
+      role: "target",
+      type,
+      lastSuccessAtMs: now(),
+      failingSinceMs: null,
+      errorCode: null,
+      errorMessage: null,
+    });
+  } catch (cause) {
+    error = signal.aborted ? `${whyAborted()}; the next run goes on from here` : withoutName(name, messageOf(cause));
+    await store.putConnection({
+      name,
+      role: "target",
+      type,
+      lastSuccessAtMs: before?.lastSuccessAtMs ?? null,
+      failingSinceMs: before?.failingSinceMs ?? startedAtMs,
+      errorCode: cause instanceof RollcallError ? cause.code : "UNEXPECTED",
+      errorMessage: error,
+    });
   }
+  return { name, applied: reports.reduce((sum, report) => sum + report.applied, 0), reports, error };
+}
 
-  function print(delivered: readonly Delivered[], states: readonly { readonly name: string }[]): void {
-    const { terminal } = composition;
-    const outcomes = (each: Delivered) => each.reports.flatMap((report) => report.outcomes);
-    if (options.json) {
-      printJson(terminal, {
-        targets: delivered.map((each) => ({
-          ...states.find((state) => state.name === each.name), name: each.name, applied: each.applied, error: each.error,
-          outcomes: outcomes(each).map((outcome) => ({ ...outcome.change, status: outcome.status, ...(outcome.status === "failed" ? { error: outcome.error.message, code: outcome.error.code } : {}) })),
-        })),
-      });
-      return;
+function print(
+  terminal: Terminal,
+  polled: readonly Polled[],
+  delivered: readonly Delivered[],
+  states: readonly TargetState[],
+  isJson: boolean,
+): void {
+  if (isJson) {
+    printJson(terminal, {
+      sources: polled.map(({ name, report, error }) => ({ name, ...report, error })),
+      targets: delivered.map((each) => ({
+        ...states.find((state) => state.name === each.name),
+        name: each.name,
+        applied: each.applied,
+        error: each.error,
+        outcomes: outcomesOf(each).map(outcomeJson),
+      })),
+    });
+    return;
+  }
+  for (const { name, report, error } of polled) {
+    if (report !== null) terminal.out(`${name}: ${describePoll(report)}`);
+    if (error !== null) terminal.note(`rollcall: ${name}: ${error}`);
+  }
+  for (const each of delivered) {
+    for (const outcome of outcomesOf(each)) {
+      terminal.out(
+        `${each.name}: ${describe(outcome.change).join(" ")}: ${outcome.status === "failed" ? `FAILED: ${withoutName(each.name, outcome.error.message)}` : outcome.status}`,
+      );
     }
-    for (const each of delivered) {
-      for (const outcome of outcomes(each)) {
-        terminal.out(`${each.name}: ${describe(outcome.change).join(" ")}: ${outcome.status === "failed" ? `FAILED: ${outcome.error.message}` : outcome.status}`);
-      }
-      const last = each.reports.at(-1);
-      if (last !== undefined && last.plan.held.length > 0) terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }));
-      if (each.error === null) terminal.out(`${each.name}: done, ${each.applied} changes applied`);
-      else terminal.note(`rollcall: ${each.name}: ${each.error}`);
-    }
+    const last = each.reports.at(-1);
+    if (last !== undefined && last.plan.held.length > 0)
+      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }));
+    const state = states.find(({ name }) => name === each.name);
+    const rest =
+      state === undefined
+        ? []
+        : [
+            state.pending > 0 && `${state.pending} pending`,
+            state.failed > 0 && `${state.failed} failed`,
+            state.held > 0 && `${state.held} held`,
+          ].filter(Boolean);
+    terminal.out([`${each.name}: ${count(each.applied, "change")} applied`, ...rest].join(", "));
+    if (each.error !== null) terminal.note(`rollcall: ${each.name}: ${each.error}`);
   }
 }
+
+const outcomesOf = ({ reports }: Delivered): readonly Outcome[] => reports.flatMap((report) => report.outcomes);
+
+const outcomeJson = (outcome: Outcome) => ({
+  ...outcome.change,
+  status: outcome.status,
+  ...(outcome.status === "failed" && { error: outcome.error.message, code: outcome.error.code }),
+});

@@ -23,7 +23,14 @@ export function selectTargets(config: Config, name: string | undefined): readonl
 }
 
 /** Builds connections; close their targets when done. */
-export function connect(composition: Composition, config: Config, targets: readonly TargetConfig[], store: DirectoryStore, logger: Logger, metrics?: Metrics): readonly Connection[] {
+export function connect(
+  composition: Composition,
+  config: Config,
+  targets: readonly TargetConfig[],
+  store: DirectoryStore,
+  logger: Logger,
+  metrics?: Metrics,
+): readonly Connection[] {
   return targets.map((each) => {
     const target = composition.target(each, logger, metrics);
     return { config: each, target, reconciler: composition.reconciler(target, each, config, store, metrics) };
@@ -34,3 +41,7 @@ export function connect(composition: Composition, config: Config, targets: reado
 export async function closeAll(connections: readonly Connection[], limitMs = 5000): Promise<void> {
   await Promise.all(connections.map(({ target }) => target.close(AbortSignal.timeout(limitMs))));
 }
+
+/** Messages of targets begin with their name; where that already stands beside, it is dropped. */
+export const withoutName = (name: string, message: string): string =>
+  message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message;

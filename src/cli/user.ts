@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
+import type { Config } from "../config/index.ts";
+import type { Link } from "../domain/link.ts";
 import type { AuditRow, Dossier } from "../domain/sync.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { isoTime, printJson, table } from "./render.ts";
-import { noteText } from "./status.ts";
+import { count, isoTime, printJson, table } from "./render.ts";
+import { explain } from "./status.ts";
+import { withoutName } from "./targets.ts";
 
 /** `rollcall user`: everything known about one person. Exit 1 when nobody is known by that name. */
 export async function showUser(composition: Composition, options: GlobalOptions, query?: string): Promise<number> {
@@ -13,49 +16,107 @@ export async function showUser(composition: Composition, options: GlobalOptions,
   const dossiers = (await store?.dossiers(query ?? "")) ?? [];
   await store?.close();
   if (options.json) printJson(terminal, { users: dossiers.map(toJson) });
-  else if (dossiers.length > 0) terminal.out(dossiers.map(describeDossier).join("\n\n"));
+  else if (dossiers.length > 0) terminal.out(dossiers.map((dossier) => describeDossier(dossier, config)).join("\n\n"));
   if (dossiers.length > 0) return 0;
   terminal.note(`rollcall: nobody is known as "${query}"`);
   return 1;
 }
 
 const toJson = ({ user, userName, groups, links, held, history }: Dossier) => ({
-  id: user.id, source: user.source, externalId: user.externalId, userName, email: user.email, displayName: user.displayName,
-  active: user.isActive, absentSince: isoTime(user.absentSinceMs), rev: user.rev, groups,
+  id: user.id,
+  source: user.source,
+  externalId: user.externalId,
+  userName,
+  email: user.email,
+  displayName: user.displayName,
+  active: user.isActive,
+  absentSince: isoTime(user.absentSinceMs),
+  rev: user.rev,
+  groups,
   targets: links.map((link) => ({
-    name: link.connection, remoteId: link.remoteId, ownership: link.ownership, hasAccess: link.hasAccess, inSync: link.appliedRev >= user.rev,
-    note: link.note, error: link.errorMessage, code: link.errorCode, retryAt: isoTime(link.retryAtMs), lastSuccessAt: isoTime(link.lastSuccessAtMs),
+    name: link.connection,
+    remoteId: link.remoteId,
+    ownership: link.ownership,
+    hasAccess: link.hasAccess,
+    inSync: isInSync(link, user.rev),
+    note: link.note,
+    error: link.errorMessage,
+    code: link.errorCode,
+    retryAt: isoTime(link.retryAtMs),
+    lastSuccessAt: isoTime(link.lastSuccessAtMs),
   })),
-  held: held.map((item) => ({ target: item.connection, ...item.change, since: isoTime(item.sinceMs), approvedAt: isoTime(item.approvedAtMs) })),
-  history: history.map((row) => ({ at: isoTime(row.atMs), actor: row.actor, action: row.action, target: row.connection, rev: row.rev, requestId: row.requestId, detail: row.detail })),
+  held: held.map((item) => ({
+    target: item.connection,
+    ...item.change,
+    since: isoTime(item.sinceMs),
+    approvedAt: isoTime(item.approvedAtMs),
+  })),
+  history: history.map((row) => ({
+    at: isoTime(row.atMs),
+    actor: row.actor,
+    action: row.action,
+    target: row.connection,
+    rev: row.rev,
+    requestId: row.requestId,
+    detail: row.detail,
+  })),
 });
 
-function describeDossier({ user, userName, groups, links, held, history }: Dossier): string {
-  const state = user.absentSinceMs !== null ? `deleted ${isoTime(user.absentSinceMs)}` : user.isActive ? "active" : "inactive";
+/** Delivered as wanted. Somebody whom 1Password does not know is not, and is never shown as if. */
+const isInSync = ({ appliedRev, errorCode, note }: Link, rev: number): boolean =>
+  appliedRev >= rev && errorCode === null && note !== "not-in-target";
+
+function describeDossier({ user, userName, groups, links, held, history }: Dossier, config: Config): string {
+  const state =
+    user.absentSinceMs !== null ? `deleted ${isoTime(user.absentSinceMs)}` : user.isActive ? "active" : "inactive";
   const lines = [
     `${user.displayName} <${user.email ?? "no e-mail address"}>`,
-    table([["source", user.source], ["id", user.id], ["userName", userName], ["state", state], ["groups", groups.join(", ") || "none"]]),
+    table([
+      ["source", user.source],
+      ["id", user.id],
+      ["userName", userName],
+      ["state", state],
+      ["groups", groups.join(", ") || "none"],
+    ]),
     "  targets",
-    links.length === 0 ? "    none yet" : table(links.map((link) => [link.connection, linkText(link, user.rev), link.remoteId ?? ""]), "    "),
-    ...held.map((item) => `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}`),
+    links.length === 0
+      ? "    none yet"
+      : table(
+          links.map((link) => [link.connection, linkText(link, user.rev, config), link.remoteId ?? ""]),
+          "    ",
+        ),
+    ...held.map(
+      (item) =>
+        `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}`,
+    ),
     "  history",
-    table(history.map((row) => [isoTime(row.atMs) ?? "", row.connection ?? "", row.action, row.actor, detailText(row)]), "    "),
+    table(
+      history.map((row) => [isoTime(row.atMs) ?? "", row.connection ?? "", row.action, row.actor, detailText(row)]),
+      "    ",
+    ),
   ];
   return lines.join("\n");
 }
 
-function linkText(link: Dossier["links"][number], rev: number): string {
+function linkText(link: Link, rev: number, config: Config): string {
   const access = link.hasAccess ? "has access" : "no access";
-  if (link.errorMessage !== null) return `${access}; FAILED ${link.attempts} times: ${link.errorMessage}; next try ${isoTime(link.retryAtMs)}`;
-  const text = link.note === null ? null : (noteText[link.note] ?? link.note);
-  return [access, link.appliedRev >= rev ? "in sync" : "pending", text].filter(Boolean).join("; ");
+  if (link.errorMessage !== null) {
+    const reason = withoutName(link.connection, link.errorMessage);
+    return `${access}; FAILED ${count(link.attempts, "time")}: ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
+  }
+  const progress = isInSync(link, rev) ? "in sync" : link.appliedRev < rev && "pending";
+  const note =
+    link.note === null ? null : explain(link.note, config.targets.find(({ name }) => name === link.connection)?.type);
+  return [access, progress, note].filter(Boolean).join("; ");
 }
 
 function detailText({ detail }: AuditRow): string {
   return Object.entries(detail)
     .map(([key, value]) => {
-      if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value) return `${key} ${JSON.stringify(value["from"])} -> ${JSON.stringify(value["to"])}`;
-      if (key === "group" && value !== null && typeof value === "object" && "name" in value) return `group ${String(value["name"])}`;
+      if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value)
+        return `${key} ${JSON.stringify(value["from"])} -> ${JSON.stringify(value["to"])}`;
+      if (key === "group" && value !== null && typeof value === "object" && "name" in value)
+        return `group ${String(value["name"])}`;
       return typeof value === "string" ? `${key} ${value}` : `${key} ${JSON.stringify(value)}`;
     })
     .join(", ");

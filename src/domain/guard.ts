@@ -185,18 +185,21 @@ function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
 export function compact(pairs: readonly Pair[]): readonly Change[] {
   const ofPerson = Map.groupBy(pairs, (pair) => pair.person.person.user.id);
   const ofGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
-  const hands = [...ofPerson.values()]
-    .map((list): Hand => ({ list, call: setGroups }))
-    .concat([...ofGroup.values()].map((list): Hand => ({ list, call: setMembers })));
   const bySize: Hand[][] = [];
-  for (const hand of hands) (bySize[hand.list.length] ??= []).push(hand);
+  const put = (hand: Hand): void => {
+    const peers = bySize[hand.list.length];
+    if (peers === undefined) bySize[hand.list.length] = [hand];
+    else peers.push(hand);
+  };
+  for (const list of ofPerson.values()) put({ list, call: setGroups });
+  for (const list of ofGroup.values()) put({ list, call: setMembers });
   const taken = new Set<Pair>();
   const changes: Change[] = [];
   for (let size = bySize.length - 1; size > 0; size -= 1) {
     for (const { list, call } of bySize[size] ?? []) {
       const left = list.filter((pair) => !taken.has(pair));
       if (left.length < size) {
-        if (left.length > 0) (bySize[left.length] ??= []).push({ list: left, call });
+        if (left.length > 0) put({ list: left, call });
         continue;
       }
       for (const pair of left) taken.add(pair);

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import express, { type Express, type RequestHandler } from "express";
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from "express";
 import helmet from "helmet";
+import { messageOf } from "../domain/errors.ts";
 
 export interface AdminAppParts {
   /** Signs in to everything here but `/healthz`. */
@@ -17,9 +18,17 @@ export function createAdminApp({ token, metrics, status }: AdminAppParts): Expre
   app.use(helmet());
   app.get("/healthz", (_request, response) => void response.type("text/plain").send("ok\n"));
   app.use(requireBearer(token));
-  app.get("/metrics", async (_request, response) => void response.setHeader("Content-Type", metrics.contentType).end(await metrics.text()));
+  app.get(
+    "/metrics",
+    async (_request, response) =>
+      void response.setHeader("Content-Type", metrics.contentType).end(await metrics.text()),
+  );
   app.get("/api/v1/status", async (_request, response) => void response.json(await status()));
   app.use((_request, response) => void response.status(404).json({ error: "not found" }));
+  app.use(
+    (error: unknown, _request: Request, response: Response, _next: NextFunction) =>
+      void response.status(500).json({ error: messageOf(error) }),
+  );
   return app;
 }
 

@@ -29,7 +29,9 @@ function find(known: readonly KnownToken[], presented: Buffer): KnownToken | nul
 }
 
 const principalOf = (source: string, hash: string): KnownToken => ({
-  source, actor: `scim:${source} (token ${fingerprint(hash)})`, hash: Buffer.from(hash, "hex"),
+  source,
+  actor: `scim:${source} (token ${fingerprint(hash)})`,
+  hash: Buffer.from(hash, "hex"),
 });
 
 export interface AuthenticatorParts {

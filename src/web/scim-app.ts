@@ -1,4 +1,4 @@
-import express, { type Express, type Router } from "express";
+import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
 import { messageOf } from "../domain/errors.ts";
 
@@ -22,9 +22,21 @@ export function createScimApp({ scim, assertReady }: ScimAppParts): Express {
       await assertReady();
       response.type("text/plain").send("ready\n");
     } catch (error) {
-      response.status(503).type("text/plain").send(`not ready: ${messageOf(error)}\n`);
+      response
+        .status(503)
+        .type("text/plain")
+        .send(`not ready: ${messageOf(error)}\n`);
     }
   });
-  app.use((_request, response) => void response.status(404).type("text/plain").send("not found; SCIM is at /scim/v2\n"));
+  app.use((_request, response) => answer(response, 404, "not found; SCIM is at /scim/v2"));
+  app.use((_error: unknown, _request: Request, response: Response, _next: NextFunction) =>
+    answer(response, 400, "this request cannot be read"),
+  );
   return app;
+}
+
+/** Also beside `/scim/v2` it is an identity provider that asks, with a wrong base URL: it shows people a SCIM error's `detail`. */
+function answer(response: Response, status: number, detail: string): void {
+  const body = { schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"], status: String(status), detail };
+  response.status(status).type("application/scim+json").send(JSON.stringify(body));
 }

@@ -1,0 +1,319 @@
+import { mkdtempSync, rmSync, statSync, watch as watchFile } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Day } from "./day.ts";
+import { type Evening, differences, expectedOf, invitedTwice, lookAt } from "./evening.ts";
+import { IdentityProvider } from "./idp.ts";
+import { Random } from "./random.ts";
+import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
+import { type Call, type CallStage, type Loss, mostLostWithin, Vendors } from "./vendors.ts";
+
+/** Where the process is killed. */
+export const killPoints = [
+  /** A SCIM request was written, at most some milliseconds ago: before, in or after its commit. */
+  "request-sent",
+  /** The moment a 2xx has arrived. */
+  "request-acknowledged",
+  /** The moment the database's log file is written: within a commit. */
+  "commit",
+  /** A call has arrived at the vendor, which does nothing: between the commit that precedes the call, and the call. */
+  "read-arrived",
+  "write-arrived",
+  "token-arrived",
+  /** The vendor has done the work and does not get to answer. */
+  "read-done",
+  "write-done",
+  /** The vendor has answered: whether it was read, and recorded, is open. */
+  "write-answered",
+  /** At any moment. */
+  "anytime",
+  /** At any moment of a start. */
+  "starting",
+  /** After SIGTERM, at any moment of the shutdown. */
+  "stopping",
+] as const;
+export type KillPoint = (typeof killPoints)[number];
+
+export interface CrashRunOptions {
+  readonly day: Day;
+  readonly seed: number;
+  /** Stops killing after so many; 0 is the run to compare with. */
+  readonly kills: number;
+  /** Chance of arming a kill before each step. Default 0.5. */
+  readonly killChance?: number;
+  /** Tight: at most so many people within so many milliseconds. Default: no limit that matters. */
+  readonly budget?: { readonly people: number; readonly windowMs: number };
+  readonly log?: (text: string) => void;
+}
+
+export interface CrashReport {
+  readonly kills: Readonly<Record<KillPoint, number>>;
+  readonly killed: number;
+  readonly writes: number;
+  readonly readBacks: number;
+  readonly mails: number;
+  readonly losses: readonly Loss[];
+  readonly evening: Evening;
+  /** Everything that is not as promised; empty is what is wanted. */
+  readonly violations: readonly string[];
+  readonly seconds: number;
+}
+
+/** If the armed point is not reached by then, the kill comes anyway, and counts as `anytime`. */
+const patienceMs = 250;
+/** How long all may take to be delivered. */
+const calmWithinMs = 60_000;
+/** Between the commit that charges the budget and the last call of that run (1Password is asked at most four times a second). */
+const slackMs = 1500;
+
+/** Lives through a day, killed again and again, and says what was not as promised. */
+export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
+  await using run = await CrashRun.begin(options);
+  return await run.live();
+}
+
+class CrashRun {
+  readonly #options: CrashRunOptions;
+  readonly #random: Random;
+  readonly #folder: string;
+  readonly #vendors: Vendors;
+  readonly #rollcall: RollcallProcess;
+  readonly #idp: IdentityProvider;
+  readonly #kills = Object.fromEntries(killPoints.map((point) => [point, 0])) as Record<KillPoint, number>;
+  readonly #violations: string[] = [];
+  readonly #startedAt = performance.now();
+  #killed = 0;
+  #readBacks = 0;
+  #armed: KillPoint | null = null;
+  #running: Running | null = null;
+  #up: Promise<void> = Promise.resolve();
+  #restarting = false;
+  #acknowledged = 0;
+
+  private constructor(options: CrashRunOptions, vendors: Vendors, folder: string) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#folder = folder;
+    this.#vendors = vendors;
+    const { budget } = options;
+    this.#rollcall = new RollcallProcess({
+      folder,
+      targets: vendors.targets(),
+      ...(budget && { guard: { percent: 5, atLeast: budget.people, atMost: budget.people, window: `${budget.windowMs}ms` } }),
+    });
+    this.#idp = new IdentityProvider({
+      door: { open: () => this.#open() },
+      token: scimToken,
+      onSent: () => this.#onSent(),
+      onAnswered: () => this.#reached("request-acknowledged"),
+    });
+  }
+
+  static async begin(options: CrashRunOptions): Promise<CrashRun> {
+    const vendors = await Vendors.start({ random: new Random(options.seed + 1).next });
+    for (const email of options.day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
+    const run = new CrashRun(options, vendors, mkdtempSync(join(tmpdir(), "rollcall-crash-")));
+    vendors.watch = (stage, call) => run.#onCall(stage, call);
+    run.#running = await run.#rollcall.start();
+    run.#watchCommits();
+    return run;
+  }
+
+  async live(): Promise<CrashReport> {
+    const { day, killChance = 0.5, budget, log } = this.#options;
+    for (const [index, step] of day.steps.entries()) {
+      if (this.#killed < this.#options.kills && this.#random.chance(killChance)) this.#arm();
+      if (step.kind === "calm") await this.#calm();
+      else if (step.kind === "write") await this.#idp.send(step.write);
+      else await Promise.all(step.writes.map((write) => this.#idp.send(write)));
+      this.#acknowledged += step.kind === "calm" ? 0 : step.kind === "write" ? 1 : step.writes.length;
+      if (index % 50 === 0) log?.(`step ${index} of ${day.steps.length}, ${this.#killed} kills`);
+    }
+    await this.#disarm();
+    await this.#calm();
+    await this.#readBack();
+    this.#checkVendors();
+    await this.#checkPlan();
+    const code = await this.#rollcall.stop();
+    if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
+    this.#checkDatabase();
+    return {
+      kills: this.#kills,
+      killed: this.#killed,
+      writes: this.#acknowledged,
+      readBacks: this.#readBacks,
+      mails: [...this.#vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      losses: this.#vendors.losses,
+      evening: lookAt(this.#vendors, this.#idp.everId),
+      violations: this.#violations.concat(budget === undefined ? [] : this.#overBudget(budget)),
+      seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
+    };
+  }
+
+  // -- killing ---------------------------------------------------------------------------------------------------
+
+  #arm(): void {
+    if (this.#armed !== null || this.#restarting) return;
+    const point = this.#random.pick(killPoints) ?? "anytime";
+    this.#armed = point;
+    if (point === "anytime" || point === "starting" || point === "stopping") {
+      setTimeout(() => this.#reached(point), this.#random.below(250));
+      return;
+    }
+    setTimeout(() => {
+      if (this.#armed !== point) return;
+      this.#armed = "anytime";
+      this.#reached("anytime");
+    }, patienceMs);
+  }
+
+  #onSent(): void {
+    if (this.#armed === "request-sent") setTimeout(() => this.#reached("request-sent"), this.#random.below(8));
+  }
+
+  #onCall(stage: CallStage, { kind }: Call): "go on" | "drop" {
+    return this.#reached(`${kind}-${stage}`) ? "drop" : "go on";
+  }
+
+  #watchCommits(): void {
+    // The folder is watched: the log file itself comes and goes.
+    watchFile(dirname(this.#rollcall.storePath), { persistent: false }, (_event, name) => {
+      if (name?.endsWith("-wal")) this.#reached("commit");
+    });
+  }
+
+  /** Kills, if that is the point that is waited for. */
+  #reached(point: string): boolean {
+    if (this.#armed !== point || this.#restarting || this.#rollcall.pid === null) return false;
+    const reached = this.#armed;
+    this.#armed = null;
+    this.#restarting = true;
+    this.#running = null;
+    this.#up = this.#killAndRestart(reached).finally(() => {
+      this.#restarting = false;
+    });
+    // Whoever waits for the door learns of it; nobody need wait.
+    this.#up.catch(() => undefined);
+    return true;
+  }
+
+  async #killAndRestart(point: KillPoint): Promise<void> {
+    if (point === "stopping") {
+      this.#rollcall.signal("SIGTERM");
+      await pause(this.#random.below(60));
+    }
+    await this.#killNow(point === "starting" ? "anytime" : point);
+    if (point === "starting") {
+      for (let times = 1 + this.#random.below(2); times > 0; times -= 1) {
+        this.#rollcall.launch();
+        await pause(this.#random.below(450));
+        await this.#killNow("starting");
+      }
+    }
+    this.#running = await this.#rollcall.start();
+    await this.#readBack();
+  }
+
+  async #killNow(point: KillPoint): Promise<void> {
+    // One that had ended by itself meanwhile was not killed.
+    const isAlive = this.#rollcall.pid !== null;
+    await this.#rollcall.kill();
+    if (!isAlive) return;
+    this.#kills[point] += 1;
+    this.#killed += 1;
+  }
+
+  async #disarm(): Promise<void> {
+    this.#armed = null;
+    await this.#up;
+  }
+
+  async #open(): Promise<string> {
+    do await this.#up;
+    while (this.#restarting);
+    if (this.#running === null) throw new Error("rollcall is not running");
+    return this.#running.scimUrl;
+  }
+
+  // -- looking ---------------------------------------------------------------------------------------------------
+
+  /** Waits until all is delivered; then people take up invitations, and administrators confirm them. */
+  async #calm(): Promise<void> {
+    const untilMs = performance.now() + calmWithinMs;
+    for (;;) {
+      await this.#up;
+      const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
+      if (targets !== null && isDelivered(targets)) break;
+      if (performance.now() > untilMs) {
+        throw new Error(`not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)}\n${this.#rollcall.log.slice(-3000)}`);
+      }
+      await pause(25);
+    }
+    const { state } = this.#vendors.bitwarden;
+    for (const { email, status } of [...state.members.values()]) {
+      if (status === 0 && this.#random.chance(0.5)) {
+        state.accept(email);
+        if (this.#random.chance(0.7)) state.confirm(email);
+      }
+    }
+  }
+
+  /** Asks Rollcall for everything that was acknowledged. */
+  async #readBack(): Promise<void> {
+    const wrong = this.#running === null ? null : await this.#idp.lostWrites(this.#running.scimUrl);
+    if (wrong === null) return;
+    this.#readBacks += 1;
+    this.#violations.push(...wrong.map((each) => `after kill ${this.#killed}: lost write: ${each}`));
+  }
+
+  #checkVendors(): void {
+    const { day } = this.#options;
+    const { acknowledged, everId } = this.#idp;
+    this.#violations.push(...invitedTwice(this.#vendors).map((each) => `invited twice: ${each}`));
+    this.#violations.push(...differences(lookAt(this.#vendors, everId), expectedOf(acknowledged, day.onePasswordUsers)));
+    for (const { requests } of [this.#vendors.bitwarden, this.#vendors.onePassword]) {
+      if (requests.failures.length > 0) this.#violations.push(`the emulator failed: ${String(requests.failures[0])}`);
+    }
+  }
+
+  async #checkPlan(): Promise<void> {
+    const { code, out, err } = await this.#rollcall.command("plan", "--json");
+    if (code !== 0) {
+      this.#violations.push(`plan ended with ${code}: ${err}`);
+      return;
+    }
+    const { targets } = JSON.parse(out) as { readonly targets: readonly { readonly name: string; readonly changes: readonly unknown[]; readonly held: readonly unknown[] }[] };
+    for (const { name, changes, held } of targets) {
+      if (changes.length + held.length > 0) this.#violations.push(`plan of ${name} is not empty: ${JSON.stringify([...changes, ...held])}`);
+    }
+  }
+
+  #checkDatabase(): void {
+    const db = new DatabaseSync(this.#rollcall.storePath, { readOnly: true });
+    const [row] = db.prepare("PRAGMA integrity_check").all() as { readonly integrity_check: string }[];
+    if (row?.integrity_check !== "ok") this.#violations.push(`integrity_check: ${row?.integrity_check}`);
+    db.close();
+    if (statSync(this.#rollcall.storePath).size === 0) this.#violations.push("the database is empty");
+  }
+
+  #overBudget({ people, windowMs }: NonNullable<CrashRunOptions["budget"]>): readonly string[] {
+    return (["bitwarden", "onepassword"] as const).flatMap((vendor) => {
+      const most = mostLostWithin(this.#vendors.losses, vendor, windowMs - slackMs);
+      return most > people ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`] : [];
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#armed = null;
+    await this.#up.catch(() => undefined);
+    await this.#rollcall.kill();
+    await this.#idp.close();
+    await this.#vendors.close();
+    // What went wrong can be looked into.
+    if (this.#violations.length === 0) rmSync(this.#folder, { recursive: true, force: true });
+    else this.#options.log?.(`the database is kept: ${this.#rollcall.storePath}`);
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,166 @@
+import { Agent, request } from "undici";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  type BitwardenOptions,
+  type BitwardenSandbox,
+  memberStatus,
+  type OnePasswordOptions,
+  type OnePasswordSandbox,
+  startBitwarden,
+  startOnePassword,
+} from "../../src/sandbox/index.ts";
+
+export type VendorName = "bitwarden" | "onepassword";
+
+/** Where a call to a vendor is: just arrived, done but not answered, answered. */
+export type CallStage = "arrived" | "done" | "answered";
+
+/** A call as a vendor sees it. */
+export interface Call {
+  readonly vendor: VendorName;
+  readonly kind: "read" | "write" | "token";
+  readonly what: string;
+}
+
+/** What a watcher wants done: `drop` hangs up without going on (the work of a call that has arrived is then not done). */
+export type Watch = (stage: CallStage, call: Call) => "go on" | "drop";
+
+/** Somebody lost access to a vendor, or a group there. */
+export interface Loss {
+  readonly vendor: VendorName;
+  readonly email: string;
+  readonly atMs: number;
+}
+
+export interface VendorsOptions {
+  readonly clock?: () => number;
+  readonly random?: () => number;
+  readonly bitwarden?: Partial<BitwardenOptions>;
+  readonly onePassword?: Partial<OnePasswordOptions>;
+}
+
+/** Both emulated vendors, each behind a door that can be watched, and a record of who lost what when. */
+export class Vendors {
+  readonly bitwarden: BitwardenSandbox;
+  readonly onePassword: OnePasswordSandbox;
+  readonly losses: Loss[] = [];
+  watch: Watch = () => "go on";
+  readonly #clock: () => number;
+  readonly #closers: (() => Promise<void>)[] = [];
+  urls: Readonly<Record<VendorName, string>> = { bitwarden: "", onepassword: "" };
+
+  private constructor(bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox, clock: () => number) {
+    this.bitwarden = bitwarden;
+    this.onePassword = onePassword;
+    this.#clock = clock;
+  }
+
+  static async start({ clock = Date.now, random = Math.random, bitwarden = {}, onePassword = {} }: VendorsOptions = {}): Promise<Vendors> {
+    const vendors = new Vendors(
+      await startBitwarden({ clock, random, ...bitwarden }),
+      await startOnePassword({ clock, random, ...onePassword }),
+      clock,
+    );
+    vendors.urls = {
+      bitwarden: await vendors.#door("bitwarden", new URL(vendors.bitwarden.apiUrl).origin),
+      onepassword: await vendors.#door("onepassword", new URL(vendors.onePassword.apiUrl).origin),
+    };
+    return vendors;
+  }
+
+  /** The targets of a configuration, keyed by name. */
+  targets(): Readonly<Record<VendorName, Readonly<Record<string, unknown>>>> {
+    const { bitwarden, onePassword, urls } = this;
+    return {
+      bitwarden: {
+        type: "bitwarden",
+        apiUrl: `${urls.bitwarden}/api`,
+        identityUrl: `${urls.bitwarden}/identity`,
+        clientId: bitwarden.clientId,
+        clientSecret: bitwarden.clientSecret,
+      },
+      onepassword: {
+        type: "onepassword",
+        apiUrl: urls.onepassword,
+        apiVersion: "v1beta1",
+        accountId: onePassword.accountId,
+        clientId: onePassword.clientId,
+        clientSecret: onePassword.clientSecret,
+      },
+    };
+  }
+
+  async #door(vendor: VendorName, origin: string): Promise<string> {
+    const agent = new Agent({ keepAliveTimeout: 60_000 });
+    const server = createServer((incoming, outgoing) => {
+      this.#pass(vendor, origin, agent, incoming, outgoing).catch(() => outgoing.destroy());
+    });
+    server.keepAliveTimeout = 600_000;
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    this.#closers.push(async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await agent.destroy();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  async #pass(vendor: VendorName, origin: string, agent: Agent, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const method = incoming.method ?? "GET";
+    const path = incoming.url ?? "/";
+    const isToken = /\/(token|revoke)$/.test(path) && /\/(connect|oauth2?)\//.test(path);
+    const kind = isToken ? "token" : method === "GET" ? "read" : "write";
+    const call: Call = { vendor, kind, what: `${method} ${path.replace(/[0-9a-f-]{36}|[A-Z0-9]{26}/g, "{}")}` };
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
+    if (this.watch("arrived", call) === "drop") return void incoming.socket.destroy();
+    const before = kind === "write" ? this.#accesses(vendor) : null;
+    const { host: _host, connection: _connection, "transfer-encoding": _encoding, ...headers } = incoming.headers;
+    const reply = await request(`${origin}${path}`, {
+      method: method as "GET",
+      headers: headers as Record<string, string>,
+      body: chunks.length === 0 ? null : Buffer.concat(chunks),
+      dispatcher: agent,
+    }).catch(() => null);
+    const body = await reply?.body.arrayBuffer().catch(() => null);
+    if (before !== null) this.#noteLosses(vendor, before);
+    if (this.watch("done", call) === "drop") return void incoming.socket.destroy();
+    if (reply === null || body == null) return void incoming.socket.resetAndDestroy();
+    outgoing.writeHead(reply.statusCode, reply.headers as Record<string, string>);
+    outgoing.end(Buffer.from(body), () => void this.watch("answered", call));
+  }
+
+  /** What each address can reach: `*` stands for the vendor itself, the rest are its groups. */
+  #accesses(vendor: VendorName): ReadonlyMap<string, ReadonlySet<string>> {
+    if (vendor === "onepassword") {
+      return new Map(this.onePassword.state.emailsIn("ACTIVE").map((email) => [email, new Set(["*"])]));
+    }
+    const { state } = this.bitwarden;
+    const present = [...state.members.values()].filter(({ status }) => status !== memberStatus.revoked);
+    return new Map(present.map(({ id, email }) => [email, new Set(["*", ...state.groupIdsOf(id)])]));
+  }
+
+  #noteLosses(vendor: VendorName, before: ReadonlyMap<string, ReadonlySet<string>>): void {
+    const now = this.#accesses(vendor);
+    for (const [email, had] of before) {
+      const has = now.get(email) ?? new Set();
+      if (had.difference(has).size > 0) this.losses.push({ vendor, email, atMs: this.#clock() });
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#closers.map((close) => close()));
+    await Promise.all([this.bitwarden.close(), this.onePassword.close()]);
+  }
+}
+
+/** The most different people who lost something at one vendor within any window of that length. */
+export function mostLostWithin(losses: readonly Loss[], vendor: VendorName, windowMs: number): number {
+  const own = losses.filter((loss) => loss.vendor === vendor);
+  return own.reduce((most, { atMs }) => {
+    const within = own.filter((loss) => loss.atMs >= atMs && loss.atMs < atMs + windowMs);
+    return Math.max(most, new Set(within.map(({ email }) => email)).size);
+  }, 0);
+}

@@ -1,0 +1,46 @@
+import type { DirectoryStore } from "../domain/store.ts";
+import type { Terminal } from "./composition.ts";
+
+const barWidth = 24;
+const everyMs = 500;
+
+/** `acme [######------] 120/400  3 failed` */
+export function bar(name: string, done: number, total: number, failed: number): string {
+  const filled = total === 0 ? barWidth : Math.floor((done / total) * barWidth);
+  return `${name} [${"#".repeat(filled)}${"-".repeat(barWidth - filled)}] ${done}/${total}${failed > 0 ? `  ${failed} failed` : ""}`;
+}
+
+/**
+ * Draws on a terminal how much of what was pending is delivered, from the store's own counts; elsewhere does nothing.
+ * Call the result to wipe it.
+ */
+export function showProgress(
+  { progress }: Terminal,
+  store: DirectoryStore,
+  targets: readonly string[],
+  now: () => number,
+): () => void {
+  if (progress === null) return () => undefined;
+  const most = new Map<string, number>();
+  let isOver = false;
+  const draw = async (): Promise<void> => {
+    const bars = await Promise.all(
+      targets.map(async (name) => {
+        const { pending, failed } = await store.targetCounts(name, now());
+        const total = Math.max(most.get(name) ?? 0, pending + failed);
+        most.set(name, total);
+        return bar(name, total - pending - failed, total, failed);
+      }),
+    );
+    if (!isOver) progress(bars.join("   "));
+  };
+  // A bar is worth no error: the run itself tells when the store fails.
+  const redraw = (): void => void draw().catch(() => undefined);
+  redraw();
+  const timer = setInterval(redraw, everyMs);
+  return () => {
+    isOver = true;
+    clearInterval(timer);
+    progress("");
+  };
+}

@@ -1,0 +1,167 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { DirectoryStore } from "../../src/domain/store.ts";
+import { lockForReconciling, openSqliteStore, openStore } from "../../src/store/index.ts";
+import { openSqlite } from "../../src/store/sqlite.ts";
+import { type StoreHarness, storeContract } from "./store-suite.ts";
+
+const cause = { actor: "test", requestId: null };
+const everyone = { where: { op: "all" }, sort: null, offset: 0, limit: 10_000 } as const;
+
+storeContract("a SQLite file", async (): Promise<StoreHarness> => {
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-store-"));
+  const path = join(folder, "deep", "rollcall.db");
+  const clock = { nowMs: 1_800_000_000_000 };
+  const opened: DirectoryStore[] = [];
+  const open = async (): Promise<DirectoryStore> => {
+    const store = await openSqliteStore(path, { now: () => clock.nowMs });
+    opened.push(store);
+    return store;
+  };
+  const closeAll = async (): Promise<void> => {
+    for (const store of opened.splice(0)) await store.close();
+  };
+  return {
+    clock,
+    open,
+    beside: open,
+    reopen: async () => {
+      await closeAll();
+      return await open();
+    },
+    close: async () => {
+      await closeAll();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+});
+
+describe("a SQLite file between processes", () => {
+  let folder: string;
+  let path: string;
+  const children: ChildProcessByStdio<null, Readable, null>[] = [];
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "rollcall-store-"));
+    path = join(folder, "rollcall.db");
+  });
+  afterEach(async () => {
+    await Promise.all(children.splice(0).map(kill));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function start(...args: readonly string[]) {
+    const child = spawn(process.execPath, [new URL("../store/writer.ts", import.meta.url).pathname, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    children.push(child);
+    return child;
+  }
+
+  async function kill(child: ChildProcessByStdio<null, Readable, null>): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  }
+
+  /** All lines until the process is gone, killed after so many of them. */
+  async function linesOf(
+    child: ChildProcessByStdio<null, Readable, null>,
+    killAfter: number,
+  ): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      if (lines.length === killAfter) child.kill("SIGKILL");
+    }
+    return lines;
+  }
+
+  it("has lost nothing that was acknowledged before a SIGKILL", async () => {
+    const acknowledged: string[] = [];
+    for (const [round, killAfter] of [3, 17, 40].entries()) {
+      const lines = await linesOf(start("write", path, `r${round}-`), killAfter);
+      expect(lines.length).toBeGreaterThanOrEqual(killAfter);
+      acknowledged.push(...lines);
+    }
+    const store = await openSqliteStore(path);
+    const present = new Set((await store.listUsers("okta", everyone)).records.map((record) => record.id));
+    expect(acknowledged.filter((id) => !present.has(id))).toEqual([]);
+    // Whole writes only: whoever is there has a row of the audit.
+    expect(new Set((await store.audit(0, 10_000)).map((row) => row.entityId))).toEqual(present);
+    await store.close();
+  });
+
+  it("takes writes of two at once", async () => {
+    const store = await openSqliteStore(path);
+    const lines = linesOf(start("write", path, "theirs-", "160"), Number.POSITIVE_INFINITY);
+    for (let index = 0; index < 100; index += 1) {
+      await store.createUser(
+        "okta",
+        {
+          resource: {},
+          userName: `ours-${index}`,
+          externalId: null,
+          email: null,
+          emails: [],
+          displayName: "x",
+          isActive: true,
+        },
+        cause,
+      );
+    }
+    expect(await lines).toHaveLength(160);
+    expect((await store.listUsers("okta", everyone)).total).toBe(260);
+    await store.close();
+  });
+
+  it("is reconciled by one, until that one is gone, however it went", async () => {
+    const child = start("lock", path);
+    await once(child.stdout, "data");
+    expect(() => lockForReconciling(path)).toThrow(
+      expect.objectContaining({ code: "STORE_LOCKED", message: expect.stringContaining(path) }),
+    );
+    // Commands that only read, and approvals, work beside it.
+    const store = await openSqliteStore(path);
+    await store.assertWritable();
+    await store.close();
+    await kill(child);
+    const lock = lockForReconciling(path);
+    expect(() => lockForReconciling(path)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
+    lock.release();
+    lockForReconciling(path).release();
+  });
+
+  it("of a newer release is left alone, and what is no database is refused", async () => {
+    const driver = openSqlite(path);
+    await (await openStore(driver, { now: Date.now })).assertWritable();
+    await driver.transaction((sql) => sql.run("INSERT INTO schema_steps (id) VALUES (999)"));
+    await driver.close();
+    await expect(openSqliteStore(path)).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      message: expect.stringContaining("999"),
+    });
+    const text = join(folder, "text.db");
+    writeFileSync(text, "this is no database, though it is long enough to be looked at as one".repeat(50));
+    await expect((async () => openSqliteStore(text))()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+  });
+
+  it("in memory is one of its own, without a lock or a file", async () => {
+    const store = await openSqliteStore(":memory:");
+    await store.createUser(
+      "okta",
+      { resource: {}, userName: "ada", externalId: null, email: null, emails: [], displayName: "x", isActive: true },
+      cause,
+    );
+    expect((await store.listUsers("okta", everyone)).total).toBe(1);
+    lockForReconciling(":memory:").release();
+    await store.close();
+    expect(existsSync(":memory:")).toBe(false);
+  });
+});

@@ -1,0 +1,172 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { company } from "../../src/sandbox/index.ts";
+import { killStarted, type Running, rollcall, start, until } from "./process.ts";
+import { scimClient } from "./scim-client.ts";
+import { makeFolder, removeFolder } from "./stage.ts";
+
+const newcomer = "new.person@example.com";
+
+interface Banner {
+  readonly text: string;
+  readonly scimUrl: string;
+  readonly scimToken: string;
+  readonly adminUrl: string;
+  readonly adminToken: string;
+  readonly curl: string;
+}
+
+/** What is printed is all that a person has; so it is all that the test goes by. */
+async function bannerOf(running: Running): Promise<Banner> {
+  const text = await until(() => {
+    expect(running.stdout()).toContain("Then look:");
+    return running.stdout();
+  }, 15_000);
+  const field = (name: string): string => new RegExp(`^ {2}${name} +(\\S+)`, "m").exec(text)?.[1] ?? "";
+  return {
+    text,
+    scimUrl: field("SCIM base URL"),
+    scimToken: field("SCIM token"),
+    adminUrl: field("Admin URL"),
+    adminToken: field("Admin token"),
+    curl: /^ {2}(curl .+)$/m.exec(text)?.[1] ?? "",
+  };
+}
+
+describe("serve without a configuration, in an empty folder", () => {
+  let folder: string;
+  let running: Running;
+  let banner: Banner;
+  let id: string;
+  beforeAll(async () => {
+    folder = await makeFolder();
+    running = start(["serve"], { cwd: folder });
+    banner = await bannerOf(running);
+  });
+  afterAll(async () => {
+    await killStarted();
+    await removeFolder(folder);
+  });
+
+  const command = (...args: string[]) => rollcall(args, { cwd: folder });
+  const vendorState = async (name: string) => JSON.parse(await readFile(join(folder, "data/sandbox", name), "utf8"));
+  const memberOf = async (email: string) =>
+    (await vendorState("bitwarden.json")).members.find((member: { email: string }) => member.email === email);
+
+  it("says what it is, and all that is needed to go on", async () => {
+    expect(banner.text).toMatch(/SANDBOX/);
+    expect(banner.text).toMatch(/[Nn]othing here is real/);
+    expect(banner).toMatchObject({
+      scimUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/scim\/v2$/),
+      scimToken: expect.stringMatching(/^\S{40,}$/),
+      adminUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      adminToken: expect.stringMatching(/^\S{20,}$/),
+      curl: expect.stringContaining(`${banner.scimUrl}/Users`),
+    });
+    const lines = banner.text.split("\n").filter((line) => !line.includes("curl"));
+    expect(lines.filter((line) => line.length > 100)).toEqual([]);
+    const admin = await fetch(`${banner.adminUrl}/api/v1/status`, {
+      headers: { authorization: `Bearer ${banner.adminToken}` },
+    });
+    expect(admin.status).toBe(200);
+  });
+
+  it("hires somebody with the line to paste", { timeout: 30_000 }, async () => {
+    // A shell, as a person would: quoting is part of what is promised.
+    const { stdout } = await promisify(execFile)("sh", ["-c", banner.curl]);
+    id = JSON.parse(stdout).id;
+    await until(async () => expect(await memberOf(newcomer)).toMatchObject({ status: 0 }));
+    const { code, json } = await command("user", newcomer, "--json");
+    expect(code).toBe(0);
+    expect(json.users).toMatchObject([{ id, active: true }]);
+    const [bitwarden, onePassword] = json.users[0].targets;
+    expect(bitwarden).toMatchObject({ name: "bitwarden", hasAccess: true, inSync: true });
+    // Never shown as provisioned: 1Password's API cannot invite.
+    expect(onePassword).toMatchObject({ name: "onepassword", hasAccess: false, inSync: false, note: "not-in-target" });
+    expect((await command("user", id)).stdout).toMatch(/onepassword {2}no access; not in 1Password/);
+    expect((await command("status")).stdout).toMatch(/onepassword .*1 not in 1Password/);
+  });
+
+  it("never touches the owner, whatever the directory says", { timeout: 30_000 }, async () => {
+    const idp = scimClient(banner.scimUrl, banner.scimToken);
+    const owner = await idp.hire(company.owner);
+    const [someone] = await idp.hireAll(["ada.lovelace@example.com"]);
+    await idp.setActive(false, owner, someone ?? "");
+    await until(async () => expect(await memberOf("ada.lovelace@example.com")).toMatchObject({ status: -1 }));
+    await idp.dismiss(owner);
+    await until(async () =>
+      expect(
+        (await command("plan", "--json")).json.targets.flatMap((target: { changes: unknown[] }) => target.changes),
+      ).toEqual([]),
+    );
+    expect(await memberOf(company.owner)).toMatchObject({ status: 2, type: 0, externalId: null });
+    const { users } = await vendorState("1password.json");
+    expect(
+      users.filter((user: { state: string }) => user.state !== "ACTIVE").map((user: { email: string }) => user.email),
+    ).toEqual(["ada.lovelace@example.com"]);
+  });
+
+  it("keeps its state and its token for the next start", { timeout: 30_000 }, async () => {
+    expect((await running.stop()).code).toBe(0);
+    running = start(["serve", "--json"], { cwd: folder });
+    const told = await until(() => JSON.parse(running.stdout()), 15_000);
+    expect(told).toMatchObject({
+      scimUrl: expect.stringMatching(/\/scim\/v2$/),
+      sandbox: { scimToken: banner.scimToken, adminToken: banner.adminToken },
+    });
+    const idp = scimClient(told.scimUrl, banner.scimToken);
+    expect((await idp.call("GET", `/Users/${id}`)).body.userName).toBe(newcomer);
+    await until(async () => expect((await command("plan", "--detailed-exitcode")).code).toBe(0));
+    expect(Object.fromEntries((await vendorState("bitwarden.json")).mails)).toEqual({ [newcomer]: 1 });
+    expect((await running.stop()).code).toBe(0);
+  });
+
+  it("starts beside whatever else listens on its usual port", { timeout: 30_000 }, async () => {
+    const other = createServer();
+    // Taken by somebody else on this machine already: just as good.
+    await new Promise<void>((resolve) => other.once("error", () => resolve()).listen(8080, "127.0.0.1", resolve));
+    running = start(["serve"], { cwd: folder });
+    const { scimUrl, scimToken } = await bannerOf(running);
+    expect(scimUrl).not.toContain(":8080/");
+    expect((await scimClient(scimUrl, scimToken).call("GET", `/Users/${id}`)).status).toBe(200);
+    await running.stop();
+    await new Promise((resolve) => other.close(resolve));
+  });
+});
+
+describe("the sandbox command", () => {
+  it("prints a configuration that works against it", { timeout: 30_000 }, async () => {
+    const folder = await makeFolder();
+    const port = 20_000 + 2 * Math.floor(Math.random() * 5000);
+    const sandbox = start(["sandbox", "--port", String(port)], { cwd: folder });
+    try {
+      const config = await until(() => {
+        const parsed = parse(sandbox.stdout());
+        expect(parsed).toMatchObject({
+          targets: { bitwarden: { type: "bitwarden" }, onepassword: { type: "onepassword" } },
+        });
+        return sandbox.stdout();
+      });
+      await writeFile(join(folder, "rollcall.yaml"), config);
+      const command = (...args: string[]) => rollcall([...args, "-c", "rollcall.yaml"], { cwd: folder });
+      expect((await command("token", "create", "--source", "idp")).code).toBe(0);
+      const check = await command("check");
+      expect([check.code, check.stdout]).toEqual([
+        0,
+        expect.stringMatching(/^ok {7}bitwarden {6}signed in, 6 members$/m),
+      ]);
+      expect((await command("plan", "--detailed-exitcode")).code).toBe(0);
+      const second = await rollcall(["sandbox", "--port", String(port)], { cwd: folder });
+      expect([second.code, second.stderr]).toEqual([1, expect.stringContaining("--port takes another")]);
+      expect((await sandbox.stop("SIGINT")).code).toBe(0);
+    } finally {
+      await killStarted();
+      await removeFolder(folder);
+    }
+  });
+});

@@ -1,0 +1,151 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import {
+  type BitwardenOptions,
+  type BitwardenSandbox,
+  memberStatus,
+  type OnePasswordOptions,
+  type OnePasswordSandbox,
+  startBitwarden,
+  startOnePassword,
+} from "../../src/sandbox/index.ts";
+import { killStarted, type Run, type Running, rollcall, start, until } from "./process.ts";
+import { type ScimClient, scimClient } from "./scim-client.ts";
+
+export const scimToken = "e2e-scim-token-0123456789";
+export const adminToken = "e2e-admin-token-0123456789";
+
+/** `rollcall serve` that listens. */
+export interface Serving extends Running {
+  /** With /scim/v2. */
+  readonly scimUrl: string;
+  readonly baseUrl: string;
+  readonly adminUrl: string;
+  readonly idp: ScimClient;
+}
+
+/** A folder with a configuration, and both emulated vendors; everything is gone at the end. */
+export interface Stage extends AsyncDisposable {
+  readonly folder: string;
+  readonly database: string;
+  readonly bitwarden: BitwardenSandbox;
+  readonly onePassword: OnePasswordSandbox;
+  /** Writes the configuration anew, with these sections replaced. */
+  configure(sections: object): Promise<void>;
+  serve(...args: string[]): Promise<Serving>;
+  /** Runs a command with the configuration. */
+  run(...args: string[]): Promise<Run>;
+}
+
+export interface StageOptions {
+  readonly sections?: object;
+  readonly bitwarden?: BitwardenOptions;
+  readonly onePassword?: OnePasswordOptions;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export const targetsOf = (bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox) => ({
+  "acme-bitwarden": {
+    type: "bitwarden",
+    apiUrl: bitwarden.apiUrl,
+    identityUrl: bitwarden.identityUrl,
+    clientId: bitwarden.clientId,
+    clientSecret: "${BW_SECRET}",
+  },
+  "acme-1password": {
+    type: "onepassword",
+    apiUrl: onePassword.apiUrl,
+    accountId: onePassword.accountId,
+    clientId: onePassword.clientId,
+    clientSecret: onePassword.clientSecret,
+  },
+});
+
+export async function makeStage(options: StageOptions = {}): Promise<Stage> {
+  const folder = await makeFolder();
+  const [bitwarden, onePassword] = await Promise.all([
+    startBitwarden(options.bitwarden),
+    startOnePassword(options.onePassword),
+  ]);
+  const file = join(folder, "rollcall.yaml");
+  const configure = (sections: object): Promise<void> =>
+    writeFile(
+      file,
+      // JSON is YAML.
+      JSON.stringify({
+        server: { listen: "127.0.0.1:0" },
+        admin: { listen: "127.0.0.1:0", token: adminToken },
+        sources: { okta: { type: "scim", token: scimToken } },
+        targets: targetsOf(bitwarden, onePassword),
+        reconcile: { settle: "100ms" },
+        ...sections,
+      }),
+    );
+  await configure(options.sections ?? {});
+  const runOptions = { cwd: folder, env: { BW_SECRET: bitwarden.clientSecret, ...options.env } };
+  return {
+    folder,
+    bitwarden,
+    onePassword,
+    configure,
+    database: join(folder, "data/rollcall.db"),
+    serve: async (...args) => serving(start(["serve", "-c", file, "--json", ...args], runOptions)),
+    run: (...args) => rollcall([...args, "-c", file], runOptions),
+    async [Symbol.asyncDispose]() {
+      await killStarted();
+      await Promise.all([bitwarden.close(), onePassword.close()]);
+      await removeFolder(folder);
+      expect([...bitwarden.requests.failures, ...onePassword.requests.failures]).toEqual([]);
+    },
+  };
+}
+
+export const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), "rollcall-e2e-"));
+export const removeFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });
+
+/** Waits until it says where it listens. */
+export async function serving(running: Running): Promise<Serving> {
+  const { scimUrl, adminUrl } = await until(() => {
+    if (running.isOver()) return { scimUrl: "", adminUrl: "" };
+    return JSON.parse(running.stdout()) as { readonly scimUrl: string; readonly adminUrl: string };
+  }, 15_000);
+  if (scimUrl === "") throw new Error(`serve ended: ${running.stderr()}`);
+  return {
+    ...running,
+    scimUrl,
+    adminUrl,
+    baseUrl: scimUrl.replace("/scim/v2", ""),
+    idp: scimClient(scimUrl, scimToken),
+  };
+}
+
+/** What `/api/v1/status` answers: the same as `status --json`, without starting a process. */
+export async function statusOf({ adminUrl }: Serving) {
+  const response = await fetch(`${adminUrl}/api/v1/status`, { headers: { authorization: `Bearer ${adminToken}` } });
+  expect(response.status).toBe(200);
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it freely
+  const { targets } = (await response.json()) as { targets: any[] };
+  return {
+    bitwarden: targets.find(({ type }) => type === "bitwarden"),
+    onePassword: targets.find(({ type }) => type === "onepassword"),
+  };
+}
+
+/** The state of a Bitwarden member by its name; null when there is none. */
+export function stateOf({ bitwarden }: Stage, email: string): string | null {
+  const member = bitwarden.state.memberByEmail(email);
+  return Object.entries(memberStatus).find(([, status]) => status === member?.status)?.[0] ?? null;
+}
+
+/** E-mail addresses of the Bitwarden members in a state, sorted. */
+export const membersIn = ({ bitwarden }: Stage, state: keyof typeof memberStatus): readonly string[] =>
+  [...bitwarden.state.members.values()]
+    .filter(({ status }) => status === memberStatus[state])
+    .map(({ email }) => email)
+    .sort();
+
+/** `person-01@example.com`, … */
+export const emails = (count: number, word = "person"): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `${word}-${String(index + 1).padStart(2, "0")}@example.com`);

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/desire.ts";
+import type { DirectoryUser } from "../../src/domain/directory.ts";
+import type { TargetPolicy } from "../../src/domain/policy.ts";
+import type { SliceUser } from "../../src/domain/sync.ts";
+import { dayMs, lenient, nowMs, person, team } from "./model.ts";
+
+const of = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}): SliceUser => ({
+  user: person("ada", user),
+  link: null,
+  groupIds: [],
+  emailOwnerId: "ada",
+  ...more,
+});
+const gone = (days: number) => of({ absentSinceMs: nowMs - days * dayMs });
+const everybody = null;
+const inScope = new Set(["vault"]);
+
+describe("desire", () => {
+  const cases: readonly (readonly [string, SliceUser, ReadonlySet<string> | null, Partial<TargetPolicy>, Wanted])[] = [
+    ["active", of({}), everybody, {}, { state: "active" }],
+    ["active and in scope", of({}, { groupIds: ["other", "vault"] }), inScope, {}, { state: "active" }],
+    ["inactive", of({ isActive: false }), everybody, {}, { state: "suspended", claim: "by-email" }],
+    [
+      "inactive, remove",
+      of({ isActive: false }),
+      everybody,
+      { onDeactivate: "remove" },
+      { state: "removed", claim: "by-email" },
+    ],
+    [
+      "inactive, ignore",
+      of({ isActive: false }),
+      everybody,
+      { onDeactivate: "ignore" },
+      { state: "untouched", note: null },
+    ],
+    ["out of scope", of({}, { groupIds: ["other"] }), inScope, {}, { state: "suspended", claim: "by-external-id" }],
+    [
+      "out of scope, remove",
+      of({}),
+      inScope,
+      { onDeactivate: "remove" },
+      { state: "removed", claim: "by-external-id" },
+    ],
+    ["out of scope, ignore", of({}), inScope, { onDeactivate: "ignore" }, { state: "untouched", note: null }],
+    ["a scope that nobody is in", of({}), new Set(), {}, { state: "suspended", claim: "by-external-id" }],
+    [
+      "inactive and out of scope claims no address",
+      of({ isActive: false }),
+      inScope,
+      {},
+      { state: "suspended", claim: "by-external-id" },
+    ],
+    ["gone", gone(1), everybody, {}, { state: "suspended", claim: "by-external-id" }],
+    [
+      "gone: onDelete counts, not onDeactivate",
+      gone(1),
+      everybody,
+      { onDeactivate: "ignore", onDelete: "remove" },
+      { state: "removed", claim: "by-external-id" },
+    ],
+    ["gone, ignore", gone(1), everybody, { onDelete: "ignore" }, { state: "untouched", note: null }],
+    [
+      "gone for less than removeAfter",
+      gone(29),
+      everybody,
+      { removeAfterMs: 30 * dayMs },
+      { state: "suspended", claim: "by-external-id" },
+    ],
+    [
+      "gone for exactly removeAfter",
+      gone(30),
+      everybody,
+      { removeAfterMs: 30 * dayMs },
+      { state: "removed", claim: "by-external-id" },
+    ],
+    [
+      "gone for long, ignore stays ignore",
+      gone(99),
+      everybody,
+      { removeAfterMs: 30 * dayMs, onDelete: "ignore" },
+      { state: "untouched", note: null },
+    ],
+    [
+      "gone and out of scope is gone",
+      of({ absentSinceMs: nowMs }),
+      inScope,
+      { onDeactivate: "ignore" },
+      { state: "suspended", claim: "by-external-id" },
+    ],
+    ["no address", of({ email: null }), everybody, {}, { state: "untouched", note: "no-email" }],
+    ["no address and gone", of({ email: null, absentSinceMs: 1 }), everybody, {}, { state: "untouched", note: null }],
+    [
+      "another keeps the address",
+      of({}, { emailOwnerId: "bob" }),
+      everybody,
+      {},
+      { state: "untouched", note: "conflict" },
+    ],
+    [
+      "another keeps the address, inactive",
+      of({ isActive: false }, { emailOwnerId: "bob" }),
+      everybody,
+      {},
+      { state: "untouched", note: "conflict" },
+    ],
+    [
+      "who is gone gives way silently",
+      of({ absentSinceMs: 1 }, { emailOwnerId: "bob" }),
+      everybody,
+      { onDelete: "remove" },
+      { state: "untouched", note: null },
+    ],
+  ];
+  it.each(cases)("%s", (_name, who, scope, policy, wanted) => {
+    expect(desire(who, scope, { ...lenient, ...policy }, nowMs)).toEqual(wanted);
+  });
+});
+
+describe("the groups of a target", () => {
+  it.each([
+    [null, [], true],
+    [["eng*"], [], true],
+    [["ops*"], [], false],
+    [[], [], false],
+    [null, ["*-core"], false],
+    [["eng*"], ["ENG-CORE"], false],
+  ] as const)("include %j, exclude %j: %s", (groupInclude, groupExclude, expected) => {
+    expect(isPushed(team("1", { displayName: "eng-core" }), { ...lenient, groupInclude, groupExclude })).toBe(expected);
+  });
+
+  it("decide who belongs there: present ones only, by any pattern", () => {
+    const groups = [
+      team("a", { displayName: "Vault-EU" }),
+      team("b", { displayName: "vault-us", absentSinceMs: 1 }),
+      team("c", { displayName: "eng" }),
+      team("d", { displayName: "admins" }),
+    ];
+    const slice = groups.map((group) => ({ group, link: null }));
+    expect(scopeOf(slice, { ...lenient, userGroups: ["vault-*", "adm?ns"] })).toEqual(new Set(["a", "d"]));
+    expect(scopeOf(slice, { ...lenient, userGroups: [] })).toEqual(new Set());
+    expect(scopeOf(slice, lenient)).toBeNull();
+  });
+});

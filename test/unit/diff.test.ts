@@ -1,0 +1,408 @@
+import { describe, expect, it } from "vitest";
+import { type Diff, diff } from "../../src/domain/diff.ts";
+import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
+import type { Link, LinkNote } from "../../src/domain/link.ts";
+import { worldOf } from "../../src/domain/match.ts";
+import type { ChangeOp } from "../../src/domain/plan.ts";
+import type { TargetPolicy } from "../../src/domain/policy.ts";
+import type { Slice, SliceGroup, SliceUser } from "../../src/domain/sync.ts";
+import type { Memberships, Observed, ObservedMember, TargetSupports } from "../../src/domain/target.ts";
+import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
+
+const ada = (
+  user: Partial<DirectoryUser> = {},
+  link: Partial<Link> | null = null,
+  groupIds: readonly string[] = [],
+): SliceUser => ({
+  user: person("ada", user),
+  link: link === null ? null : linkOf("ada", { remoteId: "r", ...link }),
+  groupIds,
+  emailOwnerId: "ada",
+});
+const eng = (group: Partial<DirectoryGroup> = {}, link: Partial<Link> | null = null): SliceGroup => ({
+  group: team("eng", group),
+  link: link === null ? null : linkOf("eng", { kind: "group", remoteId: "g", ...link }),
+});
+const seen = (more: Partial<ObservedMember> = {}): ObservedMember =>
+  member("r", { email: "ada@example.com", externalId: "x-ada", ...more });
+
+interface Situation {
+  readonly users?: readonly SliceUser[];
+  readonly groups?: readonly SliceGroup[];
+  readonly observed?: Partial<Observed>;
+  readonly lists?: Memberships;
+  readonly by?: "group" | "member";
+  readonly losers?: Memberships;
+  readonly policy?: Partial<TargetPolicy>;
+  readonly supports?: Partial<TargetSupports>;
+  readonly dirtyGroupIds?: readonly string[];
+}
+
+function compare({
+  users = [],
+  groups = [],
+  lists = new Map(),
+  by = "group",
+  losers = new Map(),
+  policy,
+  supports,
+  dirtyGroupIds,
+  ...more
+}: Situation): Diff {
+  const slice: Slice = {
+    isComplete: true,
+    users,
+    groups,
+    dirtyGroupIds: new Set(dirtyGroupIds ?? groups.map(({ group }) => group.id)),
+  };
+  return diff({
+    slice,
+    world: worldOf(observed(more.observed)),
+    memberships: { by, lists },
+    losers,
+    policy: { ...lenient, ...policy },
+    supports: { ...everything, ...supports },
+    nowMs,
+  });
+}
+
+describe("one person", () => {
+  const off = { isActive: false };
+  const ours = { isSuspendedByUs: true };
+  const cases: readonly (readonly [
+    string,
+    SliceUser,
+    Partial<ObservedMember> | null,
+    Partial<TargetPolicy>,
+    Partial<TargetSupports>,
+    readonly ChangeOp[],
+    LinkNote | null,
+    readonly ChangeOp[],
+  ])[] = [
+    // who, what is seen, policy, supports, changes, note, skipped
+    ["active, nobody", ada(), null, {}, {}, ["invite"], null, []],
+    ["active, nobody, can't invite", ada(), null, {}, { invite: false }, [], "not-in-target", []],
+    ["active, nobody, protected", ada(), null, { protect: ["Ada@example.com"] }, {}, [], "protected", []],
+    ["active, active", ada(), {}, {}, {}, [], null, []],
+    ["active, invited", ada(), { state: "invited" }, {}, {}, [], null, []],
+    ["active, accepted", ada(), { state: "accepted" }, {}, {}, [], null, []],
+    ["active, not ours", ada(), { externalId: null }, {}, {}, ["adopt"], null, []],
+    ["active, somebody else's key", ada(), { externalId: "x-old" }, {}, {}, ["adopt"], null, []],
+    ["active, no keys there", ada(), { externalId: null }, {}, { externalIds: false }, [], null, []],
+    ["active, other address", ada({}, {}), { email: "old@example.com" }, {}, {}, [], "email-differs", []],
+    ["active, suspended", ada(), { state: "suspended" }, {}, {}, ["restore"], null, []],
+    [
+      "active, suspended, never took the invitation up",
+      ada(),
+      { state: "suspended", hasAccount: false },
+      {},
+      {},
+      ["restore", "reinvite"],
+      null,
+      [],
+    ],
+    [
+      "active, suspended, account not known",
+      ada(),
+      { state: "suspended", hasAccount: null },
+      {},
+      {},
+      ["restore"],
+      null,
+      [],
+    ],
+    [
+      "active, suspended and not ours",
+      ada(),
+      { state: "suspended", externalId: null },
+      {},
+      {},
+      ["adopt", "restore"],
+      null,
+      [],
+    ],
+    [
+      "active, suspended by us, own",
+      ada({}, ours),
+      { state: "suspended" },
+      { reactivate: "own" },
+      {},
+      ["restore"],
+      null,
+      [],
+    ],
+    [
+      "active, suspended by others, own",
+      ada({}, {}),
+      { state: "suspended" },
+      { reactivate: "own" },
+      {},
+      [],
+      "suspended-by-others",
+      ["restore"],
+    ],
+    [
+      "active, suspended by others, never linked, own",
+      ada(),
+      { state: "suspended" },
+      { reactivate: "own" },
+      {},
+      [],
+      "suspended-by-others",
+      ["restore"],
+    ],
+    [
+      "active, suspended by us, never",
+      ada({}, ours),
+      { state: "suspended" },
+      { reactivate: "never" },
+      {},
+      [],
+      "suspended-by-others",
+      ["restore"],
+    ],
+    ["active, staged", ada(), { state: "staged", externalId: null }, {}, {}, [], "staged", []],
+    ["active, unknown", ada(), { state: "unknown" }, {}, {}, [], "unknown-state", []],
+    ["active, owner", ada(), { role: "owner", externalId: null, state: "suspended" }, {}, {}, [], "protected", []],
+    ["inactive, nobody", ada(off), null, {}, {}, [], null, []],
+    ["inactive, active", ada(off), {}, {}, {}, ["suspend"], null, []],
+    ["inactive, invited", ada(off), { state: "invited" }, {}, {}, ["suspend"], null, []],
+    ["inactive, staged", ada(off), { state: "staged" }, {}, {}, ["suspend"], null, []],
+    ["inactive, suspended", ada(off), { state: "suspended" }, {}, {}, [], null, []],
+    ["inactive, unknown", ada(off), { state: "unknown" }, {}, {}, [], "unknown-state", ["suspend"]],
+    ["inactive, owner", ada(off), { role: "owner" }, {}, {}, [], "protected", ["suspend"]],
+    ["inactive, protected role", ada(off), { role: "admin" }, { protect: ["Admin"] }, {}, [], "protected", ["suspend"]],
+    ["inactive, protected address", ada(off), {}, { protect: ["ada@example.com"] }, {}, [], "protected", ["suspend"]],
+    ["inactive, remove", ada(off), {}, { onDeactivate: "remove" }, {}, ["remove"], null, []],
+    [
+      "inactive, remove, suspended",
+      ada(off),
+      { state: "suspended" },
+      { onDeactivate: "remove" },
+      {},
+      ["remove"],
+      null,
+      [],
+    ],
+    [
+      "inactive, remove, can't remove",
+      ada(off),
+      {},
+      { onDeactivate: "remove" },
+      { remove: false },
+      ["suspend"],
+      null,
+      [],
+    ],
+    [
+      "inactive, remove, can't remove, suspended",
+      ada(off),
+      { state: "suspended" },
+      { onDeactivate: "remove" },
+      { remove: false },
+      [],
+      null,
+      [],
+    ],
+    ["inactive, ignore", ada(off), {}, { onDeactivate: "ignore" }, {}, [], null, []],
+    ["gone, stranger with the address", ada({ absentSinceMs: 1 }), { externalId: null }, {}, {}, [], null, []],
+    ["gone, linked", ada({ absentSinceMs: 1 }, {}), { externalId: null }, {}, {}, ["suspend"], null, []],
+    [
+      "out of scope, stranger with the address",
+      ada(),
+      { externalId: null },
+      { userGroups: ["vault"] },
+      {},
+      [],
+      "out-of-scope",
+      [],
+    ],
+    ["out of scope, linked", ada({}, {}), {}, { userGroups: ["vault"] }, {}, ["suspend"], null, []],
+    ["drift, enforce", ada({}, { appliedRev: 1 }), null, {}, {}, ["invite"], null, []],
+    ["drift, report", ada({}, { appliedRev: 1 }), null, { driftPolicy: "report" }, {}, [], "drift", ["invite"]],
+    ["changed, report", ada({ rev: 2 }, { appliedRev: 1 }), null, { driftPolicy: "report" }, {}, ["invite"], null, []],
+  ];
+  it.each(cases)("%s", (_name, who, shown, policy, supports, ops, note, skipped) => {
+    const result = compare({
+      users: [who],
+      observed: { members: shown === null ? [] : [seen(shown)] },
+      policy,
+      supports,
+    });
+    expect(result.changes.map((change) => change.op)).toEqual(ops);
+    expect(result.users[0]?.note).toBe(note);
+    expect(result.skipped.map(({ change }) => change.op)).toEqual(skipped);
+    for (const { reason } of result.skipped) expect(reason).not.toBe("");
+  });
+
+  it("is invited only after the settle delay", () => {
+    const policy = { settleMs: 2000 };
+    const young = compare({ users: [ada({ createdAtMs: nowMs - 1999 })], policy });
+    expect(young.changes).toEqual([]);
+    expect(young.users[0]?.deferredUntilMs).toBe(nowMs + 1);
+    expect(compare({ users: [ada({ createdAtMs: nowMs - 2000 })], policy }).changes).toEqual([
+      { op: "invite", userId: "ada", email: "ada@example.com", externalId: "x-ada" },
+    ]);
+  });
+});
+
+describe("one group", () => {
+  const there = (more: object = {}) => ({ groups: [{ remoteId: "g", name: "eng", externalId: "x-eng", ...more }] });
+  const cases: readonly (readonly [
+    string,
+    SliceGroup,
+    Partial<Observed>,
+    Partial<TargetPolicy>,
+    readonly ChangeOp[],
+    LinkNote | null,
+    boolean,
+  ])[] = [
+    ["present, none", eng(), {}, {}, ["createGroup"], null, true],
+    ["present, there", eng(), there(), {}, [], null, true],
+    ["present, other name", eng(), there({ name: "old" }), {}, ["renameGroup"], null, true],
+    ["present, not ours", eng(), there({ externalId: null }), {}, ["adoptGroup"], null, true],
+    ["present, somebody else's", eng(), there({ externalId: "x-other" }), {}, ["createGroup"], null, true],
+    [
+      "present, linked, key lost",
+      eng({}, {}),
+      there({ externalId: null, name: "old" }),
+      {},
+      ["adoptGroup"],
+      null,
+      true,
+    ],
+    [
+      "present, ambiguous",
+      eng(),
+      { groups: [...there().groups, { remoteId: "twin", name: "eng", externalId: "x-eng" }] },
+      {},
+      [],
+      "ambiguous",
+      false,
+    ],
+    ["present, not pushed", eng(), there({ name: "old" }), { groupExclude: ["e*"] }, [], "out-of-scope", false],
+    ["gone, linked", eng({ absentSinceMs: 1 }, {}), there({ externalId: null }), {}, ["removeGroup"], null, false],
+    ["gone, our key", eng({ absentSinceMs: 1 }), there(), {}, ["removeGroup"], null, false],
+    ["gone, stranger with the name", eng({ absentSinceMs: 1 }), there({ externalId: null }), {}, [], null, false],
+    ["gone, none", eng({ absentSinceMs: 1 }), {}, {}, [], null, false],
+    [
+      "gone, not pushed any more",
+      eng({ absentSinceMs: 1 }, {}),
+      there(),
+      { groupInclude: [] },
+      ["removeGroup"],
+      null,
+      false,
+    ],
+    ["linked, gone from all there is", eng({}, {}), {}, {}, ["createGroup"], null, true],
+    ["linked, not asked for", eng({}, {}), { isComplete: false }, {}, [], null, true],
+    [
+      "linked, asked for and missing",
+      eng({}, {}),
+      { isComplete: false, missingRemoteIds: ["g"] },
+      {},
+      ["createGroup"],
+      null,
+      true,
+    ],
+    ["drift, report", eng({}, { appliedRev: 1 }), there({ name: "old" }), { driftPolicy: "report" }, [], "drift", true],
+  ];
+  it.each(cases)("%s", (_name, item, shown, policy, ops, note, isManaged) => {
+    const result = compare({ groups: [item], observed: shown, policy });
+    expect(result.changes.map((change) => change.op)).toEqual(ops);
+    expect(result.groups[0]).toMatchObject({ note, isManaged });
+  });
+
+  it("is left alone where the target has no groups, and unless it is to be looked at", () => {
+    expect(compare({ groups: [eng()], supports: { groups: false } })).toMatchObject({
+      changes: [],
+      groups: [{ isManaged: false }],
+    });
+    expect(compare({ groups: [eng()], dirtyGroupIds: [] }).changes).toEqual([]);
+  });
+
+  it("tells how many lose it", () => {
+    expect(
+      compare({ groups: [eng({ absentSinceMs: 1 }, {})], observed: there(), losers: new Map([["g", ["a", "b"]]]) })
+        .changes,
+    ).toMatchObject([{ op: "removeGroup", memberCount: 2 }]);
+  });
+});
+
+describe("memberships", () => {
+  const groups = [eng(), { group: team("ops"), link: null }];
+  const world: Partial<Observed> = {
+    members: [seen()],
+    groups: [
+      { remoteId: "g", name: "eng", externalId: "x-eng" },
+      { remoteId: "o", name: "ops", externalId: "x-ops" },
+      { remoteId: "h", name: "by hand", externalId: null },
+    ],
+  };
+  const pairs = (situation: Situation) =>
+    compare({ groups, observed: world, ...situation }).pairs.map(({ kind, group }) => `${kind} ${group.item.group.id}`);
+
+  it("are compared from either side, with the same result", () => {
+    const users = [ada({}, null, ["eng"])];
+    expect(
+      pairs({
+        users,
+        by: "group",
+        lists: new Map([
+          ["g", ["stranger"]],
+          ["o", ["r", "stranger"]],
+        ]),
+      }),
+    ).toEqual(["add eng", "remove ops"]);
+    expect(pairs({ users, by: "member", lists: new Map([["r", ["o", "h"]]]) })).toEqual(["add eng", "remove ops"]);
+  });
+
+  it("are left as they are where they were not read, or where the group is not managed", () => {
+    expect(pairs({ users: [ada({}, null, ["eng"])], by: "member", lists: new Map() })).toEqual([]);
+    expect(
+      pairs({ users: [ada()], by: "member", lists: new Map([["r", ["g", "h"]]]), policy: { groupInclude: ["ops"] } }),
+    ).toEqual([]);
+  });
+
+  it.each([
+    ["suspended by others", { state: "suspended" as const }, { reactivate: "never" as const }, {}],
+    ["an owner", { role: "owner" }, {}, {}],
+    ["inactive", {}, {}, { isActive: false }],
+    ["staged", { state: "staged" as const }, {}, {}],
+  ])("of somebody %s are not touched", (_name, shown, policy, user) => {
+    expect(
+      pairs({
+        users: [ada(user, null, ["eng"])],
+        observed: { ...world, members: [seen(shown)] },
+        by: "member",
+        lists: new Map([["r", ["o"]]]),
+        policy,
+      }),
+    ).toEqual([]);
+  });
+
+  it("of who is invited and of a group that is made come with them", () => {
+    expect(
+      compare({ users: [ada({}, null, ["eng"])], groups: [eng()] }).pairs.map((pair) => [
+        pair.kind,
+        pair.person.member,
+        pair.group.group,
+      ]),
+    ).toEqual([["add", null, null]]);
+  });
+
+  it("changed by hand are drift of the person", () => {
+    const users = [ada({}, { appliedRev: 1 })];
+    const situation: Situation = {
+      users,
+      by: "member",
+      lists: new Map([["r", ["g"]]]),
+      policy: { driftPolicy: "report" },
+    };
+    expect(pairs(situation)).toEqual([]);
+    expect(compare({ groups, observed: world, ...situation }).skipped).toMatchObject([
+      { change: { op: "setMembers", remove: [{ userId: "ada" }] } },
+    ]);
+    expect(pairs({ ...situation, policy: {} })).toEqual(["remove eng"]);
+  });
+});

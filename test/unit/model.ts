@@ -1,0 +1,443 @@
+import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
+import { isDirty, type Link } from "../../src/domain/link.ts";
+import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/plan.ts";
+import type { TargetPolicy } from "../../src/domain/policy.ts";
+import type { HeldItem, RunRecord, Slice, SliceScope, SyncStore } from "../../src/domain/sync.ts";
+import type {
+  MemberState,
+  Memberships,
+  Observed,
+  ObservedGroup,
+  ObservedMember,
+  ObserveScope,
+  Outcome,
+  Target,
+  TargetSupports,
+} from "../../src/domain/target.ts";
+
+/** A clock that stands still: 2027-01-15. */
+export const nowMs = 1_800_000_000_000;
+export const dayMs = 86_400_000;
+
+export const everything: TargetSupports = { invite: true, remove: true, groups: true, externalIds: true };
+
+/** Allows all, so that a test names only what it is about. */
+export const lenient: TargetPolicy = {
+  userGroups: null,
+  groupInclude: null,
+  groupExclude: [],
+  onDeactivate: "suspend",
+  onDelete: "suspend",
+  removeAfterMs: null,
+  protect: [],
+  reactivate: "always",
+  maxSeats: null,
+  settleMs: 0,
+  driftPolicy: "enforce",
+  budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: dayMs },
+};
+
+export const person = (id: string, more: Partial<DirectoryUser> = {}): DirectoryUser => ({
+  id,
+  source: "okta",
+  externalId: `x-${id}`,
+  email: `${id}@example.com`,
+  displayName: id,
+  isActive: true,
+  rev: 1,
+  createdAtMs: 0,
+  absentSinceMs: null,
+  ...more,
+});
+
+export const team = (id: string, more: Partial<DirectoryGroup> = {}): DirectoryGroup => ({
+  id,
+  source: "okta",
+  externalId: `x-${id}`,
+  displayName: id,
+  rev: 1,
+  definitionRev: 1,
+  absentSinceMs: null,
+  ...more,
+});
+
+export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
+  connection: "model",
+  kind: "user",
+  entityId,
+  remoteId: null,
+  ownership: null,
+  appliedRev: 0,
+  hasAccess: false,
+  isSuspendedByUs: false,
+  note: null,
+  attempts: 0,
+  attemptedRev: 0,
+  retryAtMs: null,
+  errorCode: null,
+  errorMessage: null,
+  lastSuccessAtMs: null,
+  ...more,
+});
+
+export const member = (remoteId: string, more: Partial<ObservedMember> = {}): ObservedMember => ({
+  remoteId,
+  email: `${remoteId}@example.com`,
+  externalId: null,
+  state: "active",
+  role: "user",
+  hasAccount: true,
+  ...more,
+});
+
+export const observed = (more: Partial<Observed> = {}): Observed => ({
+  isComplete: true,
+  members: [],
+  groups: [],
+  missingRemoteIds: [],
+  ...more,
+});
+
+/** Anything with a length, in an order that the seed decides. */
+export function shuffled<T>(items: Iterable<T>, seed: number): T[] {
+  const keyed = [...items].map((item, index) => ({
+    item,
+    key: Math.imul((index + 1) * 2_654_435_761, seed * 2 + 1) >>> 0,
+  }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
+}
+
+/** A directory in memory; `memberships` holds user ids by group id. Every change bumps the `rev` as the store does. */
+export class ModelDirectory {
+  readonly users = new Map<string, DirectoryUser>();
+  readonly groups = new Map<string, DirectoryGroup>();
+  readonly memberships = new Map<string, Set<string>>();
+
+  user(id: string, more: Partial<DirectoryUser> = {}): void {
+    const before = this.users.get(id) ?? { ...person(id), rev: 0 };
+    const after = { ...before, ...more, rev: before.rev + 1 };
+    this.users.set(id, after);
+    const isClaimChanged =
+      before.rev === 0 || before.email !== after.email || before.absentSinceMs !== after.absentSinceMs;
+    const isRival = ({ id: other, email }: DirectoryUser) =>
+      other !== id && email !== null && (email === before.email || email === after.email);
+    if (isClaimChanged)
+      for (const rival of [...this.users.values()].filter(isRival))
+        this.users.set(rival.id, { ...rival, rev: rival.rev + 1 });
+  }
+
+  group(id: string, more: Partial<DirectoryGroup> = {}): void {
+    const before = this.groups.get(id) ?? { ...team(id), rev: 0 };
+    this.groups.set(id, { ...before, ...more, rev: before.rev + 1, definitionRev: before.rev + 1 });
+    if (!this.memberships.has(id)) this.memberships.set(id, new Set());
+    for (const userId of this.memberships.get(id) ?? []) this.user(userId);
+  }
+
+  toggle(groupId: string, userId: string): void {
+    const members = this.memberships.get(groupId);
+    const isPossible =
+      this.users.get(userId)?.absentSinceMs === null && this.groups.get(groupId)?.absentSinceMs === null;
+    if (members === undefined || !isPossible) return;
+    if (!members.delete(userId)) members.add(userId);
+    this.user(userId);
+  }
+
+  fire(id: string): void {
+    if (this.users.get(id)?.absentSinceMs !== null) return;
+    for (const members of this.memberships.values()) members.delete(id);
+    this.user(id, { absentSinceMs: nowMs });
+  }
+
+  disband(id: string): void {
+    if (this.groups.get(id)?.absentSinceMs !== null) return;
+    this.group(id, { absentSinceMs: nowMs });
+    this.memberships.get(id)?.clear();
+  }
+
+  emailOwner({ id, email }: DirectoryUser): string | null {
+    if (email === null) return null;
+    return [...this.users.values()].find((user) => user.email === email && user.absentSinceMs === null)?.id ?? id;
+  }
+}
+
+/** The part of a store that a reconciler works with, in memory. `seed` shuffles every list that it gives. */
+export function modelStore(
+  directory: ModelDirectory,
+  seed = 0,
+): SyncStore & {
+  readonly links: Map<string, Link>;
+  readonly charged: Map<string, number>;
+  readonly writes: RunRecord[];
+} {
+  const links = new Map<string, Link>();
+  const charged = new Map<string, number>();
+  const held = new Map<string, HeldItem>();
+  const writes: RunRecord[] = [];
+  const notModelled = (): never => {
+    throw new TypeError("not part of the model");
+  };
+  const slice = (scope: SliceScope): Slice => {
+    const isAll = scope.kind === "all";
+    const users = shuffled(directory.users.values(), seed).map((user) => ({
+      user,
+      link: links.get(user.id) ?? null,
+      groupIds: shuffled(directory.memberships, seed).flatMap(([groupId, members]) =>
+        members.has(user.id) ? [groupId] : [],
+      ),
+      emailOwnerId: directory.emailOwner(user),
+    }));
+    const groups = shuffled(directory.groups.values(), seed).map((group) => ({
+      group,
+      link: links.get(group.id) ?? null,
+    }));
+    return {
+      isComplete: isAll,
+      users: users.filter(({ user, link }) => isAll || isDirty(user.rev, link)),
+      groups,
+      dirtyGroupIds: new Set(
+        groups.filter(({ group, link }) => isAll || isDirty(group.definitionRev, link)).map(({ group }) => group.id),
+      ),
+    };
+  };
+  return {
+    links,
+    charged,
+    writes,
+    slice: async (_connection, scope) => slice(scope),
+    nextRetryAtMs: async () => null,
+    peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
+    charges: async (_connection, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),
+    held: async () => [...held.values()],
+    async commit(_connection, record, atMs) {
+      writes.push(record);
+      for (const link of record.links ?? []) links.set(link.entityId, link);
+      for (const id of record.charge ?? []) charged.set(id, atMs);
+      for (const id of record.refund ?? []) charged.delete(id);
+      if (record.held !== undefined) {
+        const { considered, items, keep } = record.held;
+        for (const [key, item] of held)
+          if ((considered === null || considered.has(item.entityId)) && !keep.has(key)) held.delete(key);
+        for (const item of items) held.set(item.key, item);
+      }
+      for (const key of record.done ?? []) held.delete(key);
+    },
+    approve: async () => {
+      for (const [key, item] of held) held.set(key, { ...item, approvedAtMs: nowMs });
+      return held.size;
+    },
+    approveItems: notModelled,
+    putConnection: notModelled,
+    connections: notModelled,
+    sourceCounts: notModelled,
+    targetCounts: notModelled,
+  };
+}
+
+interface ModelMember {
+  email: string;
+  externalId: string | null;
+  state: MemberState;
+  role: string;
+  hasAccount: boolean;
+}
+
+/** What somebody lost in the target. A person removed and invited again has another remote id, and the same address. */
+export interface Loss {
+  readonly remoteId: string;
+  readonly email: string;
+  readonly what: string;
+}
+
+/** A target in memory that does what it is told at once, and keeps book of what it took away. */
+export class ModelTarget implements Target {
+  readonly name = "model";
+  readonly type = "model";
+  readonly supports: TargetSupports;
+  readonly members = new Map<string, ModelMember>();
+  readonly groups = new Map<string, { name: string; externalId: string | null }>();
+  readonly memberships = new Map<string, Set<string>>();
+  readonly losses: Loss[] = [];
+  readonly changes: Change[] = [];
+  seed = 0;
+  #ids = 0;
+
+  constructor(supports: TargetSupports = everything) {
+    this.supports = supports;
+  }
+
+  addMember(remoteId: string, more: Partial<ModelMember> = {}): void {
+    this.members.set(remoteId, {
+      email: `${remoteId}@example.com`,
+      externalId: null,
+      state: "active",
+      role: "user",
+      hasAccount: true,
+      ...more,
+    });
+  }
+
+  addGroup(remoteId: string, name: string, memberIds: readonly string[] = [], externalId: string | null = null): void {
+    this.groups.set(remoteId, { name, externalId });
+    this.memberships.set(remoteId, new Set(memberIds));
+  }
+
+  /** Everything in it under names that do not depend on the order in which it came to be. */
+  portrait(): unknown {
+    const names = [...this.groups].map(([id, group]) => ({
+      ...group,
+      members: [...(this.memberships.get(id) ?? [])].map((each) => this.members.get(each)?.email ?? each).sort(),
+    }));
+    const key = (value: unknown): string => JSON.stringify(value);
+    return {
+      members: [...this.members.values()].map((each) => ({ ...each })).sort((a, b) => (key(a) < key(b) ? -1 : 1)),
+      groups: names.sort((a, b) => (key(a) < key(b) ? -1 : 1)),
+    };
+  }
+
+  async observe(scope: ObserveScope): Promise<Observed> {
+    const members = shuffled(this.members, this.seed).map(
+      ([remoteId, each]): ObservedMember => ({ remoteId, ...each }),
+    );
+    const groups = shuffled(this.groups, this.seed).map(([remoteId, each]): ObservedGroup => ({ remoteId, ...each }));
+    if (scope.kind === "all") return { isComplete: true, members, groups, missingRemoteIds: [] };
+    const asked = new Set([...scope.memberIds, ...scope.groupIds]);
+    return {
+      isComplete: false,
+      members: members.filter((each) => asked.has(each.remoteId)),
+      groups: groups.filter((each) => asked.has(each.remoteId)),
+      missingRemoteIds: [...asked].filter((id) => !this.members.has(id) && !this.groups.has(id)),
+    };
+  }
+
+  async observeMemberships(query: Parameters<Target["observeMemberships"]>[0]): Promise<Memberships> {
+    if (query.by === "group")
+      return new Map(
+        query.groupIds.flatMap((id) =>
+          this.groups.has(id) ? [[id, shuffled(this.memberships.get(id) ?? [], this.seed)] as const] : [],
+        ),
+      );
+    const groupsOf = (memberId: string) =>
+      [...this.memberships].flatMap(([groupId, members]) => (members.has(memberId) ? [groupId] : []));
+    return new Map(query.memberIds.flatMap((id) => (this.members.has(id) ? [[id, groupsOf(id)] as const] : [])));
+  }
+
+  async *apply(changes: readonly Change[]): AsyncGenerator<Outcome> {
+    const people = new Map<string, string>();
+    const groups = new Map<string, string>();
+    for (const change of changes) {
+      this.changes.push(change);
+      const remoteId = this.#carryOut(change, people, groups);
+      yield remoteId === null ? { status: "applied", change } : { status: "applied", change, remoteId };
+    }
+  }
+
+  async check(): Promise<readonly []> {
+    return [];
+  }
+
+  async close(): Promise<void> {}
+
+  #carryOut(change: Change, people: Map<string, string>, groups: Map<string, string>): string | null {
+    const lose = (remoteId: string, what: string): void => this.#lose(remoteId, what);
+    const existing = (remoteId: string): ModelMember => {
+      const found = this.members.get(remoteId);
+      if (found === undefined) throw new TypeError(`no member ${remoteId}`);
+      return found;
+    };
+    switch (change.op) {
+      case "invite": {
+        if ([...this.members.values()].some((each) => each.email === change.email))
+          throw new TypeError(`${change.email} is a member already`);
+        const id = this.#newId();
+        this.members.set(id, {
+          email: change.email,
+          externalId: change.externalId,
+          state: "invited",
+          role: "user",
+          hasAccount: false,
+        });
+        people.set(change.userId, id);
+        return id;
+      }
+      case "adopt":
+        existing(change.remoteId).externalId = change.externalId;
+        return null;
+      case "restore":
+        existing(change.remoteId).state = existing(change.remoteId).hasAccount ? "active" : "invited";
+        return null;
+      case "reinvite":
+        existing(change.remoteId);
+        return null;
+      case "suspend":
+        existing(change.remoteId).state = "suspended";
+        lose(change.remoteId, "access");
+        return null;
+      case "remove":
+        lose(change.remoteId, "access");
+        this.members.delete(change.remoteId);
+        for (const members of this.memberships.values()) members.delete(change.remoteId);
+        return null;
+      case "createGroup": {
+        const id = this.#newId();
+        this.addGroup(id, change.name, [], change.externalId);
+        groups.set(change.groupId, id);
+        return id;
+      }
+      case "adoptGroup":
+      case "renameGroup":
+        if (!this.groups.has(change.remoteId)) throw new TypeError(`no group ${change.remoteId}`);
+        this.groups.set(change.remoteId, { name: change.name, externalId: change.externalId });
+        return null;
+      case "removeGroup":
+        for (const each of this.memberships.get(change.remoteId) ?? []) lose(each, `group ${change.remoteId}`);
+        this.groups.delete(change.remoteId);
+        this.memberships.delete(change.remoteId);
+        return null;
+      case "setMembers":
+        for (const each of change.add)
+          this.#membership(change.remoteId ?? groups.get(change.groupId), memberIdOf(each, people))?.add(
+            memberIdOf(each, people),
+          );
+        for (const each of change.remove) this.#leave(change.remoteId, memberIdOf(each, people));
+        return null;
+      case "setGroups":
+        for (const each of change.add)
+          this.#membership(each.remoteId ?? groups.get(each.groupId), memberIdOf(change, people))?.add(
+            memberIdOf(change, people),
+          );
+        for (const each of change.remove) this.#leave(each.remoteId, memberIdOf(change, people));
+        return null;
+      default:
+        return unreachable(change);
+    }
+  }
+
+  #newId(): string {
+    this.#ids += 1;
+    return `new-${this.#ids}`;
+  }
+
+  #membership(groupId: string | undefined, memberId: string): Set<string> {
+    const found = this.memberships.get(groupId ?? "");
+    if (found === undefined || !this.members.has(memberId))
+      throw new TypeError(`no group ${groupId} or no member ${memberId}`);
+    return found;
+  }
+
+  #leave(groupId: string | null, memberId: string): void {
+    if (this.#membership(groupId ?? "", memberId).delete(memberId)) this.#lose(memberId, `group ${groupId}`);
+  }
+
+  #lose(remoteId: string, what: string): void {
+    const email = this.members.get(remoteId)?.email;
+    if (email === undefined) throw new TypeError(`no member ${remoteId}`);
+    this.losses.push({ remoteId, email, what });
+  }
+}
+
+const memberIdOf = (ref: Pick<MemberRef, "userId" | "remoteId">, people: ReadonlyMap<string, string>): string =>
+  ref.remoteId ?? people.get(ref.userId) ?? "";
+
+/** All keys of what some changes take away, sorted. */
+export const keysOf = (changes: readonly Change[]): readonly string[] =>
+  changes.flatMap((change) => [...removalKeys(change)]).sort();
