@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Cause, EntityRef, JsonObject } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type {
@@ -16,6 +15,7 @@ import type { AuditEntry } from "../domain/sync.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+import { newId } from "./ids.ts";
 import { assertRev, byOwner, changesBetween, listRows, notFound, scanRows, type WriteContext } from "./users.ts";
 
 const recordColumns = "t.seq, t.id, t.rev, t.created_ms, t.modified_ms, t.resource";
@@ -55,8 +55,8 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
       options: GroupOptions,
       cause: Cause,
     ): Promise<GroupResult> {
-      const id = randomUUID();
       const at = now();
+      const id = newId(at);
       const members = await driver.transaction(async (sql) => {
         if (options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
         await sql.run(

@@ -47,8 +47,11 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
   if (!existsSync(path)) return driver;
   return translated(() => {
     db.prepare("ATTACH DATABASE ? AS file").run(path);
-    const tables = db.prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'").all();
-    for (const { name } of tables) db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
+    const tables = db
+      .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+      .all();
+    for (const { name } of tables)
+      db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
     db.exec("DETACH DATABASE file");
     return driver;
   }, path);

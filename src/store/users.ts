@@ -1,10 +1,10 @@
-import { randomUUID } from "node:crypto";
 import type { Cause, EntityRef, Json, JsonObject } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Criterion, ListPage, ListQuery, Reference, UserRecord, UserWrite } from "../domain/resources.ts";
 import { writeAudit } from "./audit.ts";
 import { fold, orderOf, toSql } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
+import { newId } from "./ids.ts";
 
 /** What a write needs besides its arguments. */
 export interface WriteContext {
@@ -44,8 +44,8 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       scanRows(driver, "users", recordColumns, source, where, pageSize, toRecord),
 
     async createUser(source: string, write: UserWrite, cause: Cause): Promise<UserRecord> {
-      const id = randomUUID();
       const at = now();
+      const id = newId(at);
       const text = JSON.stringify(write.resource);
       const rivals = await driver.transaction(async (sql) => {
         await assertNameFree(sql, source, fold(write.userName), id);
