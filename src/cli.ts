@@ -5,7 +5,6 @@ import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { plan } from "./cli/plan.ts";
 import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
-import { serve } from "./cli/serve.ts";
 import { status } from "./cli/status.ts";
 import { sync } from "./cli/sync.ts";
 import { createToken, listTokens, revokeToken } from "./cli/token.ts";
@@ -41,6 +40,9 @@ function codeOf(error: unknown): string {
 }
 
 type Run<T> = (composition: Composition, options: T & GlobalOptions, ...args: string[]) => Promise<number>;
+
+/** Loaded when asked for: what serves SCIM is a large part of the program, and the other commands answer sooner without. */
+const serve: Run<object> = async (composition, options) => (await import("./cli/serve.ts")).serve(composition, options);
 
 function buildProgram(composition: Composition, exit: (code: number) => void): Command {
   const program = new Command("rollcall")

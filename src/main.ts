@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import type { Composition } from "./cli/composition.ts";
 import { runCli } from "./cli.ts";
-import type { BitwardenTargetConfig, Config, LdapSourceConfig, OnePasswordTargetConfig, TargetConfig } from "./config/index.ts";
+import type {
+  BitwardenTargetConfig,
+  Config,
+  LdapSourceConfig,
+  OnePasswordTargetConfig,
+  TargetConfig,
+} from "./config/index.ts";
 import { RollcallError } from "./domain/errors.ts";
 import type { TargetPolicy } from "./domain/policy.ts";
 import type { Target } from "./domain/target.ts";

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, watch as watchFile } from "node:fs";
+import { mkdtempSync, rmSync, watch as watchFile } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -40,7 +40,7 @@ export interface CrashRunOptions {
   readonly seed: number;
   /** Stops killing after so many; 0 is the run to compare with. */
   readonly kills: number;
-  /** Chance of arming a kill before each step. Default 0.5. */
+  /** Chance of arming a kill before each step. Default 0.9. */
   readonly killChance?: number;
   /** Tight: at most so many people within so many milliseconds. Default: no limit that matters. */
   readonly budget?: { readonly people: number; readonly windowMs: number };
@@ -61,7 +61,7 @@ export interface CrashReport {
 }
 
 /** If the armed point is not reached by then, the kill comes anyway, and counts as `anytime`. */
-const patienceMs = 250;
+const patienceMs = 150;
 /** How long all may take to be delivered. */
 const calmWithinMs = 60_000;
 /** Between the commit that charges the budget and the last call of that run (1Password is asked at most four times a second). */
@@ -71,6 +71,60 @@ const slackMs = 1500;
 export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
   await using run = await CrashRun.begin(options);
   return await run.live();
+}
+
+/**
+ * Kills the very first start at any of its moments, `kills` times, each on a database of its own that the next start
+ * finds as the kill left it. @returns what is wrong
+ */
+export async function crashMigrations(
+  kills: number,
+  seed: number,
+): Promise<{ readonly killed: number; readonly violations: readonly string[] }> {
+  const random = new Random(seed);
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-migrate-"));
+  const violations: string[] = [];
+  let killed = 0;
+  try {
+    const clean = new RollcallProcess({ folder: join(folder, "clean"), targets: {} });
+    const startedAt = performance.now();
+    await clean.start();
+    const startMs = performance.now() - startedAt;
+    await clean.stop();
+    for (let round = 0; killed < kills; round += 1) {
+      const rollcall = new RollcallProcess({ folder: join(folder, String(round)), targets: {} });
+      // The schema is made in the last third; some kills hit the same database two or three times.
+      for (let times = 1 + random.below(3); times > 0 && killed < kills; times -= 1) {
+        rollcall.launch();
+        await Promise.race([pause(startMs * (0.5 + random.next() * 0.6)), rollcall.listening()]);
+        await rollcall.kill();
+        killed += 1;
+      }
+      const running = await rollcall.start();
+      const idp = new IdentityProvider({ door: { open: async () => running.scimUrl }, token: scimToken });
+      await idp.send({ op: "hire", person: "p1", email: "p1@example.com", name: "P" });
+      for (const wrong of (await idp.lostWrites(running.scimUrl)) ?? ["no answer"])
+        violations.push(`round ${round}: ${wrong}`);
+      await idp.close();
+      const code = await rollcall.stop();
+      if (code !== 0) violations.push(`round ${round}: serve ended with ${code}: ${rollcall.log}`);
+      violations.push(...integrityOf(rollcall.storePath).map((each) => `round ${round}: ${each}`));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return { killed, violations };
+}
+
+/** What `PRAGMA integrity_check` finds; empty when all is well. */
+function integrityOf(storePath: string): readonly string[] {
+  const db = new DatabaseSync(storePath, { readOnly: true });
+  try {
+    const rows = db.prepare("PRAGMA integrity_check").all() as { readonly integrity_check: string }[];
+    return rows.flatMap((row) => (row.integrity_check === "ok" ? [] : [`integrity_check: ${row.integrity_check}`]));
+  } finally {
+    db.close();
+  }
 }
 
 class CrashRun {
@@ -100,7 +154,9 @@ class CrashRun {
     this.#rollcall = new RollcallProcess({
       folder,
       targets: vendors.targets(),
-      ...(budget && { guard: { percent: 5, atLeast: budget.people, atMost: budget.people, window: `${budget.windowMs}ms` } }),
+      ...(budget && {
+        guard: { percent: 5, atLeast: budget.people, atMost: budget.people, window: `${budget.windowMs}ms` },
+      }),
     });
     this.#idp = new IdentityProvider({
       door: { open: () => this.#open() },
@@ -121,23 +177,23 @@ class CrashRun {
   }
 
   async live(): Promise<CrashReport> {
-    const { day, killChance = 0.5, budget, log } = this.#options;
+    const { day, killChance = 0.9, budget, log } = this.#options;
     for (const [index, step] of day.steps.entries()) {
       if (this.#killed < this.#options.kills && this.#random.chance(killChance)) this.#arm();
       if (step.kind === "calm") await this.#calm();
       else if (step.kind === "write") await this.#idp.send(step.write);
       else await Promise.all(step.writes.map((write) => this.#idp.send(write)));
       this.#acknowledged += step.kind === "calm" ? 0 : step.kind === "write" ? 1 : step.writes.length;
+      await this.#shot();
       if (index % 50 === 0) log?.(`step ${index} of ${day.steps.length}, ${this.#killed} kills`);
     }
-    await this.#disarm();
     await this.#calm();
     await this.#readBack();
     this.#checkVendors();
     await this.#checkPlan();
     const code = await this.#rollcall.stop();
     if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
-    this.#checkDatabase();
+    this.#violations.push(...integrityOf(this.#rollcall.storePath));
     return {
       kills: this.#kills,
       killed: this.#killed,
@@ -157,8 +213,11 @@ class CrashRun {
     if (this.#armed !== null || this.#restarting) return;
     const point = this.#random.pick(killPoints) ?? "anytime";
     this.#armed = point;
+    // A token lasts for an hour: only one that is refused is asked for again.
+    if (point === "token-arrived")
+      for (const { tokens } of [this.#vendors.bitwarden, this.#vendors.onePassword]) tokens.revokeAll();
     if (point === "anytime" || point === "starting" || point === "stopping") {
-      setTimeout(() => this.#reached(point), this.#random.below(250));
+      setTimeout(() => this.#reached(point), this.#random.below(80));
       return;
     }
     setTimeout(() => {
@@ -224,8 +283,9 @@ class CrashRun {
     this.#killed += 1;
   }
 
-  async #disarm(): Promise<void> {
-    this.#armed = null;
+  /** Waits for the kill that was armed, so that the script does not outrun it. */
+  async #shot(): Promise<void> {
+    while (this.#armed !== null) await pause(5);
     await this.#up;
   }
 
@@ -246,7 +306,9 @@ class CrashRun {
       const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
       if (targets !== null && isDelivered(targets)) break;
       if (performance.now() > untilMs) {
-        throw new Error(`not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)}\n${this.#rollcall.log.slice(-3000)}`);
+        throw new Error(
+          `not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)}\n${this.#rollcall.log.slice(-3000)}`,
+        );
       }
       await pause(25);
     }
@@ -271,7 +333,9 @@ class CrashRun {
     const { day } = this.#options;
     const { acknowledged, everId } = this.#idp;
     this.#violations.push(...invitedTwice(this.#vendors).map((each) => `invited twice: ${each}`));
-    this.#violations.push(...differences(lookAt(this.#vendors, everId), expectedOf(acknowledged, day.onePasswordUsers)));
+    this.#violations.push(
+      ...differences(lookAt(this.#vendors, everId), expectedOf(acknowledged, day.onePasswordUsers)),
+    );
     for (const { requests } of [this.#vendors.bitwarden, this.#vendors.onePassword]) {
       if (requests.failures.length > 0) this.#violations.push(`the emulator failed: ${String(requests.failures[0])}`);
     }
@@ -283,24 +347,25 @@ class CrashRun {
       this.#violations.push(`plan ended with ${code}: ${err}`);
       return;
     }
-    const { targets } = JSON.parse(out) as { readonly targets: readonly { readonly name: string; readonly changes: readonly unknown[]; readonly held: readonly unknown[] }[] };
+    const { targets } = JSON.parse(out) as {
+      readonly targets: readonly {
+        readonly name: string;
+        readonly changes: readonly unknown[];
+        readonly held: readonly unknown[];
+      }[];
+    };
     for (const { name, changes, held } of targets) {
-      if (changes.length + held.length > 0) this.#violations.push(`plan of ${name} is not empty: ${JSON.stringify([...changes, ...held])}`);
+      if (changes.length + held.length > 0)
+        this.#violations.push(`plan of ${name} is not empty: ${JSON.stringify([...changes, ...held])}`);
     }
-  }
-
-  #checkDatabase(): void {
-    const db = new DatabaseSync(this.#rollcall.storePath, { readOnly: true });
-    const [row] = db.prepare("PRAGMA integrity_check").all() as { readonly integrity_check: string }[];
-    if (row?.integrity_check !== "ok") this.#violations.push(`integrity_check: ${row?.integrity_check}`);
-    db.close();
-    if (statSync(this.#rollcall.storePath).size === 0) this.#violations.push("the database is empty");
   }
 
   #overBudget({ people, windowMs }: NonNullable<CrashRunOptions["budget"]>): readonly string[] {
     return (["bitwarden", "onepassword"] as const).flatMap((vendor) => {
       const most = mostLostWithin(this.#vendors.losses, vendor, windowMs - slackMs);
-      return most > people ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`] : [];
+      return most > people
+        ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`]
+        : [];
     });
   }
 

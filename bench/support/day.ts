@@ -51,6 +51,8 @@ export interface DayOptions {
   readonly writes: number;
   /** People at the end of the first morning. Default 40. */
   readonly staff?: number;
+  /** False: no team is deleted. Deleting one of ten people needs a budget of ten, or somebody's approval. Default true. */
+  readonly deletesTeams?: boolean;
 }
 
 /** What a write makes of the directory. */
@@ -119,8 +121,8 @@ export function subjects(write: Write): readonly string[] {
  * be compared with one without. Two things would: an address that changes, or a person that is deleted, before
  * 1Password (where the address is all there is) was looked at. Both happen to people of an earlier part of the day only.
  */
-export function makeDay({ seed, writes: atLeast, staff = 40 }: DayOptions): Day {
-  const script = new Script(new Random(seed));
+export function makeDay({ seed, writes: atLeast, staff = 40, deletesTeams = true }: DayOptions): Day {
+  const script = new Script(new Random(seed), deletesTeams ? 3 : Number.POSITIVE_INFINITY);
   script.burst(Array.from({ length: Math.floor(staff * 0.7) }, () => script.hiring()));
   for (let count = 0; count < 5; count += 1) script.write(script.founding());
   while (script.directory.people.size < staff) script.write(script.hiring());
@@ -155,8 +157,12 @@ class Script {
   readonly #withOnePassword = new Set<string>();
   readonly #gone: { readonly key: string; readonly email: string; readonly name: string }[] = [];
 
-  constructor(random: Random) {
+  /** At least so many teams stay. */
+  readonly #teamsKept: number;
+
+  constructor(random: Random, teamsKept: number) {
     this.random = random;
+    this.#teamsKept = teamsKept;
   }
 
   write(write: Write | null): void {
@@ -206,16 +212,27 @@ class Script {
   anything(): Write | null {
     const dice = this.random.next();
     if (dice < 0.16) return this.hiring();
-    if (dice < 0.3) return this.#onPerson((person) => person.isActive, (person) => ({ op: "deactivate", person: person.key }));
-    if (dice < 0.42) return this.#onPerson((person) => !person.isActive, (person) => ({ op: "reactivate", person: person.key }));
+    if (dice < 0.3)
+      return this.#onPerson(
+        (person) => person.isActive,
+        (person) => ({ op: "deactivate", person: person.key }),
+      );
+    if (dice < 0.42)
+      return this.#onPerson(
+        (person) => !person.isActive,
+        (person) => ({ op: "reactivate", person: person.key }),
+      );
     if (dice < 0.48) return this.#deletion();
     if (dice < 0.53) return this.#rehiring();
     if (dice < 0.62) return this.#renaming();
     if (dice < 0.67) return this.directory.teams.size < 9 ? this.founding() : null;
     if (dice < 0.8) return this.#onTeam((team) => this.#joining(team));
     if (dice < 0.91) return this.#onTeam((team) => this.#leaving(team));
-    if (dice < 0.97) return this.#onTeam((team) => ({ op: "renameTeam", team: team.key, name: `team-${(this.#serial += 1)}` }));
-    return this.directory.teams.size > 3 ? this.#onTeam((team) => ({ op: "deleteTeam", team: team.key })) : null;
+    if (dice < 0.97)
+      return this.#onTeam((team) => ({ op: "renameTeam", team: team.key, name: `team-${(this.#serial += 1)}` }));
+    return this.directory.teams.size > this.#teamsKept
+      ? this.#onTeam((team) => ({ op: "deleteTeam", team: team.key }))
+      : null;
   }
 
   #onPerson(isFit: (person: Person) => boolean, then: (person: Person) => Write): Write | null {

@@ -36,13 +36,19 @@ export function lookAt({ bitwarden, onePassword }: Vendors, everId: ReadonlyMap<
 export function expectedOf(directory: Directory, onePasswordUsers: readonly string[]): Evening {
   const active = [...directory.people.values()].filter(({ isActive }) => isActive);
   const teams = [...directory.teams.values()];
-  const teamsOf = (key: string): string[] => teams.filter(({ members }) => members.has(key)).map((team) => team.key).sort();
+  const teamsOf = (key: string): string[] =>
+    teams
+      .filter(({ members }) => members.has(key))
+      .map((team) => team.key)
+      .sort();
   // An address says who it was given to: they keep their 1Password user when it changes.
   const isActiveAt = new Set(active.map(({ key }) => `${key}@example.com`));
   return {
     bitwarden: unique(active.map(({ key }) => [key, teamsOf(key)] as const)),
     teams: unique(teams.map(({ key, name }) => [key, name] as const)),
-    onePassword: unique(onePasswordUsers.map((email) => [email, isActiveAt.has(email) ? "ACTIVE" : "SUSPENDED"] as const)),
+    onePassword: unique(
+      onePasswordUsers.map((email) => [email, isActiveAt.has(email) ? "ACTIVE" : "SUSPENDED"] as const),
+    ),
   };
 }
 

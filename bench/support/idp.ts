@@ -155,7 +155,12 @@ export class IdentityProvider {
   }
 
   /** Null: no answer, or one that asks to come again. */
-  async #call(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body: object | null, at?: string): Promise<Answer | null> {
+  async #call(
+    method: "GET" | "POST" | "PATCH" | "DELETE",
+    path: string,
+    body: object | null,
+    at?: string,
+  ): Promise<Answer | null> {
     const base = at ?? (await this.#options.door.open());
     try {
       this.seen.sent += 1;

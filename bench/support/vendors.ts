@@ -56,7 +56,12 @@ export class Vendors {
     this.#clock = clock;
   }
 
-  static async start({ clock = Date.now, random = Math.random, bitwarden = {}, onePassword = {} }: VendorsOptions = {}): Promise<Vendors> {
+  static async start({
+    clock = Date.now,
+    random = Math.random,
+    bitwarden = {},
+    onePassword = {},
+  }: VendorsOptions = {}): Promise<Vendors> {
     const vendors = new Vendors(
       await startBitwarden({ clock, random, ...bitwarden }),
       await startOnePassword({ clock, random, ...onePassword }),
@@ -107,7 +112,13 @@ export class Vendors {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  async #pass(vendor: VendorName, origin: string, agent: Agent, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  async #pass(
+    vendor: VendorName,
+    origin: string,
+    agent: Agent,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<void> {
     const method = incoming.method ?? "GET";
     const path = incoming.url ?? "/";
     const isToken = /\/(token|revoke)$/.test(path) && /\/(connect|oauth2?)\//.test(path);

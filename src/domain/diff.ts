@@ -79,8 +79,11 @@ export function diff(input: DiffInput): Diff {
     return isReportedOnly;
   };
 
+  const ownSuspensions = new Set(
+    slice.users.flatMap(({ link }) => (link?.isSuspendedByUs === true ? (link.remoteId ?? []) : [])),
+  );
   const users = slice.users.map((person) => {
-    const verdict = changesForUser(person, scope, input);
+    const verdict = changesForUser(person, scope, ownSuspensions, input);
     skipped.push(...verdict.skipped);
     const isDrift = keep(!isDirty(person.user.rev, person.link), verdict.changes);
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
@@ -123,6 +126,7 @@ interface Verdict<T> {
 function changesForUser(
   person: SliceUser,
   scope: ReadonlySet<string> | null,
+  ownSuspensions: ReadonlySet<string>,
   input: DiffInput,
 ): Verdict<UserAssessment> {
   const { policy, world, supports, nowMs } = input;
@@ -135,11 +139,13 @@ function changesForUser(
   if (wanted.state === "untouched") return nothing(wanted.note);
   if (match.kind === "ambiguous") return nothing("ambiguous");
   if (wanted.state === "active") {
-    if (member !== null) return forActive(base, member, input);
+    if (member !== null) return forActive(base, member, ownSuspensions, input);
     if (!supports.invite) return nothing("not-in-target");
     if (isProtectedAddress(person.user.email, policy)) return nothing("protected");
     const readyAtMs = person.user.createdAtMs + policy.settleMs;
-    if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
+    // Hired in the future: the clock has jumped back, and nobody waits for it to catch up.
+    if (readyAtMs > nowMs && person.user.createdAtMs <= nowMs)
+      return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
     const invite: Change = {
       op: "invite",
       userId: person.user.id,
@@ -158,9 +164,10 @@ function changesForUser(
 function forActive(
   base: UserAssessment,
   member: ObservedMember,
+  ownSuspensions: ReadonlySet<string>,
   { policy, supports }: DiffInput,
 ): Verdict<UserAssessment> {
-  const { user, link } = base.person;
+  const { user } = base.person;
   const who = { userId: user.id, email: user.email ?? "", remoteId: member.remoteId };
   const changes: Change[] = [];
   const skipped: SkippedChange[] = [];
@@ -181,7 +188,8 @@ function forActive(
   let isSuspended = member.state === "suspended";
   if (isSuspended) {
     const restore: Change = { op: "restore", ...who };
-    if (policy.reactivate === "always" || (policy.reactivate === "own" && link?.isSuspendedByUs === true)) {
+    // Of whatever entry: who is rehired comes back with another id, and the suspension was that of the old one.
+    if (policy.reactivate === "always" || (policy.reactivate === "own" && ownSuspensions.has(member.remoteId))) {
       changes.push(restore);
       if (member.hasAccount === false) changes.push({ op: "reinvite", ...who });
       isSuspended = false;
@@ -266,7 +274,9 @@ function changesForGroup(
     };
   }
   if (found === null) {
-    // Of an observation of named entities nothing follows for a group that was not asked for.
+    // Of an observation of named entities nothing follows for a group that was not asked for: what was found when
+    // everything was seen still holds.
+    if (!world.observed.isComplete && link?.remoteId === null && link.note === "ambiguous") return nothing("ambiguous");
     const isUnknown =
       link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
     return { assessment, changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }], skipped: [] };

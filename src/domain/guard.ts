@@ -32,6 +32,8 @@ export interface GuardedPlan {
   readonly plan: Plan;
   /** People to charge to the budget. */
   readonly charge: readonly string[];
+  /** People charged within the window who lose something (again) now: their charge lasts a window from now, and costs no more. */
+  readonly renew: readonly string[];
   /** What waits: the same as `plan.held`, one item for each key. */
   readonly heldItems: readonly Omit<HeldItem, "sinceMs" | "approvedAtMs">[];
   readonly budget: { readonly allowed: number; readonly spent: number };
@@ -54,6 +56,7 @@ export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved } = input;
   const allowed = budgetOf(input.peopleWithAccess + charged.size, policy.budget);
   const spent = new Set(charged);
+  const renew = new Set<string>();
   const passing = new Set<Removal>();
   const held: Removal[] = [];
   for (const removal of removalsOf(input)) {
@@ -61,7 +64,10 @@ export function guard(input: GuardInput): GuardedPlan {
     if (approved.has(removal.key)) {
       passing.add(removal);
     } else if (cost.length === 0 || spent.size + cost.length <= allowed) {
-      for (const id of cost) spent.add(id);
+      for (const id of removal.people) {
+        if (charged.has(id)) renew.add(id);
+        spent.add(id);
+      }
       passing.add(removal);
     } else {
       held.push(removal);
@@ -97,6 +103,7 @@ export function guard(input: GuardInput): GuardedPlan {
   return {
     plan,
     charge: [...spent].filter((id) => !charged.has(id)),
+    renew: [...renew],
     heldItems,
     budget: { allowed, spent: spent.size },
   };

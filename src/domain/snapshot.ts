@@ -37,7 +37,7 @@ export interface SourceGroup {
 }
 
 export interface CommitOptions {
-  /** 0 to 100: a picture with fewer than this share of the people of the last one is refused. */
+  /** 0 to 100: a picture that still has fewer than this share of the people of the last one is refused. */
   readonly minKeptPercent: number;
   /** Lets one shrink through. */
   readonly acceptShrink: boolean;
@@ -131,6 +131,8 @@ export interface SnapshotStore {
   applyDelta(source: string, delta: SourceDelta, options: CommitOptions, cause: Cause): Promise<CommitResult>;
   /** The locators of entries known and present, by entry id: tells a rename. */
   locatorsOf(source: string, entryIds: readonly string[]): Promise<ReadonlyMap<string, readonly Locator[]>>;
+  /** Entry ids of the groups that name one of these locators as a member. */
+  groupsNaming(source: string, locators: readonly Locator[]): Promise<readonly string[]>;
   pollState(source: string): Promise<PollState>;
   /** Of the last complete poll, with what the store can tell by itself: people without e-mail, addresses that several people claim. */
   findings(source: string): Promise<readonly PollFinding[]>;

@@ -22,11 +22,24 @@ const blank = (connection: string, kind: EntityKind, entityId: string): Link => 
   lastSuccessAtMs: null,
 });
 
-/** What an observation says about a person's link, nothing applied yet. */
-export function seenUser(connection: string, { person, member, note, wanted }: UserAssessment): Link {
+/**
+ * What an observation says about a person's link, nothing applied yet. `matched` are the remote ids of all members that
+ * were found for somebody: who gives way to another (rehired under a new id, say) lets go of a member that the other has
+ * taken over, or the two would fight over it as soon as their addresses differ.
+ */
+export function seenUser(
+  connection: string,
+  { person, member, note, wanted }: UserAssessment,
+  matched: ReadonlySet<string> = new Set(),
+): Link {
   const before = person.link ?? blank(connection, "user", person.user.id);
-  // Not looked for: what was known before stays known.
-  if (wanted.state === "untouched" && member === null) return { ...before, note };
+  if (wanted.state === "untouched" && member === null) {
+    const isTakenOver = before.remoteId !== null && matched.has(before.remoteId);
+    // Not looked for: what was known before stays known.
+    return isTakenOver
+      ? { ...before, remoteId: null, ownership: null, hasAccess: false, isSuspendedByUs: false, note }
+      : { ...before, note };
+  }
   return {
     ...before,
     remoteId: member?.remoteId ?? null,

@@ -156,9 +156,10 @@ function entriesOf(
   const suspending = new Set(
     guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])),
   );
+  const matched = new Set(diff.users.flatMap(({ member }) => member?.remoteId ?? []));
   const entries = new Map<string, Entry>();
   for (const user of diff.users) {
-    const seen = seenUser(target.name, user);
+    const seen = seenUser(target.name, user, matched);
     // Written before the call: after a crash it is still known that the suspension is ours.
     const link = suspending.has(seen.entityId) ? { ...seen, isSuspendedByUs: true } : seen;
     entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs));
@@ -192,7 +193,7 @@ function before(
   const running = guarded.plan.changes.flatMap((change) => removalKeys(change).map((key) => ({ key, change })));
   return {
     links,
-    charge: guarded.charge,
+    charge: [...guarded.charge, ...guarded.renew],
     held: { considered, items, keep: new Set(running.map(({ key }) => key)) },
     audit: heldAudit(
       target.name,

@@ -50,7 +50,8 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
   try {
     while (!stopping.aborted) {
       try {
-        const isFull = now() >= fullAtMs;
+        // Further away than it was ever set: the clock has jumped back, and times stored before lie in the future.
+        const isFull = now() >= fullAtMs || fullAtMs - now() > everyMs;
         const isDue =
           isFull ||
           changes.isWaiting() ||

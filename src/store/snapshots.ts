@@ -96,6 +96,19 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
       return found;
     },
 
+    async groupsNaming(source, locators) {
+      const found = new Set<string>();
+      for (const some of chunks(locators)) {
+        const rows = await driver.read.all(
+          `SELECT coalesce(entry_id, source_key) AS id FROM directory_entries WHERE source = ? AND kind = 'group' AND seq IN
+             (SELECT seq FROM directory_edges WHERE source = ? AND locator IN ${driver.dialect.inList} AND kind = 'group' AND is_up = 0)`,
+          [source, source, JSON.stringify(some)],
+        );
+        for (const row of rows) found.add(String(row["id"]));
+      }
+      return [...found];
+    },
+
     pollState: (source) => readState(driver.read, source),
 
     async findings(source) {
@@ -127,6 +140,8 @@ type Commit = (
 async function beginSnapshot(driver: Driver, source: string, commit: Commit): Promise<Snapshot> {
   const snapshotId = randomUUID();
   const seen: Record<EntityKind, Set<string>> = { user: new Set(), group: new Set() };
+  // Of those that the last picture showed: others in their place do not make up for them.
+  const kept: Record<EntityKind, number> = { user: 0, group: 0 };
   const back: { readonly kind: EntityKind; readonly key: string }[] = [];
   await driver.transaction(async (sql) => {
     await touchState(sql, source);
@@ -148,6 +163,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
     const staged = fresh.filter((entry) => {
       const row = known.get(entry.externalId);
       if (row !== undefined && Number(row["missed"]) > 0) back.push({ kind, key: entry.externalId });
+      else if (row !== undefined) kept[kind] += 1;
       return row?.["digest"] !== digestOf(entry);
     });
     if (staged.length > 0) {
@@ -173,7 +189,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
         const state = await sql.get("SELECT snapshot_id FROM poll_states WHERE source = ?", [source]);
         if (state?.["snapshot_id"] !== snapshotId)
           throw new RollcallError("REV_MISMATCH", `source ${source}: another poll began while this one was reading`);
-        await refuseShrink(sql, source, seen, options);
+        await refuseShrink(sql, source, kept, options);
         await eachStaged(changing, "user", (payloads) => putUsers(changing, payloads as readonly SourceUser[]));
         await eachStaged(changing, "group", async (payloads) => {
           for (const group of payloads as readonly SourceGroup[]) await putGroup(changing, group);
@@ -223,7 +239,7 @@ const smallGroupLoss = 10;
 async function refuseShrink(
   sql: Sql,
   source: string,
-  seen: Readonly<Record<EntityKind, ReadonlySet<string>>>,
+  kept: Readonly<Record<EntityKind, number>>,
   { minKeptPercent, acceptShrink }: CommitOptions,
 ): Promise<void> {
   if (acceptShrink) return;
@@ -233,12 +249,12 @@ async function refuseShrink(
       [source, kind],
     );
     const before = Number(row?.["n"] ?? 0);
-    const now = seen[kind].size;
+    const now = kept[kind];
     if (kind === "group" && before - now <= smallGroupLoss && now > 0) continue;
     if (now * 100 >= before * minKeptPercent) continue;
     throw tooSmall(
       source,
-      `the directory shows ${now} of ${before} ${kind === "user" ? "people" : "groups"} (${percent(now, before)} %)`,
+      `the directory still shows ${now} of ${before} ${kind === "user" ? "people" : "groups"} (${percent(now, before)} %)`,
       minKeptPercent,
     );
   }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { messageOf, RollcallError } from "../domain/errors.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 
@@ -46,7 +47,10 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
   await migrateTo(driver);
   if (!existsSync(path)) return driver;
   return translated(() => {
-    db.prepare("ATTACH DATABASE ? AS file").run(path);
+    // Who closes a file last clears up its log: read-only where there is one, as a process that was killed leaves it;
+    // otherwise not, so that the empty log made for reading goes away again.
+    const mode = existsSync(`${path}-wal`) ? "ro" : "rw";
+    db.prepare("ATTACH DATABASE ? AS file").run(`${pathToFileURL(path)}?mode=${mode}`);
     const tables = db
       .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
       .all();

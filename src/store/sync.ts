@@ -171,8 +171,10 @@ const approval = (connection: string, digest: string | null, count: number, caus
 async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
   for (const link of record.links ?? []) await putLink(sql, link);
   for (const userId of record.charge ?? []) {
+    // Never earlier than it was: a clock that jumps back must not end a charge before its time.
     await sql.run(
-      "INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+      `INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id)
+       DO UPDATE SET at_ms = CASE WHEN excluded.at_ms > charges.at_ms THEN excluded.at_ms ELSE charges.at_ms END`,
       [connection, userId, nowMs],
     );
   }

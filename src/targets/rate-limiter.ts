@@ -84,9 +84,9 @@ export class RateLimiter {
     return windows.filter(([, window]) => window.windowMs / window.limit > 1);
   }
 
-  /** How long until `window` has room, in milliseconds; drops what has left it. */
+  /** How long until `window` has room, in milliseconds; drops what has left it, and what a clock that jumped back puts into the future. */
   #waitMs(key: string, window: Window, nowMs: number): number {
-    const calls = (this.#calls.get(key) ?? []).filter((atMs) => atMs > nowMs - window.windowMs);
+    const calls = (this.#calls.get(key) ?? []).filter((atMs) => atMs > nowMs - window.windowMs && atMs <= nowMs);
     this.#calls.set(key, calls);
     const oldest = calls[calls.length - window.limit];
     return oldest === undefined ? 0 : oldest + window.windowMs - nowMs;

@@ -98,6 +98,13 @@ describe("a SQLite file between processes", () => {
     await store.close();
   });
 
+  it("flushes every commit to the disk", async () => {
+    const driver = openSqlite(path);
+    expect(await driver.transaction((sql) => sql.get("PRAGMA synchronous"))).toEqual({ synchronous: 2 });
+    expect(await driver.transaction((sql) => sql.get("PRAGMA journal_mode"))).toEqual({ journal_mode: "wal" });
+    await driver.close();
+  });
+
   it("takes writes of two at once", async () => {
     const store = await openSqliteStore(path);
     const lines = linesOf(start("write", path, "theirs-", "160"), Number.POSITIVE_INFINITY);

@@ -3,9 +3,7 @@ import { expect, it } from "vitest";
 import { rollcall, start, until } from "./process.ts";
 import { makeStage, stateOf } from "./stage.ts";
 
-it("lets one process reconcile, the others look and approve, and the next one take over", {
-  timeout: 30_000,
-}, async () => {
+it("lets one process reconcile, the others look and approve, and the next one take over", async () => {
   await using stage = await makeStage();
   const serve = await stage.serve();
   const id = await serve.idp.hire("ada@example.com");
@@ -43,7 +41,7 @@ it("lets one process reconcile, the others look and approve, and the next one ta
   expect((await next.stop()).code).toBe(0);
 });
 
-it("keeps the sandbox that runs from being disturbed by a second one", { timeout: 30_000 }, async () => {
+it("keeps the sandbox that runs from being disturbed by a second one", async () => {
   await using stage = await makeStage();
   // In the folder of a configuration that nobody gave: it is not used, and that is said.
   const options = { cwd: stage.folder };

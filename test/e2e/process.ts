@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { vi } from "vitest";
+
+// Each test starts several processes: on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** How the program is started; as in the README, from a checkout. */
 const program = [process.execPath, fileURLToPath(new URL("../../src/main.ts", import.meta.url))] as const;

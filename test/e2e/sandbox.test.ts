@@ -76,7 +76,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect(admin.status).toBe(200);
   });
 
-  it("hires somebody with the line to paste", { timeout: 30_000 }, async () => {
+  it("hires somebody with the line to paste", async () => {
     // A shell, as a person would: quoting is part of what is promised.
     const { stdout } = await promisify(execFile)("sh", ["-c", banner.curl]);
     id = JSON.parse(stdout).id;
@@ -92,7 +92,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect((await command("status")).stdout).toMatch(/onepassword .*1 not in 1Password/);
   });
 
-  it("never touches the owner, whatever the directory says", { timeout: 30_000 }, async () => {
+  it("never touches the owner, whatever the directory says", async () => {
     const idp = scimClient(banner.scimUrl, banner.scimToken);
     const owner = await idp.hire(company.owner);
     const [someone] = await idp.hireAll(["ada.lovelace@example.com"]);
@@ -111,7 +111,7 @@ describe("serve without a configuration, in an empty folder", () => {
     ).toEqual(["ada.lovelace@example.com"]);
   });
 
-  it("keeps its state and its token for the next start", { timeout: 30_000 }, async () => {
+  it("keeps its state and its token for the next start", async () => {
     expect((await running.stop()).code).toBe(0);
     running = start(["serve", "--json"], { cwd: folder });
     const told = await until(() => JSON.parse(running.stdout()), 15_000);
@@ -126,7 +126,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect((await running.stop()).code).toBe(0);
   });
 
-  it("starts beside whatever else listens on its usual port", { timeout: 30_000 }, async () => {
+  it("starts beside whatever else listens on its usual port", async () => {
     const other = createServer();
     // Taken by somebody else on this machine already: just as good.
     await new Promise<void>((resolve) => other.once("error", () => resolve()).listen(8080, "127.0.0.1", resolve));
@@ -140,7 +140,7 @@ describe("serve without a configuration, in an empty folder", () => {
 });
 
 describe("the sandbox command", () => {
-  it("prints a configuration that works against it", { timeout: 30_000 }, async () => {
+  it("prints a configuration that works against it", async () => {
     const folder = await makeFolder();
     const port = 20_000 + 2 * Math.floor(Math.random() * 5000);
     const sandbox = start(["sandbox", "--port", String(port)], { cwd: folder });

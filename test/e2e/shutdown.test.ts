@@ -6,8 +6,6 @@ import { emails, makeStage, type Serving, scimToken, stateOf } from "./stage.ts"
 
 /** How long the contract gives it, and how long a test may take around that. */
 const tenSeconds = 10_000;
-const limitMs = 40_000;
-
 async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
   const startedAt = performance.now();
   return [await work, performance.now() - startedAt];
@@ -40,7 +38,6 @@ async function halfSent({ baseUrl }: Serving, email: string) {
 describe("serve, told to stop", () => {
   it.each(["SIGTERM", "SIGINT"] as const)(
     "by %s answers what is in flight, gives back its tokens, and exits 0",
-    { timeout: limitMs },
     async (signal) => {
       await using stage = await makeStage();
       stage.onePassword.state.addUser({ email: "ada@example.com" });
@@ -53,7 +50,7 @@ describe("serve, told to stop", () => {
       await until(() => expect(serve.stderr()).toContain(`${signal}: stopping`));
       await expect(fetch(`${serve.baseUrl}/healthz`)).rejects.toThrow();
       request.finish();
-      expect(await request.answered).toMatch(/HTTP\/1\.1 201 Created[^]*"userName":"late@example\.com"/);
+      expect(await request.answered).toMatch(/HTTP\/1\.1 201 Created.*"userName":"late@example\.com"/s);
       const [{ code }, tookMs] = await stopped;
       expect(code).toBe(0);
       expect(tookMs).toBeLessThan(tenSeconds / 2);
@@ -65,9 +62,7 @@ describe("serve, told to stop", () => {
     },
   );
 
-  it("finishes the calls that are under way, and leaves the rest for the next start", {
-    timeout: limitMs,
-  }, async () => {
+  it("finishes the calls that are under way, and leaves the rest for the next start", async () => {
     await using stage = await makeStage({ sections: { reconcile: { settle: "0s" } } });
     const serve = await stage.serve();
     stage.bitwarden.faults.latencyMs = 50;
@@ -89,7 +84,7 @@ describe("serve, told to stop", () => {
     );
   });
 
-  it("does not wait for ever, for a vendor or a client that does not answer", { timeout: limitMs }, async () => {
+  it("does not wait for ever, for a vendor or a client that does not answer", async () => {
     await using stage = await makeStage();
     const serve = await stage.serve();
     await serve.idp.hire("ada@example.com");

@@ -82,9 +82,7 @@ describe("tokens", () => {
 });
 
 describe("--json", () => {
-  it("is one document on standard output with every command, and logs are JSON lines on standard error", {
-    timeout: 30_000,
-  }, async () => {
+  it("is one document on standard output with every command, and logs are JSON lines on standard error", async () => {
     await using stage = await makeStage();
     const serve = await stage.serve("--log-level", "debug");
     const id = await serve.idp.hire("ada@example.com");

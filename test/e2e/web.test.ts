@@ -27,7 +27,7 @@ describe("probes", () => {
     expect(await get(`${serve.baseUrl}/readyz`)).toMatchObject({ status: 200, text: "ready\n" });
   });
 
-  it("say why when the database takes no writes, and are well again by themselves", { timeout: 30_000 }, async () => {
+  it("say why when the database takes no writes, and are well again by themselves", async () => {
     // A lock that is held for long: for SQLite the same as a disk that does not take the write.
     const other = new DatabaseSync(stage.database);
     other.exec("BEGIN IMMEDIATE");
@@ -90,7 +90,7 @@ describe("the admin listener", () => {
 });
 
 describe("a vendor's outage", () => {
-  it("is a clear line in `status`, and nothing else; then it is over", { timeout: 30_000 }, async () => {
+  it("is a clear line in `status`, and nothing else; then it is over", async () => {
     const mend = stage.bitwarden.faults.add({ kind: "html", status: 502, times: Number.POSITIVE_INFINITY });
     const id = await serve.idp.hire("alan@example.com");
     await until(
@@ -128,7 +128,7 @@ describe("requests that are none", () => {
       let answer = "";
       socket.setEncoding("latin1").on("data", (text: string) => {
         answer += text;
-        if (/\r\n\r\n[^]*\}$|HTTP\/1\.1 (100|4\d\d)/.test(answer)) socket.end();
+        if (/HTTP\/1\.1 4\d\d/.test(answer)) socket.end();
       });
       socket.on("error", () => undefined);
       socket.on("close", () => resolve(answer));
@@ -191,15 +191,9 @@ describe("requests that are none", () => {
 
   it("many at once that never finish keep nobody else out", async () => {
     const port = Number(new URL(serve.baseUrl).port);
+    const unfinished = head("POST /scim/v2/Users HTTP/1.1", "Content-Length: 500").trimEnd();
     const idle = Array.from({ length: 200 }, () => {
-      const socket = connect(port, "127.0.0.1", () =>
-        socket.write(
-          head("POST /scim/v2/Users HTTP/1.1", "Content-Type: application/scim+json", "Content-Length: 500").slice(
-            0,
-            -4,
-          ),
-        ),
-      );
+      const socket = connect(port, "127.0.0.1", () => socket.write(unfinished));
       return socket.on("error", () => undefined);
     });
     await serve.idp.hire("grace@example.com");

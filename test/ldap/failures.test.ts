@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LdapOptions } from "../../src/sources/ldap/options.ts";
+import { type Delivery, startDelivery } from "../support/ldap/delivery.ts";
 import {
   cutAt,
   cutBetween,
@@ -12,7 +13,7 @@ import {
 } from "../support/ldap/faults.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
-import type { DirectoryServer } from "../support/ldap/server.ts";
+import { type DirectoryServer, modify } from "../support/ldap/server.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
 
 const suffix = "dc=example,dc=org";
@@ -44,7 +45,21 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   let proxy: LdapProxy;
   let world: PolledWorld;
   let options: LdapOptions;
-  const everybody = Object.fromEntries(names.map((name) => [`${name}@example.org`, { active: true, groups: ["all"] }]));
+  let delivery: Delivery;
+  const addresses = names.map((name) => `${name}@example.org`);
+  const everybody = Object.fromEntries(addresses.map((address) => [address, { active: true, groups: ["all"] }]));
+  const untouched = Object.fromEntries(
+    addresses.map((address) => [address, { bitwarden: "invited", onePassword: "ACTIVE", groups: ["all"] }]),
+  );
+
+  /** Both targets after a delivery: nobody has lost anything, and nothing waits to be taken away. */
+  async function expectNobodyLostAnything(): Promise<void> {
+    expect(await world.people()).toEqual(everybody);
+    await delivery.deliver();
+    expect(delivery.access()).toEqual(untouched);
+    expect(delivery.groups()).toEqual(["all"]);
+    expect(await delivery.leftOver()).toEqual([]);
+  }
 
   beforeAll(async () => {
     // Letter case and spaces of the member DNs differ from those of the entries: a string comparison would lose them.
@@ -72,9 +87,14 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
       groups: { baseDn: `ou=groups,${suffix}` },
     };
     world = await polledWorld(options);
+    delivery = await startDelivery(world.store, addresses);
     await world.poll();
+    await delivery.deliver();
   });
-  afterEach(() => world.close());
+  afterEach(async () => {
+    await delivery.close();
+    await world.close();
+  });
 
   const faults: readonly (readonly [string, () => Meddler])[] = [
     ["the connection is closed in the first page", cutAt(1, "close")],
@@ -96,10 +116,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     ["an empty page with one cookie for ever", sameCookieForEver],
   ];
   it.each(faults)("nobody loses anything: %s", async (_title, fault) => {
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
     proxy.meddle(fault);
     for (const _ of [1, 2, 3]) await expect(world.poll()).rejects.toMatchObject({ code: "SOURCE_INCOMPLETE" });
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
     const failing = await world.store.pollState("corp");
     expect(failing).toMatchObject({
       errorCode: "SOURCE_INCOMPLETE",
@@ -109,7 +129,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
 
     proxy.meddle(() => ({}));
     await world.poll();
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
     expect(await world.store.pollState("corp")).toMatchObject({ errorCode: null, failingSinceMs: null });
   });
 
@@ -136,7 +156,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
       code: "SOURCE_INCOMPLETE",
       message: expect.stringContaining("sizeLimitExceeded (4)"),
     });
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
   });
 
   // Bitwarden Directory Connector: a filter that matches nothing deletes everybody, exit 0.
@@ -151,7 +171,47 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
         code: "SNAPSHOT_REFUSED",
         message: expect.stringContaining("0 of 12 people"),
       });
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
+  });
+
+  it("refuses a base with as many people who are others", async () => {
+    const partners = names.map((name) => person(`x${name}`).replace(",ou=people,", ",ou=partners,")).join("");
+    modify(server, `dn: ou=partners,${suffix}\nobjectClass: organizationalUnit\nou: partners\n\n${partners}`);
+    world.reconfigure({ ...options, users: { baseDn: `ou=partners,${suffix}` } });
+    await expect(world.poll()).rejects.toMatchObject({
+      code: "SNAPSHOT_REFUSED",
+      message: expect.stringContaining("0 of 12 people"),
+    });
+    await expectNobodyLostAnything();
+  });
+
+  it("refuses groups that shrink: a filter that matches none of them", async () => {
+    world.reconfigure({ ...options, groups: { baseDn: `ou=groups,${suffix}`, filter: "(cn=nothing)" } });
+    for (const _ of [1, 2])
+      await expect(world.poll()).rejects.toMatchObject({
+        code: "SNAPSHOT_REFUSED",
+        message: expect.stringContaining("0 of 1 groups"),
+      });
+    await expectNobodyLostAnything();
+  });
+
+  it("loses nobody's groups when the configuration stops naming any", async () => {
+    const { groups: _, ...people } = options;
+    world.reconfigure(people);
+    await expect(world.poll()).rejects.toMatchObject({ code: "SNAPSHOT_REFUSED" });
+    await expectNobodyLostAnything();
+  });
+
+  it("refuses the same filter also where deltas are read: a changed configuration is read in full", async () => {
+    const deltas: LdapOptions = { ...options, delta: "auto" };
+    world.reconfigure(deltas);
+    await world.poll("full");
+    expect(await world.poll()).toMatchObject({ mode: "delta" });
+    world.reconfigure({ ...deltas, users: { ...deltas.users, filter: "(employeeType=nobody)" } });
+    await expect(world.poll()).rejects.toMatchObject({ code: "SNAPSHOT_REFUSED" });
+    world.reconfigure({ ...deltas, users: { baseDn: `ou=services,${suffix}` } });
+    await expect(world.poll()).rejects.toMatchObject({ code: "SNAPSHOT_REFUSED" });
+    await expectNobodyLostAnything();
   });
 
   it("lets one shrink through when asked, and still takes two pictures to believe it", async () => {
@@ -163,6 +223,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     const second = await world.poll();
     expect(second.result).toMatchObject({ usersRemoved: 10, unconfirmedMissing: 0 });
     expect(Object.keys(await world.people())).toEqual(["p00@example.org", "p01@example.org"]);
+    await delivery.deliver();
+    const kept = Object.entries(delivery.access()).filter(([, { bitwarden }]) => bitwarden !== "revoked");
+    expect(kept.map(([address]) => address)).toEqual(["p00@example.org", "p01@example.org"]);
+    expect(delivery.onePassword.state.emailsIn("ACTIVE")).toEqual(["p00@example.org", "p01@example.org"]);
   });
 
   it("finds nobody missing who was only missing once", async () => {
@@ -172,9 +236,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
       users: { ...options.users, filter: "(&(objectClass=inetOrgPerson)(!(uid=p03)))" },
     });
     expect((await world.poll()).result.unconfirmedMissing).toBe(1);
+    await expectNobodyLostAnything();
     world.reconfigure(options);
     expect((await world.poll()).result).toMatchObject({ unconfirmedMissing: 0, usersRemoved: 0, usersChanged: 0 });
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
   });
 
   // `Mail` in place of `mail` yields 0 users, exit 0.
@@ -202,7 +267,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     // ldapts's own client would connect again without a bind, and an anonymous search finds nobody here.
     proxy.meddle(cutBetween(1, "close"));
     await expect(world.poll()).rejects.toMatchObject({ code: "SOURCE_INCOMPLETE" });
-    expect(await world.people()).toEqual(everybody);
+    await expectNobodyLostAnything();
   });
 
   it("runs one poll at a time", async () => {

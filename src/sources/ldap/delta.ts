@@ -15,7 +15,7 @@ import type { DirectoryReader } from "./reader.ts";
  * |---|---|---|
  * | somebody joins or leaves a group | only the group changed | the group's members are read again |
  * | a member is renamed or moved | AD: the group did not change | groups that name the new DN are read again |
- * | a member is deleted | AD: the group did not change | the store drops the memberships of who is gone |
+ * | a member is deleted | AD: the group did not change | the store drops the memberships of who is gone; the groups that named them are read again, or whoever gets the same DN later would inherit their places |
  */
 export async function readDelta(
   reader: DirectoryReader,
@@ -24,7 +24,7 @@ export async function readDelta(
   changes: Extract<Changes, { kind: "changes" }>,
 ): Promise<SourceDelta> {
   const { changedIds, goneIds } = changes;
-  if (changedIds.length === 0) return { users: [], groups: [], goneEntryIds: goneIds };
+  if (changedIds.length + goneIds.length === 0) return { users: [], groups: [], goneEntryIds: [] };
   const findings = new Findings();
   const inactive = await reader.inactive(changedIds);
   const users: SourceUser[] = [];
@@ -46,11 +46,22 @@ export async function readDelta(
     for (const group of convertGroups(await reader.groupsNaming(moved), settings, findings))
       groups.set(group.entryId, group);
   }
-  return {
-    users,
-    groups: [...groups.values()],
-    goneEntryIds: [...goneIds, ...changedIds.filter((id) => !found.has(id))],
-  };
+  const goneEntryIds = [...goneIds, ...changedIds.filter((id) => !found.has(id))];
+  const left = (await groupsThatNamed(goneEntryIds, settings, store)).filter((id) => !groups.has(id));
+  for await (const page of reader.groups(left, [])) {
+    for (const group of convertGroups(page.groups, settings, findings)) groups.set(group.entryId, group);
+  }
+  return { users, groups: [...groups.values()], goneEntryIds };
+}
+
+/** Ids of the groups that had these entries as members when they were read last. */
+async function groupsThatNamed(
+  entryIds: readonly string[],
+  { name }: LdapSettings,
+  store: SnapshotStore,
+): Promise<readonly string[]> {
+  const locators = [...(await store.locatorsOf(name, entryIds)).values()].flat();
+  return locators.length === 0 ? [] : store.groupsNaming(name, locators);
 }
 
 /** DNs under which the store does not know these entries yet. */

@@ -14,6 +14,9 @@ export interface DirectoryDialect {
   enable(name: string): string;
   join(group: string, name: string): string;
   leave(group: string, name: string): string;
+  /** Puts a group into another. */
+  nest(group: string, subgroup: string): string;
+  unnest(group: string, subgroup: string): string;
   renameGroup(group: string, to: string): string;
   remove(name: string): string;
   removeGroup(group: string): string;
@@ -93,6 +96,8 @@ function dialect({
     enable: (name) => change(dn(name), ...put(...enabled)),
     join: (group, name) => change(groupDn(group), "add: member", `member: ${dn(name)}`),
     leave: (group, name) => change(groupDn(group), "delete: member", `member: ${dn(name)}`),
+    nest: (group, subgroup) => change(groupDn(group), "add: member", `member: ${groupDn(subgroup)}`),
+    unnest: (group, subgroup) => change(groupDn(group), "delete: member", `member: ${groupDn(subgroup)}`),
     renameGroup: (group, to) => modrdn(groupDn(group), `${groupRdn}=${to}`, null),
     remove: (name) => `dn: ${dn(name)}\nchangetype: delete\n\n`,
     removeGroup: (group) => `dn: ${groupDn(group)}\nchangetype: delete\n\n`,

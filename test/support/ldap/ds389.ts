@@ -36,6 +36,7 @@ export async function start389(): Promise<DirectoryServer> {
     bindDn: `cn=sync,ou=services,${suffix}`,
     bindPassword: "sync-password",
     ca: join(configOf(folder), "ca.crt"),
+    interrupt: () => stopChild(child, "SIGKILL"),
     restart: async () => {
       await stopChild(child, "SIGKILL");
       child = await start(folder, port);

@@ -83,6 +83,7 @@ export async function startOpenldap({
     adminDn: `cn=admin,${suffix}`,
     adminPassword: "admin",
     ca: join(tls, "ca.pem"),
+    interrupt: () => stopChild(child, "SIGINT"),
     restart: async () => {
       await stopChild(child, "SIGINT");
       child = await start();

@@ -72,6 +72,7 @@ export async function startSamba(): Promise<DirectoryServer> {
     adminDn: "Administrator@ad.example.test",
     adminPassword: "Passw0rd.Adm1n",
     ca: join(tls, "ca.pem"),
+    interrupt: () => Promise.reject(new Error("not needed")),
     restart: () => Promise.reject(new Error("not needed")),
     stop: async () => {
       await Promise.all([stopChild(forwarder, "SIGKILL"), stopChild(child, "SIGKILL")]);

@@ -11,6 +11,8 @@ export interface DirectoryServer {
   readonly adminPassword: string;
   /** File of the certificate authority that signed the server's certificate. */
   readonly ca: string;
+  /** Ends the server without cleaning up: `restart` brings it back. */
+  interrupt(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
 }

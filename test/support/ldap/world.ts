@@ -1,10 +1,9 @@
-import type { SnapshotStore } from "../../../src/domain/snapshot.ts";
+import type { DirectoryStore } from "../../../src/domain/store.ts";
 import type { LdapOptions } from "../../../src/sources/ldap/options.ts";
 import { LdapPoller, type PollReport } from "../../../src/sources/ldap/poller.ts";
 import { resolveLdapOptions } from "../../../src/sources/ldap/presets.ts";
 import type { Driver } from "../../../src/store/driver.ts";
-import { migrate } from "../../../src/store/migrations.ts";
-import { snapshotRows } from "../../../src/store/snapshots.ts";
+import { openStore } from "../../../src/store/index.ts";
 import { openSqlite } from "../../../src/store/sqlite.ts";
 
 /** What the directory of the store shows of one person: short, so that a table of cases can be read. */
@@ -12,7 +11,7 @@ export type Shown = Readonly<Record<string, { readonly active: boolean; readonly
 
 /** A store in memory with a poller on it; the clock is the test's. */
 export interface PolledWorld {
-  readonly store: SnapshotStore;
+  readonly store: DirectoryStore;
   readonly driver: Driver;
   poll(mode?: "auto" | "full", acceptShrink?: boolean): Promise<PollReport>;
   /** People present, by e-mail address (or userName), with the groups that are present. */
@@ -28,10 +27,9 @@ export interface PolledWorld {
 
 export async function polledWorld(options: LdapOptions, startMs = Date.now()): Promise<PolledWorld> {
   const driver = openSqlite(":memory:");
-  await migrate(driver);
-  const store = snapshotRows(driver, { changed: () => {} });
   let offsetMs = startMs - Date.now();
   const now = (): number => Date.now() + offsetMs;
+  const store = await openStore(driver, { now });
   const make = (given: LdapOptions) => new LdapPoller(resolveLdapOptions("corp", given), { store, now, log: () => {} });
   let poller = make(options);
   const name = "coalesce(u.email, u.user_name)";
@@ -68,6 +66,6 @@ export async function polledWorld(options: LdapOptions, startMs = Date.now()): P
     reconfigure: (given) => {
       poller = make(given);
     },
-    close: () => driver.close(),
+    close: () => store.close(),
   };
 }
