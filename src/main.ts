@@ -23,6 +23,9 @@ import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
 import type { Logger, Metrics } from "./telemetry.ts";
 
+// What is written here tells of people, and of tokens: for this user only.
+process.umask(0o077);
+
 /** The composition root: the only file that constructs adapters. */
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   readonly version: string;

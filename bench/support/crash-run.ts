@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Day } from "./day.ts";
-import { type Evening, differences, expectedOf, invitedTwice, lookAt } from "./evening.ts";
+import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./evening.ts";
 import { IdentityProvider } from "./idp.ts";
 import { Random } from "./random.ts";
 import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";

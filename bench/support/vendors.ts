@@ -1,6 +1,6 @@
-import { Agent, request } from "undici";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Agent, request } from "undici";
 import {
   type BitwardenOptions,
   type BitwardenSandbox,
@@ -46,6 +46,9 @@ export class Vendors {
   readonly onePassword: OnePasswordSandbox;
   readonly losses: Loss[] = [];
   watch: Watch = () => "go on";
+  /** Changes a request's path, or an answer's body, on its way. */
+  rewritePath: (vendor: VendorName, path: string) => string = (_vendor, path) => path;
+  rewriteBody: (call: Call, body: Buffer) => Buffer = (_call, body) => body;
   readonly #clock: () => number;
   readonly #closers: (() => Promise<void>)[] = [];
   urls: Readonly<Record<VendorName, string>> = { bitwarden: "", onepassword: "" };
@@ -129,7 +132,7 @@ export class Vendors {
     if (this.watch("arrived", call) === "drop") return void incoming.socket.destroy();
     const before = kind === "write" ? this.#accesses(vendor) : null;
     const { host: _host, connection: _connection, "transfer-encoding": _encoding, ...headers } = incoming.headers;
-    const reply = await request(`${origin}${path}`, {
+    const reply = await request(`${origin}${this.rewritePath(vendor, path)}`, {
       method: method as "GET",
       headers: headers as Record<string, string>,
       body: chunks.length === 0 ? null : Buffer.concat(chunks),
@@ -139,8 +142,10 @@ export class Vendors {
     if (before !== null) this.#noteLosses(vendor, before);
     if (this.watch("done", call) === "drop") return void incoming.socket.destroy();
     if (reply === null || body == null) return void incoming.socket.resetAndDestroy();
-    outgoing.writeHead(reply.statusCode, reply.headers as Record<string, string>);
-    outgoing.end(Buffer.from(body), () => void this.watch("answered", call));
+    const { "content-length": _length, ...answered } = reply.headers;
+    const sent = this.rewriteBody(call, Buffer.from(body));
+    outgoing.writeHead(reply.statusCode, { ...answered, "content-length": sent.length } as Record<string, string>);
+    outgoing.end(sent, () => void this.watch("answered", call));
   }
 
   /** What each address can reach: `*` stands for the vendor itself, the rest are its groups. */

@@ -14,19 +14,14 @@ export function bar(name: string, done: number, total: number, failed: number): 
  * Draws on a terminal how much of what was pending is delivered, from the store's own counts; elsewhere does nothing.
  * Call the result to wipe it.
  */
-export function showProgress(
-  { progress }: Terminal,
-  store: DirectoryStore,
-  targets: readonly string[],
-  now: () => number,
-): () => void {
+export function showProgress({ progress }: Terminal, store: DirectoryStore, targets: readonly string[]): () => void {
   if (progress === null) return () => undefined;
   const most = new Map<string, number>();
   let isOver = false;
   const draw = async (): Promise<void> => {
     const bars = await Promise.all(
       targets.map(async (name) => {
-        const { pending, failed } = await store.targetCounts(name, now());
+        const { pending, failed } = await store.targetCounts(name);
         const total = Math.max(most.get(name) ?? 0, pending + failed);
         most.set(name, total);
         return bar(name, total - pending - failed, total, failed);

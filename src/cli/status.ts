@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Config, TargetConfig } from "../config/index.ts";
+import type { EntityKind } from "../domain/directory.ts";
 import { digestOf } from "../domain/plan.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
@@ -26,6 +27,12 @@ export async function status(composition: Composition, options: GlobalOptions): 
 }
 
 export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
+
+/** What a target of each type knows. */
+export const kindsOf: Readonly<Record<TargetConfig["type"], readonly EntityKind[]>> = {
+  bitwarden: ["user", "group"],
+  onepassword: ["user"],
+};
 
 /** How many people and groups with a problem are named. */
 const problemsShown = 50;
@@ -58,7 +65,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
   );
   const targets = await Promise.all(
     config.targets.map(async ({ name, type }) => {
-      const { oldestPendingMs, ...rest } = await store.targetCounts(name, nowMs);
+      const { oldestPendingMs, ...rest } = await store.targetCounts(name, kindsOf[type]);
       const state = stateOf("target", name);
       const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
       const problems = await store.problems(name, problemsShown);

@@ -59,7 +59,6 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
     composition.terminal,
     store,
     targets.map(({ name }) => name),
-    composition.now,
   );
   const whyAborted = (): string =>
     interrupted.aborted ? `stopped by ${interrupted.reason}` : `not finished within ${options.timeout / 1000} s`;

@@ -4,15 +4,15 @@ export {
   type Config,
   type GuardConfig,
   jsonSchema,
-  ldapSources,
   type LdapSourceConfig,
+  ldapSources,
   loadConfig,
   type OnePasswordTargetConfig,
   type ParseOptions,
   parseConfig,
-  scimSources,
   type ScimSourceConfig,
   type SourceConfig,
+  scimSources,
   type TargetConfig,
 } from "./load.ts";
 export { Secret } from "./secret.ts";

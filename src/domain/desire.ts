@@ -15,7 +15,8 @@ export type Wanted =
  *
  * | person | wanted |
  * |---|---|
- * | another person keeps the e-mail address | untouched: conflict (who is gone gives way silently) |
+ * | another present person keeps the e-mail address | untouched: conflict |
+ * | gone from the source, and the target is looked after for who has the address now | untouched, silently |
  * | gone from the source | `onDelete`; removed once gone for `removeAfterMs` |
  * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
  * | inactive | `onDeactivate` |
@@ -23,6 +24,8 @@ export type Wanted =
  */
 export function desire(
   person: SliceUser,
+  /** Who keeps the e-mail address, where that is somebody else. */
+  owner: SliceUser | undefined,
   scope: ReadonlySet<string> | null,
   policy: TargetPolicy,
   nowMs: number,
@@ -30,13 +33,21 @@ export function desire(
   const { user } = person;
   const isAbsent = user.absentSinceMs !== null;
   if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
-  if (person.emailOwnerId !== user.id) return { state: "untouched", note: isAbsent ? null : "conflict" };
+  if (person.emailOwnerId !== user.id) {
+    if (!isAbsent) return { state: "untouched", note: "conflict" };
+    if (owner !== undefined && takesOver(desire(owner, undefined, scope, policy, nowMs)))
+      return { state: "untouched", note: null };
+  }
   if (user.absentSinceMs !== null) return gone(user.absentSinceMs, policy, nowMs);
   if (scope !== null && !person.groupIds.some((id) => scope.has(id)))
     return taken(policy.onDeactivate, "by-external-id");
   if (!user.isActive) return taken(policy.onDeactivate, "by-email");
   return { state: "active" };
 }
+
+/** Will this person be matched with the member by the address alone? Else nobody would take away what the one before had. */
+const takesOver = (wanted: Wanted): boolean =>
+  wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email");
 
 function gone(sinceMs: number, policy: TargetPolicy, nowMs: number): Wanted {
   const isLong = policy.removeAfterMs !== null && nowMs - sinceMs >= policy.removeAfterMs;

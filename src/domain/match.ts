@@ -6,6 +6,8 @@ import type { Observed, ObservedGroup, ObservedMember } from "./target.ts";
 /** What a target showed, indexed. */
 export interface World {
   readonly observed: Observed;
+  /** Who of the people present is linked to a member, by remote id; of members that somebody not linked might match by address. */
+  readonly linkedTo: ReadonlyMap<string, string>;
   readonly memberById: ReadonlyMap<string, ObservedMember>;
   readonly membersByExternalId: ReadonlyMap<string, readonly ObservedMember[]>;
   readonly membersByEmail: ReadonlyMap<string, readonly ObservedMember[]>;
@@ -15,9 +17,10 @@ export interface World {
 }
 
 /** Indexes an observation. */
-export function worldOf(observed: Observed): World {
+export function worldOf(observed: Observed, linkedTo: ReadonlyMap<string, string> = new Map()): World {
   return {
     observed,
+    linkedTo,
     memberById: new Map(observed.members.map((member) => [member.remoteId, member])),
     membersByExternalId: grouped(observed.members, (member) => member.externalId),
     membersByEmail: grouped(observed.members, (member) => normalizeEmail(member.email)),
@@ -57,7 +60,11 @@ export function matchMember(person: SliceUser, wanted: Wanted, world: World): Ma
   if (byExternalId.kind !== "none") return byExternalId;
   const mayClaim = wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email");
   if (!mayClaim || person.user.email === null) return { kind: "none" };
-  return single(world.membersByEmail.get(person.user.email), "email");
+  const byEmail = single(world.membersByEmail.get(person.user.email), "email");
+  // An address handed on: the member still belongs to who had it before, and keeps it until they change it there.
+  const isSomebodyElses =
+    byEmail.kind === "one" && (world.linkedTo.get(byEmail.item.remoteId) ?? person.user.id) !== person.user.id;
+  return isSomebodyElses ? { kind: "ambiguous" } : byEmail;
 }
 
 /** What the groups of the directory claim in the target, so that a remote group is never two groups at once. */

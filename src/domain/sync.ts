@@ -8,7 +8,7 @@ export interface SliceUser {
   readonly link: Link | null;
   /** Ids of the person's groups. */
   readonly groupIds: readonly string[];
-  /** Who keeps this e-mail address when several claim it: present before absent, then the first that came; null without an address. */
+  /** Who keeps this e-mail address: the first that came of those present, else the person; null without an address. */
   readonly emailOwnerId: string | null;
 }
 
@@ -23,6 +23,8 @@ export interface Slice {
   readonly users: readonly SliceUser[];
   readonly groups: readonly SliceGroup[];
   readonly dirtyGroupIds: ReadonlySet<string>;
+  /** At least those who keep the e-mail address of somebody in `users` who is gone, by id. */
+  readonly owners: ReadonlyMap<string, SliceUser>;
 }
 
 /**
@@ -111,6 +113,8 @@ export interface TargetCounts {
 /** Links, budget, held removals and state of each connection. `connection` is the target's name. */
 export interface SyncStore {
   slice(connection: string, scope: SliceScope, nowMs: number): Promise<Slice>;
+  /** Which present person each of these members is linked to, by remote id. */
+  linkedTo(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** When the next retry of this connection falls due; null when none waits. */
   nextRetryAtMs(connection: string): Promise<number | null>;
   peopleWithAccess(connection: string): Promise<number>;
@@ -129,7 +133,8 @@ export interface SyncStore {
   sourceCounts(): Promise<
     ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>
   >;
-  targetCounts(connection: string, nowMs: number): Promise<TargetCounts>;
+  /** Counts entities of these kinds; a target without groups is only asked for its people. */
+  targetCounts(connection: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
 }
 
 /** One person found by e-mail address, userName or id, with everything known. */

@@ -46,7 +46,11 @@ export async function prepare(
   if (!hasWork) return null;
 
   const observed = await observe(parts, slice, signal);
-  const world = worldOf(observed);
+  const byAddress = new Set(
+    slice.users.flatMap(({ user, link }) => (link?.remoteId == null ? (user.email ?? []) : [])),
+  );
+  const claimed = observed.members.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
+  const world = worldOf(observed, await store.linkedTo(target.name, claimed));
   const { memberships, losers } = await readMemberships(parts, slice, world, signal);
   const difference = diff({ slice, world, memberships, losers, policy, supports: target.supports, nowMs: now() });
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);

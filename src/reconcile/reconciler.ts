@@ -264,8 +264,10 @@ function unconfirmed(
   { link, rev, earlierAttempts }: Entry,
   { change, observeAfterMs }: Extract<Outcome, { readonly status: "unconfirmed" }>,
 ): Link {
-  if (earlierAttempts >= unconfirmedAtMost) {
-    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was sent ${earlierAttempts} times and the target does not show it`;
+  // A membership may wait for a group or a person that fails by itself: it goes on waiting, and they tell why.
+  const isItsOwnFault = change.op !== "setGroups" && change.op !== "setMembers";
+  if (isItsOwnFault && earlierAttempts >= unconfirmedAtMost) {
+    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was tried ${earlierAttempts} times and the target still does not show it`;
     return failed(link, rev, new RollcallError("TARGET_REFUSED", message, { isPermanent: true }), now(), random);
   }
   const retryAtMs = now() + Math.max(observeAfterMs ?? 0, backoff(earlierAttempts + 1, 500, 60_000));

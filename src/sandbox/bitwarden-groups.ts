@@ -1,16 +1,43 @@
-import { type CollectionAccess, eventType, type Group } from "./bitwarden-model.ts";
 import { type BitwardenHandler, listOf, replacement } from "./bitwarden-members.ts";
-import { badRequest, commandNotFound, checkLength, ModelState, pathGuid, readBodyObject, readCollections, readGroupWrite, readGuids, readString } from "./bitwarden-requests.ts";
+import { type CollectionAccess, eventType, type Group } from "./bitwarden-model.ts";
+import {
+  badRequest,
+  checkLength,
+  commandNotFound,
+  ModelState,
+  pathGuid,
+  readBodyObject,
+  readCollections,
+  readGroupWrite,
+  readGuids,
+  readString,
+} from "./bitwarden-requests.ts";
 import type { BitwardenState } from "./bitwarden-state.ts";
 import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "./http.ts";
 
 export const groupRoutes: readonly Route<BitwardenHandler>[] = [
-  { method: "GET", template: "/api/public/groups", handle: (state) => listOf(state, Array.from(state.groups.values(), (group) => groupModel(group))) },
+  {
+    method: "GET",
+    template: "/api/public/groups",
+    handle: (state) =>
+      listOf(
+        state,
+        Array.from(state.groups.values(), (group) => groupModel(group)),
+      ),
+  },
   { method: "POST", template: "/api/public/groups", handle: postGroup },
-  { method: "GET", template: "/api/public/groups/{id}", handle: (state, _, id) => json(200, groupModel(pathGroup(state, id))) },
+  {
+    method: "GET",
+    template: "/api/public/groups/{id}",
+    handle: (state, _, id) => json(200, groupModel(pathGroup(state, id))),
+  },
   { method: "PUT", template: "/api/public/groups/{id}", handle: putGroup },
   { method: "DELETE", template: "/api/public/groups/{id}", handle: deleteGroup },
-  { method: "GET", template: "/api/public/groups/{id}/member-ids", handle: (state, _, id) => json(200, [...state.memberIdsOf(pathGroup(state, id).id)]) },
+  {
+    method: "GET",
+    template: "/api/public/groups/{id}/member-ids",
+    handle: (state, _, id) => json(200, [...state.memberIdsOf(pathGroup(state, id).id)]),
+  },
   { method: "PUT", template: "/api/public/groups/{id}/member-ids", handle: putMemberIds },
   { method: "GET", template: "/api/public/collections", handle: listCollections },
   { method: "GET", template: "/api/public/collections/{id}", handle: getCollection },
@@ -18,7 +45,10 @@ export const groupRoutes: readonly Route<BitwardenHandler>[] = [
   { method: "DELETE", template: "/api/public/collections/{id}", handle: deleteCollection },
 ];
 
-function groupModel(group: Group, collections: readonly CollectionAccess[] | null = group.collections): Record<string, unknown> {
+function groupModel(
+  group: Group,
+  collections: readonly CollectionAccess[] | null = group.collections,
+): Record<string, unknown> {
   return { object: "group", id: group.id, name: group.name, externalId: group.externalId, collections };
 }
 
@@ -33,7 +63,11 @@ function postGroup(state: BitwardenState, request: SandboxRequest): Reply {
   const model = readGroupWrite(readBodyObject(request));
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
   checkCollections(state, model.collections);
-  const group = state.addGroup({ name: model.name, externalId: model.externalId, collections: model.collections ?? [] });
+  const group = state.addGroup({
+    name: model.name,
+    externalId: model.externalId,
+    collections: model.collections ?? [],
+  });
   state.recordEvent(eventType.groupCreated, { groupId: group.id });
   return json(200, groupModel(group, model.collections ?? null));
 }
@@ -45,7 +79,12 @@ function putGroup(state: BitwardenState, request: SandboxRequest, id: string): R
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
   checkCollections(state, model.collections);
   // Absent resets externalId, but keeps collections: null is ReplaceAsync(group) only (UpdateGroupCommand).
-  const updated: Group = { ...group, name: model.name, externalId: model.externalId, collections: model.collections ?? group.collections };
+  const updated: Group = {
+    ...group,
+    name: model.name,
+    externalId: model.externalId,
+    collections: model.collections ?? group.collections,
+  };
   state.putGroup(updated);
   state.recordEvent(eventType.groupUpdated, { groupId: group.id });
   return json(200, groupModel(updated, model.collections ?? null));
@@ -54,7 +93,9 @@ function putGroup(state: BitwardenState, request: SandboxRequest, id: string): R
 function checkCollections(state: BitwardenState, collections: readonly CollectionAccess[] | undefined): void {
   if (collections === undefined) return;
   if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
-    throw badRequest("The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.");
+    throw badRequest(
+      "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.",
+    );
   }
   if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
 }
@@ -86,7 +127,12 @@ function collectionModels(state: BitwardenState): Record<string, unknown>[] {
       else entries.push(entry);
     }
   }
-  return Array.from(state.collections.values(), ({ id, externalId }) => ({ object: "collection", id, externalId, groups: groupsByCollection.get(id) ?? [] }));
+  return Array.from(state.collections.values(), ({ id, externalId }) => ({
+    object: "collection",
+    id,
+    externalId,
+    groups: groupsByCollection.get(id) ?? [],
+  }));
 }
 
 function listCollections(state: BitwardenState): Reply {
@@ -95,7 +141,10 @@ function listCollections(state: BitwardenState): Reply {
 
 function getCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   const collectionId = pathCollection(state, id);
-  return json(200, collectionModels(state).find((model) => model["id"] === collectionId));
+  return json(
+    200,
+    collectionModels(state).find((model) => model["id"] === collectionId),
+  );
 }
 
 function pathCollection(state: BitwardenState, id: string): string {
@@ -119,10 +168,16 @@ function putCollection(state: BitwardenState, request: SandboxRequest, id: strin
   for (const group of groups === undefined ? [] : state.groups.values()) {
     const access = groups?.find((entry) => entry.id === group.id);
     const others = group.collections.filter((entry) => entry.id !== collectionId);
-    state.putGroup({ ...group, collections: access === undefined ? others : [...others, { ...access, id: collectionId }] });
+    state.putGroup({
+      ...group,
+      collections: access === undefined ? others : [...others, { ...access, id: collectionId }],
+    });
   }
   state.recordEvent(eventType.collectionUpdated, { collectionId });
-  return json(200, collectionModels(state).find((model) => model["id"] === collectionId));
+  return json(
+    200,
+    collectionModels(state).find((model) => model["id"] === collectionId),
+  );
 }
 
 function deleteCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {

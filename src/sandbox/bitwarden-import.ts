@@ -1,8 +1,18 @@
-import { eventType, type Member, memberStatus, memberType } from "./bitwarden-model.ts";
 import { type BitwardenHandler, invite, isKnownEmail, requireSeats } from "./bitwarden-members.ts";
+import { eventType, type Member, memberStatus, memberType } from "./bitwarden-model.ts";
 import {
-  asObject, badRequest, checkLength, isEmailAddress, ModelState, readArray, readBodyObject, readBoolean, readPermissiveString, readString,
-  requiredProperty, unhandled,
+  asObject,
+  badRequest,
+  checkLength,
+  isEmailAddress,
+  ModelState,
+  readArray,
+  readBodyObject,
+  readBoolean,
+  readPermissiveString,
+  readString,
+  requiredProperty,
+  unhandled,
 } from "./bitwarden-requests.ts";
 import type { BitwardenState } from "./bitwarden-state.ts";
 import { empty, type Reply, type Route, type SandboxRequest } from "./http.ts";
@@ -39,15 +49,21 @@ const importLimit = 2000;
  */
 function importAll(state: BitwardenState, request: SandboxRequest): Reply {
   const { members, groups, ...options } = readImport(request);
-  if (members === null || groups === null || groups.some((group) => group.memberExternalIds === null)) throw unhandled();
+  if (members === null || groups === null || groups.some((group) => group.memberExternalIds === null))
+    throw unhandled();
   const imported = members.filter((member) => !member.deleted);
   const isTooLarge = groups.length > importLimit || imported.length > importLimit;
-  if (isTooLarge && !state.settings.selfHosted && !options.largeImport) throw badRequest("You cannot import this much data at once.");
+  if (isTooLarge && !state.settings.selfHosted && !options.largeImport)
+    throw badRequest("You cannot import this much data at once.");
   if (!state.settings.useDirectory) throw badRequest("Organization cannot use directory syncing.");
 
   const importedIds = new Set(imported.map((member) => member.externalId));
   const external = [...state.members.values()].filter((member) => isGiven(member.externalId));
-  const known = toDictionary(external, (member) => member.externalId ?? "", (member) => member.id);
+  const known = toDictionary(
+    external,
+    (member) => member.externalId ?? "",
+    (member) => member.id,
+  );
   removeDeleted(state, members, importedIds, external);
   if (options.overwriteExisting) overwriteExisting(state, importedIds, external, known);
   if (imported.length > 0) adoptByEmail(state, imported, known);
@@ -57,7 +73,11 @@ function importAll(state: BitwardenState, request: SandboxRequest): Reply {
 }
 
 /** Enumerable.ToDictionary: a repeated key throws, which the API answers with 500. */
-function toDictionary<Item, Value>(items: readonly Item[], keyOf: (item: Item) => string, valueOf: (item: Item) => Value): Map<string, Value> {
+function toDictionary<Item, Value>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  valueOf: (item: Item) => Value,
+): Map<string, Value> {
   const dictionary = new Map<string, Value>();
   for (const item of items) {
     const key = keyOf(item);
@@ -72,7 +92,12 @@ function isGiven(externalId: string | null): externalId is string {
 }
 
 // Step 1: no claim or last-owner checks, but owners stay; unknown ids are ignored.
-function removeDeleted(state: BitwardenState, members: readonly ImportedMember[], importedIds: ReadonlySet<string>, external: readonly Member[]): void {
+function removeDeleted(
+  state: BitwardenState,
+  members: readonly ImportedMember[],
+  importedIds: ReadonlySet<string>,
+  external: readonly Member[],
+): void {
   const deletedIds = new Set(members.filter((member) => member.deleted).map((member) => member.externalId));
   for (const member of external) {
     const id = member.externalId ?? "";
@@ -81,10 +106,19 @@ function removeDeleted(state: BitwardenState, members: readonly ImportedMember[]
 }
 
 // Step 2: Admins included, any status; one person without a master password, or an invited one, spoils the call.
-function overwriteExisting(state: BitwardenState, importedIds: ReadonlySet<string>, external: readonly Member[], known: Map<string, string>): void {
-  const surplus = external.filter((member) => member.type !== memberType.owner && !importedIds.has(member.externalId ?? ""));
+function overwriteExisting(
+  state: BitwardenState,
+  importedIds: ReadonlySet<string>,
+  external: readonly Member[],
+  known: Map<string, string>,
+): void {
+  const surplus = external.filter(
+    (member) => member.type !== memberType.owner && !importedIds.has(member.externalId ?? ""),
+  );
   if (surplus.some((member) => !member.hasMasterPassword)) {
-    throw badRequest("Sync failed. To proceed, disable the 'Remove and re-add users during next sync' setting and try again.");
+    throw badRequest(
+      "Sync failed. To proceed, disable the 'Remove and re-add users during next sync' setting and try again.",
+    );
   }
   for (const member of surplus) {
     if (state.members.has(member.id)) remove(state, member.id);
@@ -100,8 +134,16 @@ function remove(state: BitwardenState, memberId: string): void {
 // Step 3: members without externalId get the one imported for their address; a different one they have is kept.
 function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[], known: Map<string, string>): void {
   const unowned = [...state.members.values()].filter((member) => !isGiven(member.externalId));
-  const byEmail = toDictionary(unowned, (member) => member.email, (member) => member.id);
-  const importedByEmail = toDictionary(imported, (member) => member.email, (member) => member.externalId);
+  const byEmail = toDictionary(
+    unowned,
+    (member) => member.email,
+    (member) => member.id,
+  );
+  const importedByEmail = toDictionary(
+    imported,
+    (member) => member.email,
+    (member) => member.externalId,
+  );
   const adopted: [string, string][] = [];
   for (const [email, externalId] of importedByEmail) {
     const memberId = byEmail.get(email);
@@ -115,10 +157,18 @@ function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[]
 }
 
 // Step 4: seats are checked for the whole batch; a known address under another externalId is skipped in silence.
-function addNew(state: BitwardenState, imported: readonly ImportedMember[], known: Map<string, string>, invites: boolean): void {
-  const fresh = imported.filter((member) => !known.has(member.externalId) && !isKnownEmail(state, member.email, member.email));
+function addNew(
+  state: BitwardenState,
+  imported: readonly ImportedMember[],
+  known: Map<string, string>,
+  invites: boolean,
+): void {
+  const fresh = imported.filter(
+    (member) => !known.has(member.externalId) && !isKnownEmail(state, member.email, member.email),
+  );
   if (!invites && state.settings.stagedStatus) {
-    for (const { email, externalId } of fresh) known.set(externalId, state.addMember({ email, externalId, status: memberStatus.staged }).id);
+    for (const { email, externalId } of fresh)
+      known.set(externalId, state.addMember({ email, externalId, status: memberStatus.staged }).id);
     return;
   }
   requireSeats(state, fresh.length, "Cannot autoscale on self-hosted instance.");
@@ -129,10 +179,22 @@ function addNew(state: BitwardenState, imported: readonly ImportedMember[], know
 }
 
 // Step 5: matched by externalId only; membership is replaced, hand-made members go; groups are never deleted.
-function importGroups(state: BitwardenState, groups: readonly ImportedGroup[], known: ReadonlyMap<string, string>): void {
+function importGroups(
+  state: BitwardenState,
+  groups: readonly ImportedGroup[],
+  known: ReadonlyMap<string, string>,
+): void {
   if (!state.settings.useGroups) throw badRequest("Organization cannot use groups.");
-  const imported = toDictionary(groups, (group) => group.externalId, (group) => group);
-  const existing = toDictionary([...state.groups.values()].filter((group) => isGiven(group.externalId)), (group) => group.externalId ?? "", (group) => group);
+  const imported = toDictionary(
+    groups,
+    (group) => group.externalId,
+    (group) => group,
+  );
+  const existing = toDictionary(
+    [...state.groups.values()].filter((group) => isGiven(group.externalId)),
+    (group) => group.externalId ?? "",
+    (group) => group,
+  );
   for (const [externalId, { name, memberExternalIds }] of imported) {
     const before = existing.get(externalId);
     const group = before ?? state.addGroup({ name, externalId });
@@ -141,7 +203,9 @@ function importGroups(state: BitwardenState, groups: readonly ImportedGroup[], k
       state.putGroup({ ...before, name });
       state.recordEvent(eventType.groupUpdated, { groupId: group.id });
     }
-    const memberIds = (memberExternalIds ?? []).map((id) => known.get(id)).filter((id) => id !== undefined && state.members.has(id));
+    const memberIds = (memberExternalIds ?? [])
+      .map((id) => known.get(id))
+      .filter((id) => id !== undefined && state.members.has(id));
     state.setGroupMembers(group.id, memberIds as string[]);
   }
 }
@@ -169,9 +233,11 @@ function readImportedMember(value: unknown, index: number, model: ModelState): I
   const fields = asObject(value, path);
   const email = readString(fields, "email", path);
   const deleted = readBoolean(fields, "deleted", path) ?? false;
-  if (email !== null && email !== "" && !isEmailAddress(email)) model.add(`${key}.Email`, "The Email field is not a valid e-mail address.");
+  if (email !== null && email !== "" && !isEmailAddress(email))
+    model.add(`${key}.Email`, "The Email field is not a valid e-mail address.");
   checkLength(model, `${key}.Email`, email, 256);
-  if (!deleted && (email === null || email.trim() === "")) model.add(`${key}.Email`, "Email is required for enabled members.");
+  if (!deleted && (email === null || email.trim() === ""))
+    model.add(`${key}.Email`, "Email is required for enabled members.");
   return { email: (email ?? "").toLowerCase(), externalId: requiredId(fields, path, key, model), deleted };
 }
 
@@ -188,7 +254,8 @@ function readImportedGroup(value: unknown, index: number, model: ModelState): Im
 
 function requiredId(fields: ReturnType<typeof asObject>, path: string, key: string, model: ModelState): string {
   const externalId = readPermissiveString(fields, "externalId", path);
-  if (externalId === null || externalId.trim() === "") model.add(`${key}.ExternalId`, "The ExternalId field is required.");
+  if (externalId === null || externalId.trim() === "")
+    model.add(`${key}.ExternalId`, "The ExternalId field is required.");
   checkLength(model, `${key}.ExternalId`, externalId, 300);
   return externalId ?? "";
 }

@@ -1,5 +1,22 @@
-import { type CollectionAccess, eventType, type Member, memberStatus, memberType, permissionNames, type Permissions } from "./bitwarden-model.ts";
-import { badRequest, commandNotFound, pathGuid, readBodyObject, readGuids, readMemberCreate, readMemberUpdate, unhandled } from "./bitwarden-requests.ts";
+import {
+  type CollectionAccess,
+  eventType,
+  type Member,
+  memberStatus,
+  memberType,
+  type Permissions,
+  permissionNames,
+} from "./bitwarden-model.ts";
+import {
+  badRequest,
+  commandNotFound,
+  pathGuid,
+  readBodyObject,
+  readGuids,
+  readMemberCreate,
+  readMemberUpdate,
+  unhandled,
+} from "./bitwarden-requests.ts";
 import type { BitwardenState } from "./bitwarden-state.ts";
 import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "./http.ts";
 
@@ -9,10 +26,18 @@ export type BitwardenHandler = (state: BitwardenState, request: SandboxRequest, 
 export const memberRoutes: readonly Route<BitwardenHandler>[] = [
   { method: "GET", template: "/api/public/members", handle: listMembers },
   { method: "POST", template: "/api/public/members", handle: postMember },
-  { method: "GET", template: "/api/public/members/{id}", handle: (state, _, id) => json(200, memberModel(pathMember(state, id))) },
+  {
+    method: "GET",
+    template: "/api/public/members/{id}",
+    handle: (state, _, id) => json(200, memberModel(pathMember(state, id))),
+  },
   { method: "PUT", template: "/api/public/members/{id}", handle: putMember },
   { method: "DELETE", template: "/api/public/members/{id}", handle: deleteMember },
-  { method: "GET", template: "/api/public/members/{id}/group-ids", handle: (state, _, id) => json(200, [...state.groupIdsOf(pathMember(state, id).id)]) },
+  {
+    method: "GET",
+    template: "/api/public/members/{id}/group-ids",
+    handle: (state, _, id) => json(200, [...state.groupIdsOf(pathMember(state, id).id)]),
+  },
   { method: "PUT", template: "/api/public/members/{id}/group-ids", handle: putGroupIds },
   { method: "POST", template: "/api/public/members/{id}/reinvite", handle: reinvite },
   { method: "POST", template: "/api/public/members/{id}/revoke", handle: revoke },
@@ -20,7 +45,8 @@ export const memberRoutes: readonly Route<BitwardenHandler>[] = [
 ];
 
 const lastOwnerText = "Organization must have at least one confirmed owner.";
-const manageText = "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.";
+const manageText =
+  "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.";
 
 /** A list answer; 2026.8.0 writes no continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs), older servers did. */
 export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
@@ -29,7 +55,10 @@ export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
 }
 
 /** MemberResponseModel. Groups are not in it; nulls are written. */
-function memberModel(member: Member, collections: readonly CollectionAccess[] | null = member.collections): Record<string, unknown> {
+function memberModel(
+  member: Member,
+  collections: readonly CollectionAccess[] | null = member.collections,
+): Record<string, unknown> {
   return {
     object: "member",
     id: member.id,
@@ -60,7 +89,10 @@ function pathMember(state: BitwardenState, id: string): Member {
 // All statuses, no paging, no filter (MembersController.List).
 function listMembers(state: BitwardenState): Reply {
   const { listsCollections } = state.settings;
-  return listOf(state, Array.from(state.members.values(), (member) => memberModel(member, listsCollections ? member.collections : null)));
+  return listOf(
+    state,
+    Array.from(state.members.values(), (member) => memberModel(member, listsCollections ? member.collections : null)),
+  );
 }
 
 function postMember(state: BitwardenState, request: SandboxRequest): Reply {
@@ -68,12 +100,16 @@ function postMember(state: BitwardenState, request: SandboxRequest): Reply {
   const email = model.email.toLowerCase();
   if (isKnownEmail(state, email, model.email)) throw badRequest("This user has already been invited.");
   requireSeats(state, 1, "Cannot auto scale self-host.");
-  if (model.collections?.some((access) => access.manage && (access.readOnly || access.hidePasswords))) throw badRequest(manageText);
+  if (model.collections?.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
+    throw badRequest(manageText);
   // Ids go into the join tables unchecked; a foreign key that fails, or a repeated one, rolls the member back
   // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
   const groups = model.groups ?? [];
   const collections = model.collections ?? [];
-  const isStorable = groups.every((id) => state.groups.has(id)) && collections.every((access) => state.collections.has(access.id)) && areDistinct(groups);
+  const isStorable =
+    groups.every((id) => state.groups.has(id)) &&
+    collections.every((access) => state.collections.has(access.id)) &&
+    areDistinct(groups);
   if (!isStorable) throw badRequest("Failed to invite users");
   const member = invite(state, email, blankToNull(model.externalId), {
     type: model.type,
@@ -86,7 +122,12 @@ function postMember(state: BitwardenState, request: SandboxRequest): Reply {
 }
 
 /** Adds an Invited member and mails the invitation. */
-export function invite(state: BitwardenState, email: string, externalId: string | null, rest: Partial<Member> = {}): Member {
+export function invite(
+  state: BitwardenState,
+  email: string,
+  externalId: string | null,
+  rest: Partial<Member> = {},
+): Member {
   const member = state.addMember({ ...rest, email, externalId, status: memberStatus.invited });
   state.countMail(email);
   state.recordEvent(eventType.memberInvited, { memberId: member.id });
@@ -114,7 +155,8 @@ export function requireSeats(state: BitwardenState, needed: number, selfHostedTe
   const missing = state.occupiedSeats + needed - seats;
   if (missing <= 0) return;
   if (selfHosted) throw badRequest(selfHostedText);
-  if (maxAutoscaleSeats !== null && seats + missing > maxAutoscaleSeats) throw badRequest("Seat limit has been reached.");
+  if (maxAutoscaleSeats !== null && seats + missing > maxAutoscaleSeats)
+    throw badRequest("Seat limit has been reached.");
   if (autoscaleRefusal !== null) throw badRequest(autoscaleRefusal);
   state.buySeats(missing);
 }
@@ -130,7 +172,8 @@ function putMember(state: BitwardenState, request: SandboxRequest, id: string): 
     throw badRequest("To enable custom permissions the organization must be on an Enterprise plan.");
   }
   if (model.type !== memberType.owner && state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
-  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) throw badRequest(manageText);
+  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
+    throw badRequest(manageText);
   if (model.groups !== undefined && !areDistinct(model.groups)) throw unhandled();
   const updated = state.updateMember(member.id, {
     type: model.type,
@@ -159,7 +202,11 @@ function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string)
 }
 
 /** The ids that a full replacement leaves. @throws Refusal 500 for null and for repeated new ids */
-export function replacement(ids: readonly string[] | null, known: ReadonlyMap<string, unknown>, before: ReadonlySet<string>): ReadonlySet<string> {
+export function replacement(
+  ids: readonly string[] | null,
+  known: ReadonlyMap<string, unknown>,
+  before: ReadonlySet<string>,
+): ReadonlySet<string> {
   if (ids === null) throw unhandled();
   const kept = new Set<string>();
   for (const id of ids) {
@@ -217,4 +264,3 @@ function areDistinct(ids: readonly string[]): boolean {
 export function blankToNull(text: string | null): string | null {
   return text === null || text.trim() === "" ? null : text;
 }
-

@@ -8,16 +8,35 @@ export type MemberType = (typeof memberType)[keyof typeof memberType];
 
 /** EventType, the few this emulator records (src/Core/Dirt/Enums/EventType.cs). */
 export const eventType = {
-  collectionUpdated: 1301, collectionDeleted: 1302,
-  groupCreated: 1400, groupUpdated: 1401, groupDeleted: 1402,
-  memberInvited: 1500, memberUpdated: 1502, memberRemoved: 1503, memberGroupsUpdated: 1504, memberRevoked: 1511, memberRestored: 1512,
+  collectionUpdated: 1301,
+  collectionDeleted: 1302,
+  groupCreated: 1400,
+  groupUpdated: 1401,
+  groupDeleted: 1402,
+  memberInvited: 1500,
+  memberUpdated: 1502,
+  memberRemoved: 1503,
+  memberGroupsUpdated: 1504,
+  memberRevoked: 1511,
+  memberRestored: 1512,
   policyUpdated: 1700,
 } as const;
 
 /** PermissionsModel.cs, in its order. */
 export const permissionNames = [
-  "accessEventLogs", "accessImportExport", "accessReports", "createNewCollections", "editAnyCollection", "deleteAnyCollection", "manageGroups",
-  "managePolicies", "manageSso", "manageUsers", "manageResetPassword", "manageScim", "manageAccessRules",
+  "accessEventLogs",
+  "accessImportExport",
+  "accessReports",
+  "createNewCollections",
+  "editAnyCollection",
+  "deleteAnyCollection",
+  "manageGroups",
+  "managePolicies",
+  "manageSso",
+  "manageUsers",
+  "manageResetPassword",
+  "manageScim",
+  "manageAccessRules",
 ] as const;
 export type Permissions = Readonly<Record<(typeof permissionNames)[number], boolean>>;
 
@@ -115,7 +134,18 @@ export interface BitwardenSettings {
 }
 
 export const defaultBitwardenSettings: Readonly<BitwardenSettings> = {
-  selfHosted: false, entityFramework: false, stagedStatus: false, hasProvider: false, useDirectory: true, useGroups: true, isEnterprise: true,
-  rateLimits: false, listContinuationToken: undefined, listsCollections: true, seats: null, maxAutoscaleSeats: null, autoscaleRefusal: null,
+  selfHosted: false,
+  entityFramework: false,
+  stagedStatus: false,
+  hasProvider: false,
+  useDirectory: true,
+  useGroups: true,
+  isEnterprise: true,
+  rateLimits: false,
+  listContinuationToken: undefined,
+  listsCollections: true,
+  seats: null,
+  maxAutoscaleSeats: null,
+  autoscaleRefusal: null,
   tokenLifetimeSeconds: 3600,
 };

@@ -1,12 +1,24 @@
-import { eventType, type OrganizationEvent, type Policy } from "./bitwarden-model.ts";
 import { type BitwardenHandler, listOf } from "./bitwarden-members.ts";
-import { asObject, badRequest, ModelState, readBodyObject, readBoolean, readNumber, unhandled } from "./bitwarden-requests.ts";
+import { eventType, type OrganizationEvent, type Policy } from "./bitwarden-model.ts";
+import {
+  asObject,
+  badRequest,
+  ModelState,
+  readBodyObject,
+  readBoolean,
+  readNumber,
+  unhandled,
+} from "./bitwarden-requests.ts";
 import type { BitwardenState } from "./bitwarden-state.ts";
 import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "./http.ts";
 
 /** Policies, events and subscription: what an independent client expects beside members and groups. */
 export const organizationRoutes: readonly Route<BitwardenHandler>[] = [
-  { method: "GET", template: "/api/public/policies", handle: (state) => listOf(state, Array.from(state.policies.values(), policyModel)) },
+  {
+    method: "GET",
+    template: "/api/public/policies",
+    handle: (state) => listOf(state, Array.from(state.policies.values(), policyModel)),
+  },
   { method: "GET", template: "/api/public/policies/{type}", handle: getPolicy },
   { method: "PUT", template: "/api/public/policies/{type}", handle: putPolicy },
   { method: "GET", template: "/api/public/events", handle: listEvents },
@@ -35,7 +47,11 @@ function putPolicy(state: BitwardenState, request: SandboxRequest, type: string)
   if (enabled === undefined) modelState.add("Enabled", "The Enabled field is required.");
   modelState.check();
   const data = fields.get("data");
-  const policy = state.putPolicy(number, enabled ?? false, data === undefined || data === null ? null : (data as Record<string, unknown>));
+  const policy = state.putPolicy(
+    number,
+    enabled ?? false,
+    data === undefined || data === null ? null : (data as Record<string, unknown>),
+  );
   state.recordEvent(eventType.policyUpdated, { policyId: policy.id });
   return json(200, policyModel(policy));
 }
@@ -55,7 +71,9 @@ function listEvents(state: BitwardenState, request: SandboxRequest): Reply {
   const { startMs, endMs } = eventRange(state, request);
   // Everything recorded here was done by the key or by hand, on no vault item: these filters leave nothing.
   const isFilteredOut = ["actingUserId", "itemId", "secretId", "projectId"].some((name) => request.query.get(name));
-  const found = isFilteredOut ? [] : state.events.filter((event) => event.atMs >= startMs && event.atMs <= endMs).reverse();
+  const found = isFilteredOut
+    ? []
+    : state.events.filter((event) => event.atMs >= startMs && event.atMs <= endMs).reverse();
   const offset = readToken(request.query.get("continuationToken"));
   const next = offset + eventPageSize;
   const continuationToken = next < found.length ? Buffer.from(`e${next}`).toString("base64url") : null;
@@ -65,7 +83,8 @@ function listEvents(state: BitwardenState, request: SandboxRequest): Reply {
 function eventRange(state: BitwardenState, request: SandboxRequest): { startMs: number; endMs: number } {
   const start = readDate(request.query.get("start"), "start");
   const end = readDate(request.query.get("end"), "end");
-  if (start === undefined || end === undefined) return { startMs: state.now() - 30 * dayMs, endMs: state.now() + dayMs };
+  if (start === undefined || end === undefined)
+    return { startMs: state.now() - 30 * dayMs, endMs: state.now() + dayMs };
   const [startMs, endMs] = start <= end ? [start, end] : [end, start];
   if (endMs - startMs > 367 * dayMs) throw badRequest("Date range must be < 367 days.");
   return { startMs, endMs };
@@ -74,7 +93,10 @@ function eventRange(state: BitwardenState, request: SandboxRequest): { startMs: 
 function readDate(text: string | null, name: string): number | undefined {
   if (text === null || text === "") return undefined;
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw badRequest("The request's model state is invalid.", { [name]: [`The value '${text}' is not valid for ${name}.`] });
+  if (Number.isNaN(ms))
+    throw badRequest("The request's model state is invalid.", {
+      [name]: [`The value '${text}' is not valid for ${name}.`],
+    });
   return ms;
 }
 
@@ -87,9 +109,21 @@ function readToken(token: string | null): number {
 
 function eventModel(event: OrganizationEvent): Record<string, unknown> {
   return {
-    object: "event", type: event.type, itemId: null, collectionId: event.collectionId, groupId: event.groupId, policyId: event.policyId,
-    memberId: event.memberId, actingUserId: null, installationId: null, date: new Date(event.atMs).toISOString(), device: null, ipAddress: null,
-    secretId: null, projectId: null, serviceAccountId: null,
+    object: "event",
+    type: event.type,
+    itemId: null,
+    collectionId: event.collectionId,
+    groupId: event.groupId,
+    policyId: event.policyId,
+    memberId: event.memberId,
+    actingUserId: null,
+    installationId: null,
+    date: new Date(event.atMs).toISOString(),
+    device: null,
+    ipAddress: null,
+    secretId: null,
+    projectId: null,
+    serviceAccountId: null,
   };
 }
 
@@ -101,7 +135,11 @@ function refuseSelfHosted(state: BitwardenState): void {
 function getSubscription(state: BitwardenState): Reply {
   refuseSelfHosted(state);
   return json(200, {
-    passwordManager: { seats: state.settings.seats, maxAutoScaleSeats: state.settings.maxAutoscaleSeats, storage: null },
+    passwordManager: {
+      seats: state.settings.seats,
+      maxAutoScaleSeats: state.settings.maxAutoscaleSeats,
+      storage: null,
+    },
     secretsManager: { seats: null, maxAutoScaleSeats: null, serviceAccounts: null, maxAutoScaleServiceAccounts: null },
   });
 }

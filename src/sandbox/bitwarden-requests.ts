@@ -1,11 +1,20 @@
-import { type CollectionAccess, memberType, type MemberType, permissionNames, type Permissions } from "./bitwarden-model.ts";
+import {
+  type CollectionAccess,
+  type MemberType,
+  memberType,
+  type Permissions,
+  permissionNames,
+} from "./bitwarden-model.ts";
 import { empty, json, mediaType, Refusal, type SandboxRequest } from "./http.ts";
 
 /** A parsed JSON object; property names are case-insensitive (ASP.NET Core's web defaults). */
 export type Fields = ReadonlyMap<string, unknown>;
 
 /** The public API's error body (src/Api/Models/Public/Response/ErrorResponseModel.cs). */
-export function badRequest(message: string, errors: Readonly<Record<string, readonly string[]>> | null = null): Refusal {
+export function badRequest(
+  message: string,
+  errors: Readonly<Record<string, readonly string[]>> | null = null,
+): Refusal {
   return new Refusal(json(400, { object: "error", message, errors }));
 }
 
@@ -42,7 +51,10 @@ function unreadable(key: string, text: string): Refusal {
 }
 
 function unconvertible(path: string, type: string): Refusal {
-  return unreadable(path, `The JSON value could not be converted to ${type}. Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`);
+  return unreadable(
+    path,
+    `The JSON value could not be converted to ${type}. Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`,
+  );
 }
 
 /** The body as an object. @throws Refusal 415 or 400 */
@@ -177,7 +189,8 @@ export function readMemberCreate(fields: Fields): MemberUpdate & { readonly emai
   const update = memberUpdate(fields, state);
   const email = readString(fields, "email");
   if (email === null || email.trim() === "") state.add("Email", "The Email field is required.");
-  if (email === null || !isStrictEmailAddress(email)) state.add("Email", "The Email field is not a supported e-mail address format.");
+  if (email === null || !isStrictEmailAddress(email))
+    state.add("Email", "The Email field is not a supported e-mail address format.");
   checkLength(state, "Email", email, 256);
   state.check();
   return { ...update, email: email ?? "" };
@@ -192,7 +205,8 @@ function memberUpdate(fields: Fields, state: ModelState): MemberUpdate {
   const externalId = readString(fields, "externalId");
   checkLength(state, "ExternalId", externalId, 300);
   const permissions = readPermissions(fields);
-  if (permissions !== undefined && known !== memberType.custom) state.add("", "Only users with the Custom role may use custom permissions.");
+  if (permissions !== undefined && known !== memberType.custom)
+    state.add("", "Only users with the Custom role may use custom permissions.");
   return {
     type: known ?? memberType.user,
     externalId,
@@ -206,7 +220,9 @@ function readPermissions(fields: Fields): Permissions | undefined {
   const value = get(fields, "permissions");
   if (value === undefined || value === null) return undefined;
   const given = asObject(value, "$.permissions");
-  return Object.fromEntries(permissionNames.map((name) => [name, readBoolean(given, name, "$.permissions") ?? false])) as Permissions;
+  return Object.fromEntries(
+    permissionNames.map((name) => [name, readBoolean(given, name, "$.permissions") ?? false]),
+  ) as Permissions;
 }
 
 /** AssociationWithPermissionsRequestModel: id and readOnly are required. */

@@ -1,14 +1,22 @@
-import { defaultBitwardenSettings, memberStatus, memberType } from "./bitwarden-model.ts";
 import type {
-  BitwardenSettings, Collection, CollectionAccess, Group, Member, MemberStatus, OrganizationEvent, Permissions, Policy,
+  BitwardenSettings,
+  Collection,
+  CollectionAccess,
+  Group,
+  Member,
+  MemberStatus,
+  OrganizationEvent,
+  Permissions,
+  Policy,
 } from "./bitwarden-model.ts";
+import { defaultBitwardenSettings, memberStatus, memberType } from "./bitwarden-model.ts";
 import { Relation } from "./relation.ts";
 
 /** What `addMember` takes; all but the e-mail address have defaults. */
 export type NewMember = { readonly email: string } & Partial<Omit<Member, "email" | "collections" | "permissions">> & {
-  readonly collections?: readonly (Partial<CollectionAccess> & { readonly id: string })[];
-  readonly permissions?: Permissions | null;
-};
+    readonly collections?: readonly (Partial<CollectionAccess> & { readonly id: string })[];
+    readonly permissions?: Permissions | null;
+  };
 
 interface Snapshot {
   readonly seats: number | null;
@@ -47,22 +55,41 @@ export class BitwardenState {
   #events: OrganizationEvent[] = [];
   #occupiedSeats = 0;
 
-  constructor(options: { readonly organizationId: string; readonly clock: () => number; readonly newId: () => string; readonly settings: Partial<BitwardenSettings> }) {
+  constructor(options: {
+    readonly organizationId: string;
+    readonly clock: () => number;
+    readonly newId: () => string;
+    readonly settings: Partial<BitwardenSettings>;
+  }) {
     this.organizationId = options.organizationId;
     this.#clock = options.clock;
     this.#newId = options.newId;
     this.settings = { ...defaultBitwardenSettings, ...options.settings };
   }
 
-  get members(): ReadonlyMap<string, Member> { return this.#members; }
-  get groups(): ReadonlyMap<string, Group> { return this.#groups; }
-  get collections(): ReadonlyMap<string, Collection> { return this.#collections; }
-  get policies(): ReadonlyMap<number, Policy> { return this.#policies; }
+  get members(): ReadonlyMap<string, Member> {
+    return this.#members;
+  }
+  get groups(): ReadonlyMap<string, Group> {
+    return this.#groups;
+  }
+  get collections(): ReadonlyMap<string, Collection> {
+    return this.#collections;
+  }
+  get policies(): ReadonlyMap<number, Policy> {
+    return this.#policies;
+  }
   /** Newest last; at most 20,000. */
-  get events(): readonly OrganizationEvent[] { return this.#events; }
+  get events(): readonly OrganizationEvent[] {
+    return this.#events;
+  }
   /** Invited, Accepted and Confirmed take a seat (Organization_ReadOccupiedSeatCountByOrganizationId.sql). */
-  get occupiedSeats(): number { return this.#occupiedSeats; }
-  get isEmpty(): boolean { return this.#members.size === 0 && this.#groups.size === 0; }
+  get occupiedSeats(): number {
+    return this.#occupiedSeats;
+  }
+  get isEmpty(): boolean {
+    return this.#members.size === 0 && this.#groups.size === 0;
+  }
 
   // -- arranging the world by hand -------------------------------------------------------------------------------
 
@@ -70,7 +97,8 @@ export class BitwardenState {
   addMember(given: NewMember): Member {
     const status = given.status ?? memberStatus.confirmed;
     const previousStatus = status === memberStatus.revoked ? (given.previousStatus ?? memberStatus.confirmed) : null;
-    const isLinked = (previousStatus ?? status) === memberStatus.accepted || (previousStatus ?? status) === memberStatus.confirmed;
+    const isLinked =
+      (previousStatus ?? status) === memberStatus.accepted || (previousStatus ?? status) === memberStatus.confirmed;
     const member: Member = {
       id: given.id ?? this.#newId(),
       userId: given.userId !== undefined ? given.userId : isLinked ? this.#newId() : null,
@@ -84,7 +112,12 @@ export class BitwardenState {
       twoFactorEnabled: given.twoFactorEnabled ?? false,
       resetPasswordEnrolled: given.resetPasswordEnrolled ?? false,
       ssoExternalId: given.ssoExternalId ?? null,
-      collections: (given.collections ?? []).map((access) => ({ readOnly: false, hidePasswords: false, manage: false, ...access })),
+      collections: (given.collections ?? []).map((access) => ({
+        readOnly: false,
+        hidePasswords: false,
+        manage: false,
+        ...access,
+      })),
       hasMasterPassword: given.hasMasterPassword ?? isLinked,
       restoreRefusal: given.restoreRefusal ?? null,
     };
@@ -93,7 +126,12 @@ export class BitwardenState {
   }
 
   addGroup(given: { readonly name: string } & Partial<Group>): Group {
-    const group: Group = { id: given.id ?? this.#newId(), name: given.name, externalId: given.externalId ?? null, collections: given.collections ?? [] };
+    const group: Group = {
+      id: given.id ?? this.#newId(),
+      name: given.name,
+      externalId: given.externalId ?? null,
+      collections: given.collections ?? [],
+    };
     this.putGroup(group);
     return group;
   }
@@ -107,13 +145,21 @@ export class BitwardenState {
   /** Makes these e-mail addresses the whole membership of a group. @throws when a name is unknown or ambiguous */
   setMembership(groupName: string, emails: Iterable<string>): void {
     const group = this.#onlyGroup(groupName);
-    this.setGroupMembers(group.id, [...emails].map((email) => this.#onlyMember(email).id));
+    this.setGroupMembers(
+      group.id,
+      [...emails].map((email) => this.#onlyMember(email).id),
+    );
   }
 
   /** The person accepts the invitation: Invited becomes Accepted, linked to an account. */
   accept(email: string, name: string | null = null): Member {
     const member = this.#onlyMember(email);
-    return this.updateMember(member.id, { status: memberStatus.accepted, userId: this.#newId(), name, hasMasterPassword: true });
+    return this.updateMember(member.id, {
+      status: memberStatus.accepted,
+      userId: this.#newId(),
+      name,
+      hasMasterPassword: true,
+    });
   }
 
   /** An administrator confirms: Accepted becomes Confirmed. The Public API cannot do this. */
@@ -166,7 +212,9 @@ export class BitwardenState {
   }
 
   /** Every address that was ever invited, with the number of mails. */
-  get allMails(): ReadonlyMap<string, number> { return this.#mails; }
+  get allMails(): ReadonlyMap<string, number> {
+    return this.#mails;
+  }
 
   // -- what the API does -----------------------------------------------------------------------------------------
 
@@ -276,8 +324,19 @@ export class BitwardenState {
     this.version += 1;
   }
 
-  recordEvent(type: number, about: Partial<Pick<OrganizationEvent, "memberId" | "groupId" | "collectionId" | "policyId">>): void {
-    this.#events.push({ type, atMs: this.#clock(), memberId: null, groupId: null, collectionId: null, policyId: null, ...about });
+  recordEvent(
+    type: number,
+    about: Partial<Pick<OrganizationEvent, "memberId" | "groupId" | "collectionId" | "policyId">>,
+  ): void {
+    this.#events.push({
+      type,
+      atMs: this.#clock(),
+      memberId: null,
+      groupId: null,
+      collectionId: null,
+      policyId: null,
+      ...about,
+    });
     if (this.#events.length > eventLimit) this.#events = this.#events.slice(eventLimit / 10);
     this.version += 1;
   }

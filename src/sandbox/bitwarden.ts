@@ -5,7 +5,18 @@ import { type BitwardenHandler, memberRoutes } from "./bitwarden-members.ts";
 import { organizationRoutes } from "./bitwarden-organization.ts";
 import type { BitwardenState } from "./bitwarden-state.ts";
 import type { Strike } from "./faults.ts";
-import { authorization, basicCredentials, empty, isForm, json, Refusal, type Reply, Router, type SandboxRequest, type Vendor } from "./http.ts";
+import {
+  authorization,
+  basicCredentials,
+  empty,
+  isForm,
+  json,
+  Refusal,
+  type Reply,
+  Router,
+  type SandboxRequest,
+  type Vendor,
+} from "./http.ts";
 import type { RateLimiter, RateRule, RateVerdict } from "./rate-limit.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -29,7 +40,10 @@ const tokenRules: readonly RateRule[] = [{ limit: 10, windowMs: 60_000, period: 
 
 /** Identity and Public API of one organization. ASP.NET Core routes in any letter case. */
 export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
-  const router = new Router<BitwardenHandler>([...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes], "i");
+  const router = new Router<BitwardenHandler>(
+    [...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes],
+    "i",
+  );
   return {
     handle: (request, strike) => handle(options, router, request, strike),
     routeOf: (method, path) => {
@@ -44,7 +58,12 @@ export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
   };
 }
 
-function handle(options: BitwardenVendorOptions, router: Router<BitwardenHandler>, request: SandboxRequest, strike: Strike): Reply {
+function handle(
+  options: BitwardenVendorOptions,
+  router: Router<BitwardenHandler>,
+  request: SandboxRequest,
+  strike: Strike,
+): Reply {
   const isToken = request.path.toLowerCase() === tokenPath;
   if (options.state.settings.rateLimits) checkRate(options.limiter, request, isToken);
   if (isToken) return issueToken(options, request, strike);
@@ -66,7 +85,11 @@ function checkRate(limiter: RateLimiter, request: SandboxRequest, isToken: boole
 function tooMany({ rule, retryAfterSeconds }: RateVerdict): Reply {
   const body = {
     message: `Slow down! Too many requests. Try again in ${rule.period}.`,
-    validationErrors: null, exceptionMessage: null, exceptionStackTrace: null, innerExceptionMessage: null, object: "error",
+    validationErrors: null,
+    exceptionMessage: null,
+    exceptionStackTrace: null,
+    innerExceptionMessage: null,
+    object: "error",
   };
   return json(429, body, { "retry-after": String(retryAfterSeconds) });
 }
@@ -102,9 +125,18 @@ function oauthError(error: string): Reply {
 function makeJwt(options: BitwardenVendorOptions, lifetimeSeconds: number): string {
   const iat = Math.floor(options.clock() / 1000);
   const claims = {
-    nbf: iat, exp: iat + lifetimeSeconds, iat, iss: "http://localhost/identity", client_id: options.clientId, scope: ["api.organization"],
-    client_sub: options.state.organizationId, client_type: "Organization", jti: randomBytes(16).toString("hex").toUpperCase(),
+    nbf: iat,
+    exp: iat + lifetimeSeconds,
+    iat,
+    iss: "http://localhost/identity",
+    client_id: options.clientId,
+    scope: ["api.organization"],
+    client_sub: options.state.organizationId,
+    client_type: "Organization",
+    jti: randomBytes(16).toString("hex").toUpperCase(),
   };
-  const parts = [{ alg: "RS256", kid: "SANDBOX", typ: "at+jwt" }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"));
+  const parts = [{ alg: "RS256", kid: "SANDBOX", typ: "at+jwt" }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString("base64url"),
+  );
   return `${parts.join(".")}.${randomBytes(64).toString("base64url")}`;
 }

@@ -77,16 +77,41 @@ const confirmedByHand = [2, 3, 4, 5, 6];
  */
 export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordState): void {
   for (const { email, displayName } of people) {
-    onePassword.addUser({ id: shortId(email), email, displayName, owner: email === company.owner, createTime: "2024-01-15T09:00:00Z" });
+    onePassword.addUser({
+      id: shortId(email),
+      email,
+      displayName,
+      owner: email === company.owner,
+      createTime: "2024-01-15T09:00:00Z",
+    });
   }
   const passwords = bitwarden.addCollection({ id: guid("collection", 1) });
   const archive = bitwarden.addCollection({ id: guid("collection", 2) });
   const owner = byNumber(1);
-  bitwarden.addMember({ id: guid("member", 1), userId: guid("user", 1), email: owner.email, name: owner.displayName, type: memberType.owner, twoFactorEnabled: true });
+  bitwarden.addMember({
+    id: guid("member", 1),
+    userId: guid("user", 1),
+    email: owner.email,
+    name: owner.displayName,
+    type: memberType.owner,
+    twoFactorEnabled: true,
+  });
   for (const number of confirmedByHand) {
     const { email, displayName } = byNumber(number);
-    const collections = number === 2 ? [{ id: passwords.id, manage: true }, { id: archive.id, readOnly: true }] : [];
-    bitwarden.addMember({ id: guid("member", number), userId: guid("user", number), email, name: displayName, collections });
+    const collections =
+      number === 2
+        ? [
+            { id: passwords.id, manage: true },
+            { id: archive.id, readOnly: true },
+          ]
+        : [];
+    bitwarden.addMember({
+      id: guid("member", number),
+      userId: guid("user", number),
+      email,
+      name: displayName,
+      collections,
+    });
   }
   bitwarden.addGroup({ id: guid("group", 1), name: "Emergency contacts" });
   bitwarden.setMembership("Emergency contacts", [owner.email, byNumber(2).email]);
@@ -94,7 +119,15 @@ export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordS
 
 function person(number: number, givenName: string, familyName: string, title: string): Person {
   const email = `${givenName}.${familyName}@example.com`.toLowerCase();
-  return { userName: email, externalId: `emp-${String(number).padStart(3, "0")}`, givenName, familyName, displayName: `${givenName} ${familyName}`, email, title };
+  return {
+    userName: email,
+    externalId: `emp-${String(number).padStart(3, "0")}`,
+    givenName,
+    familyName,
+    displayName: `${givenName} ${familyName}`,
+    email,
+    title,
+  };
 }
 
 function group(displayName: string, externalId: string, numbers: readonly number[]): CompanyGroup {

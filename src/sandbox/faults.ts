@@ -1,7 +1,12 @@
 /** What a fault does to a request it matches. */
 export type FaultEffect =
   /** Answers `status` with `body` as JSON (no body when absent) instead of doing the work. */
-  | { readonly kind: "status"; readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      readonly body?: unknown;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** Answers an HTML page, as a proxy in front of the vendor would. Default status 502. */
   | { readonly kind: "html"; readonly status?: number }
   /** Answers the vendor's 429 with `Retry-After`. */
@@ -107,7 +112,8 @@ export class Faults {
       const fault = armed.fault;
       if (fault.kind === "delay") delayMs += fault.ms;
       else if (fault.kind === "expireEarly") expireEarlySeconds = fault.afterSeconds;
-      else if (fault.kind === "repeatPageToken" || fault.kind === "dropPage" || fault.kind === "truncateList") shape[fault.kind] = true;
+      else if (fault.kind === "repeatPageToken" || fault.kind === "dropPage" || fault.kind === "truncateList")
+        shape[fault.kind] = true;
       else {
         terminal = fault;
         break;

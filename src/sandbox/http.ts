@@ -31,7 +31,11 @@ export class Refusal extends Error {
 
 /** A JSON answer. */
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { status, headers: { "content-type": "application/json; charset=utf-8", ...headers }, body: JSON.stringify(value) };
+  return {
+    status,
+    headers: { "content-type": "application/json; charset=utf-8", ...headers },
+    body: JSON.stringify(value),
+  };
 }
 
 /** An answer without a body. */
@@ -111,7 +115,9 @@ const bodyLimitBytes = 30_000_000;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const timers = new Set<NodeJS.Timeout>();
   const server = createServer((request, response) => {
-    void serve(options, timers, request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    void serve(options, timers, request, response).catch((error: unknown) =>
+      response.destroy(error instanceof Error ? error : undefined),
+    );
   });
   // Idle clients are never hung up on: a reset that no fault asked for would make tests flaky.
   server.keepAliveTimeout = 600_000;
@@ -134,13 +140,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-async function serve(options: ServerOptions, timers: Set<NodeJS.Timeout>, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  options: ServerOptions,
+  timers: Set<NodeJS.Timeout>,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const target = incoming.url ?? "/";
   const method = incoming.method ?? "GET";
   const { pathname, query } = split(target);
   const atMs = options.clock();
   const log = (status: number): void =>
-    options.requests.record({ atMs, method, path: target, status }, `${method} ${options.vendor.routeOf(method, pathname)}`);
+    options.requests.record(
+      { atMs, method, path: target, status },
+      `${method} ${options.vendor.routeOf(method, pathname)}`,
+    );
 
   const body = await readBody(incoming);
   const strike = options.faults.strike(method, target);
@@ -152,7 +166,12 @@ async function serve(options: ServerOptions, timers: Set<NodeJS.Timeout>, incomi
     return;
   }
   const request: SandboxRequest = {
-    method, path: pathname, query, headers: incoming.headers, body: body ?? "", remoteAddress: incoming.socket.remoteAddress ?? "",
+    method,
+    path: pathname,
+    query,
+    headers: incoming.headers,
+    body: body ?? "",
+    remoteAddress: incoming.socket.remoteAddress ?? "",
   };
   const reply = body === undefined ? empty(413) : answer(options, request, strike);
   await options.vendor.persist();
@@ -170,7 +189,9 @@ function answer(options: ServerOptions, request: SandboxRequest, strike: Strike)
   const fault = strike.terminal;
   switch (fault?.kind) {
     case "status":
-      return fault.body === undefined ? empty(fault.status, fault.headers) : json(fault.status, fault.body, fault.headers);
+      return fault.body === undefined
+        ? empty(fault.status, fault.headers)
+        : json(fault.status, fault.body, fault.headers);
     case "html":
       return htmlPage(fault.status ?? 502);
     case "rateLimit":
@@ -231,15 +252,21 @@ function send(response: ServerResponse, reply: Reply): void {
 }
 
 /** The parts of an `Authorization` header, scheme in lower case. */
-export function authorization(headers: IncomingHttpHeaders): { readonly scheme: string; readonly value: string } | undefined {
+export function authorization(
+  headers: IncomingHttpHeaders,
+): { readonly scheme: string; readonly value: string } | undefined {
   const header = headers.authorization;
   if (header === undefined) return undefined;
   const space = header.indexOf(" ");
-  return space < 0 ? { scheme: header.toLowerCase(), value: "" } : { scheme: header.slice(0, space).toLowerCase(), value: header.slice(space + 1).trim() };
+  return space < 0
+    ? { scheme: header.toLowerCase(), value: "" }
+    : { scheme: header.slice(0, space).toLowerCase(), value: header.slice(space + 1).trim() };
 }
 
 /** Client id and secret out of a Basic header, both form-urlencoded (RFC 6749 §2.3.1). */
-export function basicCredentials(headers: IncomingHttpHeaders): { readonly id: string; readonly secret: string } | undefined {
+export function basicCredentials(
+  headers: IncomingHttpHeaders,
+): { readonly id: string; readonly secret: string } | undefined {
   const found = authorization(headers);
   if (found?.scheme !== "basic") return undefined;
   const text = Buffer.from(found.value, "base64").toString("utf8");

@@ -1,23 +1,41 @@
+import { bitwardenVendor } from "./bitwarden.ts";
 import type { BitwardenSettings } from "./bitwarden-model.ts";
 import { BitwardenState } from "./bitwarden-state.ts";
-import { bitwardenVendor } from "./bitwarden.ts";
 import { Faults } from "./faults.ts";
 import { startServer } from "./http.ts";
-import { type OnePasswordSettings, OnePasswordState } from "./onepassword-state.ts";
 import { onePasswordVendor } from "./onepassword.ts";
-import { Persistence, type Persistable } from "./persist.ts";
+import { type OnePasswordSettings, OnePasswordState } from "./onepassword-state.ts";
+import { type Persistable, Persistence } from "./persist.ts";
 import { RateLimiter } from "./rate-limit.ts";
 import { RequestLog } from "./request-log.ts";
 import { Tokens } from "./tokens.ts";
 
 export {
-  type BitwardenSettings, type Collection, type CollectionAccess, type Group, type Member, memberStatus, type MemberStatus, memberType, type MemberType,
-  type OrganizationEvent, type Permissions, type Policy,
+  type BitwardenSettings,
+  type Collection,
+  type CollectionAccess,
+  type Group,
+  type Member,
+  type MemberStatus,
+  type MemberType,
+  memberStatus,
+  memberType,
+  type OrganizationEvent,
+  type Permissions,
+  type Policy,
 } from "./bitwarden-model.ts";
 export { BitwardenState, type NewMember } from "./bitwarden-state.ts";
-export { company, type Company, type CompanyGroup, type Person, seedCompany } from "./company.ts";
+export { type Company, type CompanyGroup, company, type Person, seedCompany } from "./company.ts";
 export { type Fault, type FaultEffect, type FaultMatch, Faults } from "./faults.ts";
-export { type Layout, type NewOnePasswordUser, type OnePasswordSettings, OnePasswordState, type OnePasswordUser, type OnePasswordUserState, type Scope } from "./onepassword-state.ts";
+export {
+  type Layout,
+  type NewOnePasswordUser,
+  type OnePasswordSettings,
+  OnePasswordState,
+  type OnePasswordUser,
+  type OnePasswordUserState,
+  type Scope,
+} from "./onepassword-state.ts";
 export { type LoggedRequest, type RequestFilter, RequestLog } from "./request-log.ts";
 export { Tokens } from "./tokens.ts";
 
@@ -76,32 +94,74 @@ export interface OnePasswordSandbox extends Sandbox {
 /** Starts an emulated Bitwarden server with one organization, empty unless `persistFile` holds one. */
 export async function startBitwarden(options: BitwardenOptions = {}): Promise<BitwardenSandbox> {
   const {
-    host, port, clock = Date.now, random = Math.random, clientId, clientSecret = "sandbox-bitwarden-secret-000", persistFile, latencyMs,
-    organizationId = "5a1db0c5-0000-4000-8000-000000000001", ...settings
+    host,
+    port,
+    clock = Date.now,
+    random = Math.random,
+    clientId,
+    clientSecret = "sandbox-bitwarden-secret-000",
+    persistFile,
+    latencyMs,
+    organizationId = "5a1db0c5-0000-4000-8000-000000000001",
+    ...settings
   } = options;
   const state = new BitwardenState({ organizationId, clock, newId: () => randomGuid(random), settings });
   const id = clientId ?? `organization.${organizationId}`;
   const tokens = new Tokens(clock);
   const { flush, ...shared } = await prepare(state, { clock, random, persistFile, latencyMs });
-  const vendor = bitwardenVendor({ state, tokens, limiter: new RateLimiter(clock), clock, clientId: id, clientSecret, persist: flush });
+  const vendor = bitwardenVendor({
+    state,
+    tokens,
+    limiter: new RateLimiter(clock),
+    clock,
+    clientId: id,
+    clientSecret,
+    persist: flush,
+  });
   const server = await startServer({ host: host ?? "127.0.0.1", port: port ?? 0, clock, vendor, ...shared });
   return {
-    apiUrl: `${server.url}/api`, identityUrl: `${server.url}/identity`, clientId: id, clientSecret, state, tokens, flush, close: server.close, ...shared,
+    apiUrl: `${server.url}/api`,
+    identityUrl: `${server.url}/identity`,
+    clientId: id,
+    clientSecret,
+    state,
+    tokens,
+    flush,
+    close: server.close,
+    ...shared,
   };
 }
 
 /** Starts an emulated 1Password account, empty unless `persistFile` holds one. */
 export async function startOnePassword(options: OnePasswordOptions = {}): Promise<OnePasswordSandbox> {
   const {
-    host, port, clock = Date.now, random = Math.random, clientId = "7d2b9c1e-5f04-4c3a-9e62-000000000001", clientSecret = "sandbox-1password-secret~000",
-    persistFile, latencyMs, accountId = "SANDBOXACCOUNTABCDEFGHIJKL", ...settings
+    host,
+    port,
+    clock = Date.now,
+    random = Math.random,
+    clientId = "7d2b9c1e-5f04-4c3a-9e62-000000000001",
+    clientSecret = "sandbox-1password-secret~000",
+    persistFile,
+    latencyMs,
+    accountId = "SANDBOXACCOUNTABCDEFGHIJKL",
+    ...settings
   } = options;
   const state = new OnePasswordState({ accountId, clock, random, settings });
   const tokens = new Tokens(clock);
   const { flush, ...shared } = await prepare(state, { clock, random, persistFile, latencyMs });
   const vendor = onePasswordVendor({ state, tokens, clientId, clientSecret, persist: flush });
   const server = await startServer({ host: host ?? "127.0.0.1", port: port ?? 0, clock, vendor, ...shared });
-  return { apiUrl: server.url, accountId, clientId, clientSecret, state, tokens, flush, close: server.close, ...shared };
+  return {
+    apiUrl: server.url,
+    accountId,
+    clientId,
+    clientSecret,
+    state,
+    tokens,
+    flush,
+    close: server.close,
+    ...shared,
+  };
 }
 
 interface Preparation {
@@ -111,7 +171,10 @@ interface Preparation {
   readonly latencyMs: number | undefined;
 }
 
-async function prepare(state: Persistable, { random, persistFile, latencyMs }: Preparation): Promise<{ faults: Faults; requests: RequestLog; flush: () => Promise<void> }> {
+async function prepare(
+  state: Persistable,
+  { random, persistFile, latencyMs }: Preparation,
+): Promise<{ faults: Faults; requests: RequestLog; flush: () => Promise<void> }> {
   const faults = new Faults(random);
   faults.latencyMs = latencyMs ?? 0;
   const persistence = persistFile === undefined ? undefined : new Persistence(persistFile, state);

@@ -41,7 +41,10 @@ export interface OnePasswordSettings {
 }
 
 export const defaultOnePasswordSettings: Readonly<OnePasswordSettings> = {
-  layouts: ["v1beta1"], scopes: ["list", "get", "suspend", "reactivate"], strictUserAgent: true, tokenLifetimeSeconds: 900,
+  layouts: ["v1beta1"],
+  scopes: ["list", "get", "suspend", "reactivate"],
+  strictUserAgent: true,
+  tokenLifetimeSeconds: 900,
 };
 
 interface Snapshot {
@@ -62,15 +65,24 @@ export class OnePasswordState {
   readonly #byEmail = new Map<string, string>();
   readonly #activeOwners = new Set<string>();
 
-  constructor(options: { readonly accountId: string; readonly clock: () => number; readonly random: () => number; readonly settings: Partial<OnePasswordSettings> }) {
+  constructor(options: {
+    readonly accountId: string;
+    readonly clock: () => number;
+    readonly random: () => number;
+    readonly settings: Partial<OnePasswordSettings>;
+  }) {
     this.accountId = options.accountId;
     this.#clock = options.clock;
     this.#random = options.random;
     this.settings = { ...defaultOnePasswordSettings, ...options.settings };
   }
 
-  get users(): ReadonlyMap<string, OnePasswordUser> { return this.#users; }
-  get isEmpty(): boolean { return this.#users.size === 0; }
+  get users(): ReadonlyMap<string, OnePasswordUser> {
+    return this.#users;
+  }
+  get isEmpty(): boolean {
+    return this.#users.size === 0;
+  }
 
   /** Puts a user there, ACTIVE unless said otherwise. */
   addUser(given: NewOnePasswordUser): OnePasswordUser {
@@ -101,7 +113,10 @@ export class OnePasswordState {
 
   /** Sorted addresses of the users in a state. */
   emailsIn(state: OnePasswordUserState): readonly string[] {
-    return [...this.#users.values()].filter((user) => user.state === state).map((user) => user.email).sort();
+    return [...this.#users.values()]
+      .filter((user) => user.state === state)
+      .map((user) => user.email)
+      .sort();
   }
 
   updateUser(id: string, patch: Partial<OnePasswordUser>): OnePasswordUser {
@@ -128,7 +143,11 @@ export class OnePasswordState {
   }
 
   /** Up to `size` users from a position of the list on; `next` is where to go on, undefined at the end. */
-  page(from: number, size: number, state: OnePasswordUserState | undefined): { readonly users: readonly OnePasswordUser[]; readonly next: number | undefined } {
+  page(
+    from: number,
+    size: number,
+    state: OnePasswordUserState | undefined,
+  ): { readonly users: readonly OnePasswordUser[]; readonly next: number | undefined } {
     const users: OnePasswordUser[] = [];
     for (let position = from; position < this.#order.length; position += 1) {
       const user = this.#users.get(this.#order[position] ?? "");

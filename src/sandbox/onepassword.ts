@@ -1,6 +1,18 @@
 import { randomBytes } from "node:crypto";
 import type { Strike } from "./faults.ts";
-import { authorization, basicCredentials, empty, isForm, json, Refusal, type Reply, type Route, Router, type SandboxRequest, type Vendor } from "./http.ts";
+import {
+  authorization,
+  basicCredentials,
+  empty,
+  isForm,
+  json,
+  Refusal,
+  type Reply,
+  type Route,
+  Router,
+  type SandboxRequest,
+  type Vendor,
+} from "./http.ts";
 import type { Layout, OnePasswordState, OnePasswordUser, OnePasswordUserState, Scope } from "./onepassword-state.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -12,7 +24,12 @@ export interface OnePasswordVendorOptions {
   readonly persist: () => Promise<void>;
 }
 
-type Handler = (options: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike, params: readonly string[]) => Reply;
+type Handler = (
+  options: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  strike: Strike,
+  params: readonly string[],
+) => Reply;
 
 interface LayoutPaths {
   readonly layout: Layout;
@@ -41,7 +58,8 @@ export function onePasswordVendor(options: OnePasswordVendorOptions): Vendor {
       return "route" in found ? found.route.template : "?";
     },
     unauthorized: () => status(401, 16, "unauthenticated"),
-    rateLimited: (retryAfterSeconds) => json(429, { code: 8, message: "resource_exhausted", details: [] }, { "retry-after": String(retryAfterSeconds) }),
+    rateLimited: (retryAfterSeconds) =>
+      json(429, { code: 8, message: "resource_exhausted", details: [] }, { "retry-after": String(retryAfterSeconds) }),
     failure: () => status(500, 13, "internal"),
     persist: options.persist,
   };
@@ -53,13 +71,24 @@ function routesOf({ layout, token, revoke }: LayoutPaths): readonly Route<Handle
     { method: "POST", template: token, handle: issueToken },
     { method: "POST", template: revoke, handle: revokeToken },
     { method: "GET", template: users, handle: guarded("list", listUsers) },
-    { method: "GET", template: `${users}/{user}`, handle: guarded("get", (options, _, __, params) => json(200, userModel(options.state, pathUser(options.state, params)))) },
+    {
+      method: "GET",
+      template: `${users}/{user}`,
+      handle: guarded("get", (options, _, __, params) =>
+        json(200, userModel(options.state, pathUser(options.state, params))),
+      ),
+    },
     { method: "POST", template: `${users}/{user}:suspend`, handle: guarded("suspend", suspend) },
     { method: "POST", template: `${users}/{user}:reactivate`, handle: guarded("reactivate", reactivate) },
   ];
 }
 
-function handle(options: OnePasswordVendorOptions, router: Router<Handler>, request: SandboxRequest, strike: Strike): Reply {
+function handle(
+  options: OnePasswordVendorOptions,
+  router: Router<Handler>,
+  request: SandboxRequest,
+  strike: Strike,
+): Reply {
   const { settings } = options.state;
   const found = router.match(request.method, request.path);
   const isOn = settings.layouts.some((layout) => request.path.startsWith(`/${layout}/`));
@@ -81,7 +110,8 @@ function guarded(scope: Scope, work: Handler): Handler {
   return (options, request, strike, params) => {
     const { state, tokens } = options;
     // Listed under "Include the following headers"; whether the vendor refuses without is not known, a strict fake does.
-    if (state.settings.strictUserAgent && !userAgentPattern.test(request.headers["user-agent"] ?? "")) return status(403, 7, "invalid_user_agent");
+    if (state.settings.strictUserAgent && !userAgentPattern.test(request.headers["user-agent"] ?? ""))
+      return status(403, 7, "invalid_user_agent");
     const bearer = authorization(request.headers);
     if (bearer?.scheme !== "bearer" || !tokens.isValid(bearer.value)) return status(401, 16, "unauthenticated");
     // 403 is ambiguous on purpose: wrong account, wrong scope, last owner and EAM differ in `message` only.
@@ -154,7 +184,8 @@ function readPageToken(token: string, filter: string, size: number): number {
   if (token === "") return 0;
   try {
     const value: unknown = JSON.parse(Buffer.from(token, "base64").toString("utf8"));
-    if (Array.isArray(value) && Number.isInteger(value[0]) && value[1] === filter && value[2] === size) return Number(value[0]);
+    if (Array.isArray(value) && Number.isInteger(value[0]) && value[1] === filter && value[2] === size)
+      return Number(value[0]);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -166,7 +197,12 @@ function refuseBody(request: SandboxRequest): void {
 }
 
 // Idempotent: a suspended user is answered unchanged.
-function suspend({ state }: OnePasswordVendorOptions, request: SandboxRequest, _: Strike, params: readonly string[]): Reply {
+function suspend(
+  { state }: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  _: Strike,
+  params: readonly string[],
+): Reply {
   refuseBody(request);
   const user = pathUser(state, params);
   if (user.state === "SUSPENDED") return json(200, userModel(state, user));
@@ -178,26 +214,41 @@ function suspend({ state }: OnePasswordVendorOptions, request: SandboxRequest, _
 }
 
 // Idempotent, too. Only a suspended user changes.
-function reactivate({ state }: OnePasswordVendorOptions, request: SandboxRequest, _: Strike, params: readonly string[]): Reply {
+function reactivate(
+  { state }: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  _: Strike,
+  params: readonly string[],
+): Reply {
   refuseBody(request);
   const user = pathUser(state, params);
-  return json(200, userModel(state, user.state === "SUSPENDED" ? state.updateUser(user.id, { state: "ACTIVE" }) : user));
+  return json(
+    200,
+    userModel(state, user.state === "SUSPENDED" ? state.updateUser(user.id, { state: "ACTIVE" }) : user),
+  );
 }
 
 /** Basic only: client_secret_post is refused (elastic/kibana#255076). Unlike Bitwarden, a bad client is 401. */
 function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike): Reply {
   if (!isClient(options, request)) return invalidClient();
-  if (!isForm(request.headers)) return oauthError("invalid_request", "The request body must be application/x-www-form-urlencoded.");
+  if (!isForm(request.headers))
+    return oauthError("invalid_request", "The request body must be application/x-www-form-urlencoded.");
   const form = new URLSearchParams(request.body);
   const grant = form.get("grant_type");
   if (grant === null) return oauthError("invalid_request", "Request parameter 'grant_type' is missing.");
-  if (grant !== "client_credentials") return oauthError("unsupported_grant_type", `The grant type '${grant}' is not supported.`);
+  if (grant !== "client_credentials")
+    return oauthError("unsupported_grant_type", `The grant type '${grant}' is not supported.`);
   const scope = form.get("scope") ?? "";
-  if (scope !== "" && scope !== "openid") return oauthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.");
+  if (scope !== "" && scope !== "openid")
+    return oauthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.");
   const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
   const token = `ory_at_${randomBytes(32).toString("base64url")}.${randomBytes(32).toString("base64url")}`;
   options.tokens.issue(token, strike.expireEarlySeconds ?? lifetimeSeconds);
-  return json(200, { access_token: token, expires_in: lifetimeSeconds, scope, token_type: "bearer" }, { "cache-control": "no-store" });
+  return json(
+    200,
+    { access_token: token, expires_in: lifetimeSeconds, scope, token_type: "bearer" },
+    { "cache-control": "no-store" },
+  );
 }
 
 /** 200 also for tokens that are unknown or dead already; 401 for a bad client. */

@@ -35,7 +35,8 @@ export class RateLimiter {
     for (const [index, rule] of rules.entries()) {
       const times = counters[index]?.times ?? [];
       const oldest = times[times.length - rule.limit];
-      if (oldest !== undefined) return { rule, retryAfterSeconds: Math.max(1, Math.ceil((oldest + rule.windowMs - now) / 1000)) };
+      if (oldest !== undefined)
+        return { rule, retryAfterSeconds: Math.max(1, Math.ceil((oldest + rule.windowMs - now) / 1000)) };
     }
     for (const counter of counters) counter.times.push(now);
     return undefined;

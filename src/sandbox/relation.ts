@@ -35,7 +35,12 @@ export class Relation {
   }
 }
 
-function replace(near: Map<string, Set<string>>, far: Map<string, Set<string>>, key: string, wanted: ReadonlySet<string>): void {
+function replace(
+  near: Map<string, Set<string>>,
+  far: Map<string, Set<string>>,
+  key: string,
+  wanted: ReadonlySet<string>,
+): void {
   for (const other of near.get(key) ?? none) {
     if (!wanted.has(other)) remove(far, other, key);
   }

@@ -57,7 +57,8 @@ export class RequestLog {
    * @throws when entries were dropped, because the number would be wrong: use `byRoute`
    */
   count(filter: RequestFilter = {}): number {
-    if (this.#dropped > 0) throw new Error(`request log: ${this.#dropped} entries were dropped, count by route instead`);
+    if (this.#dropped > 0)
+      throw new Error(`request log: ${this.#dropped} entries were dropped, count by route instead`);
     return this.#entries.filter((entry) => matches(entry, filter)).length;
   }
 

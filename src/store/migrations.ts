@@ -42,6 +42,7 @@ const foundation: Migration = {
       last_success_ms BIGINT, PRIMARY KEY (connection, kind, entity_id)) ${clustered}`,
     "CREATE INDEX links_retry ON links (connection, retry_at_ms) WHERE retry_at_ms IS NOT NULL",
     "CREATE INDEX links_entity ON links (entity_id)",
+    "CREATE INDEX links_remote ON links (connection, remote_id) WHERE remote_id IS NOT NULL",
     `CREATE TABLE charges (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
     `CREATE TABLE held (
       connection TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, reason TEXT NOT NULL,

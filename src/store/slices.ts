@@ -85,6 +85,7 @@ export async function readSlice(driver: Driver, connection: string, scope: Slice
     users,
     groups,
     dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
+    owners: await ownersOf(driver, connection, users),
   };
 }
 
@@ -112,7 +113,8 @@ async function everyUser(driver: Driver, connection: string): Promise<readonly S
   );
   // By ranges of the group, which is how the rows lie; a page ends where a group does not.
   const memberships: Row[] = [];
-  for (const { seq } of await driver.read.all("SELECT seq FROM groups ORDER BY seq")) {
+  for (const [index, { seq }] of (await driver.read.all("SELECT seq FROM groups ORDER BY seq")).entries()) {
+    if (index % 100 === 99) await new Promise((next) => setImmediate(next));
     const rowsOfGroup = await pages(
       driver,
       `SELECT u.seq, u.id AS user_id, g.id AS group_id FROM memberships m JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq
@@ -146,6 +148,40 @@ async function pages(
 
 const retriesDue = "SELECT entity_id FROM links WHERE connection = ? AND retry_at_ms <= ?";
 
+/** Who has the e-mail addresses of people who are gone; most are in the slice already. */
+async function ownersOf(
+  driver: Driver,
+  connection: string,
+  users: readonly SliceUser[],
+): Promise<ReadonlyMap<string, SliceUser>> {
+  const known = new Map(users.map((each) => [each.user.id, each]));
+  const wanted = new Set(
+    users.flatMap(({ user, emailOwnerId }) =>
+      user.absentSinceMs === null || emailOwnerId === user.id ? [] : (emailOwnerId ?? []),
+    ),
+  );
+  const owners = new Map<string, SliceUser>();
+  for (const id of wanted) {
+    const owner = known.get(id);
+    if (owner !== undefined) owners.set(id, owner);
+  }
+  const missing = [...wanted].filter((id) => !known.has(id));
+  if (missing.length === 0) return owners;
+  const rows = await driver.read.all(
+    `SELECT ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE t.id IN ${driver.dialect.inList}`,
+    [connection, JSON.stringify(missing)],
+  );
+  for (const owner of withGroups(rows, await membershipsOf(driver, missing))) owners.set(owner.user.id, owner);
+  return owners;
+}
+
+const membershipsOf = (driver: Driver, userIds: readonly string[]): Promise<readonly Row[]> =>
+  driver.read.all(
+    `SELECT u.id AS user_id, g.id AS group_id FROM users u JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
+     WHERE u.id IN ${driver.dialect.inList}`,
+    [JSON.stringify(userIds)],
+  );
+
 async function dirtyUsers(
   driver: Driver,
   connection: string,
@@ -158,12 +194,13 @@ async function dirtyUsers(
      WHERE ${scope.hints === null ? "" : `t.id IN (SELECT * FROM ${driver.dialect.inList} AS hints UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
     [connection, ...among, nowMs, scope.limit],
   );
-  const memberships = await driver.read.all(
-    `SELECT u.id AS user_id, g.id AS group_id FROM users u JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
-     WHERE u.id IN ${driver.dialect.inList}`,
-    [JSON.stringify(rows.map((row) => row["id"]))],
+  return withGroups(
+    rows,
+    await membershipsOf(
+      driver,
+      rows.map((row) => String(row["id"])),
+    ),
   );
-  return withGroups(rows, memberships);
 }
 
 function withGroups(rows: readonly Row[], memberships: readonly Row[]): readonly SliceUser[] {

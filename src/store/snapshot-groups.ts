@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import type { SourceGroup } from "../domain/snapshot.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
+import { newId } from "./ids.ts";
 import type { Changing } from "./snapshot-changing.ts";
 import { putEntry } from "./snapshot-entries.ts";
 
@@ -16,7 +16,7 @@ export async function putGroup(changing: Changing, group: SourceGroup): Promise<
   const resource = JSON.stringify({ displayName, externalId });
   let seq: number;
   if (row === undefined) {
-    const id = randomUUID();
+    const id = newId(nowMs);
     const made = await sql.get(
       `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
        VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?) RETURNING seq`,

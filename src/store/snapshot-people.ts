@@ -1,9 +1,9 @@
-import { randomUUID } from "node:crypto";
 import type { JsonObject } from "../domain/directory.ts";
 import type { SourceUser } from "../domain/snapshot.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Row } from "./driver.ts";
+import { newId } from "./ids.ts";
 import { chunks, insertRows } from "./slicing.ts";
 import type { Changing } from "./snapshot-changing.ts";
 import { digestOf, entryIdOf, putEdges, putEntry } from "./snapshot-entries.ts";
@@ -34,7 +34,7 @@ const isActiveAt = (user: SourceUser, nowMs: number): boolean =>
 async function insertUsers(changing: Changing, users: readonly SourceUser[]): Promise<void> {
   const { sql, source, nowMs, counts, refs, cause, newUsers, claimedEmails } = changing;
   if (users.length === 0) return;
-  const people = users.map((user) => ({ user, id: randomUUID(), isActive: isActiveAt(user, nowMs) }));
+  const people = users.map((user) => ({ user, id: newId(nowMs), isActive: isActiveAt(user, nowMs) }));
   const made = await insertRows(
     sql,
     "users",

@@ -16,7 +16,7 @@ import type {
 } from "../domain/snapshot.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 import { everybody } from "./groups.ts";
-import { breathe, chunks } from "./slicing.ts";
+import { breathe, chunks, insertRows } from "./slicing.ts";
 import { type Changing, noChanges } from "./snapshot-changing.ts";
 import { digestOf, locatorsIn } from "./snapshot-entries.ts";
 import { putGroup } from "./snapshot-groups.ts";
@@ -155,28 +155,22 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
       if (seen[kind].has(externalId)) repeated.push(externalId);
       return !seen[kind].has(externalId) && seen[kind].add(externalId);
     });
-    const rows = await driver.read.all(
+    const present = await driver.read.all(
       `SELECT source_key, digest, missed FROM directory_entries WHERE source = ? AND kind = ? AND source_key IN ${driver.dialect.inList}`,
       [source, kind, JSON.stringify(fresh.map(({ externalId }) => externalId))],
     );
-    const known = new Map(rows.map((row) => [String(row["source_key"]), row]));
+    const known = new Map(present.map((row) => [String(row["source_key"]), row]));
     const staged = fresh.filter((entry) => {
       const row = known.get(entry.externalId);
       if (row !== undefined && Number(row["missed"]) > 0) back.push({ kind, key: entry.externalId });
       else if (row !== undefined) kept[kind] += 1;
       return row?.["digest"] !== digestOf(entry);
     });
-    if (staged.length > 0) {
+    const rows = chunks(staged).map((entries) => [source, kind, JSON.stringify(entries)]);
+    if (rows.length > 0)
       await driver.transaction(async (sql) => {
-        for (const entry of staged) {
-          await sql.run("INSERT INTO snapshot_staging (source, kind, payload) VALUES (?, ?, ?)", [
-            source,
-            kind,
-            JSON.stringify(entry),
-          ]);
-        }
+        await insertRows(sql, "snapshot_staging", ["source", "kind", "payload"], rows);
       });
-    }
     return repeated;
   };
 
@@ -190,9 +184,9 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
         if (state?.["snapshot_id"] !== snapshotId)
           throw new RollcallError("REV_MISMATCH", `source ${source}: another poll began while this one was reading`);
         await refuseShrink(sql, source, kept, options);
-        await eachStaged(changing, "user", (payloads) => putUsers(changing, payloads as readonly SourceUser[]));
-        await eachStaged(changing, "group", async (payloads) => {
-          for (const group of payloads as readonly SourceGroup[]) await putGroup(changing, group);
+        await eachStaged(changing, "user", (entries) => putUsers(changing, entries as readonly SourceUser[]));
+        await eachStaged(changing, "group", async (entries) => {
+          for (const group of entries as readonly SourceGroup[]) await putGroup(changing, group);
         });
         for (const { kind, key } of back) {
           await sql.run("UPDATE directory_entries SET missed = 0 WHERE source = ? AND kind = ? AND source_key = ?", [
@@ -214,20 +208,20 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
   };
 }
 
+/** What was staged, some entries at a time: a row holds as many as fit one statement. */
 async function eachStaged(
   { sql, source }: Changing,
   kind: EntityKind,
-  put: (payloads: readonly unknown[]) => Promise<void>,
+  put: (entries: readonly unknown[]) => Promise<void>,
 ): Promise<void> {
   for (let after = 0; ; ) {
-    const rows = await sql.all(
-      "SELECT seq, payload FROM snapshot_staging WHERE source = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT 200",
+    const row = await sql.get(
+      "SELECT seq, payload FROM snapshot_staging WHERE source = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT 1",
       [source, kind, after],
     );
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    await put(rows.map((row): unknown => JSON.parse(String(row["payload"]))));
-    after = Number(last["seq"]);
+    if (row === undefined) return;
+    await put(JSON.parse(String(row["payload"])) as readonly unknown[]);
+    after = Number(row["seq"]);
     await breathe();
   }
 }

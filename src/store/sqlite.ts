@@ -54,8 +54,11 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
     const tables = db
       .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
       .all();
+    // One transaction, one moment: another process may be writing.
+    db.exec("BEGIN");
     for (const { name } of tables)
       db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
+    db.exec("COMMIT");
     db.exec("DETACH DATABASE file");
     return driver;
   }, path);

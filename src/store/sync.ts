@@ -33,6 +33,16 @@ export function syncRows(driver: Driver): SyncStore {
   return {
     slice: (connection, scope, nowMs) => readSlice(driver, connection, scope, nowMs),
 
+    async linkedTo(connection, remoteIds) {
+      if (remoteIds.length === 0) return new Map();
+      const rows = await driver.read.all(
+        `SELECT l.remote_id, l.entity_id FROM links l JOIN users u ON u.id = l.entity_id AND u.absent_since_ms IS NULL
+         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}`,
+        [connection, JSON.stringify(remoteIds)],
+      );
+      return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
+    },
+
     async nextRetryAtMs(connection) {
       const row = await driver.read.get(
         "SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL",
@@ -135,7 +145,7 @@ export function syncRows(driver: Driver): SyncStore {
       return counts;
     },
 
-    targetCounts: (connection) => countEntities(driver, connection),
+    targetCounts: (connection, kinds = ["user", "group"]) => countEntities(driver, connection, kinds),
   };
 }
 
@@ -258,17 +268,23 @@ async function replaceHeld(
   for (const item of items) await putHeld(sql, connection, item);
 }
 
+const countedAs = {
+  user: { table: "users", rev: "t.rev" },
+  group: { table: "groups", rev: "t.definition_rev" },
+} as const;
+
 /** Every entity is in exactly one of the counts: held before failed before pending before missing before in sync. */
-async function countEntities(driver: Driver, connection: string): Promise<TargetCounts> {
+async function countEntities(driver: Driver, connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts> {
   const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
   let oldestPendingMs: number | null = null;
-  for (const [kind, table, rev] of [
-    ["user", "users", "t.rev"],
-    ["group", "groups", "t.definition_rev"],
-  ] as const) {
+  for (const kind of kinds) {
+    const { table, rev } = countedAs[kind];
     const rows = await driver.read.all(
-      `SELECT state, count(*) AS n, min(modified_ms) AS oldest FROM (
-         SELECT t.modified_ms, CASE
+      // Since when it waits: the first change that the target has not been given. A membership moves no modified_ms.
+      `SELECT state, count(*) AS n, min(CASE WHEN state = 'pending' THEN
+           coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.connection IS NULL AND a.rev > applied), modified_ms)
+         END) AS oldest FROM (
+         SELECT t.id, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, CASE
            WHEN t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL) THEN 'held'
            WHEN l.error_code IS NOT NULL THEN 'failed'
            WHEN l.entity_id IS NULL OR ${rev} > l.applied_rev THEN 'pending'

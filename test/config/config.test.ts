@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Config, jsonSchema, loadConfig, parseConfig, scimSources, Secret } from "../../src/config/index.ts";
+import { type Config, jsonSchema, loadConfig, parseConfig, Secret, scimSources } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
@@ -205,11 +205,7 @@ describe("what is refused", () => {
     ],
     ["a bad name", "sources: { .okta: { type: scim } }", `sources.".okta": ${name}`],
     ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
-    [
-      "an empty token",
-      "sources: { a: { type: scim, token: '' } }",
-      "sources.a.token: must not be empty",
-    ],
+    ["an empty token", "sources: { a: { type: scim, token: '' } }", "sources.a.token: must not be empty"],
     [
       "an empty token in a list",
       "sources: { a: { type: scim, token: [''] } }",

@@ -1,12 +1,16 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { hasCode } from "../../src/domain/errors.ts";
 import { ldapSources, loadConfig, parseConfig } from "../../src/config/index.ts";
+import { hasCode } from "../../src/domain/errors.ts";
 
 const examples = join(import.meta.dirname, "../../config/examples");
 const parse = (source: string) =>
-  parseConfig(`sources: { corp: { type: ldap, preset: openldap, ${source} } }`, { baseDir: "/", env: {}, fileName: "test.yaml" });
+  parseConfig(`sources: { corp: { type: ldap, preset: openldap, ${source} } }`, {
+    baseDir: "/",
+    env: {},
+    fileName: "test.yaml",
+  });
 const errorsOf = (source: string): string => {
   try {
     parse(source);
@@ -19,9 +23,18 @@ const errorsOf = (source: string): string => {
 
 describe("an LDAP source", () => {
   it("needs little, and gets the contract's defaults", () => {
-    const [source] = ldapSources(parse("url: ldaps://dc1.example.com, users: { baseDn: 'ou=people,dc=example,dc=com' }"));
+    const [source] = ldapSources(
+      parse("url: ldaps://dc1.example.com, users: { baseDn: 'ou=people,dc=example,dc=com' }"),
+    );
     expect(source).toMatchObject({
-      name: "corp", url: ["ldaps://dc1.example.com"], everyMs: 300_000, fullEveryMs: 86_400_000, pageSize: 1000, minKeptPercent: 80, delta: "auto", bindPassword: null,
+      name: "corp",
+      url: ["ldaps://dc1.example.com"],
+      everyMs: 300_000,
+      fullEveryMs: 86_400_000,
+      pageSize: 1000,
+      minKeptPercent: 80,
+      delta: "auto",
+      bindPassword: null,
     });
     expect(source?.groups).toBeUndefined();
   });
@@ -42,7 +55,10 @@ describe("an LDAP source", () => {
 
 describe("config/examples", () => {
   it.each(readdirSync(examples).filter((name) => name.endsWith(".yaml")))("%s is complete and valid", (name) => {
-    const env = new Proxy({}, { get: (_, key) => (typeof key === "string" ? "organization-or-any-long-value" : undefined) });
+    const env = new Proxy(
+      {},
+      { get: (_, key) => (typeof key === "string" ? "organization-or-any-long-value" : undefined) },
+    );
     let message = "";
     try {
       loadConfig(join(examples, name), env);
@@ -50,6 +66,11 @@ describe("config/examples", () => {
       message = error instanceof Error ? error.message : String(error);
     }
     // Files that only the reader's machine has (secrets, certificates) are the one thing that may be missing.
-    expect(message.split("\n").slice(1).filter((line) => !line.includes("cannot read"))).toEqual([]);
+    expect(
+      message
+        .split("\n")
+        .slice(1)
+        .filter((line) => !line.includes("cannot read")),
+    ).toEqual([]);
   });
 });

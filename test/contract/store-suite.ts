@@ -1029,7 +1029,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           600,
         );
         // In sync: one person, one who left and is suspended, one group. Pending: one who changed, one never looked at, one group.
-        expect(await store.targetCounts("bw", 1000)).toEqual({
+        expect(await store.targetCounts("bw")).toEqual({
           inSync: 3,
           pending: 3,
           failed: 1,
@@ -1039,8 +1039,8 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         });
         expect(fresh && ops).toBeTruthy();
         await store.approve("bw", digestOf([`access:${held}`, `member:g:${held}`]) ?? "", cause, 700);
-        expect(await store.targetCounts("bw", 1000)).toMatchObject({ failed: 2, held: 0 });
-        expect(await store.targetCounts("new", 1000)).toMatchObject({
+        expect(await store.targetCounts("bw")).toMatchObject({ failed: 2, held: 0 });
+        expect(await store.targetCounts("new")).toMatchObject({
           inSync: 0,
           pending: 10,
           failed: 0,

@@ -66,7 +66,9 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
 
     const check = await stage.run("check", "--json");
     expect(check.code).toBe(0);
-    const shown = check.json.findings.filter(({ message }: { message: string }) => /^\w+: userName \w+, e-mail/.test(message));
+    const shown = check.json.findings.filter(({ message }: { message: string }) =>
+      /^\w+: userName \w+, e-mail/.test(message),
+    );
     expect(shown).toHaveLength(3);
     expect(shown[0].message).toMatch(/^anna: userName anna, e-mail anna@example.org, active, id [0-9a-f-]{36}$/);
 
@@ -109,7 +111,9 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     const [refused, plan] = await Promise.all([stage.run("check"), stage.run("plan", "--json")]);
     expect(refused.stdout).toMatch(/ERROR\s+corp\s+.*invalidCredentials \(49\)/);
     expect(plan.code).toBe(1);
-    expect(plan.json.errors).toMatchObject([{ name: "corp", message: expect.stringContaining("invalidCredentials (49)") }]);
+    expect(plan.json.errors).toMatchObject([
+      { name: "corp", message: expect.stringContaining("invalidCredentials (49)") },
+    ]);
     for (const { stdout, stderr } of [refused, plan]) expect(stdout + stderr).not.toContain("wrong");
   });
 
@@ -166,9 +170,9 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     await until(() => expect(stateOf(stage, address("gustav"))).toBe("revoked"), 20_000);
     expect(await corp()).toMatchObject({ users: 6, failingSince: null, error: null });
     expect(membersIn(stage, "revoked")).toEqual([address("gustav")]);
-    expect(await (await fetch(`${serve.adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })).text()).toMatch(
-      /rollcall_ldap_poll_seconds_count\{source="corp",mode="delta"\} \d+/,
-    );
+    expect(
+      await (await fetch(`${serve.adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })).text(),
+    ).toMatch(/rollcall_ldap_poll_seconds_count\{source="corp",mode="delta"\} \d+/);
     expect((await serve.stop()).code).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeWorld, settle, forever, type World } from "../support/world.ts";
+import { forever, makeWorld, settle, type World } from "../support/world.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -82,7 +82,11 @@ describe("what was there before", () => {
     const { state } = world.bitwarden;
     const collection = state.addCollection({});
     state.addMember({ email: "owner@example.com", type: 0 });
-    state.addMember({ email: "ada@example.com", type: 1, collections: [{ id: collection.id, readOnly: true, hidePasswords: false, manage: false }] });
+    state.addMember({
+      email: "ada@example.com",
+      type: 1,
+      collections: [{ id: collection.id, readOnly: true, hidePasswords: false, manage: false }],
+    });
     state.addMember({ email: "stranger@example.com" });
     state.addGroup({ name: "by hand" });
     state.addGroup({ name: "eng" });
@@ -104,7 +108,9 @@ describe("what was there before", () => {
     await world.update(owner, { isActive: false });
     const [report] = await settle(world, reconciler, "bw");
     expect(member("owner@example.com")?.status).toBe(2);
-    expect(report?.plan.skipped).toMatchObject([{ change: { op: "suspend", email: "owner@example.com" }, reason: expect.stringContaining("owner") }]);
+    expect(report?.plan.skipped).toMatchObject([
+      { change: { op: "suspend", email: "owner@example.com" }, reason: expect.stringContaining("owner") },
+    ]);
   });
 });
 
@@ -132,12 +138,16 @@ describe("the guard", () => {
     await settle(world, reconciler, "bw");
     const revoked = () => [...world.bitwarden.state.members.values()].filter((each) => each.status === -1).length;
     expect(revoked()).toBe(3);
-    expect((await world.store.targetCounts("bw", world.clock.nowMs)).held).toBe(7);
+    expect((await world.store.targetCounts("bw")).held).toBe(7);
 
     const { plan } = (await reconciler.plan(forever)).guarded;
     expect(plan.held).toHaveLength(7);
-    expect(await world.store.approve("bw", "0000000000000000", { actor: "t", requestId: null }, world.clock.nowMs)).toBe(0);
-    expect(await world.store.approve("bw", plan.heldDigest ?? "", { actor: "t", requestId: null }, world.clock.nowMs)).toBe(7);
+    expect(
+      await world.store.approve("bw", "0000000000000000", { actor: "t", requestId: null }, world.clock.nowMs),
+    ).toBe(0);
+    expect(
+      await world.store.approve("bw", plan.heldDigest ?? "", { actor: "t", requestId: null }, world.clock.nowMs),
+    ).toBe(7);
     await settle(world, reconciler, "bw");
     expect(revoked()).toBe(10);
     expect(await world.store.held("bw")).toEqual([]);
@@ -179,7 +189,9 @@ describe("the guard", () => {
     for (const index of [1, 2, 3]) await world.hire(`p${index}@example.com`);
     await settle(world, reconciler, "bw", "all");
     expect(world.bitwarden.state.members.size).toBe(2);
-    expect(await world.store.held("bw")).toMatchObject([{ reason: "seats", change: { op: "invite", email: "p3@example.com" } }]);
+    expect(await world.store.held("bw")).toMatchObject([
+      { reason: "seats", change: { op: "invite", email: "p3@example.com" } },
+    ]);
   });
 });
 
@@ -217,8 +229,16 @@ describe("drift made by hand", () => {
     const emails = ["ada@example.com", "bob@example.com", "eve@example.com"];
     for (const email of emails) await world.hire(email);
     await settle(world, world.reconciler("bitwarden"), "bw", "all");
-    world.bitwarden.faults.add({ kind: "status", status: 200, body: { object: "list", data: [] }, method: "GET", path: /\/public\/members$/ });
-    await expect(world.reconciler("bitwarden").run({ kind: "all" }, forever)).rejects.toMatchObject({ code: "TARGET_INCOMPLETE" });
+    world.bitwarden.faults.add({
+      kind: "status",
+      status: 200,
+      body: { object: "list", data: [] },
+      method: "GET",
+      path: /\/public\/members$/,
+    });
+    await expect(world.reconciler("bitwarden").run({ kind: "all" }, forever)).rejects.toMatchObject({
+      code: "TARGET_INCOMPLETE",
+    });
     for (const email of emails) expect(world.bitwarden.state.mails(email)).toBe(1);
   });
 });
@@ -234,13 +254,20 @@ describe("a vendor that misbehaves", () => {
 
   it("that refuses one person does not keep others waiting", async () => {
     const { state } = world.bitwarden;
-    state.addMember({ email: "poison@example.com", status: -1, restoreRefusal: "poison@example.com is not compliant with the two-step login policy." });
+    state.addMember({
+      email: "poison@example.com",
+      status: -1,
+      restoreRefusal: "poison@example.com is not compliant with the two-step login policy.",
+    });
     const poison = await world.hire("poison@example.com");
     await world.hire("ada@example.com");
     await settle(world, world.reconciler("bitwarden"), "bw");
     expect(member("ada@example.com")?.status).toBe(0);
     const [problem] = await world.store.problems("bw", 10);
-    expect(problem).toMatchObject({ name: "poison@example.com", link: { entityId: poison, errorCode: "TARGET_REFUSED" } });
+    expect(problem).toMatchObject({
+      name: "poison@example.com",
+      link: { entityId: poison, errorCode: "TARGET_REFUSED" },
+    });
     expect(problem?.link.errorMessage).toContain("two-step login policy");
     // Permanent: tried again in an hour, not in a second.
     expect((problem?.link.retryAtMs ?? 0) - world.clock.nowMs).toBeGreaterThan(30 * 60_000);
@@ -250,7 +277,21 @@ describe("a vendor that misbehaves", () => {
 describe("two people with one e-mail address", () => {
   it("are a conflict: the first keeps it, and the second has it once the first is gone", async () => {
     const first = await world.hire("ada@example.com");
-    const second = (await world.store.createUser("entra", { resource: {}, userName: "ada", externalId: null, email: "ada@example.com", emails: ["ada@example.com"], displayName: "Ada", isActive: true }, { actor: "t", requestId: null })).id;
+    const second = (
+      await world.store.createUser(
+        "entra",
+        {
+          resource: {},
+          userName: "ada",
+          externalId: null,
+          email: "ada@example.com",
+          emails: ["ada@example.com"],
+          displayName: "Ada",
+          isActive: true,
+        },
+        { actor: "t", requestId: null },
+      )
+    ).id;
     const reconciler = world.reconciler("bitwarden");
     await settle(world, reconciler, "bw");
     expect(member("ada@example.com")?.externalId).toBe(first);
@@ -259,5 +300,49 @@ describe("two people with one e-mail address", () => {
     await settle(world, reconciler, "bw");
     expect(member("ada@example.com")).toMatchObject({ externalId: second, status: 0 });
     await expectConverged();
+  });
+
+  it("handed on with the address: the member stays with who had it, and the new one is told of, not swapped in", async () => {
+    const reconciler = world.reconciler("bitwarden");
+    const ada = await world.hire("ada@example.com");
+    await settle(world, reconciler, "bw");
+    await world.update(ada, {
+      email: "ada.new@example.com",
+      emails: ["ada.new@example.com"],
+      userName: "ada.new@example.com",
+    });
+    await settle(world, reconciler, "bw");
+    const namesake = await world.hire("ada@example.com");
+    await settle(world, reconciler, "bw", "all");
+    await settle(world, reconciler, "bw", "all");
+    expect(member("ada@example.com")).toMatchObject({ externalId: ada, status: 0 });
+    expect((await world.store.problems("bw", 10)).map(({ link }) => [link.entityId, link.note])).toContainEqual([
+      namesake,
+      "ambiguous",
+    ]);
+    await world.update(namesake, { isActive: false });
+    await settle(world, reconciler, "bw");
+    expect(member("ada@example.com")?.status).toBe(0);
+  });
+
+  it("of whom one leaves and the other is none of this target's: the leaver's access ends", async () => {
+    const reconciler = world.reconciler("bitwarden", { userGroups: ["vault"] });
+    const ada = await world.hire("ada@example.com");
+    await world.group("vault", [ada]);
+    await settle(world, reconciler, "bw");
+    const write = {
+      resource: {},
+      userName: "ada",
+      externalId: null,
+      email: "ada@example.com",
+      emails: ["ada@example.com"],
+      displayName: "Ada",
+      isActive: true,
+    };
+    await world.store.createUser("entra", write, { actor: "t", requestId: null });
+    await settle(world, reconciler, "bw");
+    await world.fire(ada);
+    await settle(world, reconciler, "bw");
+    expect(member("ada@example.com")?.status).toBe(-1);
   });
 });

@@ -27,7 +27,13 @@ describe("Bitwarden groups, collections and the rest", () => {
     const access = { id: collection, readOnly: true, hidePasswords: false, manage: false };
     const { id } = sandbox.state.addGroup({ name: "Engineering", externalId: "g1", collections: [access] });
     await call("PUT", `/public/groups/${id}`, { name: "Research" });
-    expect((await call("GET", `/public/groups/${id}`)).body).toEqual({ object: "group", id, name: "Research", externalId: null, collections: [access] });
+    expect((await call("GET", `/public/groups/${id}`)).body).toEqual({
+      object: "group",
+      id,
+      name: "Research",
+      externalId: null,
+      collections: [access],
+    });
     expect((await call("GET", `/public/collections/${collection}`)).body.groups).toEqual([{ ...access, id }]);
     await call("PUT", `/public/groups/${id}`, { name: "Research", collections: [] });
     expect((await call("GET", `/public/groups/${id}`)).body.collections).toEqual([]);
@@ -75,7 +81,12 @@ describe("Bitwarden groups, collections and the rest", () => {
     for (let count = 0; count < 60; count += 1) await call("POST", "/public/groups", { name: `g${count}` });
     const first = (await call("GET", "/public/events")).body;
     expect(first.data).toHaveLength(50);
-    expect(first.data[0]).toMatchObject({ object: "event", type: 1400, groupId: expect.any(String), actingUserId: null });
+    expect(first.data[0]).toMatchObject({
+      object: "event",
+      type: 1400,
+      groupId: expect.any(String),
+      actingUserId: null,
+    });
     const second = (await call("GET", `/public/events?continuationToken=${first.continuationToken}`)).body;
     expect([second.data.length, second.continuationToken]).toEqual([10, null]);
     const range = await call("GET", "/public/events?start=2024-01-01&end=2026-01-01");
@@ -86,15 +97,24 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect((await call("GET", "/public/policies/0")).status).toBe(404);
     expect((await call("PUT", "/public/policies/0", { data: null })).body.errors).toHaveProperty("Enabled");
     await call("PUT", "/public/policies/0", { enabled: true });
-    expect((await call("GET", "/public/policies")).body.data).toEqual([{ object: "policy", id: expect.any(String), type: 0, enabled: true, data: null }]);
+    expect((await call("GET", "/public/policies")).body.data).toEqual([
+      { object: "policy", id: expect.any(String), type: 0, enabled: true, data: null },
+    ]);
     await call("PUT", "/public/organization/subscription", { passwordManager: { seats: 7, maxAutoScaleSeats: 9 } });
-    expect((await call("GET", "/public/organization/subscription")).body.passwordManager).toEqual({ seats: 7, maxAutoScaleSeats: 9, storage: null });
+    expect((await call("GET", "/public/organization/subscription")).body.passwordManager).toEqual({
+      seats: 7,
+      maxAutoScaleSeats: 9,
+      storage: null,
+    });
     sandbox.state.settings.selfHosted = true;
-    expect((await call("GET", "/public/organization/subscription")).body.message).toBe("Only allowed when not self hosted.");
+    expect((await call("GET", "/public/organization/subscription")).body.message).toBe(
+      "Only allowed when not self hosted.",
+    );
   });
 
   it("stays quick with 50,000 members", async () => {
-    for (let count = 0; count < 50_000; count += 1) sandbox.state.addMember({ email: `user${count}@example.com`, externalId: `e${count}` });
+    for (let count = 0; count < 50_000; count += 1)
+      sandbox.state.addMember({ email: `user${count}@example.com`, externalId: `e${count}` });
     const startedMs = performance.now();
     expect((await call("GET", "/public/members")).body.data).toHaveLength(50_000);
     expect(performance.now() - startedMs).toBeLessThan(3000);

@@ -30,7 +30,9 @@ describe("Bitwarden import", () => {
     const kept = sandbox.state.addMember({ email: "alan@example.com", externalId: "old" });
     const done = await send({
       members: [
-        { email: "Ada@example.com", externalId: "u1" }, { email: "alan@example.com", externalId: "u2" }, { email: "new@example.com", externalId: 3 },
+        { email: "Ada@example.com", externalId: "u1" },
+        { email: "alan@example.com", externalId: "u2" },
+        { email: "new@example.com", externalId: 3 },
       ],
       groups: [{ name: "Engineering", externalId: "g1", memberExternalIds: ["u1", "3", "nobody"] }],
     });
@@ -48,7 +50,10 @@ describe("Bitwarden import", () => {
     sandbox.state.addGroup({ name: "Old", externalId: "g1" });
     sandbox.state.addGroup({ name: "Unlisted", externalId: "g2" });
     sandbox.state.setMembership("Old", ["hand@example.com"]);
-    await send({ members: [{ email: "renamed@example.com", externalId: "u1" }], groups: [{ name: "New", externalId: "g1", memberExternalIds: ["u1"] }] });
+    await send({
+      members: [{ email: "renamed@example.com", externalId: "u1" }],
+      groups: [{ name: "New", externalId: "g1", memberExternalIds: ["u1"] }],
+    });
     expect(sandbox.state.membersOfGroup("New")).toEqual(["ada@example.com"]);
     expect(sandbox.state.memberByEmail("ada@example.com")?.status).toBe(-1);
     expect(sandbox.state.groupByName("Unlisted")).toBeDefined();
@@ -58,7 +63,13 @@ describe("Bitwarden import", () => {
     sandbox.state.addMember({ email: "owner@example.com", type: 0, externalId: "o" });
     sandbox.state.addMember({ email: "gone@example.com", externalId: "u1", type: 1 });
     sandbox.state.addMember({ email: "hand@example.com" });
-    await send({ members: [{ externalId: "u1", deleted: true }, { externalId: "o", deleted: true }, { externalId: "x", deleted: true }] });
+    await send({
+      members: [
+        { externalId: "u1", deleted: true },
+        { externalId: "o", deleted: true },
+        { externalId: "x", deleted: true },
+      ],
+    });
     expect(emails()).toEqual(["hand@example.com", "owner@example.com"]);
     sandbox.state.addMember({ email: "unlisted@example.com", externalId: "u2" });
     await send({ overwriteExisting: true });
@@ -71,11 +82,19 @@ describe("Bitwarden import", () => {
   it("fails with 500 for repeated externalIds and addresses", async () => {
     sandbox.state.addMember({ email: "a@example.com", externalId: "same" });
     const twin = sandbox.state.addMember({ email: "b@example.com", externalId: "same" });
-    expect((await send({})).body).toEqual({ object: "error", message: "An unhandled server error has occurred.", errors: null });
+    expect((await send({})).body).toEqual({
+      object: "error",
+      message: "An unhandled server error has occurred.",
+      errors: null,
+    });
     sandbox.state.removeMember(twin.id);
-    const repeated = [{ email: "c@example.com", externalId: "c" }, { email: "C@example.com", externalId: "d" }];
+    const repeated = [
+      { email: "c@example.com", externalId: "c" },
+      { email: "C@example.com", externalId: "d" },
+    ];
     expect((await send({ members: repeated })).status).toBe(500);
-    for (const body of [{ members: null }, { groups: null }, { groups: [{ name: "g", externalId: "g" }] }]) expect((await send(body)).status).toBe(500);
+    for (const body of [{ members: null }, { groups: null }, { groups: [{ name: "g", externalId: "g" }] }])
+      expect((await send(body)).status).toBe(500);
   });
 
   it("leaves earlier steps done when a later one fails", async () => {
@@ -84,7 +103,11 @@ describe("Bitwarden import", () => {
     sandbox.state.addMember({ email: "ada@example.com" });
     sandbox.state.addMember({ email: "gone@example.com", externalId: "u9", status: -1 });
     const failed = await send({
-      members: [{ externalId: "u9", deleted: true }, { email: "ada@example.com", externalId: "u1" }, { email: "new@example.com", externalId: "u2" }],
+      members: [
+        { externalId: "u9", deleted: true },
+        { email: "ada@example.com", externalId: "u1" },
+        { email: "new@example.com", externalId: "u2" },
+      ],
       groups: [{ name: "Engineering", externalId: "g1", memberExternalIds: [] }],
     });
     expect([failed.status, failed.body.message]).toEqual([400, "Seat limit has been reached."]);
@@ -94,7 +117,10 @@ describe("Bitwarden import", () => {
   });
 
   it("takes 2000 members at once, more when told so or self-hosted", async () => {
-    const members = Array.from({ length: 2001 }, (_, index) => ({ email: `u${index}@example.com`, externalId: `u${index}` }));
+    const members = Array.from({ length: 2001 }, (_, index) => ({
+      email: `u${index}@example.com`,
+      externalId: `u${index}`,
+    }));
     expect((await send({ members })).body.message).toBe("You cannot import this much data at once.");
     expect((await send({ members, largeImport: true })).status).toBe(200);
     sandbox.state.settings.selfHosted = true;
@@ -112,12 +138,17 @@ describe("Bitwarden import", () => {
   });
 
   it("validates before it does anything", async () => {
-    const invalid = await send({ members: [{ email: "x", externalId: "a" }, { externalId: "b" }], groups: [{ externalId: "g" }] });
+    const invalid = await send({
+      members: [{ email: "x", externalId: "a" }, { externalId: "b" }],
+      groups: [{ externalId: "g" }],
+    });
     expect(invalid.body.errors).toEqual({
       "Members[0].Email": ["The Email field is not a valid e-mail address."],
       "Members[1].Email": ["Email is required for enabled members."],
       "Groups[0].Name": ["The Name field is required."],
     });
-    expect(Object.keys((await call("POST", "/public/organization/import", { members: [], groups: [] })).body.errors)).toContain("$");
+    expect(
+      Object.keys((await call("POST", "/public/organization/import", { members: [], groups: [] })).body.errors),
+    ).toContain("$");
   });
 });

@@ -23,10 +23,23 @@ describe("Bitwarden members", () => {
     const list = await call("GET", "/public/members");
     expect(list.body).toEqual({
       object: "list",
-      data: [{
-        object: "member", id: expect.stringMatching(/^[0-9a-f-]{36}$/), userId: null, name: null, email: "ada@example.com", twoFactorEnabled: false,
-        status: 0, collections: [], resetPasswordEnrolled: false, ssoExternalId: null, type: 2, externalId: "e1", permissions: null,
-      }],
+      data: [
+        {
+          object: "member",
+          id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          userId: null,
+          name: null,
+          email: "ada@example.com",
+          twoFactorEnabled: false,
+          status: 0,
+          collections: [],
+          resetPasswordEnrolled: false,
+          ssoExternalId: null,
+          type: 2,
+          externalId: "e1",
+          permissions: null,
+        },
+      ],
     });
     sandbox.state.settings.listContinuationToken = null;
     expect((await call("GET", "/public/members")).body.continuationToken).toBe(null);
@@ -37,23 +50,42 @@ describe("Bitwarden members", () => {
   it("invites with one mail, lower-cases the address, and echoes the request's collections", async () => {
     const created = await call("POST", "/public/members", { Email: "Ada@Example.com", type: 2, externalId: "e1" });
     expect(created.status).toBe(200);
-    expect(created.body).toMatchObject({ object: "member", email: "ada@example.com", status: 0, name: null, collections: null, externalId: "e1" });
+    expect(created.body).toMatchObject({
+      object: "member",
+      email: "ada@example.com",
+      status: 0,
+      name: null,
+      collections: null,
+      externalId: "e1",
+    });
     expect((await call("GET", `/public/members/${created.body.id}`)).body.collections).toEqual([]);
     expect(sandbox.state.mails("ada@example.com")).toBe(1);
-    expect(refusal(await call("POST", "/public/members", { email: "ADA@example.com", type: 2 }))).toEqual([400, "This user has already been invited."]);
+    expect(refusal(await call("POST", "/public/members", { email: "ADA@example.com", type: 2 }))).toEqual([
+      400,
+      "This user has already been invited.",
+    ]);
     expect(sandbox.state.mails("ada@example.com")).toBe(1);
   });
 
   it("rolls an invitation back for an unknown group", async () => {
-    expect(refusal(await call("POST", "/public/members", { email: "ada@example.com", type: 2, groups: [unknownId] }))).toEqual([400, "Failed to invite users"]);
+    expect(
+      refusal(await call("POST", "/public/members", { email: "ada@example.com", type: 2, groups: [unknownId] })),
+    ).toEqual([400, "Failed to invite users"]);
     expect(sandbox.state.members.size).toBe(0);
   });
 
-  it.each(["ädä@example.com", "ada@example", "ada@example.c0", "ada", "a b@example.com", "Ada <ada@example.com>", "ada@x@example.com"])(
-    "refuses the address %s", async (email) => {
-      const refused = await call("POST", "/public/members", { email, type: 2 });
-      expect(refused.body.errors).toEqual({ Email: ["The Email field is not a supported e-mail address format."] });
-    });
+  it.each([
+    "ädä@example.com",
+    "ada@example",
+    "ada@example.c0",
+    "ada",
+    "a b@example.com",
+    "Ada <ada@example.com>",
+    "ada@x@example.com",
+  ])("refuses the address %s", async (email) => {
+    const refused = await call("POST", "/public/members", { email, type: 2 });
+    expect(refused.body.errors).toEqual({ Email: ["The Email field is not a supported e-mail address format."] });
+  });
 
   it("makes duplicates of members without an account on Entity Framework databases", async () => {
     sandbox.state.settings.entityFramework = true;
@@ -69,7 +101,13 @@ describe("Bitwarden members", () => {
     const collection = state.addCollection();
     state.addMember({ email: "owner@example.com", type: 0 });
     const permissions = { ...(await customPermissions()), manageUsers: true };
-    const { id } = state.addMember({ email: "ada@example.com", type: 4, permissions, externalId: "e1", collections: [{ id: collection.id, manage: true }] });
+    const { id } = state.addMember({
+      email: "ada@example.com",
+      type: 4,
+      permissions,
+      externalId: "e1",
+      collections: [{ id: collection.id, manage: true }],
+    });
     state.addGroup({ name: "Engineering" });
     state.setMembership("Engineering", ["ada@example.com"]);
     const updated = await call("PUT", `/public/members/${id}`, { type: 4 });
@@ -80,7 +118,10 @@ describe("Bitwarden members", () => {
     expect(state.membersOfGroup("Engineering")).toEqual([]);
     expect(Object.keys((await call("PUT", `/public/members/${id}`, { externalId: "x" })).body.errors)).toContain("$");
     const manage = { id: collection.id, readOnly: true, manage: true };
-    expect(refusal(await call("PUT", `/public/members/${id}`, { type: 2, collections: [manage] }))).toEqual([400, expect.stringContaining("mutually exclusive")]);
+    expect(refusal(await call("PUT", `/public/members/${id}`, { type: 2, collections: [manage] }))).toEqual([
+      400,
+      expect.stringContaining("mutually exclusive"),
+    ]);
     const custom = await call("PUT", `/public/members/${id}`, { type: 2, permissions: {} });
     expect(custom.body.errors).toEqual({ "": ["Only users with the Custom role may use custom permissions."] });
   });
@@ -109,14 +150,23 @@ describe("Bitwarden members", () => {
     const text = "ada@example.com is not compliant with the two-step login policy.";
     const { id } = sandbox.state.addMember({ email: "ada@example.com", status: -1, restoreRefusal: text });
     expect(refusal(await call("POST", `/public/members/${id}/restore`))).toEqual([400, text]);
-    const invited = sandbox.state.addMember({ email: "alan@example.com", status: -1, previousStatus: 0, restoreRefusal: text });
+    const invited = sandbox.state.addMember({
+      email: "alan@example.com",
+      status: -1,
+      previousStatus: 0,
+      restoreRefusal: text,
+    });
     expect((await call("POST", `/public/members/${invited.id}/restore`)).status).toBe(200);
   });
 
   it("keeps the last confirmed owner, whatever is tried", async () => {
     const { id } = sandbox.state.addMember({ email: "owner@example.com", type: 0 });
     sandbox.state.addMember({ email: "invited.owner@example.com", type: 0, status: 0 });
-    const tries = [call("DELETE", `/public/members/${id}`), call("POST", `/public/members/${id}/revoke`), call("PUT", `/public/members/${id}`, { type: 2 })];
+    const tries = [
+      call("DELETE", `/public/members/${id}`),
+      call("POST", `/public/members/${id}/revoke`),
+      call("PUT", `/public/members/${id}`, { type: 2 }),
+    ];
     for (const tried of await Promise.all(tries)) expect(refusal(tried)).toEqual([400, lastOwner]);
     sandbox.state.settings.hasProvider = true;
     expect((await call("DELETE", `/public/members/${id}`)).status).toBe(200);
@@ -136,16 +186,32 @@ describe("Bitwarden members", () => {
     state.settings.maxAutoscaleSeats = 2;
     state.addMember({ email: "staged@example.com", status: 3 });
     const revoked = state.addMember({ email: "revoked@example.com", status: -1 });
-    for (const name of ["a", "b"]) expect((await call("POST", "/public/members", { email: `${name}@example.com`, type: 2 })).status).toBe(200);
+    for (const name of ["a", "b"])
+      expect((await call("POST", "/public/members", { email: `${name}@example.com`, type: 2 })).status).toBe(200);
     expect([state.occupiedSeats, state.seatsBought, state.settings.seats]).toEqual([2, 1, 2]);
-    expect(refusal(await call("POST", "/public/members", { email: "c@example.com", type: 2 }))).toEqual([400, "Seat limit has been reached."]);
-    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([400, "Seat limit has been reached."]);
+    expect(refusal(await call("POST", "/public/members", { email: "c@example.com", type: 2 }))).toEqual([
+      400,
+      "Seat limit has been reached.",
+    ]);
+    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([
+      400,
+      "Seat limit has been reached.",
+    ]);
     state.settings.maxAutoscaleSeats = null;
     state.settings.autoscaleRefusal = "No payment method found.";
-    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([400, "No payment method found."]);
+    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([
+      400,
+      "No payment method found.",
+    ]);
     state.settings.selfHosted = true;
-    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([400, "Cannot autoscale on self-hosted instance."]);
-    expect(refusal(await call("POST", "/public/members", { email: "c@example.com", type: 2 }))).toEqual([400, "Cannot auto scale self-host."]);
+    expect(refusal(await call("POST", `/public/members/${revoked.id}/restore`))).toEqual([
+      400,
+      "Cannot autoscale on self-hosted instance.",
+    ]);
+    expect(refusal(await call("POST", "/public/members", { email: "c@example.com", type: 2 }))).toEqual([
+      400,
+      "Cannot auto scale self-host.",
+    ]);
     expect(state.seatsBought).toBe(1);
   });
 });

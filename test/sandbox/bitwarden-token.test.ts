@@ -13,7 +13,12 @@ describe("Bitwarden identity and conventions", () => {
   it("issues JWT-looking tokens of an hour for a form or Basic client", async () => {
     const form = await bitwardenToken(sandbox);
     expect(form.status).toBe(200);
-    expect(form.body).toEqual({ access_token: expect.any(String), expires_in: 3600, token_type: "Bearer", scope: "api.organization" });
+    expect(form.body).toEqual({
+      access_token: expect.any(String),
+      expires_in: 3600,
+      token_type: "Bearer",
+      scope: "api.organization",
+    });
     const [header] = form.body.access_token.split(".");
     expect(JSON.parse(Buffer.from(header, "base64url").toString())).toMatchObject({ alg: "RS256", typ: "at+jwt" });
     const body = new URLSearchParams({ grant_type: "client_credentials", scope: "api.organization" });
@@ -32,7 +37,11 @@ describe("Bitwarden identity and conventions", () => {
   });
 
   it("wants a form", async () => {
-    const refused = await fetch(`${sandbox.identityUrl}/connect/token`, { method: "POST", body: "{}", headers: { "content-type": "application/json" } }).then(answer);
+    const refused = await fetch(`${sandbox.identityUrl}/connect/token`, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    }).then(answer);
     expect([refused.status, refused.body]).toEqual([400, { error: "invalid_request" }]);
   });
 
@@ -54,13 +63,17 @@ describe("Bitwarden identity and conventions", () => {
     expect([missing.status, missing.text]).toEqual([404, ""]);
     const { id } = sandbox.state.addMember({ email: "ada@example.com" });
     const inside = await call("PUT", `/public/members/${id}`, { type: 2, groups: [unknown] });
-    expect([inside.status, inside.body]).toEqual([404, { object: "error", message: "Resource not found.", errors: null }]);
+    expect([inside.status, inside.body]).toEqual([
+      404,
+      { object: "error", message: "Resource not found.", errors: null },
+    ]);
     const media = await call("POST", "/public/members", "email=x", { "content-type": "text/plain" });
     expect([media.status, media.text]).toEqual([415, ""]);
     const invalid = await call("POST", "/public/members", { email: "nonsense", type: 3, externalId: "x".repeat(301) });
     expect(invalid.status).toBe(400);
     expect(invalid.body).toEqual({
-      object: "error", message: "The request's model state is invalid.",
+      object: "error",
+      message: "The request's model state is invalid.",
       errors: {
         Type: ["The field Type is invalid."],
         ExternalId: ["The field ExternalId must be a string with a maximum length of 300."],
@@ -87,14 +100,23 @@ describe("Bitwarden identity and conventions", () => {
     expect(refused.status).toBe(429);
     expect(refused.headers.get("retry-after")).toBe("51");
     expect(refused.body).toEqual({
-      message: "Slow down! Too many requests. Try again in 1m.", validationErrors: null, exceptionMessage: null, exceptionStackTrace: null,
-      innerExceptionMessage: null, object: "error",
+      message: "Slow down! Too many requests. Try again in 1m.",
+      validationErrors: null,
+      exceptionMessage: null,
+      exceptionStackTrace: null,
+      innerExceptionMessage: null,
+      object: "error",
     });
     clock.advance(51);
     const call = await bitwardenCalls(sandbox);
-    for (let count = 0; count < 5; count += 1) expect((await call("POST", "/public/groups", { name: "g" })).status).toBe(200);
+    for (let count = 0; count < 5; count += 1)
+      expect((await call("POST", "/public/groups", { name: "g" })).status).toBe(200);
     const burst = await call("POST", "/public/groups", { name: "g" });
-    expect([burst.status, burst.headers.get("retry-after"), burst.body.message]).toEqual([429, "1", "Slow down! Too many requests. Try again in 1s."]);
+    expect([burst.status, burst.headers.get("retry-after"), burst.body.message]).toEqual([
+      429,
+      "1",
+      "Slow down! Too many requests. Try again in 1s.",
+    ]);
     const { id } = sandbox.state.addGroup({ name: "other" });
     expect((await call("PUT", `/public/groups/${id}`, { name: "x" })).status).toBe(200);
     clock.advance(1);

@@ -26,9 +26,17 @@ export class Clock {
   }
 }
 
-export function bitwardenToken(sandbox: BitwardenSandbox, form: Record<string, string> = {}, headers: Record<string, string> = {}): Promise<Answer> {
+export function bitwardenToken(
+  sandbox: BitwardenSandbox,
+  form: Record<string, string> = {},
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const body = new URLSearchParams({
-    grant_type: "client_credentials", scope: "api.organization", client_id: sandbox.clientId, client_secret: sandbox.clientSecret, ...form,
+    grant_type: "client_credentials",
+    scope: "api.organization",
+    client_id: sandbox.clientId,
+    client_secret: sandbox.clientSecret,
+    ...form,
   });
   return fetch(`${sandbox.identityUrl}/connect/token`, { method: "POST", body, headers }).then(answer);
 }
@@ -39,7 +47,11 @@ export async function bitwardenCalls(sandbox: BitwardenSandbox): Promise<Call> {
   return (method, path, body, headers = {}) => {
     const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
     const text = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
-    return fetch(sandbox.apiUrl + path, { method, body: text, headers: { authorization: `Bearer ${access_token}`, ...json, ...headers } }).then(answer);
+    return fetch(sandbox.apiUrl + path, {
+      method,
+      body: text,
+      headers: { authorization: `Bearer ${access_token}`, ...json, ...headers },
+    }).then(answer);
   };
 }
 
@@ -47,18 +59,30 @@ export function basic(id: string, secret: string): string {
   return `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}`;
 }
 
-export function onePasswordToken(sandbox: OnePasswordSandbox, options: { path?: string; form?: Record<string, string>; authorization?: string } = {}): Promise<Answer> {
+export function onePasswordToken(
+  sandbox: OnePasswordSandbox,
+  options: { path?: string; form?: Record<string, string>; authorization?: string } = {},
+): Promise<Answer> {
   const body = new URLSearchParams(options.form ?? { grant_type: "client_credentials", scope: "openid" });
   const authorization = options.authorization ?? basic(sandbox.clientId, sandbox.clientSecret);
-  return fetch(sandbox.apiUrl + (options.path ?? "/v1beta1/users/oauth2/token"), { method: "POST", body, headers: { authorization } }).then(answer);
+  return fetch(sandbox.apiUrl + (options.path ?? "/v1beta1/users/oauth2/token"), {
+    method: "POST",
+    body,
+    headers: { authorization },
+  }).then(answer);
 }
 
 /** Calls below `/v1beta1/accounts/{account}` (or another layout), with a token fetched once. */
-export async function onePasswordCalls(sandbox: OnePasswordSandbox, layout: "v1beta1" | "v1" = "v1beta1"): Promise<Call> {
+export async function onePasswordCalls(
+  sandbox: OnePasswordSandbox,
+  layout: "v1beta1" | "v1" = "v1beta1",
+): Promise<Call> {
   const path = layout === "v1" ? "/v1/oauth/token" : "/v1beta1/users/oauth2/token";
   const { access_token } = (await onePasswordToken(sandbox, { path })).body;
   return (method, rest, body, headers = {}) =>
     fetch(`${sandbox.apiUrl}/${layout}/accounts/${sandbox.accountId}${rest}`, {
-      method, body: body === undefined ? null : String(body), headers: { authorization: `Bearer ${access_token}`, "user-agent": "RollcallTest/1.0", ...headers },
+      method,
+      body: body === undefined ? null : String(body),
+      headers: { authorization: `Bearer ${access_token}`, "user-agent": "RollcallTest/1.0", ...headers },
     }).then(answer);
 }

@@ -2,7 +2,14 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type BitwardenSandbox, company, type OnePasswordSandbox, seedCompany, startBitwarden, startOnePassword } from "../../src/sandbox/index.ts";
+import {
+  type BitwardenSandbox,
+  company,
+  type OnePasswordSandbox,
+  seedCompany,
+  startBitwarden,
+  startOnePassword,
+} from "../../src/sandbox/index.ts";
 import { bitwardenCalls, bitwardenToken, type Call, Clock, onePasswordCalls } from "./calls.ts";
 
 describe("faults", () => {
@@ -16,7 +23,15 @@ describe("faults", () => {
   afterEach(() => sandbox.close());
 
   it("strikes the matching requests as often as told", async () => {
-    sandbox.faults.add({ kind: "status", status: 503, body: { message: "later" }, method: "GET", path: /members$/, times: 2, skip: 1 });
+    sandbox.faults.add({
+      kind: "status",
+      status: 503,
+      body: { message: "later" },
+      method: "GET",
+      path: /members$/,
+      times: 2,
+      skip: 1,
+    });
     const statuses = [];
     for (let count = 0; count < 4; count += 1) statuses.push((await call("GET", "/public/members")).status);
     expect(statuses).toEqual([200, 503, 503, 200]);
@@ -50,7 +65,9 @@ describe("faults", () => {
 
   it("hangs until the client gives up", async () => {
     sandbox.faults.add({ kind: "hang" });
-    await expect(fetch(`${sandbox.apiUrl}/public/members`, { signal: AbortSignal.timeout(20) })).rejects.toThrow(/timeout/);
+    await expect(fetch(`${sandbox.apiUrl}/public/members`, { signal: AbortSignal.timeout(20) })).rejects.toThrow(
+      /timeout/,
+    );
   });
 
   it("lets a token die earlier than it says", async () => {
@@ -108,7 +125,11 @@ describe("persistence and the company", () => {
     const persistFile = join(folder, "bitwarden.json");
     const first = await startBitwarden({ persistFile, seats: 1 });
     const call = await bitwardenCalls(first);
-    await Promise.all(Array.from({ length: 20 }, (_, index) => call("POST", "/public/members", { email: `u${index}@example.com`, type: 2 })));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        call("POST", "/public/members", { email: `u${index}@example.com`, type: 2 }),
+      ),
+    );
     const written = JSON.parse(await readFile(persistFile, "utf8"));
     expect(written.members).toHaveLength(20);
     const second = await startBitwarden({ persistFile, seats: 1 });

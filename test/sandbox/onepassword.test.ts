@@ -14,7 +14,10 @@ describe("1Password Users API", () => {
 
   it("issues ory_at_ tokens of 900 s to Basic clients only", async () => {
     const { status, body } = await onePasswordToken(sandbox);
-    expect([status, body]).toEqual([200, { access_token: expect.stringMatching(/^ory_at_/), expires_in: 900, scope: "openid", token_type: "bearer" }]);
+    expect([status, body]).toEqual([
+      200,
+      { access_token: expect.stringMatching(/^ory_at_/), expires_in: 900, scope: "openid", token_type: "bearer" },
+    ]);
     const post = { grant_type: "client_credentials", client_id: sandbox.clientId, client_secret: sandbox.clientSecret };
     const refused = await onePasswordToken(sandbox, { form: post, authorization: "" });
     expect([refused.status, refused.body.error]).toEqual([401, "invalid_client"]);
@@ -33,7 +36,9 @@ describe("1Password Users API", () => {
     expect([expired.status, expired.body.code]).toEqual([401, 16]);
     const { access_token: token } = (await onePasswordToken(sandbox)).body;
     const path = "/v1beta1/users/oauth2/revoke";
-    expect((await onePasswordToken(sandbox, { path, form: { token }, authorization: basic("x", "y") })).status).toBe(401);
+    expect((await onePasswordToken(sandbox, { path, form: { token }, authorization: basic("x", "y") })).status).toBe(
+      401,
+    );
     for (const form of [{ token }, { token }, { token: "unknown" }]) {
       const revoked = await onePasswordToken(sandbox, { path, form });
       expect([revoked.status, revoked.text]).toEqual([200, ""]);
@@ -53,11 +58,16 @@ describe("1Password Users API", () => {
   });
 
   it("pages 25 by default and 1000 at most, behind opaque tokens", async () => {
-    for (let count = 0; count < 60; count += 1) sandbox.state.addUser({ email: `u${count}@example.com`, displayName: `U ${count}` });
+    for (let count = 0; count < 60; count += 1)
+      sandbox.state.addUser({ email: `u${count}@example.com`, displayName: `U ${count}` });
     const first = (await call("GET", "/users")).body;
     expect(first.results).toHaveLength(25);
     expect(first.results[0]).toEqual({
-      id: expect.stringMatching(/^[A-Z0-9]{26}$/), email: "u0@example.com", display_name: "U 0", state: "ACTIVE", create_time: expect.any(String),
+      id: expect.stringMatching(/^[A-Z0-9]{26}$/),
+      email: "u0@example.com",
+      display_name: "U 0",
+      state: "ACTIVE",
+      create_time: expect.any(String),
       path: `accounts/${sandbox.accountId}/users/${first.results[0].id}`,
     });
     const token = encodeURIComponent(first.next_page_token);
@@ -66,7 +76,14 @@ describe("1Password Users API", () => {
     expect([all.results.length, "next_page_token" in all]).toEqual([60, false]);
     const exact = (await call("GET", "/users?max_page_size=60")).body;
     expect("next_page_token" in exact).toBe(false);
-    for (const query of ["max_page_size=1001", "max_page_size=-1", "max_page_size=x", "filter=state eq 1", "page_token=bm8=", `page_token=${token}&max_page_size=10`]) {
+    for (const query of [
+      "max_page_size=1001",
+      "max_page_size=-1",
+      "max_page_size=x",
+      "filter=state eq 1",
+      "page_token=bm8=",
+      `page_token=${token}&max_page_size=10`,
+    ]) {
       const refused = await call("GET", `/users?${query}`);
       expect([refused.status, refused.body.code], query).toEqual([400, 3]);
     }
@@ -77,15 +94,19 @@ describe("1Password Users API", () => {
     sandbox.state.addUser({ email: "a@example.com" });
     const { id } = sandbox.state.addUser({ email: "s@example.com", state: "SUSPENDED" });
     const odd = sandbox.state.addUser({ email: "o@example.com", state: "STATE_UNSPECIFIED" });
-    expect((await call("GET", "/users?filter=user.isSuspended()")).body.results.map((user: { id: string }) => user.id)).toEqual([id]);
+    expect(
+      (await call("GET", "/users?filter=user.isSuspended()")).body.results.map((user: { id: string }) => user.id),
+    ).toEqual([id]);
     expect((await call("GET", "/users?filter=user.isActive()")).body.results).toHaveLength(1);
     expect(Object.keys((await call("GET", `/users/${odd.id}`)).body)).toEqual(["id", "email", "create_time", "path"]);
   });
 
   it("suspends and reactivates, both idempotent and without a body", async () => {
     const { id } = sandbox.state.addUser({ email: "ada@example.com" });
-    for (let count = 0; count < 2; count += 1) expect((await call("POST", `/users/${id}:suspend`)).body).toMatchObject({ id, state: "SUSPENDED" });
-    for (let count = 0; count < 2; count += 1) expect((await call("POST", `/users/${id}:reactivate`)).body).toMatchObject({ id, state: "ACTIVE" });
+    for (let count = 0; count < 2; count += 1)
+      expect((await call("POST", `/users/${id}:suspend`)).body).toMatchObject({ id, state: "SUSPENDED" });
+    for (let count = 0; count < 2; count += 1)
+      expect((await call("POST", `/users/${id}:reactivate`)).body).toMatchObject({ id, state: "ACTIVE" });
     const withBody = await call("POST", `/users/${id}:suspend`, "{}");
     expect([withBody.status, withBody.body.code]).toEqual([400, 3]);
     expect((await call("POST", `/users/${id}%3Asuspend`)).status).not.toBe(200);
@@ -106,16 +127,23 @@ describe("1Password Users API", () => {
   });
 
   it("is strict about User-Agent, account and scopes", async () => {
-    for (const agent of ["node", "undici", ""]) expect((await call("GET", "/users", undefined, { "user-agent": agent })).status).toBe(403);
+    for (const agent of ["node", "undici", ""])
+      expect((await call("GET", "/users", undefined, { "user-agent": agent })).status).toBe(403);
     sandbox.state.settings.scopes = ["list"];
     const { id } = sandbox.state.addUser({ email: "ada@example.com" });
     expect((await call("GET", "/users")).status).toBe(200);
-    for (const [method, path] of [["GET", `/users/${id}`], ["POST", `/users/${id}:suspend`], ["POST", `/users/${id}:reactivate`]] as const) {
+    for (const [method, path] of [
+      ["GET", `/users/${id}`],
+      ["POST", `/users/${id}:suspend`],
+      ["POST", `/users/${id}:reactivate`],
+    ] as const) {
       const refused = await call(method, path);
       expect([refused.status, refused.body.code]).toEqual([403, 7]);
     }
     const { access_token: token } = (await onePasswordToken(sandbox)).body;
     const other = `${sandbox.apiUrl}/v1beta1/accounts/OTHER/users`;
-    expect((await fetch(other, { headers: { authorization: `Bearer ${token}`, "user-agent": "A/1" } })).status).toBe(403);
+    expect((await fetch(other, { headers: { authorization: `Bearer ${token}`, "user-agent": "A/1" } })).status).toBe(
+      403,
+    );
   });
 });

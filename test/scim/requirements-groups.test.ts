@@ -3,7 +3,10 @@ import type { Loose, Reply } from "./server.ts";
 import { filterPath, GROUP, patch, scimServer, unique } from "./server.ts";
 
 const scim = scimServer();
-const strict = scimServer({ groupOptions: () => ({ isNameUnique: false, unknownMembers: "reject" }), groupNamesUnique: false });
+const strict = scimServer({
+  groupOptions: () => ({ isNameUnique: false, unknownMembers: "reject" }),
+  groupNamesUnique: false,
+});
 
 const patchGroup = (group: Loose, ...operations: unknown[]): Promise<Reply> =>
   scim.call("PATCH", `/Groups/${group["id"]}`, patch(...operations));

@@ -4,7 +4,12 @@ import type { UserWrite } from "../../src/domain/resources.ts";
 import type { DirectoryStore } from "../../src/domain/store.ts";
 import type { Target } from "../../src/domain/target.ts";
 import { createReconciler, type Reconciler, type RunReport } from "../../src/reconcile/reconciler.ts";
-import { type BitwardenSandbox, type OnePasswordSandbox, startBitwarden, startOnePassword } from "../../src/sandbox/index.ts";
+import {
+  type BitwardenSandbox,
+  type OnePasswordSandbox,
+  startBitwarden,
+  startOnePassword,
+} from "../../src/sandbox/index.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
@@ -14,8 +19,17 @@ const source = "okta";
 const groupOptions = { isNameUnique: true, unknownMembers: "skip" } as const;
 
 export const basePolicy: TargetPolicy = {
-  userGroups: null, groupInclude: null, groupExclude: [], onDeactivate: "suspend", onDelete: "suspend", removeAfterMs: null,
-  protect: ["owner"], reactivate: "always", maxSeats: null, settleMs: 0, driftPolicy: "enforce",
+  userGroups: null,
+  groupInclude: null,
+  groupExclude: [],
+  onDeactivate: "suspend",
+  onDelete: "suspend",
+  removeAfterMs: null,
+  protect: ["owner"],
+  reactivate: "always",
+  maxSeats: null,
+  settleMs: 0,
+  driftPolicy: "enforce",
   budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
 };
 
@@ -37,7 +51,14 @@ export interface World {
 }
 
 const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => ({
-  resource: { userName: email, active: more.isActive ?? true }, userName: email, externalId: null, email, emails: [email], displayName: email, isActive: true, ...more,
+  resource: { userName: email, active: more.isActive ?? true },
+  userName: email,
+  externalId: null,
+  email,
+  emails: [email],
+  displayName: email,
+  isActive: true,
+  ...more,
 });
 
 export async function makeWorld(): Promise<World> {
@@ -51,34 +72,99 @@ export async function makeWorld(): Promise<World> {
     clock.nowMs += ms;
   };
   const http = { version: "0.0.0-test", clock: now, sleep, random: () => 0.5 };
-  const unlimited = { perSecond: 1e9, perMinutePerPath: 1e9, readsPerSecond: 1e9, readsPerMinutePerPath: 1e9, tokensPerMinute: 1e9 };
+  const unlimited = {
+    perSecond: 1e9,
+    perMinutePerPath: 1e9,
+    readsPerSecond: 1e9,
+    readsPerMinutePerPath: 1e9,
+    tokensPerMinute: 1e9,
+  };
   const targets = {
     bitwarden: createBitwardenTarget({
-      name: "bw", apiUrl: bitwarden.apiUrl, identityUrl: bitwarden.identityUrl, clientId: bitwarden.clientId, clientSecret: bitwarden.clientSecret, rateLimit: unlimited, ...http,
+      name: "bw",
+      apiUrl: bitwarden.apiUrl,
+      identityUrl: bitwarden.identityUrl,
+      clientId: bitwarden.clientId,
+      clientSecret: bitwarden.clientSecret,
+      rateLimit: unlimited,
+      ...http,
     }),
     onePassword: createOnePasswordTarget({
-      name: "op", apiUrl: onePassword.apiUrl, accountId: onePassword.accountId, clientId: onePassword.clientId, clientSecret: onePassword.clientSecret, rateLimit: unlimited, ...http,
+      name: "op",
+      apiUrl: onePassword.apiUrl,
+      accountId: onePassword.accountId,
+      clientId: onePassword.clientId,
+      clientSecret: onePassword.clientSecret,
+      rateLimit: unlimited,
+      ...http,
     }),
   };
   return {
-    store, bitwarden, onePassword, clock, targets,
+    store,
+    bitwarden,
+    onePassword,
+    clock,
+    targets,
     reconciler: (target, policy = {}) =>
-      createReconciler({ target: targets[target], store, policy: { ...basePolicy, ...policy }, now, random: () => 0.5, heldRetryMs: 300_000 }),
+      createReconciler({
+        target: targets[target],
+        store,
+        policy: { ...basePolicy, ...policy },
+        now,
+        random: () => 0.5,
+        heldRetryMs: 300_000,
+      }),
     hire: async (email, more) => (await store.createUser(source, userWrite(email, more), cause)).id,
     async update(id, more) {
-      await store.updateUser(source, id, null, (present) => ({ ...userWrite(String(present.resource["userName"]), { isActive: present.resource["active"] === true, ...more }) }), cause);
+      await store.updateUser(
+        source,
+        id,
+        null,
+        (present) => ({
+          ...userWrite(String(present.resource["userName"]), {
+            isActive: present.resource["active"] === true,
+            ...more,
+          }),
+        }),
+        cause,
+      );
     },
     fire: (id) => store.deleteUser(source, id, null, cause),
     group: async (name, memberIds = []) =>
-      (await store.createGroup(source, { resource: { displayName: name }, displayName: name, externalId: null }, memberIds, groupOptions, cause)).record.id,
+      (
+        await store.createGroup(
+          source,
+          { resource: { displayName: name }, displayName: name, externalId: null },
+          memberIds,
+          groupOptions,
+          cause,
+        )
+      ).record.id,
     async join(groupId, ...userIds) {
-      await store.updateGroup(source, groupId, null, () => ({ write: null, members: [{ op: "add", userIds }] }), groupOptions, cause);
+      await store.updateGroup(
+        source,
+        groupId,
+        null,
+        () => ({ write: null, members: [{ op: "add", userIds }] }),
+        groupOptions,
+        cause,
+      );
     },
     async leave(groupId, ...userIds) {
-      await store.updateGroup(source, groupId, null, () => ({ write: null, members: [{ op: "remove", userIds }] }), groupOptions, cause);
+      await store.updateGroup(
+        source,
+        groupId,
+        null,
+        () => ({ write: null, members: [{ op: "remove", userIds }] }),
+        groupOptions,
+        cause,
+      );
     },
     async close() {
-      await Promise.all([targets.bitwarden.close(AbortSignal.timeout(1000)), targets.onePassword.close(AbortSignal.timeout(1000))]);
+      await Promise.all([
+        targets.bitwarden.close(AbortSignal.timeout(1000)),
+        targets.onePassword.close(AbortSignal.timeout(1000)),
+      ]);
       await Promise.all([bitwarden.close(), onePassword.close(), store.close()]);
     },
   };
@@ -88,9 +174,17 @@ export async function makeWorld(): Promise<World> {
 export const forever = new AbortController().signal;
 
 /** Runs until nothing is dirty and due, moving the clock past each wait. */
-export async function settle(world: World, reconciler: Reconciler, connection: string, scope: "all" | "dirty" = "dirty"): Promise<readonly RunReport[]> {
+export async function settle(
+  world: World,
+  reconciler: Reconciler,
+  connection: string,
+  scope: "all" | "dirty" = "dirty",
+): Promise<readonly RunReport[]> {
   const reports: RunReport[] = [];
-  let next: RunReport | null = await reconciler.run(scope === "all" ? { kind: "all" } : { kind: "dirty", hints: null, limit: 1000 }, forever);
+  let next: RunReport | null = await reconciler.run(
+    scope === "all" ? { kind: "all" } : { kind: "dirty", hints: null, limit: 1000 },
+    forever,
+  );
   for (let round = 0; next !== null && round < 20; round += 1) {
     reports.push(next);
     if (next.unconfirmed === 0 && next.failed === 0) break;

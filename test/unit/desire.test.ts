@@ -106,15 +106,34 @@ describe("desire", () => {
       { state: "untouched", note: "conflict" },
     ],
     [
-      "who is gone gives way silently",
+      "who is gone, and nobody looked after here has the address",
       of({ absentSinceMs: 1 }, { emailOwnerId: "bob" }),
       everybody,
       { onDelete: "remove" },
-      { state: "untouched", note: null },
+      { state: "removed", claim: "by-external-id" },
     ],
   ];
   it.each(cases)("%s", (_name, who, scope, policy, wanted) => {
-    expect(desire(who, scope, { ...lenient, ...policy }, nowMs)).toEqual(wanted);
+    expect(desire(who, undefined, scope, { ...lenient, ...policy }, nowMs)).toEqual(wanted);
+  });
+
+  const leaver = of({ absentSinceMs: 1 }, { emailOwnerId: "bob" });
+  it.each([
+    ["is active here: gives way silently", of({ id: "bob" }, { emailOwnerId: "bob" }), everybody, "untouched"],
+    [
+      "is inactive here: gives way, the member is claimed by address",
+      of({ id: "bob", isActive: false }, { emailOwnerId: "bob" }),
+      everybody,
+      "untouched",
+    ],
+    [
+      "is out of scope: goes like anybody who leaves",
+      of({ id: "bob" }, { emailOwnerId: "bob", groupIds: [] }),
+      inScope,
+      "suspended",
+    ],
+  ])("who is gone while the new owner of the address %s", (_name, owner, scope, state) => {
+    expect(desire(leaver, owner, scope, lenient, nowMs).state).toBe(state);
   });
 });
 

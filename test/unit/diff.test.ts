@@ -54,6 +54,7 @@ function compare({
     users,
     groups,
     dirtyGroupIds: new Set(dirtyGroupIds ?? groups.map(({ group }) => group.id)),
+    owners: new Map(users.map((each) => [each.user.id, each])),
   };
   return diff({
     slice,

@@ -197,6 +197,7 @@ export function modelStore(
       dirtyGroupIds: new Set(
         groups.filter(({ group, link }) => isAll || isDirty(group.definitionRev, link)).map(({ group }) => group.id),
       ),
+      owners: new Map(users.map((each) => [each.user.id, each])),
     };
   };
   return {
@@ -204,6 +205,14 @@ export function modelStore(
     charged,
     writes,
     slice: async (_connection, scope) => slice(scope),
+    linkedTo: async (_connection, remoteIds) =>
+      new Map(
+        [...links.values()].flatMap(({ entityId, remoteId }) =>
+          remoteId !== null && remoteIds.includes(remoteId) && directory.users.get(entityId)?.absentSinceMs === null
+            ? [[remoteId, entityId] as const]
+            : [],
+        ),
+      ),
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
     charges: async (_connection, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),

@@ -44,7 +44,13 @@ export function groupsEndpoint(
       const write = toGroupWrite(normalizeResource(GROUP_SCHEMA, body));
       return reported(
         source,
-        await store.createGroup(source, write, toMemberIds(ownAnyCase(body, "members") ?? null), optionsOf(source), cause),
+        await store.createGroup(
+          source,
+          write,
+          toMemberIds(ownAnyCase(body, "members") ?? null),
+          optionsOf(source),
+          cause,
+        ),
       );
     },
     replace: async (source, id, expectedRev, body, cause) => {

@@ -196,8 +196,7 @@ export const changeCases: readonly ChangeCase[] = [
   },
   {
     title: "a member is deleted",
-    ldif: (d, { keepsReferences }) =>
-      keepsReferences ? d.remove("dora") : d.leave("eng", "dora") + d.remove("dora"),
+    ldif: (d, { keepsReferences }) => (keepsReferences ? d.remove("dora") : d.leave("eng", "dora") + d.remove("dora")),
     seen: {
       [mail("anna")]: on("eng", "everybody"),
       [mail("benjamin")]: on("eng", "everybody", "ops"),

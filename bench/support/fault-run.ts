@@ -1,0 +1,248 @@
+import type { Fault } from "../../src/sandbox/index.ts";
+import type { Day } from "./day.ts";
+import { differences, expectedOf, invitedTwice, lookAt } from "./evening.ts";
+import { FastClock } from "./fast-clock.ts";
+import { House } from "./house.ts";
+import { IdentityProvider } from "./idp.ts";
+import { Random } from "./random.ts";
+import { scimToken } from "./rollcall-process.ts";
+import { type Call, mostLostWithin, type VendorName, Vendors } from "./vendors.ts";
+
+/** What a misbehaving vendor is made of; `noon` is called once, in the middle of the day, beside what goes on. */
+export interface Trouble {
+  readonly begin?: (stage: Stage) => void;
+  readonly noon?: (stage: Stage) => Promise<void>;
+}
+
+/** What troubles work with. */
+export interface Stage {
+  readonly vendors: Vendors;
+  readonly house: House;
+  readonly clock: FastClock;
+  readonly random: Random;
+}
+
+const each = ({ vendors }: Stage, fault: Fault): void => {
+  for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.add(fault);
+};
+const share = 0.3;
+const always = (fault: Fault): Trouble => ({ begin: (stage) => each(stage, fault) });
+const serverError = { object: "error", message: "An unhandled server error has occurred.", errors: null };
+
+const minuteMs = 60_000;
+const isToken = /\/(connect|oauth2?)\/token$/;
+
+/** The fault matrix. Everything is for the whole day, but what happens at noon. */
+export const troubles = {
+  none: {},
+  "30 % 500": always({ kind: "status", status: 500, body: serverError, probability: share }),
+  "30 % 502 HTML": always({ kind: "html", probability: share }),
+  "30 % 429": always({ kind: "rateLimit", retryAfterSeconds: 5, probability: share }),
+  "30 % 401": always({ kind: "unauthorized", probability: share }),
+  "30 % reset before the work": always({ kind: "resetBefore", probability: share }),
+  "30 % reset after the work": always({ kind: "resetAfter", probability: share }),
+  "all of these, 5 % each": {
+    begin: (stage) => {
+      each(stage, { kind: "status", status: 500, body: serverError, probability: 0.05 });
+      each(stage, { kind: "html", probability: 0.05 });
+      each(stage, { kind: "rateLimit", retryAfterSeconds: 5, probability: 0.05 });
+      each(stage, { kind: "unauthorized", probability: 0.05 });
+      each(stage, { kind: "resetBefore", probability: 0.05 });
+      each(stage, { kind: "resetAfter", probability: 0.05 });
+    },
+  },
+  "5 s latency": {
+    begin: ({ vendors, clock }) => {
+      for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.latencyMs = 5000 / clock.speed;
+    },
+  },
+  "an hour's outage": {
+    noon: async ({ vendors, clock }) => {
+      vendors.watch = (stage) => (stage === "arrived" ? "drop" : "go on");
+      await at(clock, 1000, () => clock.sleep(60 * minuteMs));
+      vendors.watch = () => "go on";
+    },
+  },
+  "tokens that expire early": always({
+    kind: "expireEarly",
+    afterSeconds: 15,
+    path: isToken,
+    times: Number.POSITIVE_INFINITY,
+  }),
+  "a secret rotated under way": {
+    noon: async ({ vendors, house, clock }) => {
+      for (const { faults, tokens } of [vendors.bitwarden, vendors.onePassword]) {
+        tokens.revokeAll();
+        faults.add({
+          kind: "status",
+          status: 400,
+          body: { error: "invalid_client" },
+          path: isToken,
+          times: Number.POSITIVE_INFINITY,
+        });
+      }
+      await at(clock, 400, () => clock.sleep(20 * minuteMs));
+      // Somebody puts the new one into the configuration, and starts again.
+      await house.stop();
+      for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
+      house.start();
+    },
+  },
+  "a page of the list missing": {
+    begin: ({ vendors, random }) => {
+      vendors.rewritePath = inSmallPages;
+      vendors.onePassword.faults.add({ kind: "dropPage", path: /\/users\?/, probability: share });
+      vendors.onePassword.faults.add({ kind: "truncateList", path: /\/users\?/, probability: share });
+      vendors.rewriteBody = (call, body) => (random.chance(share) ? withoutSome(call, body, random) : body);
+    },
+  },
+} as const satisfies Readonly<Record<string, Trouble>>;
+export type TroubleName = keyof typeof troubles;
+
+/** 1Password is asked for pages of a thousand: here they hold seven, so that there are some. */
+const inSmallPages = (vendor: VendorName, path: string): string =>
+  vendor === "onepassword" ? path.replace(/max_page_size=\d+/, "max_page_size=7") : path;
+
+/** Bitwarden's list of members without some of them. */
+function withoutSome({ what }: Call, body: Buffer, random: Random): Buffer {
+  if (what !== "GET /api/public/members") return body;
+  const list = JSON.parse(body.toString()) as { readonly data?: readonly unknown[] };
+  if (list.data === undefined) return body;
+  return Buffer.from(JSON.stringify({ ...list, data: list.data.filter(() => random.chance(0.8)) }));
+}
+
+async function at(clock: FastClock, speed: number, work: () => Promise<void>): Promise<void> {
+  const before = clock.speed;
+  clock.speed = speed;
+  await work();
+  clock.speed = before;
+}
+
+export interface FaultReport {
+  readonly trouble: TroubleName;
+  /** Requests that were struck. */
+  readonly struck: number;
+  readonly reads: number;
+  readonly writes: number;
+  readonly tokens: number;
+  /** Refused by the emulated rate limit of Bitwarden's cloud, not by an injected fault. */
+  readonly overLimit: number;
+  readonly mails: number;
+  readonly losses: number;
+  readonly violations: readonly string[];
+  readonly virtualMinutes: number;
+  readonly seconds: number;
+}
+
+export interface FaultRunOptions {
+  readonly day: Day;
+  readonly seed: number;
+  readonly trouble: TroubleName;
+  readonly budget: { readonly people: number; readonly windowMs: number };
+}
+
+const normalSpeed = 20;
+const calmWithinMs = 60_000;
+/** Within a run: a call may wait its turn (and 5 s for its answer) after its charge was written. */
+const slackMs = 2 * minuteMs;
+
+/** Lives through a day with a vendor in trouble. */
+export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOptions): Promise<FaultReport> {
+  const startedAt = performance.now();
+  const clock = new FastClock(normalSpeed);
+  const beganMs = clock.now();
+  const random = new Random(seed);
+  const vendors = await Vendors.start({
+    clock: clock.now,
+    random: new Random(seed + 1).next,
+    bitwarden: { rateLimits: true },
+  });
+  for (const email of day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
+  const { people, windowMs } = budget;
+  const house = await House.open({
+    clock,
+    vendors,
+    seed,
+    policy: { budget: { percent: 5, atLeast: people, atMost: people, windowMs } },
+  });
+  const idp = new IdentityProvider({ door: { open: async () => house.scimUrl }, token: scimToken });
+  const trouble: Trouble = troubles[name];
+  const stage: Stage = { vendors, house, clock, random };
+  const calls = { read: 0, write: 0, token: 0 };
+  let overLimit = 0;
+  try {
+    trouble.begin?.(stage);
+    count(vendors, calls);
+    let noon: Promise<void> | undefined;
+    for (const [index, step] of day.steps.entries()) {
+      if (index >= day.steps.length / 2) noon ??= trouble.noon?.(stage).finally(() => count(vendors, calls));
+      if (step.kind === "write") await idp.send(step.write);
+      else if (step.kind === "burst") await Promise.all(step.writes.map((write) => idp.send(write)));
+      else await Promise.all([noon, calm(stage)]);
+      // An identity provider is not that fast: half a second between two changes.
+      await clock.sleep(500);
+    }
+    await noon;
+    const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck;
+    overLimit = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
+    for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
+    vendors.rewriteBody = (_call, body) => body;
+    await calm(stage);
+    const counted = { reads: calls.read, writes: calls.write, tokens: calls.token };
+    const most = (vendor: VendorName) => mostLostWithin(vendors.losses, vendor, windowMs - slackMs);
+    const violations = [
+      ...((await idp.lostWrites(house.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
+      ...invitedTwice(vendors).map((wrong) => `invited twice: ${wrong}`),
+      ...differences(lookAt(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
+      ...(await house.leftInPlan()),
+      ...(["bitwarden", "onepassword"] as const).flatMap((vendor) =>
+        most(vendor) > people
+          ? [`${vendor}: ${most(vendor)} people lost access within the window, the budget is ${people}`]
+          : [],
+      ),
+      ...[vendors.bitwarden, vendors.onePassword].flatMap(({ requests }) =>
+        requests.failures.map((failure) => `the emulator failed: ${String(failure)}`),
+      ),
+    ];
+    return {
+      trouble: name,
+      struck,
+      ...counted,
+      overLimit,
+      mails: [...vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      losses: vendors.losses.length,
+      violations,
+      virtualMinutes: Math.round((clock.now() - beganMs) / minuteMs),
+      seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+    };
+  } finally {
+    await house.close();
+    await idp.close();
+    await vendors.close();
+  }
+}
+
+/** Counts calls beside what else is watched. */
+function count(vendors: Vendors, calls: { read: number; write: number; token: number }): void {
+  const { watch } = vendors;
+  vendors.watch = (stage, call) => {
+    if (stage === "arrived") calls[call.kind] += 1;
+    return watch(stage, call);
+  };
+}
+
+/** Until all is delivered. What waits for long (a held removal, a back-off) is waited for ever faster. */
+async function calm({ house, clock, vendors, random }: Stage): Promise<void> {
+  const beganMs = performance.now();
+  while (!(await house.isDelivered())) {
+    const waitedMs = performance.now() - beganMs;
+    if (waitedMs > calmWithinMs) throw new Error(`not all delivered: ${house.errors.slice(-3).join("; ")}`);
+    if (clock.speed < 1000)
+      clock.speed = waitedMs < 500 ? normalSpeed : Math.min(500, normalSpeed * 2 ** Math.floor(waitedMs / 500));
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+  clock.speed = normalSpeed;
+  const { state } = vendors.bitwarden;
+  for (const { email, status } of [...state.members.values()])
+    if (status === 0 && random.chance(0.5)) state.accept(email);
+}
