@@ -76,13 +76,13 @@ function importAll(state: BitwardenState, request: SandboxRequest): Reply {
 function toDictionary<Item, Value>(
   items: readonly Item[],
   keyOf: (item: Item) => string,
-  valueOf: (item: Item) => Value,
+  itemValue: (item: Item) => Value,
 ): Map<string, Value> {
   const dictionary = new Map<string, Value>();
   for (const item of items) {
     const key = keyOf(item);
     if (dictionary.has(key)) throw unhandled();
-    dictionary.set(key, valueOf(item));
+    dictionary.set(key, itemValue(item));
   }
   return dictionary;
 }

@@ -32,7 +32,7 @@ export class ModelState {
   readonly #errors: Record<string, string[]> = {};
 
   add(key: string, text: string): void {
-    (this.#errors[key] ??= []).push(text);
+    this.#errors[key] = [...(this.#errors[key] ?? []), text];
   }
 
   /** @throws Refusal 400 when anything was added */
