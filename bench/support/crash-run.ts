@@ -167,7 +167,9 @@ class CrashRun {
   }
 
   static async begin(options: CrashRunOptions): Promise<CrashRun> {
-    const vendors = await Vendors.start({ random: new Random(options.seed + 1).next });
+    // A server of this kind does not notice that somebody was invited before: only Rollcall keeps a second mail from going out.
+    const bitwarden = { selfHosted: true, entityFramework: true };
+    const vendors = await Vendors.start({ random: new Random(options.seed + 1).next, bitwarden });
     for (const email of options.day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
     const run = new CrashRun(options, vendors, mkdtempSync(join(tmpdir(), "rollcall-crash-")));
     vendors.watch = (stage, call) => run.#onCall(stage, call);

@@ -188,6 +188,11 @@ class Script {
     this.#known = new Set(this.directory.people.keys());
   }
 
+  #next(): number {
+    this.#serial += 1;
+    return this.#serial;
+  }
+
   hiring(): Write {
     this.#serial += 1;
     const key = `p${this.#serial}`;
@@ -229,7 +234,7 @@ class Script {
     if (dice < 0.8) return this.#onTeam((team) => this.#joining(team));
     if (dice < 0.91) return this.#onTeam((team) => this.#leaving(team));
     if (dice < 0.97)
-      return this.#onTeam((team) => ({ op: "renameTeam", team: team.key, name: `team-${(this.#serial += 1)}` }));
+      return this.#onTeam((team) => ({ op: "renameTeam", team: team.key, name: `team-${this.#next()}` }));
     return this.directory.teams.size > this.#teamsKept
       ? this.#onTeam((team) => ({ op: "deleteTeam", team: team.key }))
       : null;

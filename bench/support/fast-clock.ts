@@ -18,8 +18,8 @@ export class FastClock {
       // Short naps: the speed may change under way.
       const nap = (): void => {
         const leftMs = untilMs - this.now();
-        if (leftMs <= 0 || signal?.aborted === true) return resolve();
-        setTimeout(nap, Math.min(20, Math.max(1, leftMs / this.#speed)));
+        if (leftMs <= 0 || signal?.aborted === true) resolve();
+        else setTimeout(nap, Math.min(20, Math.max(1, leftMs / this.#speed)));
       };
       nap();
     });

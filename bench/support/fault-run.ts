@@ -12,6 +12,8 @@ import { type Call, mostLostWithin, type VendorName, Vendors } from "./vendors.t
 export interface Trouble {
   readonly begin?: (stage: Stage) => void;
   readonly noon?: (stage: Stage) => Promise<void>;
+  /** After each calm moment. */
+  readonly rest?: (stage: Stage) => Promise<void>;
 }
 
 /** What troubles work with. */
@@ -89,15 +91,28 @@ export const troubles = {
     },
   },
   "a page of the list missing": {
-    begin: ({ vendors, random }) => {
-      vendors.rewritePath = inSmallPages;
-      vendors.onePassword.faults.add({ kind: "dropPage", path: /\/users\?/, probability: share });
-      vendors.onePassword.faults.add({ kind: "truncateList", path: /\/users\?/, probability: share });
-      vendors.rewriteBody = (call, body) => (random.chance(share) ? withoutSome(call, body, random) : body);
+    begin: (stage) => {
+      stage.vendors.rewritePath = inSmallPages;
+      loseSome(stage);
+    },
+    // 1Password's addresses are all there is: whom no list has shown yet, and who is then deleted, cannot be found. By
+    // the next full look, within `every`, a list comes that is whole.
+    rest: async (stage) => {
+      const { vendors, clock } = stage;
+      vendors.onePassword.faults.clear();
+      vendors.rewriteBody = (_call, body) => body;
+      await at(clock, 2000, () => clock.sleep(61 * minuteMs));
+      loseSome(stage);
     },
   },
 } as const satisfies Readonly<Record<string, Trouble>>;
 export type TroubleName = keyof typeof troubles;
+
+function loseSome({ vendors, random }: Stage): void {
+  vendors.onePassword.faults.add({ kind: "dropPage", path: /\/users\?/, probability: share });
+  vendors.onePassword.faults.add({ kind: "truncateList", path: /\/users\?/, probability: share });
+  vendors.rewriteBody = (call, body) => (random.chance(share) ? withoutSome(call, body, random) : body);
+}
 
 /** 1Password is asked for pages of a thousand: here they hold seven, so that there are some. */
 const inSmallPages = (vendor: VendorName, path: string): string =>
@@ -178,7 +193,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       if (index >= day.steps.length / 2) noon ??= trouble.noon?.(stage).finally(() => count(vendors, calls));
       if (step.kind === "write") await idp.send(step.write);
       else if (step.kind === "burst") await Promise.all(step.writes.map((write) => idp.send(write)));
-      else await Promise.all([noon, calm(stage)]);
+      else await Promise.all([noon, calm(stage)]).then(() => trouble.rest?.(stage));
       // An identity provider is not that fast: half a second between two changes.
       await clock.sleep(500);
     }
@@ -238,7 +253,7 @@ async function calm({ house, clock, vendors, random }: Stage): Promise<void> {
     const waitedMs = performance.now() - beganMs;
     if (waitedMs > calmWithinMs) throw new Error(`not all delivered: ${house.errors.slice(-3).join("; ")}`);
     if (clock.speed < 1000)
-      clock.speed = waitedMs < 500 ? normalSpeed : Math.min(500, normalSpeed * 2 ** Math.floor(waitedMs / 500));
+      clock.speed = waitedMs < 500 ? normalSpeed : Math.min(2000, normalSpeed * 2 ** Math.floor(waitedMs / 400));
     await new Promise((resolve) => setTimeout(resolve, 15));
   }
   clock.speed = normalSpeed;

@@ -108,7 +108,9 @@ export class RollcallProcess {
       child.stdout?.on("data", (chunk: Buffer) => {
         text += chunk.toString();
         if (!text.trimEnd().endsWith("}")) return;
-        const { scimUrl, adminUrl } = JSON.parse(text) as { readonly scimUrl: string; readonly adminUrl: string };
+        const { scimUrl, adminUrl } = JSON.parse(text) as { readonly scimUrl?: string; readonly adminUrl?: string };
+        // An error is told as JSON, too; the end of the process follows.
+        if (scimUrl === undefined || adminUrl === undefined) return;
         resolve({ pid: child.pid ?? 0, scimUrl, adminUrl: adminUrl.replace(/\/$/, "") });
       });
       child.once("exit", () => resolve(null));

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Agent, request } from "undici";
 import {
@@ -144,7 +144,7 @@ export class Vendors {
     if (reply === null || body == null) return void incoming.socket.resetAndDestroy();
     const { "content-length": _length, ...answered } = reply.headers;
     const sent = this.rewriteBody(call, Buffer.from(body));
-    outgoing.writeHead(reply.statusCode, { ...answered, "content-length": sent.length } as Record<string, string>);
+    outgoing.writeHead(reply.statusCode, { ...answered, "content-length": sent.length } as OutgoingHttpHeaders);
     outgoing.end(sent, () => void this.watch("answered", call));
   }
 

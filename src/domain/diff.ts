@@ -79,9 +79,7 @@ export function diff(input: DiffInput): Diff {
     return isReportedOnly;
   };
 
-  const ownSuspensions = new Set(
-    slice.users.flatMap(({ link }) => (link?.isSuspendedByUs === true ? (link.remoteId ?? []) : [])),
-  );
+  const ownSuspensions = ownSuspensionsOf(slice);
   const users = slice.users.map((person) => {
     const verdict = changesForUser(person, scope, ownSuspensions, input);
     skipped.push(...verdict.skipped);
@@ -103,6 +101,10 @@ export function diff(input: DiffInput): Diff {
   }
   return { users, groups, changes, pairs: pairs.filter((pair) => !isReported(pair)), skipped };
 }
+
+/** Remote ids of members whom Rollcall suspended. */
+export const ownSuspensionsOf = ({ users }: Slice): ReadonlySet<string> =>
+  new Set(users.flatMap(({ link }) => (link?.isSuspendedByUs === true ? (link.remoteId ?? []) : [])));
 
 interface Verdict<T> {
   readonly assessment: T;

@@ -31,6 +31,8 @@ export function seenUser(
   connection: string,
   { person, member, note, wanted }: UserAssessment,
   matched: ReadonlySet<string> = new Set(),
+  /** Remote ids of members whom Rollcall suspended, under whatever entry: who takes one over takes that over too. */
+  ownSuspensions: ReadonlySet<string> = new Set(),
 ): Link {
   const before = person.link ?? blank(connection, "user", person.user.id);
   if (wanted.state === "untouched" && member === null) {
@@ -48,7 +50,7 @@ export function seenUser(
         ? null
         : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
     hasAccess: member !== null && member.state !== "suspended" && member.state !== "unknown",
-    isSuspendedByUs: before.isSuspendedByUs && member?.state === "suspended",
+    isSuspendedByUs: member?.state === "suspended" && (before.isSuspendedByUs || ownSuspensions.has(member.remoteId)),
     note,
   };
 }

@@ -1,3 +1,4 @@
+import { ownSuspensionsOf } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, type ChangeOp, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
@@ -157,9 +158,10 @@ function entriesOf(
     guarded.plan.changes.flatMap((change) => (change.op === "suspend" ? [change.userId] : [])),
   );
   const matched = new Set(diff.users.flatMap(({ member }) => member?.remoteId ?? []));
+  const ownSuspensions = ownSuspensionsOf(slice);
   const entries = new Map<string, Entry>();
   for (const user of diff.users) {
-    const seen = seenUser(target.name, user, matched);
+    const seen = seenUser(target.name, user, matched, ownSuspensions);
     // Written before the call: after a crash it is still known that the suspension is ours.
     const link = suspending.has(seen.entityId) ? { ...seen, isSuspendedByUs: true } : seen;
     entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs));

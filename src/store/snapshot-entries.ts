@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { EntityKind } from "../domain/directory.ts";
 import type { SourceGroup, SourceUser } from "../domain/snapshot.ts";
 import type { Row, Sql } from "./driver.ts";
@@ -6,8 +6,7 @@ import { insertRows } from "./slicing.ts";
 import type { Changing } from "./snapshot-changing.ts";
 
 /** Tells whether an entry is as it was. */
-export const digestOf = (entry: SourceUser | SourceGroup): string =>
-  createHash("sha1").update(JSON.stringify(entry)).digest("base64");
+export const digestOf = (entry: SourceUser | SourceGroup): string => hash("sha1", JSON.stringify(entry), "base64");
 
 /** Null where it is the same as the external id. */
 export const entryIdOf = ({ entryId, externalId }: SourceUser | SourceGroup): string | null =>

@@ -58,7 +58,7 @@ export interface HttpRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** True when doing it twice is the same as once: lost connections and 502, 503, 504 are then tried again. */
+  /** True when doing it twice is the same as once: lost connections and 502, 503, 504 (a read's 500, too) are then tried again. */
   readonly isRepeatable: boolean;
 }
 
@@ -115,7 +115,7 @@ export class HttpClient {
 
   /**
    * Sends when the rate limit allows, and again after 429 (any call: it was refused before any work) or, if repeatable,
-   * after a lost connection, 502, 503 or 504; at most 3 times, with backoff and jitter or as `Retry-After` wishes.
+   * after a lost connection, 502, 503, 504 or a read's 500; at most 3 times, with backoff and jitter or as `Retry-After` wishes.
    * @throws `TARGET_UNREACHABLE` when nothing can have been sent, `UNEXPECTED_RESPONSE` for a body over the limit, `ABORTED`
    */
   async send(request: HttpRequest, callerSignal: AbortSignal): Promise<Reply> {
@@ -232,7 +232,9 @@ export class HttpClient {
   /** Null: take the reply as it is. */
   #waitBeforeRetry(request: HttpRequest, reply: Attempt, attempt: number): number | null {
     if (attempt >= maxRetries) return null;
-    const isTransient = reply.kind === "lost" ? reply.isBrief : [502, 503, 504].includes(reply.status);
+    // A 500 says that the vendor tripped over this call: a write may have been half done, a read may be asked again.
+    const brief = request.kind === "read" ? [500, 502, 503, 504] : [502, 503, 504];
+    const isTransient = reply.kind === "lost" ? reply.isBrief : brief.includes(reply.status);
     const isRefusedUnread = reply.kind === "answer" && reply.status === 429;
     if (!isRefusedUnread && !(isTransient && request.isRepeatable)) return null;
     const wished = reply.kind === "answer" ? this.retryAfterMs(reply) : null;

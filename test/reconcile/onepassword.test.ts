@@ -90,4 +90,24 @@ describe("one person's life in 1Password", () => {
     await settle(world, reconciler, "op");
     expect(world.onePassword.state.stateOf("ada@example.com")).toBe("SUSPENDED");
   });
+
+  it("reactivates who is hired again under a new id, also when the first try fails", async () => {
+    world.onePassword.state.addUser({ email: "ada@example.com" });
+    const reconciler = world.reconciler("onePassword", policy);
+    const ada = await world.hire("ada@example.com");
+    await settle(world, reconciler, "op");
+    await world.fire(ada);
+    await settle(world, reconciler, "op");
+    await world.hire("ada@example.com");
+    world.onePassword.faults.add({
+      kind: "status",
+      status: 403,
+      body: { code: 7, message: "busy", details: [] },
+      method: "POST",
+      path: /:reactivate/,
+    });
+    await settle(world, reconciler, "op");
+    await settle(world, reconciler, "op", "all");
+    expect(world.onePassword.state.stateOf("ada@example.com")).toBe("ACTIVE");
+  });
 });

@@ -48,7 +48,7 @@ describe("1Password's list", () => {
   it("is not taken for whole when a page fails", async () => {
     await using world = await onePasswordWorld();
     for (let index = 0; index < 1_500; index += 1) world.sandbox.state.addUser({ email: `p${index}@example.com` });
-    world.sandbox.faults.add({ kind: "status", status: 500, path: /page_token/ });
+    world.sandbox.faults.add({ kind: "status", status: 500, path: /page_token/, times: 4 });
     await expect(world.observe()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE" });
     world.sandbox.faults.add({
       kind: "status",
@@ -57,7 +57,7 @@ describe("1Password's list", () => {
       body: { code: 3, message: "invalid page token", details: [] },
     });
     await expect(world.observe()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE" });
-    world.sandbox.faults.add({ kind: "status", status: 503, path: /page_token/, times: 2 });
+    world.sandbox.faults.add({ kind: "status", status: 500, path: /page_token/, times: 2 });
     expect((await world.observe()).members).toHaveLength(1_500);
   });
 

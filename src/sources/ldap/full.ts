@@ -12,6 +12,10 @@ export interface FullOptions {
   readonly progress: (read: number) => void;
 }
 
+/** Entries that keep the event loop busy for a few milliseconds: requests are answered in between. */
+const convertedAtOnce = 200;
+const breathe = (): Promise<void> => new Promise((next) => setImmediate(next));
+
 /** Reads all people and groups into the snapshot, one page in memory at a time. */
 export async function readEverything(
   reader: DirectoryReader,
@@ -38,9 +42,12 @@ export async function readEverything(
   let people = 0;
   for await (const { entries, references } of reader.users(null, more)) {
     note(entries, references);
-    const page = convertUsers(entries, settings, inactive, findings);
-    people += page.length;
-    findings.addAll("duplicate-id", await snapshot.addUsers(page));
+    for (let start = 0; start < entries.length; start += convertedAtOnce) {
+      const some = convertUsers(entries.slice(start, start + convertedAtOnce), settings, inactive, findings);
+      people += some.length;
+      findings.addAll("duplicate-id", await snapshot.addUsers(some));
+      await breathe();
+    }
   }
   if (people === 0)
     findings.add("warning", `no person below ${settings.users.baseDn} matches ${settings.users.filter}`);

@@ -28,6 +28,8 @@ export interface Delivery {
   leftOver(): Promise<readonly unknown[]>;
   /** Everybody in Bitwarden, by address. */
   access(): Readonly<Record<string, Access>>;
+  /** Requests of both vendors since the last call, by route; tokens left out. */
+  requests(): Readonly<Record<string, number>>;
   /** Names of Bitwarden's groups, sorted. */
   groups(): readonly string[];
   close(): Promise<void>;
@@ -82,31 +84,42 @@ export async function startDelivery(store: DirectoryStore, inOnePassword: readon
       ...http,
     }),
   ];
-  const parts = { store, now: Date.now, random: () => 0.5, heldRetryMs: 300_000 };
-  const reconcilers = targets.map((target) =>
-    createReconciler({
+  let offsetMs = 0;
+  const now = (): number => Date.now() + offsetMs;
+  const parts = { store, now, random: () => 0.5, heldRetryMs: 300_000 };
+  const connections = targets.map((target) => ({
+    name: target.name,
+    reconciler: createReconciler({
       ...parts,
       target,
       policy: target.type === "onepassword" ? { ...policy, groupInclude: [], reactivate: "own" } : policy,
     }),
-  );
+  }));
   return {
     bitwarden,
     onePassword,
     async deliver() {
-      for (const reconciler of reconcilers) {
+      for (const { name, reconciler } of connections) {
         for (let round = 0; ; round += 1) {
           if (round === roundsAtMost) throw new Error("the targets do not converge");
           const scope = { kind: "dirty", hints: null, limit: 1000 } as const;
           const report = await reconciler.run(scope, AbortSignal.timeout(10_000));
-          if (report === null) break;
+          if (report === null) {
+            // An import is looked at a little later: the clock is moved there.
+            const retryAtMs = await store.nextRetryAtMs(name);
+            if (retryAtMs === null) break;
+            offsetMs += Math.max(0, retryAtMs - now());
+            continue;
+          }
           const failed = report.outcomes.find((outcome) => outcome.status === "failed");
           if (failed?.status === "failed") throw failed.error;
         }
       }
     },
     async leftOver() {
-      const plans = await Promise.all(reconcilers.map((reconciler) => reconciler.plan(AbortSignal.timeout(10_000))));
+      const plans = await Promise.all(
+        connections.map(({ reconciler }) => reconciler.plan(AbortSignal.timeout(10_000))),
+      );
       return plans.flatMap(({ guarded: { plan } }) => [...plan.changes, ...plan.held, ...plan.skipped]);
     },
     access: () =>
@@ -120,6 +133,12 @@ export async function startDelivery(store: DirectoryStore, inOnePassword: readon
           },
         ]),
       ),
+    requests() {
+      const logs = [bitwarden.requests, onePassword.requests];
+      const routes = logs.flatMap(({ byRoute }) => [...byRoute]).filter(([route]) => !/token$/.test(route));
+      for (const log of logs) log.clear();
+      return Object.fromEntries(routes);
+    },
     groups: () => [...bitwarden.state.groups.values()].map(({ name }) => name).sort(),
     async close() {
       await Promise.all(targets.map((target) => target.close(AbortSignal.timeout(1000))));

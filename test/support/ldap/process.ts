@@ -5,18 +5,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Why a server can't run here; null when it can. With CI=true a reason is an error. */
-export function whyNot(name: string, files: readonly string[], needsRoot: boolean): string | null {
+/**
+ * Why a server can't run here; null when it can. With CI=true a reason is an error. `probe` tells what else is in the
+ * way, asked only when the files are there.
+ */
+export function whyNot(
+  name: string,
+  files: readonly string[],
+  needsRoot: boolean,
+  probe: () => string | null = () => null,
+): string | null {
   const missing = files.filter((file) => !existsSync(file));
   const reason =
     missing.length > 0
       ? `${name}: ${missing.join(", ")} missing; run test/install-servers.sh as root`
       : needsRoot && process.getuid?.() !== 0
         ? `${name}: needs root`
-        : null;
+        : withName(name, probe());
   if (reason !== null && process.env["CI"] === "true") throw new Error(reason);
   return reason;
 }
+
+const withName = (name: string, reason: string | null): string | null =>
+  reason === null ? null : `${name}: ${reason}`;
 
 /** A folder that one test file may fill. */
 export const workFolder = (): string => mkdtempSync(join(tmpdir(), "rollcall-ldap-"));

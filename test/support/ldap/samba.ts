@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certificates } from "./certificates.ts";
@@ -15,6 +15,10 @@ export const noSamba = whyNot(
     "/usr/share/samba/setup/provision.ldif",
   ],
   true,
+  () =>
+    spawnSync("/usr/bin/unshare", ["-n", "true"]).status === 0
+      ? null
+      : "can't make a network namespace (CAP_SYS_ADMIN is missing)",
 );
 
 const suffix = "DC=ad,DC=example,DC=test";

@@ -1,0 +1,70 @@
+/**
+ * The crash matrix at length: `npm run bench:crash [-- --kills 2000 --seed 1]`. Days of 320 changes, each with up to 180
+ * kills, two at a time, every fifth of them with a tight guard; ends with 1 if anything is not as promised.
+ */
+import { parseArgs } from "node:util";
+import { type CrashReport, crashMigrations, crashRun, killPoints } from "./support/crash-run.ts";
+import { makeDay } from "./support/day.ts";
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "2000" },
+    seed: { type: "string", default: String(Date.now() % 1e9) },
+    atOnce: { type: "string", default: "2" },
+  },
+});
+const wanted = Number(values.kills);
+const startedAt = performance.now();
+const reports: CrashReport[] = [];
+const violations: string[] = [];
+let seed = Number(values.seed);
+let planned = 0;
+console.log(`seed ${seed}`);
+
+const migrations = await crashMigrations(Math.min(100, Math.ceil(wanted / 20)), seed);
+violations.push(...migrations.violations);
+planned += migrations.killed;
+
+async function oneDay(): Promise<void> {
+  seed += 1;
+  const own = seed;
+  const isTight = own % 5 === 0;
+  const kills = Math.min(isTight ? 60 : 180, wanted - planned);
+  planned += kills;
+  const day = isTight
+    ? makeDay({ seed: own, writes: 120, staff: 25, deletesTeams: false })
+    : makeDay({ seed: own, writes: 320 });
+  const report = await crashRun({
+    day,
+    seed: own,
+    kills,
+    ...(isTight && { budget: { people: 5, windowMs: 4000 } }),
+    log: (text) => text.startsWith("the database") && console.log(text),
+  });
+  reports.push(report);
+  violations.push(...report.violations.map((violation) => `seed ${own}: ${violation}`));
+  console.log(
+    `seed ${own}${isTight ? " (tight)" : ""}: ${report.killed} kills, ${report.writes} writes, ${report.violations.length} violations, ${report.seconds} s`,
+  );
+}
+
+async function days(): Promise<void> {
+  while (planned < wanted) await oneDay();
+}
+
+await Promise.all(Array.from({ length: Number(values.atOnce) }, days));
+const sum = (of: (report: CrashReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
+console.log(`
+kills survived      ${sum(({ killed }) => killed) + migrations.killed}
+${killPoints.map((point) => `  ${point.padEnd(22)}${sum(({ kills }) => kills[point])}`).join("\n")}
+  ${"first start".padEnd(22)}${migrations.killed}
+SCIM writes         ${sum(({ writes }) => writes)}
+read back           ${sum(({ readBacks }) => readBacks)} times
+invitations         ${sum(({ mails }) => mails)}
+lost writes         ${violations.filter((each) => each.includes("lost write")).length}
+double invitations  ${violations.filter((each) => each.includes("invited twice")).length}
+over budget         ${violations.filter((each) => each.includes("the budget is")).length}
+other violations    ${violations.filter((each) => !/lost write|invited twice|the budget is/.test(each)).length}
+minutes             ${((performance.now() - startedAt) / 60_000).toFixed(1)}`);
+for (const violation of violations) console.error(violation);
+process.exitCode = violations.length === 0 ? 0 : 1;

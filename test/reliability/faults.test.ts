@@ -1,0 +1,56 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { makeDay } from "../../bench/support/day.ts";
+import { type FaultReport, faultRun, type TroubleName, troubles } from "../../bench/support/fault-run.ts";
+
+const seed = 20261122;
+const budget = { people: 8, windowMs: 600_000 };
+const day = makeDay({ seed, writes: 100, staff: 25, deletesTeams: false });
+const names = Object.keys(troubles).filter((name) => name !== "none") as TroubleName[];
+/** What is refused by the emulator's own rate limit is told apart from what is injected only where no 429 is injected. */
+const injects429: readonly TroubleName[] = ["30 % 429", "all of these, 5 % each"];
+
+/** A vendor's clock runs twenty times as fast as ours, and faster where there is nothing but waiting. */
+describe.concurrent("a vendor in trouble", { timeout: 240_000 }, () => {
+  let quiet: FaultReport;
+  beforeAll(async () => {
+    quiet = await faultRun({ day, seed, trouble: "none", budget });
+    told(quiet);
+  }, 120_000);
+
+  it("is compared with one that is well", () => {
+    expect(quiet.violations).toEqual([]);
+    expect(quiet.overLimit).toBe(0);
+    // Otherwise the guard has nothing to hold.
+    expect(quiet.losses).toBeGreaterThan(budget.people);
+  });
+
+  it.each(names)("%s: the same in the end, within the rate limit and twice the calls", async (trouble) => {
+    const report = await faultRun({ day, seed, trouble, budget });
+    told(report);
+    expect(report.violations).toEqual([]);
+    expect(report.writes).toBeLessThanOrEqual(2 * quiet.writes);
+    // An answer that was refused, cut off or found incomplete is asked for again, with all that was read beside it; and
+    // what is held is looked at every five minutes, for as long as the trouble makes the day last.
+    const longer = Math.max(1, report.virtualMinutes / quiet.virtualMinutes);
+    expect(report.reads).toBeLessThanOrEqual(2 * quiet.reads * longer);
+    // Timers of a busy machine may bunch two calls together; a client without a limit of its own is refused hundreds of times.
+    if (!injects429.includes(trouble)) expect(report.overLimit).toBeLessThanOrEqual(3);
+  });
+});
+
+function told({
+  trouble,
+  struck,
+  reads,
+  writes,
+  tokens,
+  overLimit,
+  mails,
+  losses,
+  virtualMinutes,
+  seconds,
+}: FaultReport): void {
+  console.log(
+    `${trouble}: ${struck} answers struck; ${reads} reads, ${writes} writes, ${tokens} tokens, ${overLimit} × 429; ${mails} mails, ${losses} losses of access; ${virtualMinutes} min in ${seconds} s`,
+  );
+}

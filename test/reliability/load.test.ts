@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { IdentityProvider } from "../../bench/support/idp.ts";
+import { load, openFiles, rssMiB } from "../../bench/support/load.ts";
+import {
+  isDelivered,
+  RollcallProcess,
+  type Running,
+  scimToken,
+  statusOf,
+} from "../../bench/support/rollcall-process.ts";
+import { Vendors } from "../../bench/support/vendors.ts";
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const millisecondsOf = async (work: () => Promise<unknown>): Promise<number> => {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+};
+
+async function peopleIn({ scimUrl }: Running): Promise<number> {
+  const response = await fetch(`${scimUrl}/Users?count=0`, { headers: { authorization: `Bearer ${scimToken}` } });
+  return ((await response.json()) as { readonly totalResults: number }).totalResults;
+}
+
+describe("a process", { timeout: 120_000 }, () => {
+  let folder: string;
+  let rollcall: RollcallProcess | undefined;
+  const undo: (() => Promise<void>)[] = [];
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "rollcall-load-"));
+  });
+  afterEach(async () => {
+    await rollcall?.kill();
+    for (const step of undo.splice(0)) await step();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("asked for far more than it can do answers everything, keeps its memory, and is itself again at once", async () => {
+    rollcall = new RollcallProcess({ folder, targets: {} });
+    const running = await rollcall.start();
+    const warm = await load(running.scimUrl, running.pid, 4, 1);
+    const filesBefore = openFiles(running.pid);
+    const probing = { isOn: true, slowestMs: 0 };
+    const probe = (async () => {
+      while (probing.isOn) {
+        probing.slowestMs = Math.max(
+          probing.slowestMs,
+          await millisecondsOf(() => fetch(`${new URL(running.scimUrl).origin}/healthz`)),
+        );
+        await pause(50);
+      }
+    })();
+    // Each connection sends as soon as it is answered: hundreds of requests are always waiting.
+    const first = await load(running.scimUrl, running.pid, 600, 3);
+    const second = await load(running.scimUrl, running.pid, 600, 3);
+    probing.isOn = false;
+    await probe;
+    const afterwardsMs = await millisecondsOf(() => peopleIn(running));
+    console.log(
+      `load: ${second.answeredPerSecond} writes/s over 600 connections, p50 ${second.p50Ms} ms, p99 ${second.p99Ms} ms, ${second.refused} × 503, RSS ${first.peakRssMiB} then ${second.peakRssMiB} MiB, ` +
+        `/healthz at most ${Math.round(probing.slowestMs)} ms, the next request ${Math.round(afterwardsMs)} ms`,
+    );
+    for (const { unanswered, otherwise, refusedWithoutRetryAfter, p99Ms } of [first, second]) {
+      expect({ unanswered, otherwise, refusedWithoutRetryAfter }).toEqual({
+        unanswered: 0,
+        otherwise: {},
+        refusedWithoutRetryAfter: 0,
+      });
+      expect(p99Ms).toBeLessThan(5000);
+    }
+    expect(await peopleIn(running)).toBe(warm.acknowledged + first.acknowledged + second.acknowledged);
+    expect(probing.slowestMs).toBeLessThan(5000);
+    expect(afterwardsMs).toBeLessThan(1000);
+    expect(second.peakRssMiB).toBeLessThan(600);
+    expect(rssMiB(running.pid)).toBeLessThan(first.peakRssMiB * 1.5);
+    await pause(200);
+    expect(openFiles(running.pid)).toBeLessThanOrEqual(filesBefore + 8);
+    expect(await rollcall.stop()).toBe(0);
+  });
+
+  it("suspended for a while goes on where it was, and invites nobody twice", async () => {
+    const vendors = await Vendors.start();
+    undo.push(() => vendors.close());
+    rollcall = new RollcallProcess({ folder, targets: vendors.targets() });
+    const running = await rollcall.start();
+    const idp = new IdentityProvider({ door: { open: async () => running.scimUrl }, token: scimToken });
+    undo.push(() => idp.close());
+    for (let round = 0; round < 4; round += 1) {
+      const hired = Array.from({ length: 10 }, (_, index) => `r${round}p${index}`);
+      const sending = Promise.all(
+        hired.map((key) => idp.send({ op: "hire", person: key, email: `${key}@example.com`, name: key })),
+      );
+      await pause(round * 25);
+      rollcall.signal("SIGSTOP");
+      await pause(1000);
+      rollcall.signal("SIGCONT");
+      await sending;
+    }
+    for (let look = 0; look < 400 && !isDelivered(await statusOf(running)); look += 1) await pause(25);
+    expect(await idp.lostWrites(running.scimUrl)).toEqual([]);
+    expect([...vendors.bitwarden.state.allMails.values()]).toEqual(Array.from({ length: 40 }, () => 1));
+  });
+});
