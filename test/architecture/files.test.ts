@@ -22,7 +22,7 @@ describe("Dockerfile", () => {
     expect(argumentOf("USER")).toMatch(/^[1-9]\d+:[1-9]\d+$/);
     expect(argumentOf("VOLUME")).toBe("/data");
     expect(argumentOf("EXPOSE")).toBe("8080 8081");
-    expect(JSON.parse(argumentOf("ENTRYPOINT") ?? "")).toEqual(["node", "dist/main.js"]);
+    expect(JSON.parse(argumentOf("ENTRYPOINT") ?? "")).toEqual(["node", "--max-semi-space-size=4", "dist/main.js"]);
     expect(JSON.parse(argumentOf("CMD") ?? "")).toEqual(["serve", "-c", "/etc/rollcall/rollcall.yaml"]);
     expect(last.join("\n")).toMatch(/^HEALTHCHECK .*\\\n {2}CMD \["node", "-e", ".*\/healthz/m);
   });
