@@ -259,5 +259,5 @@ async function calm({ house, clock, vendors, random }: Stage): Promise<void> {
   clock.speed = normalSpeed;
   const { state } = vendors.bitwarden;
   for (const { email, status } of [...state.members.values()])
-    if (status === 0 && random.chance(0.5)) state.accept(email);
+    if (status === 0 && state.membersByEmail(email).length === 1 && random.chance(0.5)) state.accept(email);
 }

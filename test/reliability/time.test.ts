@@ -53,6 +53,22 @@ describe("a clock that jumps", () => {
     }
   });
 
+  it("back and to the present again does not end what was charged in between", async () => {
+    const ids = await hireMany(20);
+    const refused = { kind: "status", status: 400, body: { message: "not now" }, path: /revoke/, times: 3 } as const;
+    world.bitwarden.faults.add(refused);
+    await fire(ids.slice(0, 3));
+    await run();
+    const presentMs = world.clock.nowMs;
+    world.clock.nowMs -= dayMs + hourMs;
+    await run();
+    expect(withAccess()).toBe(17);
+    world.clock.nowMs = presentMs;
+    await fire(ids.slice(3, 6));
+    await run();
+    expect(withAccess()).toBe(17);
+  });
+
   it("does not keep waiting for retries, invitations and rate limits that lie in the future", async () => {
     const policy = { settleMs: 2000 };
     const reconciler = world.reconciler("bitwarden", policy);
