@@ -10,6 +10,8 @@ export default defineConfig({
     // Processes, as tests start servers and send signals; two, as that is how many cores a small machine has.
     pool: "forks",
     maxWorkers: 2,
+    // Real servers and processes on two shared cores: CI asks once more before it says no. Here a flaw shows at once.
+    retry: process.env["CI"] === "true" ? 1 : 0,
     testTimeout: isCi ? 30_000 : 15_000,
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,

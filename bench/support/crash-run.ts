@@ -140,6 +140,8 @@ class CrashRun {
   #killed = 0;
   #readBacks = 0;
   #armed: KillPoint | null = null;
+  /** The points still to be met before each is met again; one that was missed comes again. */
+  readonly #due: KillPoint[] = [];
   #running: Running | null = null;
   #up: Promise<void> = Promise.resolve();
   #restarting = false;
@@ -213,7 +215,8 @@ class CrashRun {
 
   #arm(): void {
     if (this.#armed !== null || this.#restarting) return;
-    const point = this.#random.pick(killPoints) ?? "anytime";
+    if (this.#due.length === 0) this.#due.push(...this.#random.some(killPoints, killPoints.length));
+    const point = this.#due.shift() ?? "anytime";
     this.#armed = point;
     // A token lasts for an hour: only one that is refused is asked for again.
     if (point === "token-arrived")
@@ -224,6 +227,7 @@ class CrashRun {
     }
     setTimeout(() => {
       if (this.#armed !== point) return;
+      this.#due.push(point);
       this.#armed = "anytime";
       this.#reached("anytime");
     }, patienceMs);

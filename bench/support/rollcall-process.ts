@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const root = process.env["ROLLCALL_UNDER_TEST"] ?? resolve(import.meta.dirname, "../..");
@@ -165,7 +166,7 @@ export class RollcallProcess {
 /** Starts by a compiled copy of the code: a third of a second less for each of hundreds of starts. A kill leaves none behind, so one clean run does. */
 const environment = {
   ...process.env,
-  NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join("/tmp", "rollcall-compile-cache"),
+  NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "rollcall-compile-cache"),
 };
 
 export async function statusOf({ adminUrl }: Running): Promise<readonly TargetStatus[]> {

@@ -21,8 +21,8 @@ describe.concurrent("kills", { timeout: 8 * minutesMs }, () => {
     expect(killed.evening).toEqual(quiet.evening);
     expect(killed.killed).toBeGreaterThanOrEqual(kills.day);
     expect(killed.readBacks).toBeGreaterThan(kills.day / 2);
-    // The matrix is one: no point of it is left out.
-    expect(killPoints.filter((point) => killed.kills[point] === 0)).toEqual([]);
+    // The matrix is one: a full run leaves no point of it out.
+    if (isFull) expect(killPoints.filter((point) => killed.kills[point] === 0)).toEqual([]);
   });
 
   it("and a tight guard: never more people than the budget lose access", async () => {
