@@ -11,7 +11,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     // Real servers and processes on two shared cores: CI asks once more before it says no. Here a flaw shows at once.
-    retry: process.env["CI"] === "true" ? 1 : 0,
+    retry: isCi ? 1 : 0,
     testTimeout: isCi ? 30_000 : 15_000,
     hookTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,
