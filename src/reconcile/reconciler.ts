@@ -109,6 +109,7 @@ function recordTogether(commit: (record: OutcomeRecord) => Promise<void>) {
           links: records.flatMap((record) => record.links),
           audit: records.flatMap((record) => record.audit),
           done: records.flatMap((record) => record.done),
+          charge: records.flatMap((record) => record.charge),
           refund: records.flatMap((record) => record.refund),
         });
       } catch (error) {
@@ -254,6 +255,8 @@ function afterOutcome(
     links,
     audit: callAudit(target.name, entries, outcome),
     done: outcome.status === "applied" ? keys : [],
+    // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
+    charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
     refund: isRefused ? guarded.charge.filter((userId) => isAbout(keys, userId) && !losesMore(userId)) : [],
   };
 }

@@ -113,6 +113,24 @@ describe("a clock that jumps", () => {
     await targets.bitwarden.close(AbortSignal.timeout(1000));
   });
 
+  it("counts a removal of a long run from when the vendor got to it", async () => {
+    const ids = await hireMany(20);
+    await fire(ids.slice(0, 3));
+    // They are put off until the minutes have passed.
+    const { clock } = world;
+    const slow = world.reconciler("bitwarden", tight);
+    world.bitwarden.faults.add({ kind: "rateLimit", retryAfterSeconds: 60, path: /revoke/, times: 9 });
+    const startMs = clock.nowMs;
+    await slow.run({ kind: "all" }, forever);
+    const tookMs = clock.nowMs - startMs;
+    expect(withAccess()).toBe(17);
+    expect(tookMs).toBeGreaterThan(60_000);
+    clock.nowMs = startMs + dayMs + 1000;
+    await fire(ids.slice(3, 6));
+    await run();
+    expect(withAccess()).toBe(17);
+  });
+
   it("does not make the rate limiter wait until the clock has caught up", async () => {
     let nowMs = dayMs;
     const slept: number[] = [];
