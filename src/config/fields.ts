@@ -38,7 +38,7 @@ export const secret = z
   .min(1)
   .transform((text) => new Secret(text));
 
-/** A bearer token: 16 or more visible ASCII characters, as anything else can't travel in a header. */
+/** A bearer token: visible ASCII characters, as anything else can't travel in a header. */
 export const bearerToken = z
   .string()
   .min(1)
