@@ -86,6 +86,8 @@ async function checkStore(config: Config, store: DirectoryStore): Promise<readon
     { name: "store", level: "ok", message: config.store.path },
     ...scimSources(config).map(({ name, tokens }): Finding => {
       const good = tokens.length + made.filter((token) => token.source === name).length;
+      if (tokens.some((token) => token.reveal().length < 16))
+        return { name, level: "warning", message: "has a token of fewer than 16 characters, which can be guessed" };
       if (good > 0) return { name, level: "ok", message: count(good, "token") };
       return {
         name,
