@@ -9,6 +9,8 @@ const ALLOWED = new Set([
   "BSD-3-Clause",
   "ISC",
   "0BSD",
+  // The same, as htmx.org spells it.
+  "BSD-0-Clause",
   "BlueOak-1.0.0",
   "CC0-1.0",
 ]);
