@@ -1,4 +1,5 @@
 import type { EntityKind } from "./directory.ts";
+import type { MemberState } from "./target.ts";
 
 /** Did Rollcall make the remote entity, or take over one that was there? */
 export type Ownership = "created" | "adopted";
@@ -16,6 +17,9 @@ export type LinkNote =
   | "unknown-state"
   | "suspended-by-others"
   | "drift";
+
+/** What the target showed of a person when it was looked at: their state there, or that they are not there. */
+export type SeenState = MemberState | "absent";
 
 /** One row per (connection, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
 export interface Link {
