@@ -7,9 +7,12 @@ export {
   type LogLevel,
 } from "./telemetry/logger.ts";
 export {
+  type BudgetSample,
+  type Build,
   type ChangeSample,
   createMetrics,
   type EntitiesSample,
+  type HealthSample,
   type LdapPollSample,
   type Metrics,
   type ScimRequestSample,

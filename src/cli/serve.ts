@@ -15,7 +15,7 @@ import { givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
 import { aborted, interruption } from "./signals.ts";
-import { statusReport } from "./status.ts";
+import { type StatusReport, statusReport } from "./status.ts";
 import { closeAll, connect } from "./targets.ts";
 
 /** What is under way is given this long after a signal. With giving back the tokens it stays below `docker stop`'s 10 s. */
@@ -31,7 +31,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   // Taken down in reverse order, however this ends: a server left open would keep a failed process alive.
   await using cleanup = new AsyncDisposableStack();
   const { config, sandbox } = await prepare(composition, options, cleanup);
-  const metrics = createMetrics();
+  const metrics = createMetrics({ version: composition.version });
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());
   const connections = connect(composition, config, config.targets, store, logger, metrics);
@@ -167,7 +167,7 @@ async function openListeners(
   await open(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }));
   if (config.admin !== null) {
     const status = () => statusReport(config, store, now());
-    const text = () => metricsText(metrics, status);
+    const text = async () => metricsText(metrics, await status(), now());
     await open(
       config.admin.listen,
       createAdminApp({
@@ -180,9 +180,33 @@ async function openListeners(
   return opened;
 }
 
-async function metricsText(metrics: Metrics, status: () => ReturnType<typeof statusReport>): Promise<string> {
-  for (const { name, inSync, pending, failed, held, oldestPendingSeconds } of (await status()).targets) {
-    metrics.entities({ target: name, inSync, pending, failed, held, oldestPendingSeconds: oldestPendingSeconds ?? 0 });
+/** Gauges tell what the store says at this moment. */
+async function metricsText(metrics: Metrics, { sources, targets }: StatusReport, nowMs: number): Promise<string> {
+  const msOf = (iso: string | null): number | null => (iso === null ? null : Date.parse(iso));
+  const health = (
+    role: "source" | "target",
+    { name, lastSuccessAt, failingSince }: StatusReport["sources" | "targets"][number],
+  ): void =>
+    metrics.health({
+      role,
+      name,
+      lastSuccessAtMs: msOf(lastSuccessAt),
+      failingSeconds: failingSince === null ? 0 : Math.max(0, (nowMs - Date.parse(failingSince)) / 1000),
+    });
+  for (const source of sources) health("source", source);
+  for (const target of targets) {
+    const { name, inSync, pending, failed, held, missing, oldestPendingSeconds, budget } = target;
+    health("target", target);
+    metrics.budget({ target: name, ...budget });
+    metrics.entities({
+      target: name,
+      inSync,
+      pending,
+      failed,
+      held,
+      missing,
+      oldestPendingSeconds: oldestPendingSeconds ?? 0,
+    });
   }
   return await metrics.text();
 }

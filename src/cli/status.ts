@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Config, TargetConfig } from "../config/index.ts";
 import type { EntityKind } from "../domain/directory.ts";
+import { budgetOf } from "../domain/guard.ts";
 import { digestOf } from "../domain/plan.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
@@ -64,11 +65,12 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
     }),
   );
   const targets = await Promise.all(
-    config.targets.map(async ({ name, type }) => {
+    config.targets.map(async ({ name, type, guard }) => {
       const { oldestPendingMs, ...rest } = await store.targetCounts(name, kindsOf[type]);
       const state = stateOf("target", name);
       const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
       const problems = await store.problems(name, problemsShown);
+      const spent = (await store.charges(name, nowMs - guard.windowMs)).size;
       return {
         name,
         type,
@@ -78,6 +80,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
         lastSuccessAt: isoTime(state?.lastSuccessAtMs ?? null),
         failingSince: isoTime(state?.failingSinceMs ?? null),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
+        budget: { allowed: budgetOf((await store.peopleWithAccess(name)) + spent, guard), spent },
         heldDigest: digestOf(held.filter((item) => item.reason === "budget").map((item) => item.key)),
         heldChanges: held.map(({ change, reason, sinceMs }) => ({ ...change, reason, since: isoTime(sinceMs) })),
         problems: problems.map((problem) => ({

@@ -28,8 +28,29 @@ export interface EntitiesSample {
   readonly pending: number;
   readonly failed: number;
   readonly held: number;
+  /** People whom the target does not know and can't be given. */
+  readonly missing: number;
   /** Age of the oldest change that is not delivered; 0 when none waits. */
   readonly oldestPendingSeconds: number;
+}
+
+/** How a source or a target as a whole is doing. */
+export interface HealthSample {
+  readonly role: "source" | "target";
+  readonly name: string;
+  /** Milliseconds since the epoch; null before the first success: then there is no such sample. */
+  readonly lastSuccessAtMs: number | null;
+  /** How long it has been failing; 0 while it works. */
+  readonly failingSeconds: number;
+}
+
+/** The removal budget of one target within its window. */
+export interface BudgetSample {
+  readonly target: string;
+  /** People who may lose access within the window. */
+  readonly allowed: number;
+  /** People who have lost access within it. */
+  readonly spent: number;
 }
 
 /** One call to a vendor. */
@@ -55,6 +76,10 @@ export interface Metrics {
   change(sample: ChangeSample): void;
   /** Sets `rollcall_entities`, `rollcall_oldest_pending_seconds` and `rollcall_removals_held` of one target. */
   entities(sample: EntitiesSample): void;
+  /** Sets `rollcall_<role>_last_success_timestamp_seconds` and `rollcall_<role>_failing_seconds`. */
+  health(sample: HealthSample): void;
+  /** Sets `rollcall_budget_allowed`, `rollcall_budget_spent` and `rollcall_budget_used_ratio` of one target. */
+  budget(sample: BudgetSample): void;
   targetRequest(sample: TargetRequestSample): void;
   ldapPoll(sample: LdapPollSample): void;
   /** All of it in the Prometheus text format. */
@@ -67,8 +92,14 @@ const SCIM_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 const POLL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TARGET_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** What `rollcall_build_info` tells. */
+export interface Build {
+  /** Of Rollcall. */
+  readonly version: string;
+}
+
 /** Metrics in a registry of their own, those of the process (`rollcall_process_…`, `rollcall_nodejs_…`) included. */
-export function createMetrics(): Metrics {
+export function createMetrics({ version }: Build): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "rollcall_" });
@@ -104,6 +135,27 @@ export function createMetrics(): Metrics {
     buckets: POLL_SECONDS,
   });
 
+  new Gauge(define("build_info", "Always 1; the labels tell what runs.", ["version", "node"])).set(
+    { version, node: process.versions.node },
+    1,
+  );
+  const gaugesOf = (role: "source" | "target") => ({
+    lastSuccess: new Gauge(
+      define(`${role}_last_success_timestamp_seconds`, `When the ${role} was last heard of, in Unix time.`, [role]),
+    ),
+    failing: new Gauge(
+      define(`${role}_failing_seconds`, `How long the ${role} has been failing; 0: it works.`, [role]),
+    ),
+  });
+  const health = { source: gaugesOf("source"), target: gaugesOf("target") };
+  const budgetAllowed = new Gauge(
+    define("budget_allowed", "People who may lose access within the budget's window.", ["target"]),
+  );
+  const budgetSpent = new Gauge(define("budget_spent", "People who have lost access within that window.", ["target"]));
+  const budgetRatio = new Gauge(
+    define("budget_used_ratio", "Spent share of the removal budget, 0 to 1; 1 for a budget of 0.", ["target"]),
+  );
+
   return {
     scimRequest: ({ source, method, resource, status, seconds }) => {
       scimRequests.inc({ source, method, resource, status });
@@ -114,6 +166,15 @@ export function createMetrics(): Metrics {
       for (const [state, count] of Object.entries(counts)) entities.set({ target, state }, count);
       oldestPending.set({ target }, oldestPendingSeconds);
       held.set({ target }, counts.held);
+    },
+    health: ({ role, name, lastSuccessAtMs, failingSeconds }) => {
+      if (lastSuccessAtMs !== null) health[role].lastSuccess.set({ [role]: name }, lastSuccessAtMs / 1000);
+      health[role].failing.set({ [role]: name }, failingSeconds);
+    },
+    budget: ({ target, allowed, spent }) => {
+      budgetAllowed.set({ target }, allowed);
+      budgetSpent.set({ target }, spent);
+      budgetRatio.set({ target }, allowed === 0 ? 1 : spent / allowed);
     },
     targetRequest: ({ target, operation, status, seconds }) =>
       targetSeconds.observe({ target, operation, status }, seconds),

@@ -79,12 +79,23 @@ describe("the admin listener", () => {
       'rollcall_entities{target="acme-1password",state="pending"} 0',
       'rollcall_oldest_pending_seconds{target="acme-bitwarden"} 0',
       'rollcall_removals_held{target="acme-bitwarden"} 0',
+      'rollcall_target_failing_seconds{target="acme-bitwarden"} 0',
+      'rollcall_source_failing_seconds{source="okta"} 0',
+      'rollcall_budget_allowed{target="acme-bitwarden"} 3',
+      'rollcall_budget_spent{target="acme-bitwarden"} 0',
+      'rollcall_budget_used_ratio{target="acme-bitwarden"} 0',
     ]) {
       expect(samples).toContain(sample);
     }
     expect(text).toMatch(
       /^rollcall_target_request_seconds_count\{target="acme-1password",operation="[^"]+",status="200"\} [1-9]/m,
     );
+    for (const name of ["source", "target"]) {
+      const [, seconds] =
+        new RegExp(`^rollcall_${name}_last_success_timestamp_seconds\\{.*\\} (\\S+)$`, "m").exec(text) ?? [];
+      expect(Math.abs(Date.now() / 1000 - Number(seconds)), name).toBeLessThan(60);
+    }
+    expect(text).toMatch(/^rollcall_build_info\{version="\d+\.\d+\.\d+[^"]*",node="\d+\.\d+\.\d+"\} 1$/m);
     expect(text).not.toContain("ada@example.com");
   });
 });
