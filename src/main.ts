@@ -10,8 +10,9 @@ import type {
   TargetConfig,
 } from "./config/index.ts";
 import { RollcallError } from "./domain/errors.ts";
+import { entitiesOf } from "./domain/plan.ts";
 import type { TargetPolicy } from "./domain/policy.ts";
-import type { Target } from "./domain/target.ts";
+import type { Outcome, Target } from "./domain/target.ts";
 import { createReconciler } from "./reconcile/reconciler.ts";
 import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";
@@ -70,7 +71,7 @@ const composition: Composition = {
     }),
   checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
   target: createTarget,
-  reconciler: (target, targetConfig, config, store, metrics) =>
+  reconciler: (target, targetConfig, config, store, logger, metrics) =>
     createReconciler({
       target,
       store,
@@ -78,9 +79,21 @@ const composition: Composition = {
       now: Date.now,
       random: Math.random,
       heldRetryMs,
-      onOutcome: (op, outcome) => metrics?.change({ target: target.name, op, outcome }),
+      onOutcome: (outcome, requestIds) => {
+        metrics?.change({ target: target.name, op: outcome.change.op, outcome: outcome.status });
+        logOutcome(logger, target.name, outcome, requestIds);
+      },
     }),
 };
+
+/** People are named by id: who may read logs need not see who works here. `requestIds` leads back to the SCIM requests. */
+function logOutcome(logger: Logger, target: string, outcome: Outcome, requestIds: readonly string[]): void {
+  const { change, status } = outcome;
+  const entities = entitiesOf(change).map(({ id }) => id);
+  const fields = { target, op: change.op, outcome: status, entities: entities.slice(0, 20), requestIds };
+  const more = status === "failed" ? { code: outcome.error.code, isPermanent: outcome.error.isPermanent } : {};
+  logger[status === "failed" ? "warn" : "info"](`connection ${target}: ${change.op} ${status}`, { ...fields, ...more });
+}
 
 function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): Target {
   const http: HttpOptions = {

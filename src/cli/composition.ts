@@ -36,6 +36,7 @@ export interface Composition {
     targetConfig: TargetConfig,
     config: Config,
     store: DirectoryStore,
+    logger: Logger,
     metrics?: Metrics,
   ): Reconciler;
 }

@@ -4,7 +4,14 @@ import { runLoop } from "../reconcile/scheduler.ts";
 import type { PollReport } from "../sources/ldap/poller.ts";
 import { runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
-import { createLogger, createMetrics, type Logger, type LogLevel, type Metrics } from "../telemetry.ts";
+import {
+  createLogger,
+  createMetrics,
+  type Logger,
+  type LogLevel,
+  type Metrics,
+  type ScimRequestSample,
+} from "../telemetry.ts";
 import { createAdminApp } from "../web/admin-app.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
 import { type Listener, listen } from "../web/listener.ts";
@@ -153,8 +160,9 @@ async function openListeners(
     groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
     groupNamesUnique: scimSources(config).every((source) => source.groupNamesUnique),
     log: (level, message, fields) => logger[level](message, fields),
-    onRequest: (info) => {
+    onRequest: ({ requestId, ...info }) => {
       metrics.scimRequest(info);
+      logRequest(logger, info, requestId);
       if (info.source !== "") heard(info.source);
     },
   });
@@ -178,6 +186,20 @@ async function openListeners(
     );
   }
   return opened;
+}
+
+/** One line for each request that may have changed something: the first end of the thread that a request id is. */
+function logRequest(
+  logger: Logger,
+  { source, method, resource, status, seconds }: ScimRequestSample,
+  requestId: string,
+): void {
+  const isWrite = source !== "" && /^(POST|PUT|PATCH|DELETE)$/.test(method);
+  logger[isWrite ? "info" : "debug"](`scim: ${method} ${resource} ${status}`, {
+    requestId,
+    source,
+    ms: Math.round(seconds * 10_000) / 10,
+  });
 }
 
 /** Gauges tell what the store says at this moment. */

@@ -41,7 +41,15 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
   const pollers = openDirectories(composition, directories, store, logger);
-  const connections = connect(composition, config, targets, store, logger);
+  // On a terminal each outcome is printed below: it need not be there twice.
+  const isTerminal = composition.terminal.progress !== null;
+  const connections = connect(
+    composition,
+    config,
+    targets,
+    store,
+    isTerminal ? { ...logger, info: logger.debug } : logger,
+  );
   cleanup.defer(() => closeAll(connections));
 
   const limit = AbortSignal.any([AbortSignal.timeout(options.timeout), interrupted]);

@@ -33,7 +33,7 @@ export function connect(
 ): readonly Connection[] {
   return targets.map((each) => {
     const target = composition.target(each, logger, metrics);
-    return { config: each, target, reconciler: composition.reconciler(target, each, config, store, metrics) };
+    return { config: each, target, reconciler: composition.reconciler(target, each, config, store, logger, metrics) };
   });
 }
 

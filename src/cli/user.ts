@@ -110,14 +110,14 @@ function linkText(link: Link, rev: number, config: Config): string {
   return [access, progress, note].filter(Boolean).join("; ");
 }
 
-function detailText({ detail }: AuditRow): string {
-  return Object.entries(detail)
-    .map(([key, value]) => {
-      if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value)
-        return `${key} ${JSON.stringify(value["from"])} -> ${JSON.stringify(value["to"])}`;
-      if (key === "group" && value !== null && typeof value === "object" && "name" in value)
-        return `group ${String(value["name"])}`;
-      return typeof value === "string" ? `${key} ${value}` : `${key} ${JSON.stringify(value)}`;
-    })
-    .join(", ");
+function detailText({ detail, requestId }: AuditRow): string {
+  const request = requestId === null ? [] : [`request ${requestId}`];
+  const details = Object.entries(detail).map(([key, value]) => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value)
+      return `${key} ${JSON.stringify(value["from"])} -> ${JSON.stringify(value["to"])}`;
+    if (key === "group" && value !== null && typeof value === "object" && "name" in value)
+      return `group ${String(value["name"])}`;
+    return typeof value === "string" ? `${key} ${value}` : `${key} ${JSON.stringify(value)}`;
+  });
+  return [...details, ...request].join(", ");
 }

@@ -121,6 +121,11 @@ export interface SyncStore {
   /** People charged to the budget after `sinceMs`, with when. */
   charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
   held(connection: string): Promise<readonly HeldItem[]>;
+  /**
+   * The requests that changed these entities since the target last showed them as wanted: request ids by entity id, the
+   * newest first, at most 10 of each. Who changed without a request, or not at all (drift), is left out.
+   */
+  causes(connection: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
   commit(connection: string, record: RunRecord, nowMs: number): Promise<void>;
   /** Lets the held removals with exactly that digest pass once. Gives their number; 0 when there is no such digest. */
   approve(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;

@@ -1,7 +1,7 @@
 import { ownSuspensionsOf } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
-import { type Change, type ChangeOp, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
+import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
 import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
 import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "./links.ts";
@@ -12,7 +12,8 @@ export interface ReconcilerParts extends ConnectionParts {
   readonly random: () => number;
   /** A held removal is looked at again at least this often. */
   readonly heldRetryMs: number;
-  readonly onOutcome?: (op: ChangeOp, status: Outcome["status"], error: string | null) => void;
+  /** Told of each outcome as it comes, with the ids of the requests that asked for it, the newest first. */
+  readonly onOutcome?: (outcome: Outcome, requestIds: readonly string[]) => void;
 }
 
 /** What one run did. */
@@ -73,6 +74,10 @@ async function carryOut(
   const { target, store, now } = parts;
   const { plan } = prepared.guarded;
   const entries = entriesOf(parts, prepared);
+  // Asked before anything is recorded as done: a cause is what the target has not been given yet.
+  const causes: Causes = await store.causes(target.name, [
+    ...new Set(plan.changes.flatMap((change) => entitiesOf(change).map(({ id }) => id))),
+  ]);
   await store.commit(target.name, before(parts, prepared, entries), now());
 
   const report = { applied: 0, unconfirmed: 0, failed: 0 };
@@ -83,8 +88,8 @@ async function carryOut(
     for await (const outcome of target.apply(plan.changes, prepared.observed, signal)) {
       report[outcome.status] += 1;
       outcomes.push(outcome);
-      parts.onOutcome?.(outcome.change.op, outcome.status, outcome.status === "failed" ? outcome.error.message : null);
-      recorder.add(afterOutcome(parts, prepared, entries, outcome));
+      parts.onOutcome?.(outcome, requestsBehind(outcome.change, causes));
+      recorder.add(afterOutcome(parts, prepared, entries, causes, outcome));
     }
   } finally {
     // What was done is recorded, also when the target fails as a whole half way.
@@ -92,6 +97,15 @@ async function carryOut(
   }
   return { plan, ...report, outcomes };
 }
+
+/** Request ids by entity id (see `SyncStore.causes`). */
+type Causes = ReadonlyMap<string, readonly string[]>;
+
+/** A bulk request changes a thousand people, and a thousand requests one group: a line names so many. */
+const requestsAtMost = 20;
+
+const requestsBehind = (change: Change, causes: Causes): readonly string[] =>
+  [...new Set(entitiesOf(change).flatMap(({ id }) => causes.get(id) ?? []))].slice(0, requestsAtMost);
 
 type OutcomeRecord = ReturnType<typeof afterOutcome>;
 
@@ -225,6 +239,7 @@ function afterOutcome(
   parts: ReconcilerParts,
   { guarded }: Prepared,
   entries: ReadonlyMap<string, Entry>,
+  causes: Causes,
   outcome: Outcome,
 ) {
   const { target, now, random } = parts;
@@ -253,7 +268,7 @@ function afterOutcome(
     guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
   return {
     links,
-    audit: callAudit(target.name, entries, outcome),
+    audit: callAudit(target.name, entries, causes, outcome),
     done: outcome.status === "applied" ? keys : [],
     // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
     charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
@@ -308,7 +323,12 @@ function applied(link: Link, change: Change, remoteId: string | null): Link {
 }
 
 /** One row for each entity: which call followed, with what outcome. */
-function callAudit(connection: string, entries: ReadonlyMap<string, Entry>, outcome: Outcome): readonly AuditEntry[] {
+function callAudit(
+  connection: string,
+  entries: ReadonlyMap<string, Entry>,
+  causes: Causes,
+  outcome: Outcome,
+): readonly AuditEntry[] {
   const { change } = outcome;
   const result =
     outcome.status === "failed"
@@ -322,7 +342,7 @@ function callAudit(connection: string, entries: ReadonlyMap<string, Entry>, outc
     more: AuditEntry["detail"],
   ): AuditEntry => ({
     actor: "reconcile",
-    requestId: null,
+    requestId: causes.get(id)?.[0] ?? null,
     action,
     kind,
     entityId: id,

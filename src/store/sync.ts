@@ -14,6 +14,10 @@ import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
+import { breathe, chunks } from "./slicing.ts";
+
+/** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
+const causesAtMost = 10;
 
 const toHeld = (row: Row): HeldItem => ({
   key: String(row["key"]),
@@ -68,6 +72,26 @@ export function syncRows(driver: Driver): SyncStore {
     },
 
     held: (connection) => held(driver.read, connection),
+
+    async causes(connection, entityIds) {
+      const found = new Map<string, string[]>();
+      for (const some of chunks(entityIds)) {
+        const rows = await driver.read.all(
+          `SELECT a.entity_id, a.request_id FROM audit a LEFT JOIN links l ON l.connection = ? AND l.kind = a.kind AND l.entity_id = a.entity_id
+           WHERE a.entity_id IN ${driver.dialect.inList} AND a.connection IS NULL AND a.request_id IS NOT NULL
+             AND a.rev > coalesce(l.applied_rev, 0) ORDER BY a.seq DESC`,
+          [connection, JSON.stringify(some)],
+        );
+        for (const row of rows) {
+          const ids = found.get(String(row["entity_id"])) ?? [];
+          const id = String(row["request_id"]);
+          if (ids.length < causesAtMost && !ids.includes(id)) ids.push(id);
+          found.set(String(row["entity_id"]), ids);
+        }
+        await breathe();
+      }
+      return found;
+    },
 
     commit: (connection, record, nowMs) => driver.transaction((sql) => writeRun(sql, connection, record, nowMs)),
 

@@ -1138,6 +1138,44 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await store.audit(rows[3]?.seq ?? 0, 2)).toEqual(rows.slice(4, 6));
       });
 
+      it("tells which requests a target has not followed yet", async () => {
+        const by = (requestId: string | null): Cause => ({ actor: "scim:okta", requestId });
+        const change = (id: string, name: string, requestId: string | null) =>
+          store.updateUser(
+            source,
+            id,
+            null,
+            () => userWrite(name, { displayName: `${name} ${requestId}` }),
+            by(requestId),
+          );
+        const ada = await hire("ada");
+        const alan = await hire("alan");
+        for (const requestId of ["r-2", null, "r-3", "r-3"]) await change(ada, "ada", requestId);
+        expect(await store.causes("bw", [ada, alan, "nobody"])).toEqual(
+          new Map([
+            [ada, ["r-3", "r-2", "r-1"]],
+            [alan, ["r-1"]],
+          ]),
+        );
+        await store.commit(
+          "bw",
+          {
+            links: [
+              { ...link(ada), appliedRev: 2 },
+              { ...link(alan), appliedRev: 1 },
+            ],
+          },
+          1,
+        );
+        // What is delivered asks for nothing any more; another target has its own count.
+        expect(await store.causes("bw", [ada, alan])).toEqual(new Map([[ada, ["r-3"]]]));
+        expect((await store.causes("op", [ada])).get(ada)).toEqual(["r-3", "r-2", "r-1"]);
+        for (let index = 10; index < 40; index += 1) await change(ada, "ada", `r-${index}`);
+        expect((await store.causes("bw", [ada])).get(ada)).toEqual(
+          Array.from({ length: 10 }, (_, index) => `r-${39 - index}`),
+        );
+      });
+
       it("has no row of a write that failed", async () => {
         const ada = await hire("ada");
         const rows = await auditCount();

@@ -41,9 +41,9 @@ describe("the router", () => {
     await scim.raw("POST", "/Bulk", null, { authorization: "Bearer wrong" });
     const seconds = expect.any(Number);
     expect(requests).toEqual([
-      { source: "okta", method: "GET", resource: "Users", status: 404, seconds },
-      { source: "okta", method: "GET", resource: "other", status: 404, seconds },
-      { source: "", method: "POST", resource: "Bulk", status: 401, seconds },
+      { requestId: "request-7", source: "okta", method: "GET", resource: "Users", status: 404, seconds },
+      { requestId: "request-7", source: "okta", method: "GET", resource: "other", status: 404, seconds },
+      { requestId: "request-7", source: "", method: "POST", resource: "Bulk", status: 401, seconds },
     ]);
   });
 

@@ -217,6 +217,7 @@ export function modelStore(
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
     charges: async (_connection, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),
     held: async () => [...held.values()],
+    causes: async () => new Map(),
     async commit(_connection, record, atMs) {
       writes.push(record);
       for (const link of record.links ?? []) links.set(link.entityId, link);

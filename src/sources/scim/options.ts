@@ -51,6 +51,8 @@ export interface ScimOptions {
 }
 
 export interface RequestInfo {
+  /** The same as the answer's `X-Request-Id` and the audit trail's. */
+  readonly requestId: string;
   readonly source: string;
   readonly method: string;
   /** `Users`, `Groups`, `Bulk`, … or `other`. */

@@ -72,7 +72,7 @@ async function serve(service: Service, request: Request, response: Response): Pr
   const startedAt = performance.now();
   const { method } = request;
   const { segments, query } = parseUrl(request.url);
-  const requestId = service.newRequestId();
+  const requestId = givenRequestId(request) ?? service.newRequestId();
   let source = "";
   let answer: ScimAnswer;
   try {
@@ -92,16 +92,23 @@ async function serve(service: Service, request: Request, response: Response): Pr
   } catch (error) {
     answer = refusal(service, error, { source, requestId, method });
   }
-  write(response, answer);
+  write(response, answer, requestId);
   const [first = "other"] = segments;
   const resource = ROUTES.has(first) || isDiscovery(first) ? first : "other";
   service.options.onRequest?.({
+    requestId,
     source,
     method,
     resource,
     status: answer.status,
     seconds: (performance.now() - startedAt) / 1000,
   });
+}
+
+/** The client's own id, when it is one that logs and headers can carry as it is: what it sends beyond that is not repeated. */
+function givenRequestId({ headers }: Request): string | null {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/.test(given) ? given : null;
 }
 
 /** Empty segments are dropped: extra slashes mean nothing (requirement 47). */
@@ -272,8 +279,9 @@ function refusal(service: Service, error: unknown, refused: Refused): ScimAnswer
   return { status: told.status, body: errorBody(told), headers: told.headers };
 }
 
-function write(response: Response, { status, body, headers }: ScimAnswer): void {
+function write(response: Response, { status, body, headers }: ScimAnswer, requestId: string): void {
   if (response.headersSent || response.destroyed) return;
+  response.setHeader("X-Request-Id", requestId);
   if (body === null) {
     response.writeHead(status, headers).end();
     return;
