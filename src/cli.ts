@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { approve } from "./cli/approve.ts";
 import { check } from "./cli/check.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
+import { importDirectoryConnector } from "./cli/import-dc.ts";
 import { plan } from "./cli/plan.ts";
 import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
@@ -112,6 +113,21 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
   command(token, "revoke <id>", "make a token worthless, within a second also where it serves", revokeToken);
   command(
     program,
+    "import-dc <file>",
+    "convert the data.json of Bitwarden Directory Connector into a configuration",
+    importDirectoryConnector,
+    help.importDc,
+  )
+    .option("-o, --output <file>", "write it there instead; never over a file that is there")
+    .addOption(
+      new Option("--preset <name>", "which LDAP server it is, where it is not Active Directory").choices([
+        "openldap",
+        "389ds",
+        "freeipa",
+      ]),
+    );
+  command(
+    program,
     "sandbox",
     "only the emulated Bitwarden and 1Password, to try a configuration against",
     emulate,
@@ -178,6 +194,13 @@ Examples:
   rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
 
 To rotate: create a second one, give it to the identity provider, revoke the first.`,
+  importDc: `
+Examples:
+  rollcall import-dc "$HOME/.config/Bitwarden Directory Connector/data.json"
+  rollcall import-dc data.json -o rollcall.yaml
+
+Reads every layout since the first. Secrets are not copied; what has no equivalent is told on standard error.
+Exit code: 0, 1 when the file is none of Directory Connector's, or FILE is there already.`,
   sandbox: `
 Examples:
   rollcall sandbox > rollcall.yaml          and beside it:

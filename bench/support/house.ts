@@ -172,6 +172,7 @@ function policyOf(target: Target, more: Partial<TargetPolicy>): TargetPolicy {
     userGroups: null,
     groupInclude: null,
     groupExclude: [],
+    groupTakeOver: [],
     onDeactivate: "suspend",
     onDelete: "suspend",
     removeAfterMs: null,

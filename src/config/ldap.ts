@@ -19,7 +19,11 @@ const users = z.strictObject({
   filter: filter.optional().describe("Default: by the preset."),
   id: attribute.optional().describe("Attribute that never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID."),
   email: attribute.optional().describe("Default mail. proxyAddresses takes the value with the upper-case SMTP:."),
-  emailPrefix: attribute.optional().describe("In place of email: this attribute's value with emailSuffix behind it."),
+  emailPrefix: attribute
+    .optional()
+    .describe(
+      "In place of email: this attribute's value with emailSuffix behind it. With email set too: for who has none.",
+    ),
   emailSuffix: z
     .string()
     .regex(/^@[^@\s]+$/, "must look like @example.com")

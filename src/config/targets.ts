@@ -73,6 +73,11 @@ export const bitwarden = z
       .strictObject({
         include: patterns.default(["*"]).describe("Directory groups that are pushed. Default all."),
         exclude: patterns.default([]).describe("Directory groups that are not, although included. Default none."),
+        takeOver: patterns
+          .default([])
+          .describe(
+            "Directory groups that take over a group of their name although another system's external id is on it: set it when moving from Directory Connector or Bitwarden's SCIM, and remove it afterwards. Default none.",
+          ),
       })
       .prefault({}),
     onDeactivate: whenGone.describe("What happens to a member who is deactivated or leaves the scope. Default revoke."),

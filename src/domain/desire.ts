@@ -65,6 +65,10 @@ export function isPushed(group: DirectoryGroup, policy: TargetPolicy): boolean {
   return isIncluded && !matchesAny(policy.groupExclude, group.displayName);
 }
 
+/** May the group take over a namesake that another system has put its externalId on? */
+export const mayTakeOver = (group: DirectoryGroup, policy: TargetPolicy): boolean =>
+  matchesAny(policy.groupTakeOver, group.displayName);
+
 /** Ids of the present groups whose members belong in the target; null: everybody does. */
 export function scopeOf(groups: readonly SliceGroup[], policy: TargetPolicy): ReadonlySet<string> | null {
   const patterns = policy.userGroups;

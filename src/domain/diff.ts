@@ -1,4 +1,4 @@
-import { desire, isPushed, scopeOf, type Wanted } from "./desire.ts";
+import { desire, isPushed, mayTakeOver, scopeOf, type Wanted } from "./desire.ts";
 import { isDirty, type LinkNote } from "./link.ts";
 import { claimsOf, type GroupClaims, matchGroup, matchMember, type World } from "./match.ts";
 import type { Change, SkippedChange } from "./plan.ts";
@@ -90,6 +90,7 @@ export function diff(input: DiffInput): Diff {
   const groups = slice.groups.map((item) => {
     const verdict = changesForGroup(item, claims, input);
     if (!slice.dirtyGroupIds.has(item.group.id)) return verdict.assessment;
+    skipped.push(...verdict.skipped);
     const isDrift = keep(!isDirty(item.group.definitionRev, item.link), verdict.changes);
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
@@ -258,7 +259,7 @@ function changesForGroup(
   if (!supports.groups) return nothing(null);
   const isPresent = group.absentSinceMs === null;
   if (isPresent && !isPushed(group, policy)) return nothing("out-of-scope");
-  const match = matchGroup(item, world, claims);
+  const match = matchGroup(item, world, claims, (each) => mayTakeOver(each, policy));
   if (match.kind === "ambiguous") return nothing("ambiguous");
   const found = match.kind === "one" ? match.item : null;
   const assessment = { item, group: found, note: null, isManaged: isPresent };
@@ -281,7 +282,11 @@ function changesForGroup(
     if (!world.observed.isComplete && link?.remoteId === null && link.note === "ambiguous") return nothing("ambiguous");
     const isUnknown =
       link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
-    return { assessment, changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }], skipped: [] };
+    return {
+      assessment,
+      changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }],
+      skipped: isUnknown ? [] : namesakesOfOthers(group, world, claims),
+    };
   }
   if (found.externalId !== externalId)
     return { assessment, changes: [{ op: "adoptGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
@@ -292,6 +297,22 @@ function changesForGroup(
       skipped: [],
     };
   return { assessment, changes: [], skipped: [] };
+}
+
+/** Groups of the name that another system manages: a second one is made beside them, which is hardly ever what is meant. */
+function namesakesOfOthers(
+  { id, displayName, externalId }: SliceGroup["group"],
+  world: World,
+  claims: GroupClaims,
+): readonly SkippedChange[] {
+  return (world.groupsByName.get(displayName) ?? [])
+    .filter(
+      (each) => each.externalId !== null && !claims.keys.has(each.externalId) && !claims.linked.has(each.remoteId),
+    )
+    .map(({ remoteId, externalId: theirs }) => ({
+      change: { op: "adoptGroup" as const, groupId: id, name: displayName, externalId, remoteId },
+      reason: `another system's external id is on it (${theirs}): name it in groups.takeOver to take it over`,
+    }));
 }
 
 /** Memberships to be written: of managed people in managed groups only; nobody else's are looked at. */

@@ -73,6 +73,8 @@ export interface GroupClaims {
   readonly linked: ReadonlySet<string>;
   /** How many groups would go by each name: those found neither by link nor by externalId. */
   readonly namesakes: ReadonlyMap<string, number>;
+  /** The externalIds of all groups of the directory: who carries one is that group's. */
+  readonly keys: ReadonlySet<string>;
 }
 
 /** The claims of `groups`: all that the directory knows; `isPushed` tells which of them are looked for. */
@@ -86,20 +88,31 @@ export function claimsOf(
     if (item.group.absentSinceMs !== null || !isPushed(item.group) || matchByKey(item, world).kind !== "none") continue;
     namesakes.set(item.group.displayName, (namesakes.get(item.group.displayName) ?? 0) + 1);
   }
-  return { linked: new Set(groups.flatMap(({ link }) => link?.remoteId ?? [])), namesakes };
+  return {
+    linked: new Set(groups.flatMap(({ link }) => link?.remoteId ?? [])),
+    namesakes,
+    keys: new Set(groups.map(({ group }) => group.externalId)),
+  };
 }
 
 /**
- * The group that is this one: the linked one, else by externalId, else by its name where the target's group carries no
- * externalId of somebody else's and no other group of the directory has or claims it.
+ * The group that is this one: the linked one, else by externalId, else by its name where no other group of the directory
+ * has or claims it, and where the target's group carries no externalId of another system's, or `mayTakeOver` allows that
+ * (Directory Connector writes DNs, Bitwarden's SCIM what the identity provider sends: never what we would).
  */
-export function matchGroup(item: SliceGroup, world: World, claims: GroupClaims): Match<ObservedGroup> {
+export function matchGroup(
+  item: SliceGroup,
+  world: World,
+  claims: GroupClaims,
+  mayTakeOver: (group: SliceGroup["group"]) => boolean = () => false,
+): Match<ObservedGroup> {
   const byKey = matchByKey(item, world);
   const { displayName, absentSinceMs } = item.group;
   if (byKey.kind !== "none" || absentSinceMs !== null) return byKey;
-  const free = world.groupsByName
-    .get(displayName)
-    ?.filter((each) => each.externalId === null && !claims.linked.has(each.remoteId));
+  const isFree = (each: ObservedGroup): boolean =>
+    !claims.linked.has(each.remoteId) &&
+    (each.externalId === null || (!claims.keys.has(each.externalId) && mayTakeOver(item.group)));
+  const free = world.groupsByName.get(displayName)?.filter(isFree);
   const byName = single(free, "name");
   return byName.kind === "one" && (claims.namesakes.get(displayName) ?? 0) > 1 ? { kind: "ambiguous" } : byName;
 }

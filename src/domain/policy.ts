@@ -5,6 +5,8 @@ export interface TargetPolicy {
   /** Patterns of groups that are pushed; null: all. */
   readonly groupInclude: readonly string[] | null;
   readonly groupExclude: readonly string[];
+  /** Patterns of groups that may take over a namesake which carries the externalId of another system. */
+  readonly groupTakeOver: readonly string[];
   readonly onDeactivate: "suspend" | "remove" | "ignore";
   readonly onDelete: "suspend" | "remove" | "ignore";
   /** How long someone must be gone from the directory before a suspended member is removed; null: never. */

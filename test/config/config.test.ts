@@ -57,7 +57,7 @@ describe("a minimal configuration", () => {
       clientId: `organization.${GUID}`,
       clientSecret: new Secret(CANARY),
       users: { groups: null },
-      groups: { include: ["*"], exclude: [] },
+      groups: { include: ["*"], exclude: [], takeOver: [] },
       onDeactivate: "revoke",
       onDelete: "revoke",
       removeAfterMs: null,

@@ -141,6 +141,20 @@ describe("a person", () => {
       { emailPrefix: "uid", emailSuffix: "@x.org" },
       { email: "anna@x.org" },
     ],
+    [
+      "an attribute, before prefix and suffix",
+      "openldap",
+      { entryUUID: uuid, uid: "Anna", mail: "A.Nna@x.org" },
+      { email: "mail", emailPrefix: "uid", emailSuffix: "@x.org" },
+      { email: "a.nna@x.org" },
+    ],
+    [
+      "prefix and suffix, where the attribute is missing",
+      "openldap",
+      { entryUUID: uuid, uid: "Anna" },
+      { email: "mail", emailPrefix: "uid", emailSuffix: "@x.org" },
+      { email: "anna@x.org" },
+    ],
   ] as const)("of %s", (_title, preset, attributes, users, expected) => {
     expect(convert(preset, attributes, users)).toMatchObject({ kind: "user", user: expected });
   });

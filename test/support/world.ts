@@ -22,6 +22,7 @@ export const basePolicy: TargetPolicy = {
   userGroups: null,
   groupInclude: null,
   groupExclude: [],
+  groupTakeOver: [],
   onDeactivate: "suspend",
   onDelete: "suspend",
   removeAfterMs: null,

@@ -76,6 +76,7 @@ describe("a group is the one that", () => {
       readonly group?: Partial<DirectoryGroup>;
       readonly link?: Partial<Link>;
       readonly besides?: readonly SliceGroup[];
+      readonly takesOver?: boolean;
     } = {},
   ) => {
     const item: SliceGroup = {
@@ -87,6 +88,7 @@ describe("a group is the one that", () => {
       item,
       world,
       claimsOf([item, ...(more.besides ?? [])], () => true, world),
+      () => more.takesOver === true,
     );
   };
   const namesake = (link: Partial<Link> | null, more: Partial<DirectoryGroup> = {}): SliceGroup => ({
@@ -108,6 +110,17 @@ describe("a group is the one that", () => {
     expect(find([bare, others])).toEqual({ kind: "one", item: bare, by: "name" });
     expect(find([others])).toEqual({ kind: "none" });
     expect(find([{ ...bare, name: "Eng" }])).toEqual({ kind: "none" });
+  });
+
+  it("has the name and another system's key, where that may be taken over", () => {
+    expect(find([others], { takesOver: true })).toEqual({ kind: "one", item: others, by: "name" });
+    expect(find([bare, others], { takesOver: true })).toEqual({ kind: "ambiguous" });
+    expect(find([others], { takesOver: true, group: { absentSinceMs: 1 } })).toEqual({ kind: "none" });
+    // The key or the link of another group of ours: never.
+    const keyed = namesake(null, { externalId: "x-somebody", displayName: "else" });
+    expect(find([others], { takesOver: true, besides: [keyed] })).toEqual({ kind: "none" });
+    expect(find([others], { takesOver: true, besides: [namesake({ remoteId: "others" })] })).toEqual({ kind: "none" });
+    expect(find([others], { takesOver: true, besides: [namesake(null)] })).toEqual({ kind: "ambiguous" });
   });
 
   it("- several are", () => {

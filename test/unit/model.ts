@@ -26,6 +26,7 @@ export const lenient: TargetPolicy = {
   userGroups: null,
   groupInclude: null,
   groupExclude: [],
+  groupTakeOver: [],
   onDeactivate: "suspend",
   onDelete: "suspend",
   removeAfterMs: null,

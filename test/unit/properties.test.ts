@@ -130,6 +130,7 @@ const policy: fc.Arbitrary<Partial<TargetPolicy>> = fc.record({
   userGroups: fc.constantFrom(null, null, ["vault-*"]),
   groupInclude: fc.constantFrom(null, ["eng", "v*"]),
   groupExclude: fc.constantFrom([], ["ops"]),
+  groupTakeOver: fc.constantFrom([], ["*"]),
   onDeactivate: fc.constantFrom("suspend" as const, "remove" as const, "ignore" as const),
   onDelete: fc.constantFrom("suspend" as const, "remove" as const, "ignore" as const),
   protect: fc.constantFrom([], ["admin"], ["ada@example.com"]),

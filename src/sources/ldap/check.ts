@@ -87,7 +87,10 @@ async function peopleFindings(
       message: `users.id: ${nameless} of ${entries.length} entries show no ${users.id} or ${settings.entryId}: they can't be kept apart when they are renamed`,
     });
   const unreachable = people.filter(({ email }) => email === null).length;
-  const key = users.emailPrefix === null ? `users.email: ${users.email}` : `users.emailPrefix: ${users.emailPrefix}`;
+  const key =
+    users.emailPrefix === null || users.readsEmail
+      ? `users.email: ${users.email}`
+      : `users.emailPrefix: ${users.emailPrefix}`;
   if (unreachable > 0)
     findings.push({
       level: unreachable === people.length ? "error" : "warning",

@@ -21,8 +21,8 @@ const primaryGroupLocator = (rid: string): Locator => `rid:${rid}`;
 
 /** The attributes that `toUser` reads: never more is asked for. */
 export function userAttributes({ users, entryId, preset }: LdapSettings): readonly string[] {
-  const mail = users.emailPrefix ?? users.email;
-  const wanted = [entryId, "objectClass", users.id, mail, users.userName, users.name, ...users.disabledBy];
+  const mail = [...(users.readsEmail ? [users.email] : []), ...(users.emailPrefix === null ? [] : [users.emailPrefix])];
+  const wanted = [entryId, "objectClass", users.id, ...mail, users.userName, users.name, ...users.disabledBy];
   if (users.memberOf !== null) wanted.push(users.memberOf);
   if (preset === "activedirectory") wanted.push("primaryGroupID");
   return unique(wanted);
@@ -96,10 +96,13 @@ export function toGroup(entry: LdapEntry, settings: LdapSettings, members: reado
 }
 
 function emailOf(entry: LdapEntry, { users }: LdapSettings): string | null {
-  if (users.emailPrefix !== null) {
-    const prefix = entry.text(users.emailPrefix);
-    return prefix === null ? null : addressOrNull(prefix + users.emailSuffix);
-  }
+  const own = users.readsEmail ? ownEmailOf(entry, users) : null;
+  if (own !== null || users.emailPrefix === null) return own;
+  const prefix = entry.text(users.emailPrefix);
+  return prefix === null ? null : addressOrNull(prefix + users.emailSuffix);
+}
+
+function ownEmailOf(entry: LdapEntry, users: LdapSettings["users"]): string | null {
   if (users.email.toLowerCase() !== "proxyaddresses") return addressOrNull(entry.text(users.email));
   // The one in capitals is the primary address; the others are aliases, X.400 names and so on.
   const primary = entry.texts(users.email).find((value) => value.startsWith("SMTP:"));

@@ -27,7 +27,7 @@ export interface LdapUserOptions {
   /** Immutable id attribute. */
   readonly id?: string;
   readonly email?: string;
-  /** In place of `email`: this attribute's value with `emailSuffix` behind it. */
+  /** In place of `email`: this attribute's value with `emailSuffix` behind it. With `email` given too: for who has none. */
   readonly emailPrefix?: string;
   /** e.g. `@example.com`. */
   readonly emailSuffix?: string;
@@ -105,6 +105,8 @@ export interface LdapSettings {
   readonly entryId: EntryIdAttribute;
   readonly users: Required<Omit<LdapUserOptions, "emailPrefix" | "emailSuffix" | "memberOf" | "inactiveWhen">> & {
     readonly emailPrefix: string | null;
+    /** False when `emailPrefix` stands in place of `email`. */
+    readonly readsEmail: boolean;
     readonly emailSuffix: string;
     readonly memberOf: string | null;
     readonly inactiveWhen: string | null;

@@ -126,6 +126,7 @@ export function resolveLdapOptions(name: string, options: LdapOptions): LdapSett
       memberOf: null,
       inactiveWhen: null,
       ...defined(users),
+      readsEmail: users.emailPrefix === undefined || users.email !== undefined,
     },
     groups: groups === undefined ? null : { ...preset.groups, ...defined(groups) },
     minKeptPercent: options.minKeptPercent ?? 80,

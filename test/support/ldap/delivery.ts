@@ -40,6 +40,7 @@ const policy: TargetPolicy = {
   userGroups: null,
   groupInclude: null,
   groupExclude: [],
+  groupTakeOver: [],
   onDeactivate: "suspend",
   onDelete: "suspend",
   removeAfterMs: null,
