@@ -1,26 +1,89 @@
+import { hash } from "node:crypto";
 import type { EntityKind } from "../domain/directory.ts";
 import type { AuditEntry, AuditRow } from "../domain/sync.ts";
-import type { Row, Sql } from "./driver.ts";
+import type { Row, Sql, SqlValue } from "./driver.ts";
+import { insertRows } from "./slicing.ts";
 
-/** Adds rows to the audit trail, inside the transaction of what they tell about. */
+/** What the first row follows: the hash of no row. */
+export const chainStart = "0".repeat(64);
+
+const columns = [
+  "seq",
+  "at_ms",
+  "actor",
+  "request_id",
+  "action",
+  "kind",
+  "entity_id",
+  "name",
+  "connection",
+  "rev",
+  "detail",
+] as const;
+const insertedColumns = [...columns, "hash"];
+const insertOne = `INSERT INTO audit (${insertedColumns.join(", ")}) VALUES (${insertedColumns.map(() => "?").join(", ")})`;
+
+/** The last row's place and hash. */
+export interface ChainEnd {
+  readonly seq: number;
+  /** SHA-256, hex. */
+  readonly hash: string;
+}
+
+/**
+ * The hash of a row: SHA-256, hex, over the hash of the row before, a line feed, and the row's columns in their order as
+ * a JSON array. JSON keeps apart what concatenation would run together, and null from an empty text.
+ */
+const hashOf = (previous: string, values: readonly SqlValue[]): string =>
+  hash("sha256", `${previous}\n${JSON.stringify(values)}`, "hex");
+
+/** The hash that a row as read must have after one with the hash `previous`. */
+export const expectedHash = (previous: string, row: Row): string =>
+  hashOf(
+    previous,
+    columns.map((column) => row[column] ?? null),
+  );
+
+/** The end of the chain; an empty trail ends at 0. */
+export async function chainEnd(sql: Sql): Promise<ChainEnd> {
+  const last = await sql.get("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
+  return last === undefined ? { seq: 0, hash: chainStart } : { seq: Number(last["seq"]), hash: String(last["hash"]) };
+}
+
+/**
+ * Adds rows to the audit trail, inside the transaction of what they tell about. The only way in: each row carries the
+ * hash of all before it. The end is read anew each time, as other processes write too (`approve` and `token` beside `serve`).
+ */
 export async function writeAudit(sql: Sql, atMs: number, entries: readonly AuditEntry[]): Promise<void> {
-  for (const entry of entries) {
-    await sql.run(
-      "INSERT INTO audit (at_ms, actor, request_id, action, kind, entity_id, name, connection, rev, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      [
-        atMs,
-        entry.actor,
-        entry.requestId,
-        entry.action,
-        entry.kind,
-        entry.entityId,
-        entry.name,
-        entry.connection,
-        entry.rev,
-        JSON.stringify(entry.detail),
-      ],
-    );
-  }
+  if (entries.length === 0) return;
+  let { seq, hash: previous } = await chainEnd(sql);
+  const rows = entries.map((entry): readonly SqlValue[] => {
+    seq += 1;
+    const values = [
+      seq,
+      atMs,
+      stored(entry.actor),
+      stored(entry.requestId),
+      entry.action,
+      entry.kind,
+      entry.entityId,
+      stored(entry.name),
+      entry.connection,
+      entry.rev,
+      JSON.stringify(entry.detail),
+    ];
+    previous = hashOf(previous, values);
+    return [...values, previous];
+  });
+  // Most writes have one row, and the text of that statement is made once.
+  const [only] = rows;
+  if (rows.length === 1 && only !== undefined) await sql.run(insertOne, only);
+  else await insertRows(sql, "audit", insertedColumns, rows);
+}
+
+/** As the database keeps it: half of a surrogate pair is replaced there, and the row must have the hash of what is read. */
+function stored<T extends string | null>(text: T): T | string {
+  return text === null ? text : text.toWellFormed();
 }
 
 /** An audit row as read. */
@@ -37,3 +100,27 @@ export const toAuditRow = (row: Row): AuditRow => ({
   rev: row["rev"] as number | null,
   detail: JSON.parse(String(row["detail"])) as AuditRow["detail"],
 });
+
+const rowsPerStep = 1000;
+
+/**
+ * Chains the rows that were written before there was a chain, then lets nothing be changed or deleted any more. The
+ * triggers stop mistakes; who can drop a trigger is found by the chain.
+ */
+export async function chainExisting(sql: Sql): Promise<void> {
+  let previous = chainStart;
+  for (let after = 0; ; ) {
+    const rows = await sql.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [after, rowsPerStep]);
+    for (const row of rows) {
+      previous = expectedHash(previous, row);
+      await sql.run("UPDATE audit SET hash = ? WHERE seq = ?", [previous, Number(row["seq"])]);
+    }
+    if (rows.length < rowsPerStep) break;
+    after = Number(rows.at(-1)?.["seq"] ?? after);
+  }
+  for (const event of ["UPDATE", "DELETE"]) {
+    await sql.run(
+      `CREATE TRIGGER audit_refuses_${event.toLowerCase()} BEFORE ${event} ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END`,
+    );
+  }
+}

@@ -1,6 +1,7 @@
 import type { EntityRef } from "../domain/directory.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
 import { writeAudit } from "./audit.ts";
+import { auditTrail } from "./audit-trail.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
 import { migrate } from "./migrations.ts";
@@ -40,6 +41,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     ...snapshotRows(driver, { changed }),
     ...syncRows(driver),
     ...auditRows(driver),
+    ...auditTrail(driver),
     ...tokenRows(driver),
     onChange(listener) {
       listeners.add(listener);

@@ -1,11 +1,14 @@
 import { RollcallError } from "../domain/errors.ts";
-import type { Dialect, Driver } from "./driver.ts";
+import { chainExisting } from "./audit.ts";
+import type { Dialect, Driver, Sql } from "./driver.ts";
 import { snapshotTables } from "./snapshot-schema.ts";
 
 /** One step of the schema, in the SQL that both databases share. Never edited once released: add a step. */
 interface Migration {
   readonly id: number;
   readonly statements: (dialect: Dialect) => readonly string[];
+  /** What SQL alone can't say, after the statements, in their transaction. */
+  readonly convert?: (sql: Sql) => Promise<void>;
 }
 
 const foundation: Migration = {
@@ -61,8 +64,15 @@ const foundation: Migration = {
   ],
 };
 
+/** Each audit row carries the hash of all before it: see `writeAudit`. */
+const auditChain: Migration = {
+  id: 3,
+  statements: () => ["ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''"],
+  convert: chainExisting,
+};
+
 /** In order. A second driver runs the same list. */
-export const migrations: readonly Migration[] = [foundation, { id: 2, statements: snapshotTables }];
+export const migrations: readonly Migration[] = [foundation, { id: 2, statements: snapshotTables }, auditChain];
 
 /**
  * Brings the schema up to date, each step in a transaction of its own.
@@ -85,6 +95,7 @@ export async function migrate(driver: Driver): Promise<void> {
       // Looked at inside the transaction: another process may have made the same step meanwhile.
       if ((await sql.get("SELECT id FROM schema_steps WHERE id = ?", [migration.id])) !== undefined) return;
       for (const statement of migration.statements(driver.dialect)) await sql.run(statement);
+      await migration.convert?.(sql);
       await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [migration.id]);
     });
   }

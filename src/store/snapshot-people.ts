@@ -71,22 +71,19 @@ async function insertUsers(changing: Changing, users: readonly SourceUser[]): Pr
     "RETURNING seq, id",
   );
   const seqOf = new Map(made.map((row) => [row["id"], Number(row["seq"])]));
-  await insertRows(
+  await writeAudit(
     sql,
-    "audit",
-    ["at_ms", "actor", "request_id", "action", "kind", "entity_id", "name", "connection", "rev", "detail"],
-    people.map(({ user, id, isActive }) => [
-      nowMs,
-      cause.actor,
-      cause.requestId,
-      "user.create",
-      "user",
-      id,
-      user.email ?? user.userName,
-      null,
-      1,
-      JSON.stringify({ source, userName: user.userName, email: user.email, active: isActive }),
-    ]),
+    nowMs,
+    people.map(({ user, id, isActive }) => ({
+      ...cause,
+      action: "user.create",
+      kind: "user",
+      entityId: id,
+      name: user.email ?? user.userName,
+      connection: null,
+      rev: 1,
+      detail: { source, userName: user.userName, email: user.email, active: isActive },
+    })),
   );
   const entries = people.map(({ user, id }) => ({ user, seq: seqOf.get(id) ?? 0 }));
   await insertRows(

@@ -6,41 +6,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { DirectoryStore } from "../../src/domain/store.ts";
 import { lockForReconciling, openSqliteStore, openStore } from "../../src/store/index.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
-import { type StoreHarness, storeContract } from "./store-suite.ts";
+import { sqliteHarness } from "./store-sqlite.ts";
+import { storeContract } from "./store-suite.ts";
 
 const cause = { actor: "test", requestId: null };
 const everyone = { where: { op: "all" }, sort: null, offset: 0, limit: 10_000 } as const;
 
-storeContract("a SQLite file", async (): Promise<StoreHarness> => {
-  const folder = mkdtempSync(join(tmpdir(), "rollcall-store-"));
-  const path = join(folder, "deep", "rollcall.db");
-  const clock = { nowMs: 1_800_000_000_000 };
-  const opened: DirectoryStore[] = [];
-  const open = async (): Promise<DirectoryStore> => {
-    const store = await openSqliteStore(path, { now: () => clock.nowMs });
-    opened.push(store);
-    return store;
-  };
-  const closeAll = async (): Promise<void> => {
-    for (const store of opened.splice(0)) await store.close();
-  };
-  return {
-    clock,
-    open,
-    beside: open,
-    reopen: async () => {
-      await closeAll();
-      return await open();
-    },
-    close: async () => {
-      await closeAll();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-});
+storeContract("a SQLite file", sqliteHarness);
 
 describe("a SQLite file between processes", () => {
   let folder: string;
@@ -93,6 +67,7 @@ describe("a SQLite file between processes", () => {
     const store = await openSqliteStore(path);
     const present = new Set((await store.listUsers("okta", everyone)).records.map((record) => record.id));
     expect(acknowledged.filter((id) => !present.has(id))).toEqual([]);
+    expect((await store.verifyAudit(null)).broken).toBeNull();
     // Whole writes only: whoever is there has a row of the audit.
     expect(new Set((await store.audit(0, 10_000)).map((row) => row.entityId))).toEqual(present);
     await store.close();
@@ -125,6 +100,7 @@ describe("a SQLite file between processes", () => {
     }
     expect(await lines).toHaveLength(160);
     expect((await store.listUsers("okta", everyone)).total).toBe(260);
+    expect(await store.verifyAudit(null)).toMatchObject({ rows: 260, head: { seq: 260 }, broken: null });
     await store.close();
   });
 

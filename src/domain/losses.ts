@@ -1,0 +1,107 @@
+import type { LossCause, LossKind, LostAccess } from "./audit.ts";
+import type { Json } from "./directory.ts";
+import type { AuditRow } from "./sync.ts";
+
+/** The actions of audit rows that tell of access taken away in a target. */
+export const lossKinds = ["suspend", "remove", "removeFromGroup", "removeGroup"] as const satisfies readonly LossKind[];
+
+const isLossKind = (action: string): action is LossKind => (lossKinds as readonly string[]).includes(action);
+
+/**
+ * A removal with its cause, from what is on record about the same entity before it, newest first. Null when nothing was
+ * lost: the row tells of something else, or the call failed.
+ *
+ * | on record since the same was last taken away at this `rev`          | cause                      |
+ * | ------------------------------------------------------------------- | -------------------------- |
+ * | deleted, deactivated, or out of that group (or, losing all, of any) | the newest of these        |
+ * | nothing since, but gone or inactive before (`removeAfter`)          | what made them so          |
+ * | none of these                                                       | null: a full look found it |
+ */
+export function lossOf(row: AuditRow, history: readonly AuditRow[]): LostAccess | null {
+  const { action, connection, detail } = row;
+  const outcome = detail["outcome"];
+  if (!isLossKind(action) || connection === null || (outcome !== "applied" && outcome !== "unconfirmed")) return null;
+  const group = action === "removeGroup" ? row.name : groupIn(detail);
+  const cause = causeOf(row, action, group, history);
+  const approval = approvalOf(row, action, group, history);
+  return {
+    seq: row.seq,
+    atMs: row.atMs,
+    connection,
+    what: action,
+    kind: row.kind,
+    entityId: row.entityId,
+    name: row.name,
+    group,
+    outcome,
+    cause: cause === null ? null : toCause(cause),
+    approval: approval === null ? null : toCause(approval),
+  };
+}
+
+const toCause = ({ seq, atMs, action, actor, requestId, detail }: AuditRow): LossCause => ({
+  seq,
+  atMs,
+  action,
+  actor,
+  requestId,
+  detail,
+});
+
+/** A row's group: its name alone in rows about targets, `{ id, name }` in rows about the directory. */
+function groupIn({ group }: AuditRow["detail"]): string | null {
+  if (typeof group === "string") return group;
+  return isObject(group) && typeof group["name"] === "string" ? group["name"] : null;
+}
+
+const isObject = (value: Json | undefined): value is { readonly [key: string]: Json } =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function causeOf(row: AuditRow, action: LossKind, group: string | null, history: readonly AuditRow[]): AuditRow | null {
+  const upTo = row.rev ?? Number.POSITIVE_INFINITY;
+  const isDone = (each: AuditRow): boolean =>
+    each.connection === row.connection && each.detail["outcome"] === "applied" && (each.rev ?? 0) <= upTo;
+  // Taken away before, at the same rev: it had come back by hand. At an earlier one, what led to that is no news.
+  const isSame = (each: AuditRow): boolean => each.action === action && sameGroup(each, action, group);
+  const doneRev = history.find((each) => isDone(each) && isSame(each))?.rev ?? 0;
+  const inDirectory = history.filter((each) => each.connection === null && (each.rev ?? 0) <= upTo);
+  const news = inDirectory.find((each) => (each.rev ?? 0) > doneRev && takesAway(each, action, group));
+  if (news !== undefined || action !== "remove") return news ?? null;
+  const last = inDirectory.find(endsOrBegins);
+  return last !== undefined && takesAway(last, action, null) ? last : null;
+}
+
+const sameGroup = (row: AuditRow, action: LossKind, group: string | null): boolean =>
+  action !== "removeFromGroup" || groupIn(row.detail) === group;
+
+/** Deleted or deactivated, made or back: what says whether the directory has somebody. */
+const endsOrBegins = (row: AuditRow): boolean =>
+  /\.(create|return|delete)$/.test(row.action) || activeTo(row) !== undefined;
+
+const activeTo = ({ action, detail }: AuditRow): Json | undefined => {
+  const active = detail["active"];
+  return action === "user.update" && isObject(active) ? active["to"] : undefined;
+};
+
+function takesAway(row: AuditRow, action: LossKind, group: string | null): boolean {
+  if (action === "removeGroup") return row.action === "group.delete";
+  if (action === "removeFromGroup" && row.action === "group.leave") return groupIn(row.detail) === group;
+  if (row.action === "user.delete" || activeTo(row) === false) return true;
+  // Out of a group may be out of the target's scope.
+  return action !== "removeFromGroup" && row.action === "group.leave";
+}
+
+/** The approval of just this removal that no earlier one has used up. */
+function approvalOf(
+  { connection, entityId }: AuditRow,
+  action: LossKind,
+  group: string | null,
+  history: readonly AuditRow[],
+): AuditRow | null {
+  for (const each of history) {
+    if (each.connection !== connection || each.entityId !== entityId || !sameGroup(each, action, group)) continue;
+    if (each.action === action && each.detail["outcome"] === "applied") return null;
+    if (each.action === `approved.${action}`) return each;
+  }
+  return null;
+}

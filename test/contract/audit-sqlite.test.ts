@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditHead } from "../../src/domain/audit.ts";
+import type { DirectoryStore } from "../../src/domain/store.ts";
+import { openSqliteStore } from "../../src/store/index.ts";
+import { migrations } from "../../src/store/migrations.ts";
+import { openSqlite } from "../../src/store/sqlite.ts";
+import { auditContract } from "./audit-suite.ts";
+import { sqliteHarness } from "./store-sqlite.ts";
+
+auditContract("a SQLite file", sqliteHarness);
+
+describe("who writes into the audit table of a SQLite file", () => {
+  let folder: string;
+  let path: string;
+  let head: AuditHead | null;
+  const rows = 12;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "rollcall-audit-"));
+    path = join(folder, "rollcall.db");
+    const store = await openSqliteStore(path);
+    for (let at = 0; at < rows; at += 1) await hire(store, `person-${at}`);
+    head = (await store.verifyAudit(null)).head;
+    await store.close();
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const hire = (store: DirectoryStore, userName: string) =>
+    store.createUser(
+      "okta",
+      { resource: {}, userName, externalId: null, email: null, emails: [], displayName: userName, isActive: true },
+      { actor: "scim:okta", requestId: null },
+    );
+
+  /** Like somebody with a shell and time. */
+  function tamper(...statements: readonly string[]): void {
+    const db = new DatabaseSync(path);
+    try {
+      for (const statement of statements) db.exec(statement);
+    } finally {
+      db.close();
+    }
+  }
+  const withoutTriggers = (...statements: readonly string[]): void =>
+    tamper("DROP TRIGGER audit_refuses_update", "DROP TRIGGER audit_refuses_delete", ...statements);
+
+  async function verify(kept: AuditHead | null = null) {
+    const store = await openSqliteStore(path);
+    try {
+      return await store.verifyAudit(kept);
+    } finally {
+      await store.close();
+    }
+  }
+
+  it.each(["UPDATE audit SET name = 'x' WHERE seq = 3", "DELETE FROM audit WHERE seq = 3", "DELETE FROM audit"])(
+    "is refused: %s",
+    async (statement) => {
+      expect(() => tamper(statement)).toThrow("the audit trail is append-only");
+      expect(await verify()).toMatchObject({ rows, broken: null });
+    },
+  );
+
+  const columns = [
+    "at_ms",
+    "actor",
+    "request_id",
+    "action",
+    "kind",
+    "entity_id",
+    "name",
+    "connection",
+    "rev",
+    "detail",
+    "hash",
+  ];
+  it.each(columns)("is found to have changed %s", async (column) => {
+    withoutTriggers(`UPDATE audit SET ${column} = '7' WHERE seq = 5`);
+    expect((await verify()).broken).toMatchObject({ seq: 5 });
+  });
+
+  it.each([
+    ["dropped a row", "DELETE FROM audit WHERE seq = 5", 5, "row 5 is missing"],
+    ["dropped the first rows", "DELETE FROM audit WHERE seq <= 4", 1, "rows 1 to 4 are missing"],
+    ["closed the gap", "DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5", 5, "row 5"],
+    [
+      "inserted a row",
+      "UPDATE audit SET seq = -seq WHERE seq >= 5; UPDATE audit SET seq = 1 - seq WHERE seq < 0; INSERT INTO audit SELECT 5, at_ms, actor, request_id, action, kind, entity_id, name, connection, rev, detail, hash FROM audit WHERE seq = 4",
+      5,
+      "row 5",
+    ],
+    [
+      "put two in each other's place",
+      "UPDATE audit SET seq = 99 WHERE seq = 5; UPDATE audit SET seq = 5 WHERE seq = 6; UPDATE audit SET seq = 6 WHERE seq = 99",
+      5,
+      "row 5",
+    ],
+    ["cut off the end", "DELETE FROM audit WHERE seq > 9", 10, "rows 10 to 12 are missing"],
+    ["emptied it", "DELETE FROM audit", 1, "rows 1 to 12 are missing"],
+  ])("is found to have %s", async (_what, statement, seq, reason) => {
+    withoutTriggers(statement);
+    expect((await verify()).broken).toEqual({ seq, reason: expect.stringContaining(reason) });
+  });
+
+  it("is found by a kept head to have cut off the end, though all traces are gone", async () => {
+    withoutTriggers("DELETE FROM audit WHERE seq > 9", "UPDATE sqlite_sequence SET seq = 9 WHERE name = 'audit'");
+    expect((await verify()).broken).toBeNull();
+    expect((await verify(head)).broken).toMatchObject({ seq: 10 });
+    // And though the trail has grown past it again.
+    const store = await openSqliteStore(path);
+    for (let at = 0; at < 5; at += 1) await hire(store, `later-${at}`);
+    await store.close();
+    expect((await verify()).broken).toBeNull();
+    expect((await verify(head)).broken).toMatchObject({ seq: 12, reason: expect.stringContaining("written anew") });
+  });
+
+  it("is found by a kept head to have rewritten the whole chain", async () => {
+    const db = openSqlite(path);
+    await db.transaction(async (sql) => {
+      await sql.run("DROP TRIGGER audit_refuses_update");
+      await sql.run("DROP TRIGGER audit_refuses_delete");
+      await sql.run("UPDATE audit SET name = 'somebody else' WHERE seq = 5");
+      await migrations.find(({ id }) => id === 3)?.convert?.(sql);
+    });
+    await db.close();
+    expect((await verify()).broken).toBeNull();
+    expect((await verify(head)).broken).toMatchObject({ seq: 12 });
+  });
+});
+
+describe("a trail from before the chain", () => {
+  it("is chained as it is, once, and goes on", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rollcall-audit-"));
+    const path = join(folder, "rollcall.db");
+    try {
+      const old = openSqlite(path);
+      await old.transaction(async (sql) => {
+        await sql.run("CREATE TABLE schema_steps (id INTEGER PRIMARY KEY)");
+        for (const step of migrations.filter(({ id }) => id < 3)) {
+          for (const statement of step.statements(old.dialect)) await sql.run(statement);
+          await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [step.id]);
+        }
+        for (let seq = 1; seq <= 2500; seq += 1)
+          await sql.run(
+            "INSERT INTO audit (at_ms, actor, action, detail) VALUES (?, 'scim:okta', 'user.create', '{}')",
+            [seq],
+          );
+      });
+      await old.close();
+      const store = await openSqliteStore(path);
+      await store.commit("bw", { audit: [] }, 1);
+      const verdict = await store.verifyAudit(null);
+      expect(verdict).toMatchObject({ rows: 2500, firstAtMs: 1, lastAtMs: 2500, broken: null });
+      await store.revokeToken("nobody", 1, { actor: "x", requestId: null });
+      await store.addToken(
+        { id: "t", source: "okta", hash: "ab", label: "", createdAtMs: 1, revokedAtMs: null },
+        { actor: "x", requestId: null },
+      );
+      expect(await store.verifyAudit(verdict.head)).toMatchObject({ rows: 2501, broken: null });
+      await store.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditFilter } from "../../src/domain/audit.ts";
+import type { SourceUser } from "../../src/domain/snapshot.ts";
+import type { DirectoryStore } from "../../src/domain/store.ts";
+import type { AuditEntry } from "../../src/domain/sync.ts";
+import type { StoreHarness } from "./store-suite.ts";
+
+const cause = { actor: "scim:okta", requestId: "r-1" };
+const everything: AuditFilter = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+
+const person = (at: number): SourceUser => ({
+  externalId: `key-${at}`,
+  entryId: `key-${at}`,
+  locators: [`uid=person-${at}`],
+  memberOf: [],
+  userName: `person-${at}`,
+  email: `person-${at}@example.com`,
+  displayName: `Person ${at}`,
+  isActive: true,
+  activeUntilMs: null,
+});
+
+const entry = (more: Partial<AuditEntry> = {}): AuditEntry => ({
+  actor: "reconcile",
+  requestId: null,
+  action: "invite",
+  kind: "user",
+  entityId: "u1",
+  name: "ada@example.com",
+  connection: "bw",
+  rev: 1,
+  detail: { outcome: "applied" },
+  ...more,
+});
+
+/** The trail of every store: chained, whoever writes, and read in parts. */
+export function auditContract(name: string, makeHarness: () => Promise<StoreHarness>): void {
+  describe(`the audit trail of ${name}`, () => {
+    let harness: StoreHarness;
+    let store: DirectoryStore;
+    beforeEach(async () => {
+      harness = await makeHarness();
+      store = await harness.open();
+    });
+    afterEach(() => harness.close());
+
+    const hire = (userName: string, to = store) =>
+      to.createUser(
+        "okta",
+        {
+          resource: { userName },
+          userName,
+          externalId: null,
+          email: userName,
+          emails: [userName],
+          displayName: userName,
+          isActive: true,
+        },
+        cause,
+      );
+    async function all<T>(pages: AsyncIterable<readonly T[]>): Promise<readonly (readonly T[])[]> {
+      const found: (readonly T[])[] = [];
+      for await (const page of pages) found.push(page);
+      return found;
+    }
+    const read = async (filter: Partial<AuditFilter> = {}) =>
+      (await all(store.auditRows({ ...everything, ...filter }))).flat();
+    const actions = async (filter: Partial<AuditFilter>) => (await read(filter)).map((row) => row.action);
+
+    it("is intact when it is empty", async () => {
+      expect(await store.verifyAudit(null)).toEqual({
+        rows: 0,
+        firstAtMs: null,
+        lastAtMs: null,
+        head: null,
+        broken: null,
+      });
+    });
+
+    it("is chained by each of its writers", async () => {
+      const ada = await hire("ada");
+      const group = { resource: {}, displayName: "eng", externalId: null };
+      const options = { isNameUnique: true, unknownMembers: "skip" } as const;
+      const eng = await store.createGroup("okta", group, [ada.id], options, cause);
+      const snapshot = await store.beginSnapshot("corp");
+      await snapshot.addUsers(Array.from({ length: 333 }, (_, at) => person(at)));
+      await snapshot.addGroups([
+        {
+          externalId: "g",
+          entryId: "g",
+          displayName: "g",
+          locators: ["cn=g"],
+          members: ["uid=person-1"],
+          memberOf: [],
+        },
+      ]);
+      const commit = { nowMs: harness.clock.nowMs, minKeptPercent: 80, acceptShrink: false, cursor: null };
+      await snapshot.commit(commit, { actor: "ldap:corp", requestId: null });
+      await store.applyDelta("corp", { users: [], groups: [], goneEntryIds: ["key-2"] }, commit, cause);
+      await store.commit("bw", { audit: Array.from({ length: 120 }, () => entry()) }, harness.clock.nowMs);
+      await store.addToken(
+        { id: "t", source: "okta", hash: "ab", label: "x", createdAtMs: harness.clock.nowMs, revokedAtMs: null },
+        cause,
+      );
+      await store.deleteGroup("okta", eng.record.id, null, cause);
+      const verdict = await store.verifyAudit(null);
+      expect(verdict).toMatchObject({ broken: null, firstAtMs: harness.clock.nowMs, lastAtMs: harness.clock.nowMs });
+      expect(verdict.rows).toBeGreaterThan(460);
+      expect(verdict.head?.seq).toBe(verdict.rows);
+      expect(verdict.head?.hash).toMatch(/^[0-9a-f]{64}$/);
+      store = await harness.reopen();
+      expect(await store.verifyAudit(verdict.head)).toEqual(verdict);
+    });
+
+    it("is one chain, though two write at once, and whatever is rolled back between", async () => {
+      const other = await harness.beside();
+      await Promise.allSettled(
+        Array.from({ length: 120 }, (_, at) => [
+          hire(`ours-${at}`),
+          hire(`theirs-${at}`, other),
+          hire(`OURS-${at}`),
+        ]).flat(),
+      );
+      const verdict = await store.verifyAudit(null);
+      expect(verdict).toMatchObject({ rows: 240, broken: null, head: { seq: 240 } });
+      expect(await other.verifyAudit(verdict.head)).toEqual(verdict);
+    });
+
+    it("takes any text, and half a character too", async () => {
+      for (const text of ["\ud800", "a\0b", 'Zoë 🦉\n"', "", "\u2028"])
+        await store.commit(
+          "bw",
+          { audit: [entry({ name: text, actor: text, requestId: text, detail: { [text]: text } })] },
+          1.5,
+        );
+      expect(await store.verifyAudit(null)).toMatchObject({ rows: 5, broken: null });
+    });
+
+    it("still has the head that was kept, however it has grown, and no other", async () => {
+      await hire("ada");
+      const { head } = await store.verifyAudit(null);
+      if (head === null) throw new Error("no head");
+      await hire("bob");
+      expect((await store.verifyAudit(head)).broken).toBeNull();
+      expect((await store.verifyAudit({ ...head, hash: "0".repeat(64) })).broken).toMatchObject({ seq: 1 });
+      expect((await store.verifyAudit({ ...head, seq: 2 })).broken).toMatchObject({ seq: 2 });
+      expect((await store.verifyAudit({ ...head, seq: 7 })).broken).toMatchObject({
+        seq: 3,
+        reason: "rows 3 to 7 are missing: the trail ends at row 2",
+      });
+    });
+
+    it("is read by time, person, target and action, in order", async () => {
+      harness.clock.nowMs = 1000;
+      const ada = await hire("ada@example.com");
+      harness.clock.nowMs = 2000;
+      await hire("bob@example.com");
+      await store.commit(
+        "bw",
+        {
+          audit: [
+            entry({ entityId: ada.id, name: "ada@old.example.com" }),
+            entry({ entityId: "x", name: "x", action: "held.suspend" }),
+          ],
+        },
+        3000,
+      );
+      await store.commit("op", { audit: [entry({ connection: "op", entityId: ada.id, action: "suspend" })] }, 4000);
+      expect(await actions({})).toEqual(["user.create", "user.create", "invite", "held.suspend", "suspend"]);
+      expect(await actions({ sinceMs: 2000, untilMs: 4000 })).toEqual(["user.create", "invite", "held.suspend"]);
+      expect(await actions({ connection: "bw" })).toEqual(["invite", "held.suspend"]);
+      expect(await actions({ action: "held" })).toEqual(["held.suspend"]);
+      expect(await actions({ action: "suspend" })).toEqual(["suspend"]);
+      for (const who of [" ADA@example.com", ada.id])
+        expect(await actions({ person: who })).toEqual(["user.create", "invite", "suspend"]);
+      expect(await actions({ person: "ada@old.example.com" })).toEqual(["invite"]);
+      expect(await actions({ person: "nobody" })).toEqual([]);
+      expect((await store.newestAuditRows({ ...everything, connection: "bw" }, 1)).map((row) => row.action)).toEqual([
+        "held.suspend",
+      ]);
+    });
+
+    it("is read in pages of bounded size, the newest first found", async () => {
+      await store.commit("bw", { audit: Array.from({ length: 5000 }, (_, at) => entry({ rev: at })) }, 1);
+      const pages = await all(store.auditRows(everything));
+      expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(2000);
+      expect(pages.flat().map((row) => row.rev)).toEqual(Array.from({ length: 5000 }, (_, at) => at));
+      expect((await store.newestAuditRows(everything, 3)).map((row) => row.rev)).toEqual([4997, 4998, 4999]);
+      expect(await store.newestAuditRows({ ...everything, connection: "op" }, 3)).toEqual([]);
+    });
+  });
+}
