@@ -12,8 +12,8 @@ import { type Call, mostLostWithin, type VendorName, Vendors } from "./vendors.t
 export interface Trouble {
   readonly begin?: (stage: Stage) => void;
   readonly noon?: (stage: Stage) => Promise<void>;
-  /** After each calm moment. */
-  readonly rest?: (stage: Stage) => Promise<void>;
+  /** When all is well again, before the last calm moment. */
+  readonly evening?: (stage: Stage) => Promise<void>;
 }
 
 /** What troubles work with. */
@@ -95,15 +95,8 @@ export const troubles = {
       stage.vendors.rewritePath = inSmallPages;
       loseSome(stage);
     },
-    // 1Password's addresses are all there is: whom no list has shown yet, and who is then deleted, cannot be found. By
-    // the next full look, within `every`, a list comes that is whole.
-    rest: async (stage) => {
-      const { vendors, clock } = stage;
-      vendors.onePassword.faults.clear();
-      vendors.rewriteBody = (_call, body) => body;
-      await at(clock, 2000, () => clock.sleep(61 * minuteMs));
-      loseSome(stage);
-    },
+    // Whom no list has shown since they were hired, and who then left, is found by the next full look, within `every`.
+    evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
 } as const satisfies Readonly<Record<string, Trouble>>;
 export type TroubleName = keyof typeof troubles;
@@ -193,7 +186,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       if (index >= day.steps.length / 2) noon ??= trouble.noon?.(stage).finally(() => count(vendors, calls));
       if (step.kind === "write") await idp.send(step.write);
       else if (step.kind === "burst") await Promise.all(step.writes.map((write) => idp.send(write)));
-      else await Promise.all([noon, calm(stage)]).then(() => trouble.rest?.(stage));
+      else await Promise.all([noon, calm(stage)]);
       // An identity provider is not that fast: half a second between two changes.
       await clock.sleep(500);
     }
@@ -202,6 +195,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     overLimit = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
     for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
     vendors.rewriteBody = (_call, body) => body;
+    await trouble.evening?.(stage);
     await calm(stage);
     const counted = { reads: calls.read, writes: calls.write, tokens: calls.token };
     const most = (vendor: VendorName) => mostLostWithin(vendors.losses, vendor, windowMs - slackMs);

@@ -18,6 +18,7 @@ import { type Listener, listen } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { describePoll, openDirectories } from "./directories.ts";
+import { heardOf } from "./heard.ts";
 import { givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
@@ -28,8 +29,6 @@ import { closeAll, connect } from "./targets.ts";
 /** What is under way is given this long after a signal. With giving back the tokens it stays below `docker stop`'s 10 s. */
 const graceMs = 8000;
 const revokeWithinMs = 1500;
-/** How often a source is noted to have been heard of. */
-const heardEveryMs = 10_000;
 
 /** `rollcall serve`: until SIGTERM or SIGINT. */
 export async function serve(composition: Composition, options: GlobalOptions): Promise<number> {
@@ -231,27 +230,6 @@ async function metricsText(metrics: Metrics, { sources, targets }: StatusReport,
     });
   }
   return await metrics.text();
-}
-
-/** Notes when a source was last heard of, now and then: `status` tells it from another process. */
-function heardOf(store: DirectoryStore, now: () => number, logger: Logger): (source: string) => void {
-  const notedAtMs = new Map<string, number>();
-  return (name) => {
-    const atMs = now();
-    if (atMs - (notedAtMs.get(name) ?? 0) < heardEveryMs) return;
-    notedAtMs.set(name, atMs);
-    store
-      .putConnection({
-        name,
-        role: "source",
-        type: "scim",
-        lastSuccessAtMs: atMs,
-        failingSinceMs: null,
-        errorCode: null,
-        errorMessage: null,
-      })
-      .catch((error: unknown) => logger.warn(`source ${name}: could not note that it was heard of`, { error }));
-  };
 }
 
 /** Asks at most once in two seconds, however often probes come: each question is a durable write. */

@@ -21,6 +21,9 @@ export type Wanted =
  * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
  * | inactive | `onDeactivate` |
  * | else | active |
+ *
+ * Who is gone or out of scope claims no address, but for one case: who was looked for by it while they belonged here, and
+ * was never found (`wasMissed`), is theirs when it turns up after all.
  */
 export function desire(
   person: SliceUser,
@@ -38,9 +41,9 @@ export function desire(
     if (owner !== undefined && takesOver(desire(owner, undefined, scope, policy, nowMs)))
       return { state: "untouched", note: null };
   }
-  if (user.absentSinceMs !== null) return gone(user.absentSinceMs, policy, nowMs);
-  if (scope !== null && !person.groupIds.some((id) => scope.has(id)))
-    return taken(policy.onDeactivate, "by-external-id");
+  const claim = wasMissed(person) ? "by-email" : "by-external-id";
+  if (user.absentSinceMs !== null) return gone(user.absentSinceMs, claim, policy, nowMs);
+  if (scope !== null && !person.groupIds.some((id) => scope.has(id))) return taken(policy.onDeactivate, claim);
   if (!user.isActive) return taken(policy.onDeactivate, "by-email");
   return { state: "active" };
 }
@@ -49,12 +52,17 @@ export function desire(
 const takesOver = (wanted: Wanted): boolean =>
   wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email");
 
-function gone(sinceMs: number, policy: TargetPolicy, nowMs: number): Wanted {
+/** Was this person looked for by their address while they belonged in the target, and in none of its lists so far? */
+const wasMissed = ({ link }: SliceUser): boolean => link?.remoteId === null && link.note === "not-in-target";
+
+function gone(sinceMs: number, claim: Claim, policy: TargetPolicy, nowMs: number): Wanted {
   const isLong = policy.removeAfterMs !== null && nowMs - sinceMs >= policy.removeAfterMs;
-  return taken(isLong && policy.onDelete === "suspend" ? "remove" : policy.onDelete, "by-external-id");
+  return taken(isLong && policy.onDelete === "suspend" ? "remove" : policy.onDelete, claim);
 }
 
-function taken(how: TargetPolicy["onDelete"], claim: "by-email" | "by-external-id"): Wanted {
+type Claim = "by-email" | "by-external-id";
+
+function taken(how: TargetPolicy["onDelete"], claim: Claim): Wanted {
   if (how === "ignore") return { state: "untouched", note: null };
   return { state: how === "suspend" ? "suspended" : "removed", claim };
 }

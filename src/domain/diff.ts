@@ -1,5 +1,5 @@
 import { desire, isPushed, mayTakeOver, scopeOf, type Wanted } from "./desire.ts";
-import { isDirty, type LinkNote } from "./link.ts";
+import { isDirty, type LinkNote, soughtAtMost, timesSought } from "./link.ts";
 import { claimsOf, type GroupClaims, matchGroup, matchMember, type World } from "./match.ts";
 import type { Change, SkippedChange } from "./plan.ts";
 import type { TargetPolicy } from "./policy.ts";
@@ -16,6 +16,8 @@ export interface UserAssessment {
   readonly deferredUntilMs: number | null;
   /** May memberships of this person be written? */
   readonly hasManagedMemberships: boolean;
+  /** To lose access, never linked and not found: to be looked for again, as a list may have lacked them. */
+  readonly isSought?: boolean;
 }
 
 /** What one look at a group found. */
@@ -52,6 +54,8 @@ export interface DiffInput {
   readonly policy: TargetPolicy;
   readonly supports: TargetSupports;
   readonly nowMs: number;
+  /** False: what will be done, not when: no invitation is put off. Default true. */
+  readonly defersInvitations?: boolean;
 }
 
 /** Memberships as read: by group, by member, or none yet. */
@@ -83,7 +87,9 @@ export function diff(input: DiffInput): Diff {
   const users = slice.users.map((person) => {
     const verdict = changesForUser(person, scope, ownSuspensions, input);
     skipped.push(...verdict.skipped);
-    const isDrift = keep(!isDirty(person.user.rev, person.link), verdict.changes);
+    // Who turns up after all was not put there by hand meanwhile: the lists before lacked them.
+    const isClean = !isDirty(person.user.rev, person.link) && timesSought(person.link, person.user.rev) === 0;
+    const isDrift = keep(isClean, verdict.changes);
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
   const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world);
@@ -116,11 +122,12 @@ interface Verdict<T> {
 /**
  * | wanted | member | changes |
  * |---|---|---|
- * | active | none | invite (after `settleMs`); nothing where the target can't |
+ * | active | none | invite (after `settleMs`, and when an earlier try can be over); nothing where the target can't |
  * | active | suspended | adopt if not ours yet, restore if `reactivate` lets us, reinvite who never had an account |
  * | active | invited, accepted, active | adopt if not ours yet |
  * | active | staged, unknown | nothing, noted |
- * | suspended | none, suspended | nothing |
+ * | suspended | none | nothing; looked for again where a list is all there is |
+ * | suspended | suspended | nothing |
  * | suspended | invited, accepted, active, staged | suspend |
  * | removed | any | remove (suspend where the target can't remove) |
  * | untouched | any | nothing |
@@ -145,10 +152,8 @@ function changesForUser(
     if (member !== null) return forActive(base, member, ownSuspensions, input);
     if (!supports.invite) return nothing("not-in-target");
     if (isProtectedAddress(person.user.email, policy)) return nothing("protected");
-    const readyAtMs = person.user.createdAtMs + policy.settleMs;
-    // Hired in the future: the clock has jumped back, and nobody waits for it to catch up.
-    if (readyAtMs > nowMs && person.user.createdAtMs <= nowMs)
-      return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
+    const readyAtMs = input.defersInvitations === false ? nowMs : mayInviteAtMs(person, policy, nowMs);
+    if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
     const invite: Change = {
       op: "invite",
       userId: person.user.id,
@@ -157,12 +162,35 @@ function changesForUser(
     };
     return { assessment: { ...base, hasManagedMemberships: true }, changes: [invite], skipped: [] };
   }
-  if (member === null)
+  if (member === null) {
+    if (isSoughtAgain(person, wanted.claim, supports))
+      return { assessment: { ...base, note: "not-in-target", isSought: true }, changes: [], skipped: [] };
     return nothing(
       scope !== null && person.user.absentSinceMs === null && person.user.isActive ? "out-of-scope" : null,
     );
+  }
   return forTaken(base, member, wanted.state, input);
 }
+
+/** When this person may be invited, milliseconds since the epoch. */
+function mayInviteAtMs({ user, link }: SliceUser, { settleMs }: TargetPolicy, nowMs: number): number {
+  const settledAtMs = user.createdAtMs + settleMs;
+  // An invitation without an answer may be under way still, also when something else brings a full look.
+  const isUnconfirmed = link !== null && link.attempts > 0 && link.errorCode === null;
+  const answeredAtMs = isUnconfirmed ? (link.retryAtMs ?? nowMs) : nowMs;
+  return Math.max(
+    // In the future: the clock has jumped back, and nobody waits for it to catch up.
+    user.createdAtMs <= nowMs ? settledAtMs : nowMs,
+    answeredAtMs - nowMs <= unconfirmedForMs ? answeredAtMs : nowMs,
+  );
+}
+
+/** No unconfirmed change waits for longer. */
+const unconfirmedForMs = 60_000;
+
+/** Not where there is an externalId to find them by, nor who was linked: they are gone from the target. */
+const isSoughtAgain = ({ user, link }: SliceUser, claim: "by-email" | "by-external-id", supports: TargetSupports) =>
+  !supports.invite && claim === "by-email" && link?.remoteId == null && timesSought(link, user.rev) < soughtAtMost;
 
 function forActive(
   base: UserAssessment,

@@ -21,6 +21,16 @@ export type LinkNote =
 /** What the target showed of a person when it was looked at: their state there, or that they are not there. */
 export type SeenState = MemberState | "absent";
 
+/**
+ * A target that can't be given people is looked through so often for who was in none of its lists and is to lose access:
+ * a list may have lacked them every time so far. With a full look an hour, for a day.
+ */
+export const soughtAtMost = 28;
+
+/** How often who is to lose access was looked for in vain since the last change of the person, as of `link`. */
+export const timesSought = (link: Link | null, rev: number): number =>
+  link?.note === "not-in-target" && link.attemptedRev === rev ? link.attempts : 0;
+
 /** One row per (connection, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
 export interface Link {
   readonly connection: string;
@@ -35,6 +45,7 @@ export interface Link {
   /** True once Rollcall itself decided to suspend; cleared when it reactivates. */
   readonly isSuspendedByUs: boolean;
   readonly note: LinkNote | null;
+  /** Of a person noted `not-in-target` who is to lose access: how often they were looked for (`timesSought`). */
   readonly attempts: number;
   /** The `rev` that was tried last: a newer one is tried at once, whatever `retryAtMs` says. */
   readonly attemptedRev: number;

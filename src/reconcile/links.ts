@@ -1,7 +1,7 @@
 import type { GroupAssessment, UserAssessment } from "../domain/diff.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import type { RollcallError } from "../domain/errors.ts";
-import type { Link } from "../domain/link.ts";
+import { type Link, timesSought } from "../domain/link.ts";
 
 /** A link before anything is known. */
 const blank = (connection: string, kind: EntityKind, entityId: string): Link => ({
@@ -50,6 +50,8 @@ export function seenUser(
         ? null
         : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
     hasAccess: member !== null && member.state !== "suspended" && member.state !== "unknown",
+    // It counted looks in vain, not tries that failed.
+    attempts: member !== null && timesSought(before, before.attemptedRev) > 0 ? 0 : before.attempts,
     isSuspendedByUs: member?.state === "suspended" && (before.isSuspendedByUs || ownSuspensions.has(member.remoteId)),
     note,
   };
@@ -78,6 +80,16 @@ export const settled = (link: Link, rev: number, nowMs: number): Link => ({
   errorMessage: null,
   lastSuccessAtMs: nowMs,
 });
+
+/** Settled as far as the target shows, and looked for again: soon at first, then by every full look. */
+export function sought(link: Link, rev: number, nowMs: number): Link {
+  const times = timesSought(link, rev) + 1;
+  const waitMs = soonSoughtAfterMs[times - 1];
+  return { ...settled(link, rev, nowMs), attempts: times, retryAtMs: waitMs === undefined ? null : nowMs + waitMs };
+}
+
+/** Longer than `sync` waits for a retry. */
+const soonSoughtAfterMs: readonly number[] = [20_000, 60_000, 180_000];
 
 /** Waits without having failed: an invitation that settles, a removal that is held, an import not seen yet. */
 export const waiting = (link: Link, rev: number, retryAtMs: number): Link => ({

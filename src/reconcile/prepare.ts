@@ -13,6 +13,8 @@ export interface ConnectionParts {
   readonly policy: TargetPolicy;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** See `DiffInput`. */
+  readonly defersInvitations?: boolean;
 }
 
 /** All that one run knows before it changes anything. `plan` and `sync` share every line up to here. */
@@ -52,7 +54,17 @@ export async function prepare(
   const claimed = observed.members.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
   const world = worldOf(observed, await store.linkedTo(target.name, claimed));
   const { memberships, losers } = await readMemberships(parts, slice, world, signal);
-  const difference = diff({ slice, world, memberships, losers, policy, supports: target.supports, nowMs: now() });
+  const { defersInvitations = true } = parts;
+  const difference = diff({
+    slice,
+    world,
+    memberships,
+    losers,
+    policy,
+    supports: target.supports,
+    nowMs: now(),
+    defersInvitations,
+  });
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);
   const held = await store.held(target.name);
   const guarded = guard({
@@ -129,7 +141,7 @@ async function verifyMissing(target: Target, slice: Slice, observed: Observed, s
 
 /** Reads memberships from the side with fewer questions; and who is in groups that are gone from the directory. */
 async function readMemberships(
-  { target, policy, now }: ConnectionParts,
+  { target, policy, now, defersInvitations = true }: ConnectionParts,
   slice: Slice,
   world: World,
   signal: AbortSignal,
@@ -146,6 +158,7 @@ async function readMemberships(
     policy,
     supports: target.supports,
     nowMs: now(),
+    defersInvitations,
   });
   const memberIds = first.users.flatMap(({ member, hasManagedMemberships }) =>
     member !== null && hasManagedMemberships ? [member.remoteId] : [],

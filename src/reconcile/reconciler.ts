@@ -4,7 +4,7 @@ import type { Link } from "../domain/link.ts";
 import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
 import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
-import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "./links.ts";
+import { backoff, failed, isSameLink, seenGroup, seenUser, settled, sought, waiting } from "./links.ts";
 import { type ConnectionParts, type Prepared, prepare } from "./prepare.ts";
 
 export interface ReconcilerParts extends ConnectionParts {
@@ -45,7 +45,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     },
     async plan(signal) {
       // The delay of invitations is about when, a plan is about what.
-      const prepared = await prepare({ ...parts, policy: { ...parts.policy, settleMs: 0 } }, { kind: "all" }, signal);
+      const prepared = await prepare({ ...parts, defersInvitations: false }, { kind: "all" }, signal);
       if (prepared === null) throw new TypeError("a complete slice always has something to look at");
       return prepared;
     },
@@ -160,13 +160,13 @@ function entriesOf(
   }
   const held = new Set(guarded.heldItems.map((item) => item.entityId));
   const heldUntilMs = Math.min(budgetGrowsAtMs ?? Number.POSITIVE_INFINITY, now() + heldRetryMs);
-  const entry = (seen: Link, rev: number, deferredUntilMs: number | null): Entry => {
+  const entry = (seen: Link, rev: number, deferredUntilMs: number | null, isSought = false): Entry => {
     const count = open.get(seen.entityId) ?? 0;
     const isHeld = held.has(seen.entityId);
     let link = seen;
     if (deferredUntilMs !== null) link = waiting(seen, rev, deferredUntilMs);
     else if (isHeld) link = waiting(seen, rev, heldUntilMs);
-    else if (count === 0) link = settled(seen, rev, now());
+    else if (count === 0) link = isSought ? sought(seen, rev, now()) : settled(seen, rev, now());
     return { link, rev, open: count, isHeld, earlierAttempts: seen.attempts, hasFailed: false };
   };
   const suspending = new Set(
@@ -179,7 +179,7 @@ function entriesOf(
     const seen = seenUser(target.name, user, matched, ownSuspensions);
     // Written before the call: after a crash it is still known that the suspension is ours.
     const link = suspending.has(seen.entityId) ? { ...seen, isSuspendedByUs: true } : seen;
-    entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs));
+    entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs, user.isSought));
   }
   for (const group of diff.groups) {
     if (!slice.dirtyGroupIds.has(group.item.group.id)) continue;

@@ -107,7 +107,8 @@ async function everyUser(driver: Driver, connection: string): Promise<readonly S
   const rows = await pages(
     driver,
     `SELECT t.seq, ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
-     WHERE t.seq > ? AND (t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.rev > l.applied_rev) ORDER BY t.seq LIMIT ?`,
+     WHERE t.seq > ? AND (t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.rev > l.applied_rev
+       OR l.note = 'not-in-target') ORDER BY t.seq LIMIT ?`,
     (after) => [connection, after],
     (row) => Number(row["seq"]),
   );

@@ -312,7 +312,7 @@ async function countEntities(driver: Driver, connection: string, kinds: readonly
            WHEN t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL) THEN 'held'
            WHEN l.error_code IS NOT NULL THEN 'failed'
            WHEN l.entity_id IS NULL OR ${rev} > l.applied_rev THEN 'pending'
-           WHEN l.note = 'not-in-target' THEN 'missing'
+           WHEN l.note = 'not-in-target' AND l.attempts = 0 THEN 'missing'
            ELSE 'inSync' END AS state
          FROM ${table} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
          WHERE t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR ${rev} > l.applied_rev) AS states
@@ -351,6 +351,8 @@ export function auditRows(driver: Driver): AuditStore {
         `SELECT coalesce(u.email, u.user_name, g.display_name) AS name, ${linkSelection} FROM links l
          LEFT JOIN users u ON l.kind = 'user' AND u.id = l.entity_id LEFT JOIN groups g ON l.kind = 'group' AND g.id = l.entity_id
          WHERE l.connection = ? AND (l.error_code IS NOT NULL OR l.note IS NOT NULL)
+           -- Who is to lose access and is looked for asks for nobody's attention.
+           AND (l.error_code IS NOT NULL OR l.note <> 'not-in-target' OR l.attempts = 0)
            AND coalesce(u.absent_since_ms, g.absent_since_ms) IS NULL
          ORDER BY l.error_code IS NULL, l.note, name LIMIT ?`,
         [connection, limit],

@@ -60,6 +60,83 @@ describe("one person's life in 1Password", () => {
     expect(await world.store.targetCounts("op")).toMatchObject({ inSync: 0, missing: 1, pending: 0 });
   });
 
+  /** Issue 5: none of the lists since they were hired had them, and then they left. */
+  describe("whom every list has lacked since they were hired", () => {
+    const hourMs = 3_600_000;
+    const email = "ada@example.com";
+    const missed = async (more: Partial<TargetPolicy> = {}) => {
+      world.onePassword.state.addUser({ email });
+      world.onePassword.faults.add({ kind: "dropPage", path: /\/users\?/, times: Number.POSITIVE_INFINITY });
+      const reconciler = world.reconciler("onePassword", { ...policy, ...more });
+      const id = await world.hire(email);
+      await settle(world, reconciler, "op");
+      expect((await world.store.problems("op", 5)).map(({ link }) => link.note)).toEqual(["not-in-target"]);
+      return { reconciler, id };
+    };
+    const look = (reconciler: ReturnType<World["reconciler"]>) =>
+      reconciler.run({ kind: "dirty", hints: null, limit: 100 }, forever);
+
+    it("lose access at the first list that has them", async () => {
+      const { reconciler, id } = await missed();
+      await world.fire(id);
+      await look(reconciler);
+      expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
+      // Delivered as far as can be told: nobody waits for it.
+      expect(await world.store.targetCounts("op")).toMatchObject({ pending: 0, failed: 0, missing: 0 });
+      world.onePassword.faults.clear();
+      expect(await look(reconciler)).toBeNull();
+      world.clock.nowMs += 20_000;
+      await look(reconciler);
+      expect(world.onePassword.state.stateOf(email)).toBe("SUSPENDED");
+      expect(await world.store.nextRetryAtMs("op")).toBeNull();
+      expect((await reconciler.plan(forever)).guarded.plan.changes).toEqual([]);
+    });
+
+    it("lose access at the full look hours later, also when they were deactivated before", async () => {
+      const { reconciler, id } = await missed({ driftPolicy: "report" });
+      await world.update(id, { isActive: false });
+      await look(reconciler);
+      expect(await world.store.problems("op", 5)).toEqual([]);
+      await world.fire(id);
+      for (let hour = 0; hour < 5; hour += 1) {
+        world.clock.nowMs += hourMs;
+        await look(reconciler);
+        await reconciler.run({ kind: "all" }, forever);
+      }
+      expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
+      world.onePassword.faults.clear();
+      await reconciler.run({ kind: "all" }, forever);
+      expect(world.onePassword.state.stateOf(email)).toBe("SUSPENDED");
+    });
+
+    it("are not looked for for ever", async () => {
+      const { reconciler, id } = await missed();
+      await world.fire(id);
+      for (let hour = 0; hour < 30; hour += 1) {
+        world.clock.nowMs += hourMs;
+        await look(reconciler);
+        await reconciler.run({ kind: "all" }, forever);
+      }
+      const [dossier] = await world.store.dossiers(email);
+      expect(dossier?.links).toMatchObject([{ note: null, attempts: 0, retryAtMs: null }]);
+      world.onePassword.faults.clear();
+      await reconciler.run({ kind: "all" }, forever);
+      expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
+    });
+
+    it("whose address was handed on keep what the new owner has", async () => {
+      const { reconciler, id } = await missed();
+      await world.fire(id);
+      await look(reconciler);
+      await world.hire(email);
+      world.onePassword.faults.clear();
+      world.clock.nowMs += hourMs;
+      await look(reconciler);
+      await settle(world, reconciler, "op", "all");
+      expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
+    });
+  });
+
   it("never suspends the protected, and shows the refusal of the last owner", async () => {
     world.onePassword.state.addUser({ email: "founder@example.com", owner: true });
     world.onePassword.state.addUser({ email: "eam@example.com", eam: true });

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { heardOf } from "../../src/cli/heard.ts";
+import type { ConnectionState } from "../../src/domain/sync.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
 import { RateLimiter } from "../../src/targets/rate-limiter.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";
@@ -129,6 +131,22 @@ describe("a clock that jumps", () => {
     await fire(ids.slice(3, 6));
     await run();
     expect(withAccess()).toBe(17);
+  });
+
+  it("does not stop noting when a source was last heard of", async () => {
+    let nowMs = dayMs;
+    const noted: (number | null)[] = [];
+    const putConnection = async ({ lastSuccessAtMs }: ConnectionState) => void noted.push(lastSuccessAtMs);
+    const heard = heardOf({ putConnection }, () => nowMs, { warn: (message) => expect.fail(message) });
+    heard("okta");
+    nowMs += 9999;
+    heard("okta");
+    nowMs -= hourMs;
+    heard("okta");
+    heard("okta");
+    nowMs += 10_000;
+    heard("okta");
+    expect(noted).toEqual([dayMs, dayMs + 9999 - hourMs, dayMs + 19_999 - hourMs]);
   });
 
   it("does not make the rate limiter wait until the clock has caught up", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Diff, diff } from "../../src/domain/diff.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
-import type { Link, LinkNote } from "../../src/domain/link.ts";
+import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/link.ts";
 import { worldOf } from "../../src/domain/match.ts";
 import type { ChangeOp } from "../../src/domain/plan.ts";
 import type { TargetPolicy } from "../../src/domain/policy.ts";
@@ -70,6 +70,7 @@ function compare({
 describe("one person", () => {
   const off = { isActive: false };
   const ours = { isSuspendedByUs: true };
+  const missed = { remoteId: null, note: "not-in-target" } as const;
   const cases: readonly (readonly [
     string,
     SliceUser,
@@ -205,6 +206,7 @@ describe("one person", () => {
       null,
       [],
     ],
+    ["inactive, nobody, can't invite", ada(off), null, {}, { invite: false }, [], "not-in-target", []],
     ["inactive, ignore", ada(off), {}, { onDeactivate: "ignore" }, {}, [], null, []],
     ["gone, stranger with the address", ada({ absentSinceMs: 1 }), { externalId: null }, {}, {}, [], null, []],
     ["gone, linked", ada({ absentSinceMs: 1 }, {}), { externalId: null }, {}, {}, ["suspend"], null, []],
@@ -216,6 +218,39 @@ describe("one person", () => {
       {},
       [],
       "out-of-scope",
+      [],
+    ],
+    ["gone, missed so far", ada({ absentSinceMs: 1 }, missed), { externalId: null }, {}, {}, ["suspend"], null, []],
+    ["gone, missed still", ada({ absentSinceMs: 1 }, missed), null, {}, { invite: false }, [], "not-in-target", []],
+    [
+      "gone, sought long enough",
+      ada({ absentSinceMs: 1 }, { ...missed, attempts: soughtAtMost, attemptedRev: 1 }),
+      null,
+      {},
+      { invite: false },
+      [],
+      null,
+      [],
+    ],
+    [
+      "gone, turns up while sought, report",
+      ada({ absentSinceMs: 1 }, { ...missed, attempts: 1, attemptedRev: 1 }),
+      {},
+      { driftPolicy: "report" },
+      { invite: false },
+      ["suspend"],
+      null,
+      [],
+    ],
+    ["gone, was there", ada({ absentSinceMs: 1 }, {}), null, {}, { invite: false }, [], null, []],
+    [
+      "out of scope, missed so far",
+      ada({}, missed),
+      { externalId: null },
+      { userGroups: ["vault"] },
+      {},
+      ["suspend"],
+      null,
       [],
     ],
     ["out of scope, linked", ada({}, {}), {}, { userGroups: ["vault"] }, {}, ["suspend"], null, []],
@@ -244,6 +279,20 @@ describe("one person", () => {
     expect(compare({ users: [ada({ createdAtMs: nowMs - 2000 })], policy }).changes).toEqual([
       { op: "invite", userId: "ada", email: "ada@example.com", externalId: "x-ada" },
     ]);
+  });
+});
+
+describe("an invitation without an answer", () => {
+  const unanswered = { remoteId: null, appliedRev: 0, attempts: 1 };
+  it.each([
+    ["may be under way still: a full look does not repeat it", { retryAtMs: nowMs + 3000 }, nowMs + 3000],
+    ["is repeated when it should have been seen", { retryAtMs: nowMs }, null],
+    ["is repeated when the clock was set back", { retryAtMs: nowMs + 61_000 }, null],
+    ["that failed is repeated", { retryAtMs: nowMs + 3000, errorCode: "TARGET_REFUSED" }, null],
+  ])("%s", (_name, link, until) => {
+    const result = compare({ users: [ada({}, { ...unanswered, ...link })] });
+    expect(result.users[0]?.deferredUntilMs).toBe(until);
+    expect(result.changes).toHaveLength(until === null ? 1 : 0);
   });
 });
 

@@ -4,7 +4,16 @@ import { refused } from "./changes.ts";
 import { type VendorError, vendorMember } from "./convert.ts";
 import { runJobs } from "./jobs.ts";
 import { isAlreadyInvited, isImportUnavailable, isPartlyDone, refusalOf, refusedPlaces } from "./refusals.ts";
-import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run.ts";
+import {
+  applied,
+  type ChangeOf,
+  failed,
+  lost,
+  observeAfterLostMs,
+  type Run,
+  type Settled,
+  unconfirmed,
+} from "./run.ts";
 
 type Invite = ChangeOf<"invite">;
 
@@ -67,7 +76,10 @@ async function importMembers(run: Run, changes: readonly Invite[]): Promise<Impo
     case "lost": {
       run.memory.noImportUntilMs = run.api.http.clock() + importPauseMs;
       const [first, ...others] = changes;
-      const settled = first === undefined ? [] : [lost(run, first, written.error), ...others.map(unconfirmed)];
+      const unanswered = (change: Invite): Settled => ({
+        outcome: { status: "unconfirmed", change, observeAfterMs: observeAfterLostMs },
+      });
+      const settled = first === undefined ? [] : [lost(run, first, written.error), ...others.map(unanswered)];
       return { settled, left: [] };
     }
     case "absent":

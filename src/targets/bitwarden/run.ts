@@ -116,9 +116,12 @@ export const failed = (change: Change, error: RollcallError): Settled => ({
 /** The next observation will tell. */
 export const unconfirmed = (change: Change): Settled => ({ outcome: { status: "unconfirmed", change } });
 
+/** A vendor that gave no answer may still be working: an invitation repeated before it is done would be a second mail. */
+export const observeAfterLostMs = 3000;
+
 /** The call was sent and its answer lost. 500 is about this change; anything else counts against the target. */
 export function lost(run: Run, change: Change, error: RollcallError): Settled {
   run.api.http.log("warn", "no answer to a change; the next observation will tell", { op: change.op, error });
-  const outcome = { status: "unconfirmed", change } as const;
+  const outcome = { status: "unconfirmed", change, observeAfterMs: observeAfterLostMs } as const;
   return error.code === "TARGET_UNREACHABLE" ? { outcome, lostTo: error } : { outcome };
 }

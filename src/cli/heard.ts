@@ -1,0 +1,31 @@
+import type { SyncStore } from "../domain/sync.ts";
+import type { Logger } from "../telemetry.ts";
+
+/** How often a source is noted to have been heard of. */
+const heardEveryMs = 10_000;
+
+/** Notes when a SCIM source was last heard of, now and then: `status` tells it from another process. `now` in milliseconds since the epoch. */
+export function heardOf(
+  store: Pick<SyncStore, "putConnection">,
+  now: () => number,
+  logger: Pick<Logger, "warn">,
+): (source: string) => void {
+  const notedAtMs = new Map<string, number>();
+  return (name) => {
+    const atMs = now();
+    // As far back as forward: a clock that is set back must not end it until it has caught up.
+    if (Math.abs(atMs - (notedAtMs.get(name) ?? 0)) < heardEveryMs) return;
+    notedAtMs.set(name, atMs);
+    store
+      .putConnection({
+        name,
+        role: "source",
+        type: "scim",
+        lastSuccessAtMs: atMs,
+        failingSinceMs: null,
+        errorCode: null,
+        errorMessage: null,
+      })
+      .catch((error: unknown) => logger.warn(`source ${name}: could not note that it was heard of`, { error }));
+  };
+}
