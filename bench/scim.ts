@@ -81,7 +81,8 @@ async function rollcall(users: string, round: number): Promise<Load> {
   writeFileSync(
     config,
     JSON.stringify({
-      server: { listen: "127.0.0.1:19091" },
+      // What one core can do is asked for, not what one source may.
+      server: { listen: "127.0.0.1:19091", limits: { requestsPerSecond: 1_000_000, burst: 1_000_000 } },
       store: `sqlite:${folder}/rollcall.db`,
       sources: { bench: { type: "scim", token } },
     }),

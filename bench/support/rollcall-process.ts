@@ -15,6 +15,8 @@ export interface RollcallOptions {
   readonly targets: Readonly<Record<string, unknown>>;
   readonly guard?: Readonly<Record<string, unknown>>;
   readonly reconcile?: Readonly<Record<string, unknown>>;
+  /** `server.limits`. */
+  readonly limits?: Readonly<Record<string, unknown>>;
   readonly storePath?: string;
   /** Put before `node`, e.g. `prlimit --fsize=…`. */
   readonly launcher?: readonly string[];
@@ -55,9 +57,9 @@ export class RollcallProcess {
 
   /** Writes the configuration; what is given replaces what the options said. */
   configure(more: { readonly targets?: Readonly<Record<string, unknown>> }): void {
-    const { targets, guard, reconcile } = this.#options;
+    const { targets, guard, reconcile, limits = {} } = this.#options;
     const config = {
-      server: { listen: "127.0.0.1:0" },
+      server: { listen: "127.0.0.1:0", limits },
       admin: { listen: "127.0.0.1:0", token: adminToken },
       store: `sqlite:${this.storePath}`,
       sources: { idp: { type: "scim", token: scimToken } },

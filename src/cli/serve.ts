@@ -13,6 +13,7 @@ import {
   type ScimRequestSample,
 } from "../telemetry.ts";
 import { createAdminApp } from "../web/admin-app.ts";
+import { createAdmission, createShedReport, createWrongTokens } from "../web/admission.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
 import { type Listener, listen } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
@@ -152,9 +153,18 @@ async function openListeners(
       { isNameUnique: groupNamesUnique, unknownMembers },
     ]),
   );
+  const monotonic = (): number => performance.now();
+  const tell = createShedReport((message, fields) => logger.warn(message, fields), monotonic);
+  const onShed = (shed: Parameters<typeof tell>[0]): void => {
+    metrics.scimShed(shed);
+    tell(shed);
+  };
+  const { limits } = config.server;
   const scim = createScimRouter({
     store,
     authenticate,
+    admit: createAdmission(limits, { monotonic, onShed }),
+    wrongToken: createWrongTokens(limits.wrongTokensPerMinute, { monotonic, onShed }),
     publicUrl: () => config.server.publicUrl,
     groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
     groupNamesUnique: scimSources(config).every((source) => source.groupNamesUnique),
@@ -171,7 +181,10 @@ async function openListeners(
     cleanup.defer(() => listener.close(0));
     opened.push(listener);
   };
-  await open(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }));
+  await open(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }), {
+    connections: limits.connections,
+    onCrowded: () => onShed({ source: "", reason: "connections" }),
+  });
   if (config.admin !== null) {
     const status = () => statusReport(config, store, now());
     const text = async () => metricsText(metrics, await status(), now());

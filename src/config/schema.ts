@@ -1,32 +1,10 @@
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
-import {
-  across,
-  bearerToken,
-  checkTransport,
-  duration,
-  httpUrl,
-  isSection,
-  listenAddress,
-  type Report,
-  secret,
-} from "./fields.ts";
+import { across, bearerToken, duration, isSection, listenAddress, type Report, secret } from "./fields.ts";
 import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
+import { server } from "./server.ts";
 import { bitwarden, guard, onePassword } from "./targets.ts";
-
-const server = z
-  .strictObject({
-    listen: listenAddress
-      .prefault("127.0.0.1:8080")
-      .describe("host:port of SCIM, /healthz and /readyz. Default 127.0.0.1:8080."),
-    publicUrl: httpUrl
-      .optional()
-      .describe("What identity providers reach, without /scim/v2. Default: as the request says."),
-    allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
-  })
-  .check(across((section, report) => checkTransport(section, ["publicUrl"], report)))
-  .transform(({ listen, publicUrl }) => ({ listen, publicUrl: publicUrl ?? null }));
 
 const admin = z.strictObject({
   listen: listenAddress

@@ -14,6 +14,14 @@ export interface ScimRequestSample {
   readonly seconds: number;
 }
 
+/** One SCIM request that was refused for now, with Retry-After. */
+export interface ShedSample {
+  /** Name of the source; empty when it is not known. */
+  readonly source: string;
+  /** `inFlight`, `rate`, …: see `docs/reliability.md`, "Load". */
+  readonly reason: string;
+}
+
 /** One change that a target was asked for. */
 export interface ChangeSample {
   readonly target: string;
@@ -73,6 +81,7 @@ export interface LdapPollSample {
 /** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */
 export interface Metrics {
   scimRequest(sample: ScimRequestSample): void;
+  scimShed(sample: ShedSample): void;
   change(sample: ChangeSample): void;
   /** Sets `rollcall_entities`, `rollcall_oldest_pending_seconds` and `rollcall_removals_held` of one target. */
   entities(sample: EntitiesSample): void;
@@ -117,6 +126,9 @@ export function createMetrics({ version }: Build): Metrics {
     ...define("scim_request_seconds", "Time to answer a SCIM request.", ["method", "resource"]),
     buckets: SCIM_SECONDS,
   });
+  const shed = new Counter(
+    define("scim_shed_total", "SCIM requests and connections refused for now, by reason.", ["source", "reason"]),
+  );
   const changes = new Counter(define("changes_total", "Changes asked of targets.", ["target", "op", "outcome"]));
   const entities = new Gauge(
     define("entities", "People and groups by how they stand in a target.", ["target", "state"]),
@@ -161,6 +173,7 @@ export function createMetrics({ version }: Build): Metrics {
       scimRequests.inc({ source, method, resource, status });
       scimSeconds.observe({ method, resource }, seconds);
     },
+    scimShed: ({ source, reason }) => shed.inc({ source, reason }),
     change: ({ target, op, outcome }) => changes.inc({ target, op, outcome }),
     entities: ({ target, oldestPendingSeconds, ...counts }) => {
       for (const [state, count] of Object.entries(counts)) entities.set({ target, state }, count);

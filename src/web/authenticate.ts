@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { StoredToken } from "../domain/resources.ts";
 
 /** Who a request comes from. */
@@ -46,6 +47,8 @@ export interface AuthenticatorParts {
 
 /** How long a revoked token may still be taken for good. */
 const refreshMs = 1000;
+/** Unknown tokens have the store looked at no more often than this, all together: whoever guesses costs next to nothing. */
+const lookEveryMs = 100;
 
 /**
  * Finds whose a bearer token is. Known tokens are answered at once from memory; an unknown one is looked up once more,
@@ -61,13 +64,23 @@ export function createAuthenticator({ configured, stored, sources, now }: Authen
     const good = (await stored()).filter((token) => token.revokedAtMs === null && sources.has(token.source));
     known = [...fixed, ...good.map((token) => principalOf(token.source, token.hash))];
   };
+  let nextLook: Promise<void> | null = null;
+  /** A look that begins after this call: one under way may have missed a token made since. */
+  const look = (): Promise<void> => {
+    nextLook ??= (async () => {
+      await delay(Math.min(lookEveryMs, Math.max(0, readAtMs + lookEveryMs - now())));
+      nextLook = null;
+      await refresh();
+    })();
+    return nextLook;
+  };
   return async (token: string): Promise<Principal | null> => {
     const presented = createHash("sha256").update(token).digest();
     const isStale = Math.abs(now() - readAtMs) >= refreshMs;
     if (isStale) await refresh();
     const found = find(known, presented);
     if (found !== null || isStale) return found;
-    await refresh();
+    await look();
     return find(known, presented);
   };
 }

@@ -1,7 +1,8 @@
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { RollcallError } from "../domain/errors.ts";
+import { scimError } from "./scim-error.ts";
 
 export interface Address {
   readonly host: string;
@@ -16,23 +17,81 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
-/** A client that sends slower than this holds a connection for nothing. */
-const headersTimeoutMs = 15_000;
-const requestTimeoutMs = 60_000;
-const keepAliveTimeoutMs = 65_000;
+/** How long a client may keep a connection waiting, in milliseconds. */
+export interface ListenerTimeouts {
+  /** For all headers of a request. Default 15 s. */
+  readonly headersMs: number;
+  /** For a whole request, its body included, however lively it trickles. Default 60 s. */
+  readonly requestMs: number;
+  /** Between two requests. Default 65 s: longer than the 60 s of most proxies, so that they close first. */
+  readonly keepAliveMs: number;
+  /** Without a byte in either direction: a client that does not read its answer. Default 120 s. */
+  readonly silenceMs: number;
+  /** For a request on a connection beyond the limit. Default 5 s. */
+  readonly reserveMs: number;
+  /** How often the first two are looked at. Default 2 s. */
+  readonly lookEveryMs: number;
+}
+
+/** What a listener takes upon itself. */
+export interface ListenerOptions {
+  /** Open connections. Default 1000. Beyond, requests other than for health are answered 503, and hung up on. */
+  readonly connections?: number;
+  readonly timeouts?: Partial<ListenerTimeouts>;
+  /** Told of each request or connection that was too many. */
+  readonly onCrowded?: () => void;
+}
+
+const defaultTimeouts: ListenerTimeouts = {
+  headersMs: 15_000,
+  requestMs: 60_000,
+  keepAliveMs: 65_000,
+  silenceMs: 120_000,
+  reserveMs: 5000,
+  lookEveryMs: 2000,
+};
+const defaultConnections = 1000;
+/** Connections beyond the limit that are told so, and that health is answered on; what comes on top is dropped. */
+const reserve = 64;
+/** Bytes of the request line and all headers together. */
+const headBytes = 16_384;
+const urlBytes = 8192;
+const headerCount = 100;
+/** What has been refused unread may still be read by its client: closing at once would take the answer away from it. */
+const lingerMs = 1000;
 const sweepMs = 50;
 
 /** @throws `CONFIG_INVALID` when the address can't be listened on. */
-export async function listen(address: Address, handler: RequestListener): Promise<Listener> {
+export async function listen(
+  address: Address,
+  handler: RequestListener,
+  options: ListenerOptions = {},
+): Promise<Listener> {
+  const timeouts = { ...defaultTimeouts, ...options.timeouts };
+  const connections = options.connections ?? defaultConnections;
+  const onCrowded = options.onCrowded ?? (() => undefined);
+  const crowd = createCrowd(connections, timeouts.reserveMs);
   const server = createServer(
     {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      maxHeaderSize: 16_384,
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      connectionsCheckingInterval: timeouts.lookEveryMs,
+      maxHeaderSize: headBytes,
     },
-    handler,
+    (request, response) => {
+      const refused = refusalOf(request, crowd.isBeyond(request.socket));
+      if (refused === null) return handler(request, response);
+      if (refused === tooManyConnections) onCrowded();
+      answer(response, refused);
+    },
   );
+  // One more than is let in: so many tell that there were more, as what is beyond is dropped without a word.
+  server.maxHeadersCount = headerCount + 1;
+  server.maxConnections = connections + reserve;
+  server.setTimeout(timeouts.silenceMs);
+  server.on("connection", crowd.add);
+  server.on("drop", onCrowded);
   server.on("clientError", refuse);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
@@ -48,27 +107,88 @@ export async function listen(address: Address, handler: RequestListener): Promis
   return { url: `http://${host}:${port}`, close: (graceMs) => closeServer(server, graceMs) };
 }
 
-const unreadable: Readonly<Record<string, readonly [status: number, reason: string, detail: string]>> = {
-  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large", "the headers are too large"],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "the request took too long to arrive"],
+/** Counts connections, and knows which ones came when there were enough. */
+function createCrowd(limit: number, reserveMs: number) {
+  let open = 0;
+  const beyond = new WeakSet<Duplex>();
+  const add = (socket: Socket): void => {
+    open += 1;
+    socket.once("close", () => {
+      open -= 1;
+    });
+    if (open <= limit) return;
+    beyond.add(socket);
+    const cut = setTimeout(() => socket.destroy(), reserveMs);
+    socket.once("close", () => clearTimeout(cut));
+  };
+  return { add, isBeyond: (socket: Duplex): boolean => beyond.has(socket) };
+}
+
+/** An answer without a look at what is asked for. */
+interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const tooManyConnections: Refusal = {
+  status: 503,
+  reason: "Service Unavailable",
+  detail: "too many connections are open; try again",
+  headers: { "Retry-After": "1" },
 };
+const longUrl: Refusal = {
+  status: 414,
+  reason: "URI Too Long",
+  detail: `the URL is longer than ${urlBytes} bytes; POST to /.search takes longer filters`,
+};
+const manyHeaders: Refusal = {
+  status: 431,
+  reason: "Request Header Fields Too Large",
+  detail: `there are more than ${headerCount} headers`,
+};
+
+/** Health is answered however many there are: what asks for it decides whether this process lives on. */
+const isHealth = (url: string): boolean => /^\/(healthz|readyz)(\?|$)/.test(url);
+
+function refusalOf({ url = "", rawHeaders }: IncomingMessage, isBeyond: boolean): Refusal | null {
+  if (isBeyond && !isHealth(url)) return tooManyConnections;
+  if (url.length > urlBytes) return longUrl;
+  return rawHeaders.length / 2 > headerCount ? manyHeaders : null;
+}
+
+function answer(response: ServerResponse, { status, detail, headers = {} }: Refusal): void {
+  const { type, text } = scimError(status, detail);
+  response.shouldKeepAlive = false;
+  response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(text) }).end(text);
+}
+
+const unreadable: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    reason: "Request Header Fields Too Large",
+    detail: `the request line and its headers are larger than ${headBytes} bytes`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: "Request Timeout", detail: "the request took too long to arrive" },
+};
+const noHttp: Refusal = { status: 400, reason: "Bad Request", detail: "this is not an HTTP request" };
 
 /** What cannot be read as HTTP is answered like any other bad request, as a SCIM error (RFC 7644 §3.12), and hung up on. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const [status, reason, detail] = unreadable[error.code ?? ""] ?? [400, "Bad Request", "this is not an HTTP request"];
-  const body = JSON.stringify({
-    schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"],
-    status: String(status),
-    detail,
-  });
+  const { status, reason, detail } = unreadable[error.code ?? ""] ?? noHttp;
+  const { type, text } = scimError(status, detail);
   const head = [
     `HTTP/1.1 ${status} ${reason}`,
-    "Content-Type: application/scim+json",
-    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
     "Connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
+  // A client that does not hang up would keep its request, and its place among those in flight, for ever.
+  const cut = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(cut));
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {

@@ -1,6 +1,7 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
 import { messageOf } from "../domain/errors.ts";
+import { scimError } from "./scim-error.ts";
 
 export interface ScimAppParts {
   /** Mounted at `/scim/v2`. */
@@ -35,8 +36,7 @@ export function createScimApp({ scim, assertReady }: ScimAppParts): Express {
   return app;
 }
 
-/** Also beside `/scim/v2` it is an identity provider that asks, with a wrong base URL: it shows people a SCIM error's `detail`. */
 function answer(response: Response, status: number, detail: string): void {
-  const body = { schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"], status: String(status), detail };
-  response.status(status).type("application/scim+json").send(JSON.stringify(body));
+  const { type, text } = scimError(status, detail);
+  response.status(status).type(type).send(text);
 }

@@ -38,7 +38,18 @@ const onepassword = (keys: string): string =>
 describe("a minimal configuration", () => {
   it("is complete with its defaults", () => {
     expect(parse(SCIM)).toEqual({
-      server: { listen: { host: "127.0.0.1", port: 8080 }, publicUrl: null },
+      server: {
+        listen: { host: "127.0.0.1", port: 8080 },
+        publicUrl: null,
+        limits: {
+          connections: 1000,
+          requestsInFlight: 512,
+          requestsInFlightPerSource: 384,
+          requestsPerSecond: 5000,
+          burst: 50_000,
+          wrongTokensPerMinute: 30,
+        },
+      },
       admin: null,
       store: { kind: "sqlite", path: join(dir, "data/rollcall.db") },
       sources: [{ name: "okta", type: "scim", tokens: [], groupNamesUnique: true, unknownMembers: "skip" }],

@@ -25,6 +25,11 @@ async function peopleIn({ scimUrl }: Running): Promise<number> {
   return ((await response.json()) as { readonly totalResults: number }).totalResults;
 }
 
+/** More than what may be open at once, too: some are refused as connections, the others as requests in flight. */
+const connections = 750;
+/** What all sources together may do is asked for here, not what one may send. */
+const limits = { connections: 700, requestsPerSecond: 100_000, burst: 100_000 };
+
 describe("a process", { timeout: 120_000 }, () => {
   let folder: string;
   let rollcall: RollcallProcess | undefined;
@@ -38,8 +43,8 @@ describe("a process", { timeout: 120_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("asked for far more than it can do answers everything, keeps its memory, and is itself again at once", async () => {
-    rollcall = new RollcallProcess({ folder, targets: {} });
+  it("asked for far more than it can do answers all it takes on, refuses the rest, keeps its memory, and is itself again at once", async () => {
+    rollcall = new RollcallProcess({ folder, targets: {}, limits });
     const running = await rollcall.start();
     const warm = await load(running.scimUrl, running.pid, 4, 1);
     const filesBefore = openFiles(running.pid);
@@ -53,23 +58,25 @@ describe("a process", { timeout: 120_000 }, () => {
         await pause(50);
       }
     })();
-    // Each connection sends as soon as it is answered: hundreds of requests are always waiting.
-    const first = await load(running.scimUrl, running.pid, 600, 3);
-    const second = await load(running.scimUrl, running.pid, 600, 3);
+    // Each connection sends as soon as it is answered: twice as many as a source may have under way (384).
+    const first = await load(running.scimUrl, running.pid, connections, 3);
+    const second = await load(running.scimUrl, running.pid, connections, 3);
     probing.isOn = false;
     await probe;
     const afterwardsMs = await millisecondsOf(() => peopleIn(running));
     console.log(
-      `load: ${second.answeredPerSecond} writes/s over 600 connections, p50 ${second.p50Ms} ms, p99 ${second.p99Ms} ms, ${second.refused} × 503, RSS ${first.peakRssMiB} then ${second.peakRssMiB} MiB, ` +
+      `load: ${second.answeredPerSecond} writes/s over ${connections} connections, p50 ${second.p50Ms} ms, p99 ${second.p99Ms} ms, ${second.refused} × 503, RSS ${first.peakRssMiB} then ${second.peakRssMiB} MiB, ` +
         `/healthz at most ${Math.round(probing.slowestMs)} ms, the next request ${Math.round(afterwardsMs)} ms`,
     );
-    for (const { unanswered, otherwise, refusedWithoutRetryAfter, p99Ms } of [first, second]) {
+    for (const { unanswered, otherwise, refusedWithoutRetryAfter, p99Ms, refused, acknowledged } of [first, second]) {
       expect({ unanswered, otherwise, refusedWithoutRetryAfter }).toEqual({
         unanswered: 0,
         otherwise: {},
         refusedWithoutRetryAfter: 0,
       });
       expect(p99Ms).toBeLessThan(5000);
+      expect(refused).toBeGreaterThan(0);
+      expect(acknowledged).toBeGreaterThan(0);
     }
     expect(await peopleIn(running)).toBe(warm.acknowledged + first.acknowledged + second.acknowledged);
     expect(probing.slowestMs).toBeLessThan(5000);

@@ -6,6 +6,7 @@ describe("metrics", () => {
     const metrics = createMetrics({ version: "1.2.3" });
     metrics.scimRequest({ source: "okta", method: "PATCH", resource: "Users", status: 200, seconds: 0.004 });
     metrics.scimRequest({ source: "okta", method: "PATCH", resource: "Users", status: 200, seconds: 0.3 });
+    metrics.scimShed({ source: "okta", reason: "inFlight" });
     metrics.change({ target: "acme", op: "suspend", outcome: "applied" });
     metrics.entities({
       target: "acme",
@@ -36,6 +37,7 @@ describe("metrics", () => {
         'rollcall_scim_requests_total{source="okta",method="PATCH",resource="Users",status="200"} 2',
         'rollcall_scim_request_seconds_bucket{le="0.005",method="PATCH",resource="Users"} 1',
         'rollcall_scim_request_seconds_count{method="PATCH",resource="Users"} 2',
+        'rollcall_scim_shed_total{source="okta",reason="inFlight"} 1',
         'rollcall_changes_total{target="acme",op="suspend",outcome="applied"} 1',
         'rollcall_entities{target="acme",state="inSync"} 7',
         'rollcall_entities{target="acme",state="held"} 3',

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import { ScimError } from "./errors.ts";
+import type { Request } from "express";
+import { retryAfter, ScimError } from "./errors.ts";
 
 /** Whom a token belongs to. */
 export interface ScimPrincipal {
@@ -13,14 +13,23 @@ export type Authenticate = (token: string) => ScimPrincipal | null | Promise<Sci
 
 /**
  * The principal of a request's bearer token (RFC 6750 §2.1).
- * @throws ScimError 401 with `WWW-Authenticate` (RFC 6750 §3)
+ * @throws ScimError 401 with `WWW-Authenticate` (RFC 6750 §3), or 429 when `wrongToken` wants its client to wait
  */
-export async function authenticated(request: IncomingMessage, authenticate: Authenticate): Promise<ScimPrincipal> {
+export async function authenticated(
+  request: Request,
+  authenticate: Authenticate,
+  wrongToken: (address: string) => number | null = () => null,
+): Promise<ScimPrincipal> {
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1];
   const principal = token === undefined ? null : await authenticate(token);
   if (principal !== null) return principal;
-  const challenge = token === undefined ? 'Bearer realm="scim"' : 'Bearer realm="scim", error="invalid_token"';
-  throw new ScimError(401, null, token === undefined ? "a bearer token is needed" : "the bearer token is not valid", {
-    "WWW-Authenticate": challenge,
-  });
+  if (token === undefined) throw unauthorized("a bearer token is needed", "");
+  const waitMs = wrongToken(request.ip ?? "");
+  if (waitMs === null) throw unauthorized("the bearer token is not valid", ', error="invalid_token"');
+  const detail =
+    "the bearer token is not valid, and too many wrong ones came from this address; a valid one is always taken";
+  throw new ScimError(429, null, detail, retryAfter(waitMs));
 }
+
+const unauthorized = (detail: string, parameters: string): ScimError =>
+  new ScimError(401, null, detail, { "WWW-Authenticate": `Bearer realm="scim"${parameters}` });

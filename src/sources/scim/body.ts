@@ -17,6 +17,12 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   return parseBody(await readBytes(request, limitBytes));
 }
 
+/** The most bytes that a request's body can have: none, what it says, or without saying the limit. */
+export function expectedBytes({ headers }: IncomingMessage, limitBytes: number): number {
+  if (headers["transfer-encoding"] !== undefined) return limitBytes;
+  return Math.min(Number(headers["content-length"] ?? 0), limitBytes);
+}
+
 /** Charset, encoding and type before a byte is read; absent is fine (requirement 42). */
 function refuseMedia(request: IncomingMessage): void {
   const encoding = request.headers["content-encoding"] ?? "identity";

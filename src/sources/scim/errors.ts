@@ -73,8 +73,12 @@ export function toScimError(error: unknown): ScimError | null {
   }
 }
 
+/** `Retry-After` in whole seconds, at least one (RFC 9110 §10.2.3). */
+export const retryAfter = (ms: number): Readonly<Record<string, string>> => ({
+  "Retry-After": String(Math.max(1, Math.ceil(ms / 1000))),
+});
+
 /** A 503 with `Retry-After`. */
 export function unavailable(detail: string, retryAfterMs: number | null = null): ScimError {
-  const seconds = retryAfterMs === null ? RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(retryAfterMs / 1000));
-  return new ScimError(503, null, detail, { "Retry-After": String(seconds) });
+  return new ScimError(503, null, detail, retryAfter(retryAfterMs ?? RETRY_AFTER_SECONDS * 1000));
 }

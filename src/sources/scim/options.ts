@@ -46,9 +46,26 @@ export interface ScimOptions {
   /** Told once per answer; `source` is empty before authentication. */
   readonly onRequest?: (info: RequestInfo) => void;
   readonly limits?: Partial<ScimLimits>;
+  /** Asked after authentication, before the body is read. Default: everything is let in. */
+  readonly admit?: Admit;
+  /** Told of the client address of a wrong token; how long it should wait, in milliseconds, or null. Default: never. */
+  readonly wrongToken?: (address: string) => number | null;
   /** Default: a random UUID. */
   readonly newRequestId?: () => string;
 }
+
+/** Lets a request in, or says when to come again. `bodyBytes` is the most that its body can have. */
+export type Admit = (request: { readonly source: string; readonly bodyBytes: number }) => Admittance;
+
+/** `leave` is called once or more when the request is over. */
+export type Admittance =
+  | { readonly kind: "admitted"; readonly leave: () => void }
+  | {
+      readonly kind: "refused";
+      readonly status: 429 | 503;
+      readonly retryAfterMs: number;
+      readonly detail: string;
+    };
 
 export interface RequestInfo {
   /** The same as the answer's `X-Request-Id` and the audit trail's. */

@@ -3,13 +3,13 @@ import type { Request, Response, Router } from "express";
 import express from "express";
 import type { ScimPrincipal } from "./auth.ts";
 import { authenticated } from "./auth.ts";
-import { readBody } from "./body.ts";
+import { expectedBytes, readBody } from "./body.ts";
 import type { BulkCall, RunBulkCall } from "./bulk.ts";
 import { runBulk } from "./bulk.ts";
 import type { Discover } from "./discovery.ts";
 import { createDiscovery, isDiscovery } from "./discovery.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { errorBody, notFound, ScimError, toScimError } from "./errors.ts";
+import { errorBody, notFound, retryAfter, ScimError, toScimError } from "./errors.ts";
 import { parseVersions } from "./etag.ts";
 import { groupsEndpoint } from "./groups.ts";
 import { ScanGate } from "./list.ts";
@@ -76,10 +76,10 @@ async function serve(service: Service, request: Request, response: Response): Pr
   let source = "";
   let answer: ScimAnswer;
   try {
-    const principal = await authenticated(request, service.options.authenticate);
+    const principal = await authenticated(request, service.options.authenticate, service.options.wrongToken);
     source = principal.source;
     const baseUrl = (service.options.publicUrl()?.replace(/\/$/, "") ?? ownUrl(request)) + request.baseUrl;
-    answer = await route(service, {
+    answer = await routeAdmitted(service, {
       request,
       response,
       principal,
@@ -141,6 +141,29 @@ const ROUTES: ReadonlyMap<string, Serve> = new Map<string, Serve>([
     },
   ],
 ]);
+
+/** Refused here, a request has cost a look at its headers and its token. */
+async function routeAdmitted(service: Service, exchange: Exchange): Promise<ScimAnswer> {
+  const { request, response, principal, segments } = exchange;
+  const limitBytes = segments[0] === "Bulk" ? service.limits.bulkBytes : service.limits.bodyBytes;
+  const admittance = service.options.admit?.({
+    source: principal.source,
+    bodyBytes: expectedBytes(request, limitBytes),
+  });
+  if (admittance === undefined) return route(service, exchange);
+  if (admittance.kind === "refused") {
+    const { status, detail, retryAfterMs } = admittance;
+    return { status, body: errorBody(new ScimError(status, null, detail)), headers: retryAfter(retryAfterMs) };
+  }
+  // Until the answer is away, not only written: a client that does not read keeps it in memory.
+  response.once("close", admittance.leave);
+  try {
+    return await route(service, exchange);
+  } finally {
+    // Gone before it was listened for: "close" does not come again.
+    if (response.destroyed) admittance.leave();
+  }
+}
 
 async function route(service: Service, exchange: Exchange): Promise<ScimAnswer> {
   const [first = "", ...rest] = exchange.segments;

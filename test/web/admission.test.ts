@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import {
+  type AdmissionLimits,
+  createAdmission,
+  createShedReport,
+  createWrongTokens,
+  type ShedReason,
+} from "../../src/web/admission.ts";
+
+const mebibyte = 1024 * 1024;
+
+function world() {
+  let nowMs = 1_000_000;
+  const shed: string[] = [];
+  return {
+    shed,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    parts: {
+      monotonic: () => nowMs,
+      onShed: ({ source, reason }: { readonly source: string; readonly reason: ShedReason }) =>
+        void shed.push(`${source}:${reason}`),
+    },
+  };
+}
+
+function doorOf(limits: Partial<AdmissionLimits>) {
+  const { parts, ...rest } = world();
+  const admit = createAdmission(
+    { requestsInFlight: 5, requestsInFlightPerSource: 3, requestsPerSecond: 10, burst: 100, ...limits },
+    parts,
+  );
+  const enter = (source: string, bodyBytes = 0) => admit({ source, bodyBytes });
+  /** Comes in, and stays; gives how to leave. */
+  const stay = (source: string, bodyBytes = 0): (() => void) => {
+    const answer = enter(source, bodyBytes);
+    if (answer.kind === "refused") throw new Error(answer.detail);
+    return answer.leave;
+  };
+  return { ...rest, enter, stay };
+}
+
+describe("requests in flight", () => {
+  it("are bounded for a source, which leaves room for another, and bounded for all", () => {
+    const { enter, stay, shed } = doorOf({});
+    const leave = stay("okta");
+    stay("okta");
+    stay("okta");
+    expect(enter("okta")).toMatchObject({ kind: "refused", status: 503, retryAfterMs: 1000 });
+    stay("entra");
+    stay("entra");
+    expect(enter("entra")).toMatchObject({
+      kind: "refused",
+      status: 503,
+      detail: expect.stringContaining("5 requests"),
+    });
+    expect(shed).toEqual(["okta:inFlightOfSource", "entra:inFlight"]);
+    leave();
+    stay("entra");
+  });
+
+  it("end once, however often it is said", () => {
+    const { enter, stay } = doorOf({ requestsInFlightPerSource: 1 });
+    const leave = stay("okta");
+    leave();
+    leave();
+    stay("okta");
+    expect(enter("okta").kind).toBe("refused");
+  });
+
+  it("bring a bounded number of bytes, and one that comes alone is let in with any", () => {
+    const { enter, stay, shed } = doorOf({ requestsInFlight: 500, requestsInFlightPerSource: 500, burst: 500 });
+    const leaves = Array.from({ length: 16 }, () => stay("okta", 4 * mebibyte));
+    expect(enter("okta", 1)).toMatchObject({ status: 503, detail: expect.stringContaining("memory") });
+    stay("okta", 0);
+    for (let index = 0; index < 16; index += 1) stay("entra", 4 * mebibyte);
+    expect(enter("entra", 1)).toMatchObject({ status: 503 });
+    stay("third", 4 * mebibyte);
+    expect(enter("third", 1)).toMatchObject({ status: 503 });
+    expect(shed).toEqual(["okta:memory", "entra:memory", "third:memory"]);
+    for (const leave of leaves) leave();
+    stay("okta", 4 * mebibyte);
+  });
+});
+
+describe("the rate of a source", () => {
+  it("may burst, is bounded in the long run, and is its own", () => {
+    const { enter, stay, pass, shed } = doorOf({ burst: 4 });
+    for (let index = 0; index < 4; index += 1) stay("okta")();
+    expect(enter("okta")).toMatchObject({ kind: "refused", status: 429, retryAfterMs: 1000 });
+    stay("entra")();
+    pass(250);
+    stay("okta")();
+    stay("okta")();
+    expect(enter("okta").kind).toBe("refused");
+    pass(3_600_000);
+    for (let index = 0; index < 4; index += 1) stay("okta")();
+    expect(enter("okta").kind).toBe("refused");
+    expect(shed).toEqual(["okta:rate", "okta:rate", "okta:rate"]);
+  });
+
+  it("tells how long to wait where one request takes seconds", () => {
+    const { enter, stay } = doorOf({ burst: 1, requestsPerSecond: 0.1 });
+    stay("okta")();
+    expect(enter("okta")).toMatchObject({ status: 429, retryAfterMs: 10_000 });
+  });
+
+  it("is not spent by requests that were refused for another reason", () => {
+    const { enter, stay } = doorOf({ requestsInFlightPerSource: 1, burst: 2 });
+    const leave = stay("okta");
+    for (let index = 0; index < 10; index += 1) expect(enter("okta")).toMatchObject({ status: 503 });
+    leave();
+    stay("okta");
+  });
+});
+
+describe("wrong tokens", () => {
+  it("are counted by address and minute", () => {
+    const { parts, pass, shed } = world();
+    const wrong = createWrongTokens(3, parts);
+    expect([1, 2, 3].map(() => wrong("192.0.2.1"))).toEqual([null, null, null]);
+    pass(20_000);
+    expect(wrong("192.0.2.1")).toBe(40_000);
+    expect(wrong("192.0.2.2")).toBeNull();
+    pass(40_000);
+    expect(wrong("192.0.2.1")).toBeNull();
+    expect(shed).toEqual([":wrongTokens"]);
+  });
+
+  it.each([
+    ["2001:db8:1:2::1", "2001:db8:1:2:ffff:1:2:3", true],
+    ["2001:db8::1", "2001:db8:0:0:9::", true],
+    ["2001:db8:1:2::1", "2001:db8:1:3::1", false],
+    ["::1", "::2", true],
+    ["::ffff:192.0.2.1", "::ffff:192.0.2.2", false],
+  ])("take %s and %s for the same client: %s", (one, other, isSame) => {
+    const wrong = createWrongTokens(1, world().parts);
+    wrong(one);
+    expect(wrong(other) !== null).toBe(isSame);
+  });
+
+  it("are remembered of a bounded number of addresses, the oldest forgotten first", () => {
+    const wrong = createWrongTokens(1, world().parts);
+    const address = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+    wrong(address(0));
+    wrong(address(1));
+    for (let index = 2; index < 10_001; index += 1) wrong(address(index));
+    expect(wrong(address(1))).not.toBeNull();
+    expect(wrong(address(0))).toBeNull();
+    const before = process.memoryUsage().heapUsed;
+    for (let index = 0; index < 300_000; index += 1) wrong(address(index));
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(30 * mebibyte);
+  });
+});
+
+it("refusals are told at once, then every ten seconds, with their number", () => {
+  const { parts, pass } = world();
+  const lines: unknown[] = [];
+  const tell = createShedReport((message, fields) => lines.push([message, fields]), parts.monotonic);
+  for (let index = 0; index < 1000; index += 1) tell({ source: "okta", reason: "inFlightOfSource" });
+  expect(lines).toHaveLength(1);
+  pass(10_000);
+  tell({ source: "", reason: "connections" });
+  expect(lines[1]).toEqual([
+    "scim: 1000 requests refused with Retry-After since this was last said",
+    { refused: { "inFlightOfSource of okta": 999, connections: 1 } },
+  ]);
+});

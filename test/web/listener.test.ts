@@ -1,0 +1,200 @@
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
+import { connect, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { type Listener, type ListenerOptions, listen } from "../../src/web/listener.ts";
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const ok: RequestListener = (_request, response) => void response.end("ok\n");
+
+async function up(handler: RequestListener, options: ListenerOptions = {}): Promise<Listener> {
+  const listener = await listen({ host: "127.0.0.1", port: 0 }, handler, {
+    ...options,
+    timeouts: { lookEveryMs: 50, ...options.timeouts },
+  });
+  closers.push(() => listener.close(0));
+  return listener;
+}
+
+/** A connection that never hangs up by itself, and what came over it; `over` when the other side has hung up. */
+async function dial({ url }: Listener) {
+  const socket: Socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
+  closers.push(() => socket.destroy());
+  let text = "";
+  socket.setEncoding("latin1").on("data", (more: string) => {
+    text += more;
+  });
+  socket.on("error", () => undefined);
+  let isOver = false;
+  const over = new Promise<void>((resolve) => {
+    for (const event of ["end", "close"]) socket.on(event, () => resolve());
+  }).then(() => {
+    isOver = true;
+  });
+  await once(socket, "connect");
+  return {
+    socket,
+    text: () => text,
+    over,
+    /** Writes, and waits for an answer's status line. */
+    ask: async (request: string): Promise<string> => {
+      const before = text.length;
+      socket.write(request);
+      while (!text.slice(before).includes("\r\n\r\n")) {
+        if (isOver) throw new Error(`hung up on after: ${text}`);
+        await Promise.race([once(socket, "data"), over]);
+      }
+      return text.slice(before);
+    },
+  };
+}
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+describe("connections", () => {
+  it("beyond the limit are told to come again, health apart, and the others go on", async () => {
+    let crowded = 0;
+    const listener = await up(ok, { connections: 3, onCrowded: () => (crowded += 1) });
+    const inside = [await dial(listener), await dial(listener), await dial(listener)];
+    for (const each of inside) expect(await each.ask(get("/scim/v2/Users"))).toMatch(/^HTTP\/1\.1 200/);
+    const fourth = await dial(listener);
+    expect(await fourth.ask(get("/healthz"))).toMatch(/^HTTP\/1\.1 200/);
+    expect(await fourth.ask(get("/readyz?x"))).toMatch(/^HTTP\/1\.1 200/);
+    const refused = await fourth.ask(get("/scim/v2/Users"));
+    expect(refused).toMatch(/^HTTP\/1\.1 503 /);
+    expect(refused).toMatch(/^retry-after: 1\r$/im);
+    expect(refused).toMatch(/^connection: close\r$/im);
+    expect(refused).toContain('"status":"503"');
+    await fourth.over;
+    fourth.socket.destroy();
+    expect(crowded).toBe(1);
+    inside[0]?.socket.destroy();
+    // Its place is free as soon as the server has noticed.
+    for (;;) {
+      const next = await dial(listener);
+      if (/^HTTP\/1\.1 200/.test(await next.ask(get("/scim/v2/Users")))) break;
+      next.socket.destroy();
+    }
+    expect(await inside[1]?.ask(get("/scim/v2/Users"))).toMatch(/^HTTP\/1\.1 200/);
+  });
+
+  it("beyond the limit that ask for nothing make room soon", async () => {
+    const listener = await up(ok, { connections: 1, timeouts: { reserveMs: 100 } });
+    const first = await dial(listener);
+    await first.ask(get("/"));
+    const silent = await dial(listener);
+    await silent.over;
+    expect(await first.ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
+  });
+
+  it("that are far too many are dropped, and counted", async () => {
+    let crowded = 0;
+    const listener = await up(ok, { connections: 1, onCrowded: () => (crowded += 1) });
+    const dials = await Promise.all(Array.from({ length: 70 }, () => dial(listener)));
+    await Promise.race(dials.map(({ over }) => over));
+    expect(crowded).toBeGreaterThan(0);
+    expect(await dials[0]?.ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
+  });
+});
+
+describe("slow clients", () => {
+  const timeouts = { headersMs: 200, requestMs: 400, keepAliveMs: 200, silenceMs: 300 };
+
+  it("that trickle headers are cut", async () => {
+    const listener = await up(ok, { timeouts });
+    const { socket, text, over } = await dial(listener);
+    const drip = setInterval(() => socket.write("X: y\r\n"), 20);
+    closers.push(() => clearInterval(drip));
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n");
+    await over;
+    expect(text()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it("that trickle a body are cut, and their request is over although they do not hang up", async () => {
+    const ended = Promise.withResolvers<boolean>();
+    const listener = await up(
+      (request, response) => {
+        request.resume();
+        response.once("close", () => ended.resolve(request.complete));
+      },
+      { timeouts },
+    );
+    const { socket, text } = await dial(listener);
+    const drip = setInterval(() => socket.write("x"), 20);
+    closers.push(() => clearInterval(drip));
+    socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    expect(await ended.promise).toBe(false);
+    expect(text()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it("that do not read their answer are cut", async () => {
+    const ended = Promise.withResolvers<void>();
+    const listener = await up(
+      (_request, response) => {
+        response.once("close", () => ended.resolve());
+        response.end(Buffer.alloc(64 * 1024 * 1024));
+      },
+      { timeouts },
+    );
+    const { socket } = await dial(listener);
+    socket.pause();
+    socket.write(get("/"));
+    await ended.promise;
+  });
+
+  it("that keep a connection without using it are cut", async () => {
+    const listener = await up(ok, { timeouts });
+    const { ask, over } = await dial(listener);
+    expect(await ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
+    await over;
+  });
+});
+
+describe("what is too much", () => {
+  it.each([
+    ["a long URL", get(`/${"x".repeat(8192)}`), 414],
+    ["many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(100)}\r\n`, 431],
+    ["very many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(2500)}\r\n`, 431],
+    ["large headers", `GET / HTTP/1.1\r\nHost: x\r\na: ${"b".repeat(17_000)}\r\n\r\n`, 431],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", 400],
+    [
+      "two spellings of the length",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      400,
+    ],
+    [
+      "a length and chunks",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      400,
+    ],
+  ])("%s is refused before anything else, and hung up on", async (_, request, status) => {
+    let asked = 0;
+    const listener = await up((_request, response) => {
+      asked += 1;
+      response.end();
+    });
+    const { ask, over } = await dial(listener);
+    expect(await ask(request)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    await over;
+    expect(asked).toBe(0);
+  });
+
+  it("99 headers and a URL of 8 KB are not", async () => {
+    const listener = await up(ok);
+    const { ask } = await dial(listener);
+    const request = `GET /${"x".repeat(8191)} HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(99)}\r\n`;
+    expect(await ask(request)).toMatch(/^HTTP\/1\.1 200/);
+  });
+});
+
+it("pipelined requests are answered in their order, each once", async () => {
+  const listener = await up((request, response) => void setImmediate(() => response.end(request.url)));
+  const { socket, text } = await dial(listener);
+  socket.write(Array.from({ length: 500 }, (_, index) => get(`/n${index};`)).join(""));
+  while (!text().includes("/n499;")) await once(socket, "data");
+  expect([...text().matchAll(/\/n(\d+);/g)].map(([, index]) => Number(index))).toEqual([...Array(500).keys()]);
+});
