@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { approve } from "./cli/approve.ts";
 import { check } from "./cli/check.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
+import { health } from "./cli/health.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
 import { plan } from "./cli/plan.ts";
 import { printJson } from "./cli/render.ts";
@@ -100,6 +101,10 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
   );
   command(program, "status", "how each source and target is doing", status, help.status);
   command(program, "check", "validate the configuration and try every connection", check, help.check);
+  command(program, "health", "does the process that serves this configuration answer?", health, help.health).option(
+    "--ready",
+    "ask whether it can take writes: /readyz in place of /healthz",
+  );
   command(program, "user <email|id>", "everything known about one person", showUser, help.user);
   const token = program
     .command("token")
@@ -178,9 +183,24 @@ Examples:
 Only these removals pass, once, in this target. What is held later has another digest.
 Exit code: 0, 1 when no removals are held under that digest.`,
   status: `
+Examples:
+  rollcall status -c rollcall.yaml
+  rollcall status -c rollcall.yaml --json | jq '.targets[] | select(.held > 0)'
+
 Exit code: 0, 1 error. A target that fails is shown, and is no error of this command.`,
   check: `
+Examples:
+  rollcall check -c rollcall.yaml
+  rollcall check -c rollcall.yaml --json
+
 Exit code: 0 when everything works, 1 otherwise.`,
+  health: `
+Examples:
+  rollcall health -c rollcall.yaml
+  rollcall health --ready -c rollcall.yaml
+
+For the health check of a container: finds the port in the configuration.
+Exit code: 0 it answers well, 1 it does not.`,
   user: `
 Examples:
   rollcall user ada@example.com

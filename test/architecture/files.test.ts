@@ -24,7 +24,17 @@ describe("Dockerfile", () => {
     expect(argumentOf("EXPOSE")).toBe("8080 8081");
     expect(JSON.parse(argumentOf("ENTRYPOINT") ?? "")).toEqual(["node", "--max-semi-space-size=4", "dist/main.js"]);
     expect(JSON.parse(argumentOf("CMD") ?? "")).toEqual(["serve", "-c", "/etc/rollcall/rollcall.yaml"]);
-    expect(last.join("\n")).toMatch(/^HEALTHCHECK .*\\\n {2}CMD \["node", "-e", ".*\/healthz/m);
+    const check = /^HEALTHCHECK .*\\\n {2}CMD (\[.*\])$/m.exec(last.join("\n"))?.[1] ?? "";
+    expect(JSON.parse(check)).toEqual(["node", "dist/main.js", "health", "-c", "/etc/rollcall/rollcall.yaml"]);
+    expect(argumentOf("STOPSIGNAL")).toBe("SIGTERM");
+  });
+
+  it("has no package manager at run time, and says what it is", () => {
+    const text = last.join("\n").replaceAll("\\\n", " ");
+    expect(text).toMatch(/^RUN rm -rf .*\/node_modules .*\/npm .*\/npx .*\/corepack/m);
+    expect(text).not.toMatch(/^RUN .*\b(npm|yarn|apt-get) (ci|install|run|update)/m);
+    for (const label of ["title", "description", "licenses"])
+      expect(text).toContain(`org.opencontainers.image.${label}="`);
   });
 
   it("holds no secret", () => {

@@ -1,0 +1,32 @@
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { describe, expect, it } from "vitest";
+import { makeStage } from "../e2e/stage.ts";
+
+/** Free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+describe("rollcall health", () => {
+  it("asks the port of the configuration, whatever address it listens on", async () => {
+    const port = await freePort();
+    await using stage = await makeStage({ sections: { server: { listen: `0.0.0.0:${port}` }, targets: {} } });
+    const before = await stage.run("health");
+    expect(before).toMatchObject({ code: 1, stdout: "" });
+    expect(before.stderr).toContain(`http://127.0.0.1:${port}/healthz`);
+
+    const serving = await stage.serve();
+    expect(await stage.run("health")).toMatchObject({ code: 0, stdout: "ok\n" });
+    expect((await stage.run("health", "--ready", "--json")).json).toMatchObject({
+      ok: true,
+      url: `http://127.0.0.1:${port}/readyz`,
+    });
+    await serving.stop();
+    expect((await stage.run("health")).code).toBe(1);
+  });
+});
