@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { approve } from "./cli/approve.ts";
 import { check } from "./cli/check.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
+import { connectVendor, disconnect, listConnections } from "./cli/connect.ts";
 import { health } from "./cli/health.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
 import { plan } from "./cli/plan.ts";
@@ -131,6 +132,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
         "freeipa",
       ]),
     );
+  connectionCommands(program, command);
   command(
     program,
     "sandbox",
@@ -141,6 +143,34 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     new Option("--port <number>", "Bitwarden's port; 1Password takes the next").argParser(portNumber).default(9000),
   );
   return program;
+}
+
+type DefineCommand = <T>(parent: Command, name: string, description: string, run: Run<T>, more?: string) => Command;
+
+function connectionCommands(program: Command, command: DefineCommand): void {
+  command(
+    program,
+    "connect <bitwarden|onepassword>",
+    "verify the credentials of a target and store them encrypted",
+    connectVendor,
+    help.connect,
+  )
+    .option("--name <name>", "what the target is called; default: as the vendor")
+    .option("--region <region>", "us or eu; 1Password: com, ca or eu")
+    .option("--api-url <url>", "of a server of your own, instead of a region")
+    .option("--identity-url <url>", "Bitwarden: goes with --api-url")
+    .option("--account-id <id>", "1Password: the account's id")
+    .option("--client-id <id>", "of the organization's API key, or of the OAuth application")
+    // Known, so that it can be refused with a reason.
+    .addOption(new Option("--client-secret [secret]").hideHelp());
+  command(
+    program,
+    "disconnect <name>",
+    "forget a stored connection; takes nobody's access away",
+    disconnect,
+    help.disconnect,
+  ).option("--yes", "don't ask");
+  command(program, "connections", "connections of the configuration and stored ones", listConnections);
 }
 
 const overview = `
@@ -221,6 +251,21 @@ Examples:
 
 Reads every layout since the first. Secrets are not copied; what has no equivalent is told on standard error.
 Exit code: 0, 1 when the file is none of Directory Connector's, or FILE is there already.`,
+  connect: `
+Examples:
+  rollcall connect bitwarden -c rollcall.yaml
+  rollcall connect onepassword --name acme-1password
+  rollcall connect bitwarden --region eu --client-id organization.<guid> < secret-file
+
+Asks for what is missing on a terminal; otherwise the secret is read from standard input, never from an argument.
+Signs in and reads once; only what works is stored, encrypted under the masterKey of the configuration.
+Exit code: 0 stored, 1 nothing was stored.`,
+  disconnect: `
+Examples:
+  rollcall disconnect acme-bitwarden
+  rollcall disconnect acme-bitwarden --yes  without a terminal
+
+Exit code: 0, 1 nothing was done.`,
   sandbox: `
 Examples:
   rollcall sandbox > rollcall.yaml          and beside it:

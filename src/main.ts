@@ -18,7 +18,7 @@ import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
 import { resolveLdapOptions } from "./sources/ldap/presets.ts";
-import { copySqliteStore, lockForReconciling, openSqliteStore } from "./store/index.ts";
+import { copySqliteStore, lockForReconciling, openSqliteStore, readSealedCredentials } from "./store/index.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
@@ -49,6 +49,20 @@ const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
     signal.addEventListener("abort", done, { once: true });
   });
 
+const maxInputChars = 65_536;
+
+/** A secret that is piped in, or a file by mistake. */
+async function readInput(): Promise<string> {
+  let text = "";
+  process.stdin.setEncoding("utf8");
+  for await (const chunk of process.stdin) {
+    text += String(chunk);
+    if (text.length > maxInputChars)
+      throw new RollcallError("CONFIG_INVALID", `standard input has more than ${maxInputChars} characters`);
+  }
+  return text.replace(/\r?\n$/, "");
+}
+
 const composition: Composition = {
   version,
   env: process.env,
@@ -56,10 +70,13 @@ const composition: Composition = {
     out: (text) => void process.stdout.write(`${text}\n`),
     note: (text) => void process.stderr.write(`${text}\n`),
     progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : null,
+    isInteractive: process.stdin.isTTY && process.stderr.isTTY,
+    input: readInput,
   },
   now: Date.now,
   sleep,
   openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
+  storedCredentials: readSealedCredentials,
   lock: lockForReconciling,
   openCopy: (config) => copySqliteStore(config.store.path, { now: Date.now }),
   poller: (source, store, logger, metrics) =>

@@ -1,4 +1,5 @@
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
+import type { StoredCredential } from "../domain/credentials.ts";
 import type { SnapshotStore } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding, Target } from "../domain/target.ts";
@@ -13,6 +14,10 @@ export interface Terminal {
   note(text: string): void;
   /** Replaces the line that is being drawn on a terminal; null where there is none. */
   readonly progress: ((text: string) => void) | null;
+  /** Is there a person who can be asked? False where standard input or standard error is no terminal. */
+  readonly isInteractive: boolean;
+  /** All of standard input, without the line end at its end. @throws `CONFIG_INVALID` beyond 64 KiB */
+  input(): Promise<string>;
 }
 
 /** How commands come by the parts; only `main.ts` knows what they are made of. */
@@ -22,7 +27,9 @@ export interface Composition {
   readonly terminal: Terminal;
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  openStore(config: Config): Promise<DirectoryStore>;
+  openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
+  /** What `connect` stored in the database at that path, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
+  storedCredentials(storePath: string): readonly StoredCredential[];
   /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED` */
   lock(storePath: string): { release(): void };
   /** The directory copied into memory; what is done to it is written nowhere. */

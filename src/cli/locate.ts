@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { type Config, loadConfig } from "../config/index.ts";
+import { type Config, type ConfigFile, readConfigFile } from "../config/index.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { keyRingOf, openStored } from "./stored.ts";
 
 /** Where `serve` without a configuration keeps the one it makes, so that other commands find it. */
 export const sandboxConfigPath = "data/sandbox/rollcall.yaml";
@@ -12,11 +13,21 @@ export const usualConfigPath = "rollcall.yaml";
 export const givenPath = ({ env }: Composition, options: GlobalOptions): string | null =>
   options.config ?? (env["ROLLCALL_CONFIG"] || null);
 
-/** The configuration that a command works with. @throws `CONFIG_INVALID` */
-export function locateConfig(composition: Composition, options: GlobalOptions): Config {
+/** The configuration that a command works with, stored connections included. @throws `CONFIG_INVALID` */
+export const locateConfig = (composition: Composition, options: GlobalOptions): Config =>
+  composeConfig(composition, locateFile(composition, options));
+
+/** A file with what is stored beside it. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
+export function composeConfig(composition: Composition, file: ConfigFile): Config {
+  const settings = file.settings();
+  return file.compose(openStored(keyRingOf(settings), composition.storedCredentials(settings.storePath)));
+}
+
+/** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */
+export function locateFile(composition: Composition, options: GlobalOptions): ConfigFile {
   const path = givenPath(composition, options);
-  if (path !== null) return loadConfig(path, composition.env);
-  if (existsSync(sandboxConfigPath)) return loadConfig(sandboxConfigPath, composition.env);
+  if (path !== null) return readConfigFile(path, composition.env);
+  if (existsSync(sandboxConfigPath)) return readConfigFile(sandboxConfigPath, composition.env);
   const how = existsSync(usualConfigPath) ? `-c ${usualConfigPath}` : "-c FILE";
   throw new RollcallError(
     "CONFIG_INVALID",

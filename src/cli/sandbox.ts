@@ -12,6 +12,7 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../sandbox/index.ts";
+import { KEY_BYTES } from "../vault/key-ring.ts";
 import { newToken } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { sandboxConfigPath, usualConfigPath } from "./locate.ts";
@@ -101,6 +102,7 @@ export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
     server: { listen: `127.0.0.1:${await portOrAny(8080)}` },
     admin: { listen: `127.0.0.1:${await portOrAny(8081)}`, token: adminToken },
     store: `sqlite:${storeSetting}`,
+    masterKey: `file:${keptKey()}`,
     sources: { sandbox: { type: "scim", token: scimToken } },
     targets: targetsOf(vendors),
   };
@@ -108,6 +110,15 @@ export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
     "# Written by `rollcall serve` without a configuration: an emulated Bitwarden and 1Password, nothing real.\n";
   writeFileSync(sandboxConfigPath, note + stringify(config), { mode: 0o600 });
   return { configPath: sandboxConfigPath, scimToken, adminToken, close: () => vendors.close() };
+}
+
+/** The key that encrypts what is connected in the sandbox's console: made once. */
+function keptKey(): string {
+  const name = "master.key";
+  const path = join(dirname(sandboxConfigPath), name);
+  if (!existsSync(path))
+    writeFileSync(path, `${randomBytes(KEY_BYTES).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+  return name;
 }
 
 /** The port when nobody listens there, else 0 for any: something else on 8080 must not spoil the first try. */

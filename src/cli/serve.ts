@@ -1,4 +1,4 @@
-import { type Config, ldapSources, loadConfig, scimSources } from "../config/index.ts";
+import { type Config, ldapSources, readConfigFile, scimSources } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
 import type { PollReport } from "../sources/ldap/poller.ts";
@@ -20,7 +20,7 @@ import { createScimApp } from "../web/scim-app.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { describePoll, openDirectories } from "./directories.ts";
 import { heardOf } from "./heard.ts";
-import { givenPath } from "./locate.ts";
+import { composeConfig, givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
 import { aborted, interruption } from "./signals.ts";
@@ -97,13 +97,13 @@ async function prepare(
   cleanup: AsyncDisposableStack,
 ): Promise<{ readonly config: Config; readonly sandbox: SandboxRun | null }> {
   const path = givenPath(composition, options);
-  const given = path === null ? null : loadConfig(path, composition.env);
+  const given = path === null ? null : composeConfig(composition, readConfigFile(path, composition.env));
   const lock = composition.lock(given?.store.path ?? sandboxStorePath());
   cleanup.defer(() => lock.release());
   if (given !== null) return { config: given, sandbox: null };
   const sandbox = await startSandbox(composition.terminal);
   cleanup.defer(() => sandbox.close());
-  return { config: loadConfig(sandbox.configPath, composition.env), sandbox };
+  return { config: composeConfig(composition, readConfigFile(sandbox.configPath, composition.env)), sandbox };
 }
 
 function announce(

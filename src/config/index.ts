@@ -2,6 +2,8 @@ export type { ListenAddress } from "./fields.ts";
 export {
   type BitwardenTargetConfig,
   type Config,
+  type ConfigFile,
+  type Draft,
   type GuardConfig,
   jsonSchema,
   type LdapSourceConfig,
@@ -10,9 +12,12 @@ export {
   type OnePasswordTargetConfig,
   type ParseOptions,
   parseConfig,
+  readConfigFile,
   type ScimSourceConfig,
   type SourceConfig,
+  type StoreSettings,
   scimSources,
   type TargetConfig,
 } from "./load.ts";
 export { Secret } from "./secret.ts";
+export type { StoredTarget } from "./stored.ts";

@@ -3,10 +3,12 @@ import { dirname, resolve } from "node:path";
 import { isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import { z } from "zod";
 import { RollcallError } from "../domain/errors.ts";
+import { isSection } from "./fields.ts";
 import { describeIssue, printProblem, problemsOf } from "./problems.ts";
 import { codeOf, type Problem, type ReferenceScope, resolveReferences } from "./references.ts";
-import { configSchema } from "./schema.ts";
+import { configSchema, storeSettings } from "./schema.ts";
 import type { Secret } from "./secret.ts";
+import { isMissingCredential, mergeStored, type StoredTarget, withConnectHint } from "./stored.ts";
 
 type DeepReadonly<T> = T extends Secret ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
@@ -47,13 +49,51 @@ const MAX_YAML_ERRORS = 20;
 /** Aliases multiply: this bounds how often anything may be repeated. */
 const MAX_ALIASES = 50;
 
+/** What must be known of a configuration before what is stored can be opened. */
+export interface StoreSettings {
+  /** Absolute path of the database. */
+  readonly storePath: string;
+  /** 32 bytes in base64 each; the first seals, all open. None: nothing can be stored. */
+  readonly masterKeys: readonly Secret[];
+}
+
+/** A target put together from a file and from what somebody filled in. */
+export type Draft =
+  | { readonly target: TargetConfig }
+  /** `field` is the key of the target that is wrong, `name` for its name. */
+  | { readonly problems: readonly { readonly field: string; readonly message: string }[] };
+
+/** A configuration file that was read, with its references resolved, and not checked yet. */
+export interface ConfigFile {
+  /** Absolute. */
+  readonly fileName: string;
+  /** @throws `CONFIG_INVALID` with everything that is wrong with the file when `store` or `masterKey` is */
+  settings(): StoreSettings;
+  /** The targets that the file names, with their keys as they are there. */
+  readonly targets: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** The whole configuration. @throws `CONFIG_INVALID` with everything that is wrong */
+  compose(stored: readonly StoredTarget[]): Config;
+  /** One target, as it would be with these keys stored. */
+  draft(name: string, keys: Readonly<Record<string, string>>): Draft;
+}
+
 /**
- * The configuration in a YAML or JSON file.
+ * The configuration in a YAML or JSON file. `stored` gives what `connect` stored.
  * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
  */
-export function loadConfig(path: string, env: NodeJS.ProcessEnv): Config {
+export function loadConfig(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  stored: (settings: StoreSettings) => readonly StoredTarget[] = () => [],
+): Config {
+  const file = readConfigFile(path, env);
+  return file.compose(stored(file.settings()));
+}
+
+/** Reads a configuration file. @throws `CONFIG_INVALID` when it can't be read, or is no YAML */
+export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile {
   const fileName = resolve(path);
-  return parseConfig(readText(fileName), { baseDir: dirname(fileName), env, fileName });
+  return parseConfigFile(readText(fileName), { baseDir: dirname(fileName), env, fileName });
 }
 
 function readText(path: string): string {
@@ -69,16 +109,78 @@ function readText(path: string): string {
 }
 
 /**
- * The configuration in a text; JSON is read as the YAML that it is.
+ * The configuration in a text, without anything stored; JSON is read as the YAML that it is.
  * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
  */
-export function parseConfig(text: string, { fileName, ...scope }: ParseOptions): Config {
+export const parseConfig = (text: string, options: ParseOptions): Config => parseConfigFile(text, options).compose([]);
+
+/** A configuration file from its text. @throws `CONFIG_INVALID` when it is no YAML */
+export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptions): ConfigFile {
   const unresolved: Problem[] = [];
   const tree = resolveReferences(parseYaml(text, fileName), scope, unresolved);
-  const result = configSchema(scope.baseDir).safeParse(tree, { error: describeIssue });
-  const problems = problemsOf(result.error?.issues ?? [], unresolved);
-  if (!result.success || problems.length > 0) throw invalid(fileName, problems.map(printProblem));
-  return freeze(result.data);
+  const sections = isSection(tree) ? tree : {};
+  const targets = isSection(sections["targets"]) ? sections["targets"] : {};
+  const named = Object.fromEntries(Object.entries(targets).map(([name, own]) => [name, isSection(own) ? own : {}]));
+  const check = (stored: readonly StoredTarget[] | "unknown") => checkTree(tree, stored, unresolved, scope.baseDir);
+  return {
+    fileName,
+    targets: named,
+    settings: () => {
+      const found = storeSettings(scope.baseDir).safeParse(sections);
+      if (found.success) return found.data;
+      throw invalid(fileName, check("unknown").problems.map(printProblem));
+    },
+    compose: (stored) => {
+      const { data, problems } = check(stored);
+      if (data === undefined || problems.length > 0) throw invalid(fileName, problems.map(printProblem));
+      return freeze(data);
+    },
+    draft: (name, keys) => draftOf(name, named[name] ?? {}, keys, unresolved, scope.baseDir),
+  };
+}
+
+/** `unknown`: what is stored can't be known, so nothing is missing that might be. */
+function checkTree(
+  tree: unknown,
+  stored: readonly StoredTarget[] | "unknown",
+  unresolved: readonly Problem[],
+  baseDir: string,
+) {
+  const earlier = [...unresolved];
+  const whole = isSection(tree)
+    ? { ...tree, ...withTargets(mergeStored(tree["targets"], stored === "unknown" ? [] : stored, earlier)) }
+    : tree;
+  const result = configSchema(baseDir).safeParse(whole, { error: describeIssue });
+  const all = problemsOf(result.error?.issues ?? [], earlier);
+  const targets = isSection(whole) ? whole["targets"] : undefined;
+  // What may be stored, or is and can't be opened, is not missing.
+  const isUnknown = ({ path }: Problem): boolean =>
+    stored === "unknown" || stored.some((each) => "problem" in each && each.name === path[1]);
+  const problems = all
+    .filter((problem) => !(isMissingCredential(problem) && isUnknown(problem)))
+    .map((problem) => withConnectHint(problem, targets));
+  return { data: result.data, problems };
+}
+
+const withTargets = (targets: unknown): object => (targets === undefined ? {} : { targets });
+
+function draftOf(
+  name: string,
+  own: Readonly<Record<string, unknown>>,
+  keys: Readonly<Record<string, string>>,
+  unresolved: readonly Problem[],
+  baseDir: string,
+): Draft {
+  const earlier = unresolved.filter(({ path }) => path[0] === "targets" && path[1] === name);
+  const targets = mergeStored({ [name]: own }, [{ name, keys }], earlier);
+  const result = configSchema(baseDir).safeParse(
+    { sources: { any: { type: "scim" } }, targets },
+    { error: describeIssue },
+  );
+  const problems = problemsOf(result.error?.issues ?? [], earlier);
+  const [target] = result.data?.targets ?? [];
+  if (target !== undefined && problems.length === 0) return { target: freeze(target) };
+  return { problems: problems.map(({ path, message }) => ({ field: String(path[2] ?? "name"), message })) };
 }
 
 /** The JSON Schema (draft 7) of the file, for editors. Where a text has a form, a reference may stand instead. */
@@ -88,6 +190,9 @@ export function jsonSchema(): object {
     io: "input",
     override: ({ jsonSchema: node, path }) => {
       const { description: _, default: __, ...form } = node;
+      // What `connect` stores need not stand in the file.
+      if (node.properties?.["clientSecret"] !== undefined)
+        node.required = (node.required ?? []).filter((key) => !["accountId", "clientId", "clientSecret"].includes(key));
       if (path.at(-1) === "propertyNames" || (form.pattern ?? form.enum) === undefined) return;
       for (const key of Object.keys(form)) delete node[key];
       node.anyOf = [form, { type: "string", pattern: "\\$\\{|^file:" }];

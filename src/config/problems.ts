@@ -1,6 +1,5 @@
 import type { z } from "zod";
 import type { Problem } from "./references.ts";
-import { LATER_KEYS } from "./schema.ts";
 
 const NOUNS: Readonly<Record<string, string>> = {
   string: "text",
@@ -74,8 +73,6 @@ function knownKeys(inst: z.core.$ZodRawIssue["inst"]): readonly string[] {
 }
 
 function describeUnknownKey(key: string, known: readonly string[]): string {
-  const later = LATER_KEYS[key];
-  if (later !== undefined) return later;
   const plain = (text: string): string => text.toLowerCase().replace(/[-_]/g, "");
   const [nearest] = known
     .map((name) => ({ name, distance: editDistance(plain(key), plain(name)) }))

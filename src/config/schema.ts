@@ -31,11 +31,6 @@ const scimSource = z
   .transform(({ token, ...rest }) => ({ ...rest, tokens: [token ?? []].flat().map((text) => new Secret(text)) }));
 
 const POSTGRES_LATER = "PostgreSQL comes with a later release of Rollcall; use sqlite:PATH";
-/** Keys of the contract that nothing uses yet, and what to say to those who set them. */
-export const LATER_KEYS: Readonly<Record<string, string>> = {
-  masterKey: "stored credentials come with a later release of Rollcall; remove this key",
-};
-
 /** One more type of source is one more member here. */
 const source = z.discriminatedUnion("type", [scimSource, ldapSource]);
 /** One more type of target is one more member here. */
@@ -50,6 +45,22 @@ const store = z
   })
   .transform((text) => text.slice("sqlite:".length));
 
+const masterKey = z.string().regex(/^[A-Za-z0-9+/_-]{43}=?$/, "must be 32 bytes in base64: openssl rand -base64 32");
+
+const masterKeys = z
+  .union([masterKey, z.array(masterKey).min(1).max(16)])
+  .optional()
+  .transform((keys) => [keys ?? []].flat().map((text) => new Secret(text)));
+
+const storePath = (baseDir: string) =>
+  store.prefault("sqlite:./data/rollcall.db").transform((path) => (isAbsolute(path) ? path : resolve(baseDir, path)));
+
+/** Only where state lives and what opens it: known even when the rest of the file is wrong. */
+export const storeSettings = (baseDir: string) =>
+  z
+    .object({ store: storePath(baseDir), masterKey: masterKeys })
+    .transform(({ store: path, masterKey: keys }) => ({ storePath: path, masterKeys: keys }));
+
 /** The whole file. References must have been resolved. `baseDir` is what a relative path of the store starts from. */
 export const configSchema = (baseDir: string) =>
   z
@@ -57,9 +68,12 @@ export const configSchema = (baseDir: string) =>
       $schema: z.string().optional().describe("For editors."),
       server: server.prefault({}),
       admin: admin.optional().describe("Pages, API and metrics. Default: none."),
-      store: store
-        .prefault("sqlite:./data/rollcall.db")
-        .describe("Where state lives; relative to this file. Default sqlite:./data/rollcall.db."),
+      store: storePath(baseDir).describe(
+        "Where state lives; relative to this file. Default sqlite:./data/rollcall.db.",
+      ),
+      masterKey: masterKeys.describe(
+        "Encrypts what `rollcall connect` stores: 32 bytes in base64, as file:PATH or ${ENV}. A list while it is replaced: the first encrypts, all decrypt. Default none.",
+      ),
       sources: z
         .record(name, source)
         .refine((sources) => Object.keys(sources).length > 0, "needs at least one source")
@@ -82,10 +96,11 @@ export const configSchema = (baseDir: string) =>
         .prefault({}),
     })
     .check(across(checkListeners), across(checkTokens), across(checkGuards))
-    .transform(({ $schema: _, sources, targets, reconcile, guard: general, ...rest }) => ({
+    .transform(({ $schema: _, sources, targets, reconcile, guard: general, masterKey: keys, ...rest }) => ({
       ...rest,
       admin: rest.admin ?? null,
-      store: { kind: "sqlite" as const, path: isAbsolute(rest.store) ? rest.store : resolve(baseDir, rest.store) },
+      store: { kind: "sqlite" as const, path: rest.store },
+      masterKeys: keys,
       sources: Object.entries(sources).map(([key, value]) => ({ name: key, ...value })),
       targets: Object.entries(targets).map(([key, value]) => ({
         name: key,

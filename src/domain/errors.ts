@@ -1,6 +1,7 @@
 /** Stable codes; callers decide by code, people read the message. */
 export type ErrorCode =
   | "CONFIG_INVALID"
+  | "SECRET_UNREADABLE"
   | "STORE_LOCKED"
   | "STORE_UNAVAILABLE"
   | "NOT_FOUND"

@@ -1,4 +1,5 @@
 import type { AuditTrail } from "./audit.ts";
+import type { CredentialStore } from "./credentials.ts";
 import type { Cause, EntityRef } from "./directory.ts";
 import type { ResourceStore, StoredToken } from "./resources.ts";
 import type { SnapshotStore } from "./snapshot.ts";
@@ -12,7 +13,14 @@ export interface TokenStore {
 }
 
 /** The one durable thing (architecture, idea 4). */
-export interface DirectoryStore extends ResourceStore, SnapshotStore, SyncStore, AuditStore, AuditTrail, TokenStore {
+export interface DirectoryStore
+  extends ResourceStore,
+    SnapshotStore,
+    SyncStore,
+    AuditStore,
+    AuditTrail,
+    TokenStore,
+    CredentialStore {
   /** Called after each commit with the entities that it changed. Returns how to stop listening. */
   onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
   /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */

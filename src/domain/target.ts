@@ -84,6 +84,11 @@ export interface Target {
   apply(changes: readonly Change[], observed: Observed, signal: AbortSignal): AsyncIterable<Outcome>;
   /** Token and one read; never throws for what is wrong with the target, but says it. */
   check(signal: AbortSignal): Promise<readonly CheckFinding[]>;
+  /**
+   * Permissions that the credentials seem to lack, in the vendor's words, as far as that shows without changing anything;
+   * only where the vendor has several. @throws as the others
+   */
+  missingPermissions?(signal: AbortSignal): Promise<readonly string[]>;
   /** Gives back what the vendor lent (access tokens); never throws. */
   close(signal: AbortSignal): Promise<void>;
 }

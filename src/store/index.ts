@@ -2,6 +2,7 @@ import type { EntityRef } from "../domain/directory.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
 import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
+import { credentialRows } from "./credentials.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
 import { migrate } from "./migrations.ts";
@@ -10,7 +11,7 @@ import { copyToMemory, openSqlite } from "./sqlite.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { userRows } from "./users.ts";
 
-export { lockForReconciling } from "./sqlite.ts";
+export { lockForReconciling, readSealedCredentials } from "./sqlite.ts";
 
 export interface StoreOptions {
   /** Milliseconds since the epoch. */
@@ -43,6 +44,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     ...auditRows(driver),
     ...auditTrail(driver),
     ...tokenRows(driver),
+    ...credentialRows(driver, { now }),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,5 +1,6 @@
 import { RollcallError } from "../domain/errors.ts";
 import { chainExisting } from "./audit.ts";
+import { credentialTables } from "./credentials.ts";
 import type { Dialect, Driver, Sql } from "./driver.ts";
 import { snapshotTables } from "./snapshot-schema.ts";
 
@@ -72,7 +73,12 @@ const auditChain: Migration = {
 };
 
 /** In order. A second driver runs the same list. */
-export const migrations: readonly Migration[] = [foundation, { id: 2, statements: snapshotTables }, auditChain];
+export const migrations: readonly Migration[] = [
+  foundation,
+  { id: 2, statements: snapshotTables },
+  auditChain,
+  { id: 4, statements: credentialTables },
+];
 
 /**
  * Brings the schema up to date, each step in a transaction of its own.

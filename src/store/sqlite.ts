@@ -2,7 +2,9 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import type { StoredCredential } from "../domain/credentials.ts";
 import { messageOf, RollcallError } from "../domain/errors.ts";
+import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 
 const dialect: Dialect = {
@@ -61,6 +63,35 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
     db.exec("COMMIT");
     db.exec("DETACH DATABASE file");
     return driver;
+  }, path);
+}
+
+/**
+ * What `connect` stored in a file, read at once and without a trace: a configuration is put together from it before
+ * anything is opened for work, perhaps without write access. Nothing when there is no file yet, or one from before.
+ * @throws `STORE_UNAVAILABLE` when the file can't be read
+ */
+export function readSealedCredentials(path: string): readonly StoredCredential[] {
+  if (!existsSync(path)) return [];
+  const readIn = (parameters: string): readonly StoredCredential[] => {
+    const db = new DatabaseSync(new URL(`${pathToFileURL(path)}?${parameters}`), { timeout: BUSY_TIMEOUT_MS });
+    try {
+      const isThere = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'credentials'").get();
+      return isThere === undefined ? [] : (db.prepare(selectCredentials).all() as Row[]).map(toCredential);
+    } finally {
+      db.close();
+    }
+  };
+  return translated(() => {
+    const hasLog = existsSync(`${path}-wal`);
+    try {
+      // As in `copyToMemory`: who opens a file without a log for writing clears up the empty one.
+      return readIn(hasLog ? "mode=ro" : "mode=rw");
+    } catch (error) {
+      // No log, and no right to make one: nobody is writing here.
+      if (hasLog || !existsSync(path)) throw error;
+      return readIn("mode=ro&immutable=1");
+    }
   }, path);
 }
 

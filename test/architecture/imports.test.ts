@@ -58,6 +58,7 @@ const MAY_IMPORT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(store|reconcile|web|sources\/.+|targets)$/, ["domain", "telemetry"]],
   [/^targets\/.+$/, ["domain", "telemetry", "targets"]],
   [/^sandbox$/, []],
+  [/^vault$/, ["domain/errors.ts"]],
   [/^telemetry$/, ["domain"]],
   [/^config$/, ["domain/errors.ts"]],
 ];
@@ -118,6 +119,7 @@ describe("what src imports", () => {
     ["config/x.ts", "domain/errors.ts", true],
     ["config/x.ts", "domain/plan.ts", false],
     ["web/x.ts", "config/index.ts", false],
+    ["vault/x.ts", "store/x.ts", false],
     ["cli.ts", "main.ts", false],
     ["main.ts", "sandbox/x.ts", true],
   ])("the rule for %s -> %s is %s", (from, to, expected) => {

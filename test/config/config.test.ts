@@ -51,6 +51,7 @@ describe("a minimal configuration", () => {
         },
       },
       admin: null,
+      masterKeys: [],
       store: { kind: "sqlite", path: join(dir, "data/rollcall.db") },
       sources: [{ name: "okta", type: "scim", tokens: [], groupNamesUnique: true, unknownMembers: "skip" }],
       targets: [],
@@ -209,11 +210,7 @@ describe("what is refused", () => {
     ],
     ["another store", `${SCIM}store: ./data`, "store: must be sqlite:PATH"],
     ["a store in memory", `${SCIM}store: 'sqlite::memory:'`, "store: must be sqlite:PATH"],
-    [
-      "a master key",
-      `${SCIM}masterKey: canary`,
-      "masterKey: stored credentials come with a later release of Rollcall; remove this key",
-    ],
+    ["a master key", `${SCIM}masterKey: canary`, "masterKey: must be 32 bytes in base64: openssl rand -base64 32"],
     ["a bad name", "sources: { .okta: { type: scim } }", `sources.".okta": ${name}`],
     ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
     ["an empty token", "sources: { a: { type: scim, token: '' } }", "sources.a.token: must not be empty"],
@@ -243,7 +240,11 @@ describe("what is refused", () => {
       "targets.x.type: must be bitwarden or onepassword",
     ],
     ["an unknown region", bitwarden("region: ca"), "targets.acme.region: must be us or eu"],
-    ["no region", bitwarden(""), "targets.acme.region: is missing: us or eu, or apiUrl and identityUrl instead"],
+    [
+      "no region",
+      bitwarden(""),
+      `targets.acme.region: is missing: us or eu, or apiUrl and identityUrl instead; or run "rollcall connect bitwarden --name acme"`,
+    ],
     [
       "region beside apiUrl",
       bitwarden("region: us, apiUrl: https://api.bitwarden.com"),
@@ -283,7 +284,11 @@ describe("what is refused", () => {
       onepassword("region: com, apiUrl: https://x.example"),
       "targets.op.region: cannot stand beside apiUrl: keep one or the other",
     ],
-    ["no region of 1Password", onepassword(""), "targets.op.region: is missing: com, ca or eu, or apiUrl instead"],
+    [
+      "no region of 1Password",
+      onepassword(""),
+      `targets.op.region: is missing: com, ca or eu, or apiUrl instead; or run "rollcall connect onepassword --name op"`,
+    ],
     [
       "a protected non-address",
       onepassword("region: com, protect: [owner]"),
@@ -383,6 +388,7 @@ targets:
   op: { type: onepassword, region: de }
 guard: { atLeast: 2, percent: many }
 `;
+    const run = 'is missing: run "rollcall connect onepassword --name op", or set it here';
     expect([...errorsOf(text)].sort()).toEqual(
       [
         "admin.token: environment variable MISSING is not set",
@@ -396,9 +402,9 @@ guard: { atLeast: 2, percent: many }
         "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
         "targets.acme.guard.atLeast: 2 is more than atMost, 1",
         "targets.acme.identityUrl: is missing: apiUrl and identityUrl go together",
-        "targets.op.accountId: is missing",
-        "targets.op.clientId: is missing",
-        "targets.op.clientSecret: is missing",
+        `targets.op.accountId: ${run}`,
+        `targets.op.clientId: ${run}`,
+        `targets.op.clientSecret: ${run}`,
         "targets.op.region: must be com or ca or eu",
       ].sort(),
     );

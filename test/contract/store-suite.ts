@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { StoredCredential } from "../../src/domain/credentials.ts";
 import type { Cause, EntityRef } from "../../src/domain/directory.ts";
 import { RollcallError } from "../../src/domain/errors.ts";
 import type { Link } from "../../src/domain/link.ts";
@@ -1278,6 +1279,86 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         ]);
         expect(await store.problems("bw", 1)).toHaveLength(1);
         expect(await store.problems("op", 10)).toEqual([]);
+      });
+    });
+
+    describe("credentials", () => {
+      const row = (name: string, more: Partial<StoredCredential> = {}): StoredCredential => ({
+        name,
+        type: "bitwarden",
+        keyId: "k1",
+        sealed: `sealed-${name}`,
+        createdAtMs: 5,
+        changedAtMs: 5,
+        verifiedAtMs: 5,
+        ...more,
+      });
+
+      it("are kept as they are given, by name", async () => {
+        expect(await store.credentials()).toEqual([]);
+        await store.putCredential(row("b"), cause);
+        await store.putCredential(row("a", { type: "onepassword" }), cause);
+        store = await harness.reopen();
+        expect(await store.credentials()).toEqual([row("a", { type: "onepassword" }), row("b")]);
+      });
+
+      it("are replaced, and stay as old as they were", async () => {
+        await store.putCredential(row("a"), cause);
+        const newer = { sealed: "other", keyId: "k2", type: "onepassword", changedAtMs: 9, verifiedAtMs: 9 };
+        await store.putCredential(row("a", { ...newer, createdAtMs: 9 }), cause);
+        expect(await store.credentials()).toEqual([row("a", newer)]);
+      });
+
+      it("are removed once", async () => {
+        await store.putCredential(row("a"), cause);
+        await store.putCredential(row("b"), cause);
+        harness.clock.nowMs = 77;
+        expect([await store.removeCredential("a", cause), await store.removeCredential("a", cause)]).toEqual([
+          true,
+          false,
+        ]);
+        expect(await store.credentials()).toEqual([row("b")]);
+      });
+
+      it("are sealed anew all at once, and what fails changes none", async () => {
+        for (const name of ["a", "b", "c"])
+          await store.putCredential(row(name, name === "b" ? { keyId: "k2" } : {}), cause);
+        const before = await store.credentials();
+        const reseal = ({ sealed }: StoredCredential) => ({ keyId: "k2", sealed: `${sealed}-anew` });
+        const failing = (each: StoredCredential) => {
+          if (each.name === "c") throw new Error("can't be opened");
+          return reseal(each);
+        };
+        await expect(store.resealCredentials(failing, 9, cause)).rejects.toThrow("can't be opened");
+        expect(await store.credentials()).toEqual(before);
+        expect(await store.resealCredentials(reseal, 9, cause)).toBe(2);
+        expect(await store.credentials()).toEqual([
+          row("a", { keyId: "k2", sealed: "sealed-a-anew" }),
+          row("b", { keyId: "k2" }),
+          row("c", { keyId: "k2", sealed: "sealed-c-anew" }),
+        ]);
+        expect(await store.resealCredentials(reseal, 10, cause)).toBe(0);
+      });
+
+      it("are seen from another process at once", async () => {
+        const other = await harness.beside();
+        await other.putCredential(row("a"), cause);
+        expect(await store.credentials()).toEqual([row("a")]);
+        await other.removeCredential("a", cause);
+        expect(await store.credentials()).toEqual([]);
+      });
+
+      it("leave a trace of who did what, without what is sealed", async () => {
+        await store.putCredential(row("a"), cause);
+        await store.putCredential(row("a", { changedAtMs: 6 }), cause);
+        await store.resealCredentials(() => ({ keyId: "k2", sealed: "anew" }), 7, cause);
+        await store.removeCredential("a", cause);
+        const rows = await store.audit(0, 10);
+        expect(rows.map(({ action, name, connection, actor }) => [action, name, connection, actor])).toEqual(
+          ["connect", "change", "rekey", "disconnect"].map((what) => [`connection.${what}`, "a", "a", "scim:okta"]),
+        );
+        expect(JSON.stringify(rows)).not.toMatch(/sealed|anew/);
+        expect(rows[2]).toMatchObject({ atMs: 7, detail: { from: "k1", to: "k2" } });
       });
     });
 

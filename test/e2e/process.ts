@@ -14,6 +14,8 @@ const compileCache = fileURLToPath(new URL("../../node_modules/.cache/rollcall-e
 export interface RunOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What standard input holds. Default nothing. */
+  readonly input?: string;
 }
 
 /** What a command left behind. */
@@ -41,7 +43,7 @@ export interface Running {
 const started = new Set<ChildProcess>();
 
 /** Starts `rollcall …` with nothing of this process's environment but what a program needs to run. */
-export function start(args: readonly string[], { cwd, env = {} }: RunOptions): Running {
+export function start(args: readonly string[], { cwd, env = {}, input = "" }: RunOptions): Running {
   const [command, ...first] = program;
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "TMPDIR"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
@@ -49,9 +51,11 @@ export function start(args: readonly string[], { cwd, env = {} }: RunOptions): R
   const child = spawn(command, [...first, ...args], {
     cwd,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
   started.add(child);
+  // Who does not read it leaves it.
+  child.stdin.on("error", () => undefined).end(input);
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,7 +38,12 @@ export interface Stage extends AsyncDisposable {
   serve(...args: string[]): Promise<Serving>;
   /** Runs a command with the configuration. */
   run(...args: string[]): Promise<Run>;
+  /** The same, with something on standard input. */
+  runWith(input: string, ...args: string[]): Promise<Run>;
 }
+
+/** A master key. */
+export const newKey = (): string => randomBytes(32).toString("base64");
 
 export interface StageOptions {
   readonly sections?: object;
@@ -93,6 +99,7 @@ export async function makeStage(options: StageOptions = {}): Promise<Stage> {
     database: join(folder, "data/rollcall.db"),
     serve: async (...args) => serving(start(["serve", "-c", file, "--json", ...args], runOptions)),
     run: (...args) => rollcall([...args, "-c", file], runOptions),
+    runWith: (input, ...args) => rollcall([...args, "-c", file], { ...runOptions, input }),
     async [Symbol.asyncDispose]() {
       await killStarted();
       await Promise.all([bitwarden.close(), onePassword.close()]);

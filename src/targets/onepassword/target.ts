@@ -1,4 +1,4 @@
-import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { hasCode, messageOf, RollcallError } from "../../domain/errors.ts";
 import { type Change, unreachable } from "../../domain/plan.ts";
 import type { CheckFinding, Observed, ObserveScope, Outcome, Target } from "../../domain/target.ts";
 import { OnePasswordApi, type OnePasswordOptions, type Written } from "./api.ts";
@@ -27,6 +27,7 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
     },
     apply: (changes, _observed, signal) => apply(api, changes, signal),
     check: (signal) => check(api, options, signal),
+    missingPermissions: (signal) => missingPermissions(api, signal),
     close: (signal) => api.close(signal),
   };
 }
@@ -173,4 +174,24 @@ async function check(
   } catch (error) {
     return [{ level: "error", message: messageOf(error) }, ...findings];
   }
+}
+
+/** An id of the vendor's form (§1) that nobody has. */
+const nobody = "ROLLCALLPERMISSIONPROBE000";
+
+/**
+ * Asks for, suspends and reactivates nobody: 404 says that it would be allowed, 403 (an absent scope, §1) that it would not.
+ * Listing has been allowed already, or nothing of the account would be known.
+ */
+async function missingPermissions(api: OnePasswordApi, signal: AbortSignal): Promise<readonly string[]> {
+  const missing: string[] = [];
+  try {
+    await api.getUser(nobody, signal);
+  } catch (error) {
+    if (!hasCode(error, "TARGET_REFUSED_CREDENTIALS")) throw error;
+    missing.push("Get a user");
+  }
+  if ((await api.suspendUser(nobody, signal)).kind === "refused") missing.push("Suspend a user");
+  if ((await api.reactivateUser(nobody, signal)).kind === "refused") missing.push("Reactivate a user");
+  return missing;
 }

@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import { type ConfigFile, loadConfig, type StoredTarget } from "../../src/config/index.ts";
+import { parseConfigFile } from "../../src/config/load.ts";
+import { messageOf } from "../../src/domain/errors.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const KEY = Buffer.alloc(32, 1).toString("base64");
+const ID = "organization.00000000-0000-0000-0000-000000000000";
+const keys = { type: "bitwarden", region: "eu", clientId: ID, clientSecret: "canary-stored" };
+const acme: StoredTarget = { name: "acme", keys };
+const file = (targets: string, more = ""): ConfigFile =>
+  parseConfigFile(`sources: { okta: { type: scim } }\n${more}\ntargets: ${targets}`, {
+    baseDir: dir,
+    env: { OWN: "canary-own" },
+    fileName: "rollcall.yaml",
+  });
+const errorsOf = (work: () => unknown): readonly string[] => {
+  try {
+    work();
+  } catch (error) {
+    expect(inspect(error, { depth: 9 })).not.toContain("canary");
+    return messageOf(error)
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim());
+  }
+  return [];
+};
+
+describe("a stored connection", () => {
+  it("that the file does not name is a target with all defaults", () => {
+    const [target, ...others] = file("{}").compose([acme]).targets;
+    expect(others).toEqual([]);
+    expect(target).toMatchObject({
+      name: "acme",
+      type: "bitwarden",
+      apiUrl: "https://api.bitwarden.eu",
+      clientId: ID,
+      onDeactivate: "revoke",
+      users: { groups: null },
+      rateLimit: { perSecond: 4 },
+    });
+    expect(target?.clientSecret.reveal()).toBe("canary-stored");
+    expect(inspect(target, { depth: 9 })).not.toContain("canary");
+  });
+
+  it("that the file names gets the file's settings", () => {
+    for (const own of ["{ maxSeats: 7 }", `{ type: bitwarden, region: eu, clientId: ${ID}, maxSeats: 7 }`]) {
+      const [target] = file(`{ acme: ${own} }`).compose([acme]).targets;
+      expect(target).toMatchObject({ type: "bitwarden", maxSeats: 7, apiUrl: "https://api.bitwarden.eu" });
+      expect(target?.clientSecret.reveal()).toBe("canary-stored");
+    }
+    expect(file("{ acme: }").compose([acme]).targets).toHaveLength(1);
+  });
+
+  it("does not get its secret sent where it was not given for", () => {
+    const why = (value: string): string =>
+      `differs from the stored connection${value}, whose secret is only for that: make them the same, set clientSecret here, or run "rollcall connect" again`;
+    const other = ID.replace(/0$/, "1");
+    const elsewhere = "apiUrl: https://evil.example/api, identityUrl: https://evil.example/identity";
+    expect(errorsOf(() => file(`{ acme: { clientId: ${other} } }`).compose([acme]))).toEqual([
+      `targets.acme.clientId: ${why(` (${ID})`)}`,
+    ]);
+    expect(errorsOf(() => file("{ acme: { region: us } }").compose([acme]))).toEqual([
+      `targets.acme.region: ${why(" (eu)")}`,
+    ]);
+    expect(errorsOf(() => file(`{ acme: { ${elsewhere} } }`).compose([acme]))).toEqual([
+      `targets.acme.apiUrl: ${why("")}`,
+      `targets.acme.identityUrl: ${why("")}`,
+      "targets.acme.region: cannot stand beside apiUrl or identityUrl: keep one or the other",
+    ]);
+    expect(errorsOf(() => file("{ acme: { type: onepassword } }").compose([acme]))[0]).toBe(
+      `targets.acme.type: ${why(" (bitwarden)")}`,
+    );
+  });
+
+  it("gives way to a secret of the file, place and all", () => {
+    const own = "apiUrl: https://v.example/api, identityUrl: https://v.example/identity, clientSecret: '${OWN}'";
+    const [target] = file(`{ acme: { ${own} } }`).compose([acme]).targets;
+    expect(target).toMatchObject({ apiUrl: "https://v.example/api", clientId: ID });
+    expect(target?.clientSecret.reveal()).toBe("canary-own");
+    const locked: StoredTarget = { name: "acme", problem: "can't be opened" };
+    const whole = `{ acme: { type: bitwarden, clientId: ${ID}, ${own} } }`;
+    expect(file(whole).compose([locked]).targets).toHaveLength(1);
+  });
+
+  it("that can't be opened is said in its place, once", () => {
+    const locked: StoredTarget = { name: "acme", problem: "masterKey (key id 1) does not open it" };
+    expect(errorsOf(() => file("{ acme: { type: bitwarden, region: us } }").compose([locked]))).toEqual([
+      "targets.acme.clientSecret: masterKey (key id 1) does not open it",
+    ]);
+    expect(errorsOf(() => file("{}").compose([locked]))).toEqual([
+      "targets.acme.clientSecret: masterKey (key id 1) does not open it",
+    ]);
+  });
+
+  it("is validated like the file", () => {
+    expect(errorsOf(() => file("{}").compose([{ name: "acme", keys: { ...keys, region: "de" } }]))).toEqual([
+      "targets.acme.region: must be us or eu",
+    ]);
+  });
+
+  it("is what a missing credential is answered with", () => {
+    const run = 'run "rollcall connect bitwarden --name acme"';
+    expect(errorsOf(() => file("{ acme: { type: bitwarden } }").compose([]))).toEqual([
+      `targets.acme.clientSecret: is missing: ${run}, or set it here`,
+      `targets.acme.clientId: is missing: ${run}, or set it here`,
+      `targets.acme.region: is missing: us or eu, or apiUrl and identityUrl instead; or ${run}`,
+    ]);
+  });
+});
+
+describe("what must be known before", () => {
+  it("is the store and the master keys, even when the rest is wrong", () => {
+    const { storePath, masterKeys } = file("{ acme: { type: nonsense } }", `masterKey: ${KEY}`).settings();
+    expect([storePath, masterKeys.map((key) => key.reveal())]).toEqual([join(dir, "data/rollcall.db"), [KEY]]);
+    expect(file("{}").settings().masterKeys).toEqual([]);
+    expect(file("{}", `masterKey: [${KEY}, ${KEY}]`).settings().masterKeys).toHaveLength(2);
+  });
+
+  it("is refused with everything else that is wrong, but not with what may be stored", () => {
+    const broken = file("{ acme: { type: bitwarden, maxSeats: 0 } }", "masterKey: canary");
+    expect(errorsOf(() => broken.settings())).toEqual([
+      "masterKey: must be 32 bytes in base64: openssl rand -base64 32",
+      "targets.acme.maxSeats: must be at least 1",
+    ]);
+  });
+
+  it("is handed to whoever opens what is stored", () => {
+    const path = join(dir, "rollcall.yaml");
+    writeFileSync(join(dir, "key"), `${KEY}\n`);
+    writeFileSync(path, "sources: { okta: { type: scim } }\nmasterKey: file:key\n");
+    const config = loadConfig(path, {}, ({ storePath, masterKeys }) => {
+      expect([storePath, masterKeys[0]?.reveal()]).toEqual([join(dir, "data/rollcall.db"), KEY]);
+      return [acme];
+    });
+    expect(config.targets.map(({ name }) => name)).toEqual(["acme"]);
+  });
+});
+
+describe("a draft", () => {
+  it("is a target, or tells what is wrong by field", () => {
+    const found = file("{ acme: { maxSeats: 7 } }").draft("acme", keys);
+    expect("target" in found && found.target).toMatchObject({ name: "acme", maxSeats: 7, type: "bitwarden" });
+    const mixed = {
+      ...keys,
+      region: undefined,
+      apiUrl: "https://api.bitwarden.com",
+      identityUrl: "https://identity.bitwarden.eu",
+      clientId: "user.1",
+    };
+    const given = Object.fromEntries(Object.entries(mixed).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
+    expect(file("{}").draft("acme", given)).toEqual({
+      problems: [
+        {
+          field: "clientId",
+          message: "must be organization.<guid>, the client_id of the organization's API key",
+        },
+        { field: "identityUrl", message: "belongs to another Bitwarden cloud or server than apiUrl" },
+      ],
+    });
+    expect(file("{}").draft("a b", keys)).toMatchObject({ problems: [{ field: "name" }] });
+  });
+
+  it("does not mind what is wrong elsewhere", () => {
+    expect(file("{ other: { type: nonsense } }").draft("acme", keys)).toMatchObject({ target: { name: "acme" } });
+  });
+});
