@@ -12,11 +12,11 @@ import {
   type Metrics,
   type ScimRequestSample,
 } from "../telemetry.ts";
-import { createAdminApp } from "../web/admin-app.ts";
 import { createAdmission, createShedReport, createWrongTokens } from "../web/admission.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
 import { type Listener, listen } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
+import { adminApp } from "./admin.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { describePoll, openDirectories } from "./directories.ts";
 import { heardOf } from "./heard.ts";
@@ -43,7 +43,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   cleanup.defer(() => store.close());
   const connections = connect(composition, config, config.targets, store, logger, metrics);
   cleanup.defer(() => closeAll(connections, revokeWithinMs));
-  const listeners = await openListeners(composition, config, store, logger, metrics, cleanup);
+  const listeners = await openListeners(composition, config, store, logger, metrics, sandbox !== null, cleanup);
   announce(composition, options, logger, listeners, sandbox);
 
   const stopping = new AbortController();
@@ -135,6 +135,7 @@ async function openListeners(
   store: DirectoryStore,
   logger: Logger,
   metrics: Metrics,
+  isSandbox: boolean,
   cleanup: AsyncDisposableStack,
 ): Promise<readonly Listener[]> {
   const { now } = composition;
@@ -185,18 +186,18 @@ async function openListeners(
     connections: limits.connections,
     onCrowded: () => onShed({ source: "", reason: "connections" }),
   });
-  if (config.admin !== null) {
-    const status = () => statusReport(config, store, now());
-    const text = async () => metricsText(metrics, await status(), now());
-    await open(
-      config.admin.listen,
-      createAdminApp({
-        token: config.admin.token.reveal(),
-        status,
-        metrics: { contentType: metrics.contentType, text },
-      }),
-    );
-  }
+  const status = () => statusReport(config, store, now());
+  const text = async () => metricsText(metrics, await status(), now());
+  const admin = adminApp({
+    composition,
+    config,
+    store,
+    logger,
+    isSandbox,
+    status,
+    metrics: { contentType: metrics.contentType, text },
+  });
+  if (config.admin !== null && admin !== null) await open(config.admin.listen, admin);
   return opened;
 }
 

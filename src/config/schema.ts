@@ -1,17 +1,11 @@
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
-import { across, bearerToken, duration, isSection, listenAddress, type Report, secret } from "./fields.ts";
+import { admin } from "./admin.ts";
+import { across, bearerToken, duration, isSection, type Report } from "./fields.ts";
 import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
 import { server } from "./server.ts";
 import { bitwarden, guard, onePassword } from "./targets.ts";
-
-const admin = z.strictObject({
-  listen: listenAddress
-    .prefault("127.0.0.1:8081")
-    .describe("host:port of pages, /api/v1 and /metrics. Default 127.0.0.1:8081."),
-  token: secret.describe("Signs in to the admin pages and API."),
-});
 
 const scimSource = z
   .strictObject({

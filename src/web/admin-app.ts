@@ -1,43 +1,46 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from "express";
+import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import helmet from "helmet";
 import { messageOf } from "../domain/errors.ts";
+import type { Access } from "./access/access.ts";
+import { requireRole } from "./access/role.ts";
+import type { ConsoleParts } from "./console/parts.ts";
+import { createConsole } from "./console/router.ts";
 
 export interface AdminAppParts {
-  /** Signs in to everything here but `/healthz`. */
-  readonly token: string;
+  readonly access: Access;
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
   /** What `rollcall status --json` prints. */
   readonly status: () => Promise<unknown>;
+  readonly console: ConsoleParts;
 }
 
-/** What operators and monitoring reach: `/metrics` and `/api/v1/status`, with the admin token as bearer. */
-export function createAdminApp({ token, metrics, status }: AdminAppParts): Express {
+/** What operators and monitoring reach: pages, `/metrics` and `/api/v1`. */
+export function createAdminApp({ access, metrics, status, console }: AdminAppParts): Express {
   const app = express();
   app.disable("x-powered-by");
+  app.disable("etag");
   app.use(helmet());
   app.get("/healthz", (_request, response) => void response.type("text/plain").send("ok\n"));
-  app.use(requireBearer(token));
+  app.use(access.identify);
   app.get(
     "/metrics",
+    requireRole("viewer"),
     async (_request, response) =>
       void response.setHeader("Content-Type", metrics.contentType).end(await metrics.text()),
   );
-  app.get("/api/v1/status", async (_request, response) => void response.json(await status()));
-  app.use((_request, response) => void response.status(404).json({ error: "not found" }));
-  app.use(
-    (error: unknown, _request: Request, response: Response, _next: NextFunction) =>
-      void response.status(500).json({ error: messageOf(error) }),
-  );
+  app.get("/api/v1/status", requireRole("viewer"), async (_request, response) => void response.json(await status()));
+  app.use("/api", requireRole("viewer"));
+  app.use(createConsole(console));
+  app.use(requireRole("viewer"), (_request, response) => void response.status(404).json({ error: "not found" }));
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const status = statusOf(error);
+    response.status(status).json({ error: status === 500 ? messageOf(error) : "this request cannot be read" });
+  });
   return app;
 }
 
-function requireBearer(token: string): RequestHandler {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  const expected = digest(token);
-  return (request, response, next) => {
-    const [, presented] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
-    if (presented !== undefined && timingSafeEqual(digest(presented), expected)) return next();
-    response.status(401).set("WWW-Authenticate", "Bearer").json({ error: "the admin token is missing or wrong" });
-  };
+/** A body that is too large or no form has a status of its own; everything else is ours. */
+function statusOf(error: unknown): number {
+  const status = typeof error === "object" && error !== null && "status" in error ? error.status : null;
+  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
 }

@@ -331,6 +331,26 @@ describe("what is refused", () => {
     ],
     ["a port beyond", `${SCIM}server: { listen: "h:65536" }`, "server.listen: the port must be between 0 and 65535"],
     ["an admin without token", `${SCIM}admin: { listen: "h:1" }`, "admin.token: is missing"],
+    [
+      "one token for two roles",
+      `${SCIM}admin: { token: same, viewerToken: same }`,
+      "admin.viewerToken: is the same as token: each role needs its own",
+    ],
+    [
+      "sign-in over a provider that can't send anybody back",
+      `${SCIM}admin: { token: x, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }`,
+      "admin.publicUrl: is needed for oidc: the provider sends people back there",
+    ],
+    [
+      "a provider over plain http",
+      `${SCIM}admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: http://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }`,
+      "admin.oidc.issuer: plain http is for loopback only: use https, or say allowInsecureHttp: true",
+    ],
+    [
+      "a provider whose groups give nobody a role",
+      `${SCIM}admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: {} } }`,
+      "admin.oidc.roles: must name at least one group",
+    ],
     ["an empty token", `${SCIM}admin: { token: "\${X}" }`, "admin.token: must not be empty"],
     ...["127.0.0.1:8080", "localhost:8080", "0.0.0.0:8080", "'[::]:8080'"].map((address): [string, string, string] => [
       `both listeners on ${address}`,

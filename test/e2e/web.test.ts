@@ -57,10 +57,19 @@ describe("probes", () => {
 
 describe("the admin listener", () => {
   it("is closed without its token", async () => {
-    for (const path of ["/metrics", "/api/v1/status", "/"]) {
+    for (const path of ["/metrics", "/api/v1/status", "/api/v1/nothing"]) {
       for (const token of [undefined, scimToken, `${adminToken}x`])
         expect((await get(serve.adminUrl + path, token)).status, path).toBe(401);
     }
+    // Pages lead to the sign-in, and show nothing before.
+    for (const path of ["/", "/nothing"]) {
+      const page = await fetch(serve.adminUrl + path, { redirect: "manual" });
+      expect([page.status, page.headers.get("location")], path).toEqual([
+        path === "/nothing" ? 401 : 303,
+        path === "/nothing" ? null : `/sign-in?to=${encodeURIComponent(path)}`,
+      ]);
+    }
+    expect((await get(serve.adminUrl, scimToken)).status).toBe(401);
     expect((await get(`${serve.adminUrl}/api/v1/nothing`, adminToken)).status).toBe(404);
     // SCIM is not on it, and it is not on SCIM's.
     expect((await get(`${serve.adminUrl}/scim/v2/Users`, scimToken)).status).toBe(401);

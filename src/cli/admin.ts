@@ -1,0 +1,88 @@
+import type { Express } from "express";
+import type { BitwardenTargetConfig, Config } from "../config/index.ts";
+import type { ConsoleStore } from "../domain/console.ts";
+import type { DirectoryStore } from "../domain/store.ts";
+import type { Logger } from "../telemetry.ts";
+import { createAccess } from "../web/access/access.ts";
+import { createOidc } from "../web/access/oidc.ts";
+import type { RoleToken } from "../web/access/role.ts";
+import { createSeal } from "../web/access/seal.ts";
+import { type AdminAppParts, createAdminApp } from "../web/admin-app.ts";
+import type { Composition } from "./composition.ts";
+import type { StatusReport } from "./status.ts";
+
+export interface AdminParts {
+  readonly composition: Composition;
+  readonly config: Config;
+  readonly store: DirectoryStore & Partial<ConsoleStore>;
+  readonly logger: Logger;
+  readonly metrics: AdminAppParts["metrics"];
+  readonly isSandbox: boolean;
+  readonly status: () => Promise<StatusReport>;
+}
+
+/** The admin listener of `serve`, put together; null where none is configured. */
+export function adminApp({
+  composition,
+  config,
+  store,
+  logger,
+  metrics,
+  isSandbox,
+  status,
+}: AdminParts): Express | null {
+  const { admin } = config;
+  if (admin === null) return null;
+  const { now, sleep, version } = composition;
+  const tokens = [
+    { role: "admin" as const, secret: admin.token },
+    { role: "operator" as const, secret: admin.operatorToken },
+    { role: "viewer" as const, secret: admin.viewerToken },
+  ].flatMap(({ role, secret }): readonly RoleToken[] => (secret === null ? [] : [{ role, token: secret.reveal() }]));
+  const moreSecrets = admin.oidc === null ? [] : [admin.oidc.clientSecret.reveal()];
+  const access = createAccess({ tokens, moreSecrets, publicUrl: admin.publicUrl, now });
+  const oidc =
+    admin.oidc === null || admin.publicUrl === null
+      ? null
+      : createOidc({
+          settings: { ...admin.oidc, clientSecret: admin.oidc.clientSecret.reveal() },
+          publicUrl: admin.publicUrl,
+          seal: createSeal([...tokens.map(({ token }) => token), ...moreSecrets], "sign-in flow"),
+          now,
+        });
+  return createAdminApp({
+    access,
+    status,
+    metrics,
+    console: {
+      access,
+      oidc,
+      version,
+      isSandbox,
+      now,
+      sleep,
+      status,
+      record: (entry) => store.commit("", { audit: [entry] }, now()),
+      log: (level, message, fields) => logger[level](message, fields),
+      vendorUrl: (name) => vendorUrl(config, name),
+      reader: null,
+    },
+  });
+}
+
+/** Where the people of a target are seen to by hand. An emulator has no such pages. */
+function vendorUrl(config: Config, name: string): string | null {
+  const target = config.targets.find((each) => each.name === name);
+  if (target === undefined) return null;
+  if (target.type === "onepassword") return target.apiUrl.startsWith("https:") ? "https://start.1password.com/" : null;
+  return bitwardenVault(target);
+}
+
+/** The cloud's web vault beside its API; a server of one's own has it at its root (`https://vault.example.com/api`). */
+function bitwardenVault({ apiUrl, clientId }: BitwardenTargetConfig): string | null {
+  const url = new URL(apiUrl);
+  if (url.protocol !== "https:") return null;
+  const cloud = /^api\.(bitwarden\.(?:com|eu))$/.exec(url.hostname);
+  const origin = cloud === null ? url.origin : `https://vault.${cloud[1]}`;
+  return `${origin}/#/organizations/${encodeURIComponent(clientId.replace(/^organization\./, ""))}/members`;
+}

@@ -1,0 +1,170 @@
+import * as client from "openid-client";
+import { z } from "zod";
+import { messageOf } from "../../domain/errors.ts";
+import { ROLES, type Role } from "./role.ts";
+import type { Seal } from "./seal.ts";
+
+/** How people sign in with an identity provider. */
+export interface OidcSettings {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly scopes: readonly string[];
+  /** A claim, or a path into one with dots: `groups`, `realm_access.roles`. */
+  readonly rolesClaim: string;
+  /** Values of that claim that give each role. */
+  readonly roles: Readonly<Record<Role, readonly string[]>>;
+}
+
+/** Somebody the provider vouches for; role null: none of their groups has one here. */
+export interface OidcPerson {
+  readonly name: string;
+  readonly role: Role | null;
+}
+
+/** The authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0 §3.1). */
+export interface Oidc {
+  /** Where to send the browser, and what it must bring back in a cookie. @throws Error when the provider can't be reached */
+  start(returnTo: string): Promise<{ readonly url: URL; readonly flow: string }>;
+  /**
+   * What the provider answered, checked: state, nonce, issuer, audience, times and the ID token's signature.
+   * @throws Error with what is wrong; nothing of it is secret
+   */
+  finish(query: URLSearchParams, flow: string | null): Promise<OidcPerson & { readonly returnTo: string }>;
+}
+
+/** Somebody who takes longer to sign in there begins anew. */
+export const flowLifeMs = 10 * 60_000;
+const timeoutSeconds = 10;
+
+const flowShape = z.object({
+  state: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+  returnTo: z.string(),
+  atMs: z.number(),
+});
+
+export interface OidcParts {
+  readonly settings: OidcSettings;
+  /** What browsers reach. */
+  readonly publicUrl: string;
+  readonly seal: Seal;
+  readonly now: () => number;
+}
+
+/** The path that has to be registered at the provider. */
+export const callbackPath = "/sign-in/oidc/callback";
+
+export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc {
+  const redirectUri = `${publicUrl}${callbackPath}`;
+  let discovered: Promise<client.Configuration> | null = null;
+  // Asked for once somebody wants to sign in: Rollcall starts without the provider.
+  const configuration = (): Promise<client.Configuration> => {
+    discovered ??= discover(settings).catch((error: unknown) => {
+      discovered = null;
+      throw error;
+    });
+    return discovered;
+  };
+  return {
+    async start(returnTo) {
+      const provider = await configuration();
+      const flow = {
+        state: client.randomState(),
+        nonce: client.randomNonce(),
+        verifier: client.randomPKCECodeVerifier(),
+        returnTo,
+        atMs: now(),
+      };
+      const url = client.buildAuthorizationUrl(provider, {
+        redirect_uri: redirectUri,
+        scope: settings.scopes.join(" "),
+        state: flow.state,
+        nonce: flow.nonce,
+        code_challenge: await client.calculatePKCECodeChallenge(flow.verifier),
+        code_challenge_method: "S256",
+      });
+      return { url, flow: seal.seal(flow) };
+    },
+    async finish(query, sealed) {
+      const flow = flowShape.safeParse(sealed === null ? null : seal.open(sealed));
+      if (!flow.success || now() - flow.data.atMs > flowLifeMs)
+        throw new Error("this sign-in was not begun in this browser, or more than ten minutes ago");
+      const provider = await configuration();
+      const answer = new URL(redirectUri);
+      answer.search = query.toString();
+      const tokens = await client.authorizationCodeGrant(provider, answer, {
+        expectedState: flow.data.state,
+        expectedNonce: flow.data.nonce,
+        pkceCodeVerifier: flow.data.verifier,
+        idTokenExpected: true,
+      });
+      const claims: Record<string, unknown> = { ...tokens.claims() };
+      const subject = String(claims["sub"]);
+      // Some providers tell groups only there.
+      if (
+        claimAt(claims, settings.rolesClaim) === undefined &&
+        provider.serverMetadata().userinfo_endpoint !== undefined
+      )
+        Object.assign(claims, await client.fetchUserInfo(provider, tokens.access_token, subject));
+      return {
+        name: nameIn(claims) ?? subject,
+        role: roleOf(claimAt(claims, settings.rolesClaim), settings.roles),
+        returnTo: flow.data.returnTo,
+      };
+    },
+  };
+}
+
+async function discover({ issuer, clientId, clientSecret }: OidcSettings) {
+  const post = client.ClientSecretPost(clientSecret);
+  const basic = client.ClientSecretBasic(clientSecret);
+  // Without a list it is basic (OpenID Connect Discovery 1.0 §3).
+  const authenticate: client.ClientAuth = (server, ...rest) =>
+    (server.token_endpoint_auth_methods_supported?.includes("client_secret_basic") === false ? post : basic)(
+      server,
+      ...rest,
+    );
+  return await client.discovery(new URL(issuer), clientId, undefined, authenticate, {
+    timeout: timeoutSeconds,
+    // Plain http gets here only where the configuration allows it. The ID token's signature is checked too, not only the TLS that it came over.
+    execute: [client.enableNonRepudiationChecks, ...(issuer.startsWith("http:") ? [client.allowInsecureRequests] : [])],
+  });
+}
+
+/** The claim of that very name, else the one that the dots lead to. */
+function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const key of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return value;
+}
+
+/** The highest role that any of the values gives. */
+function roleOf(claim: unknown, roles: OidcSettings["roles"]): Role | null {
+  const values = new Set((Array.isArray(claim) ? claim : [claim]).filter((each) => typeof each === "string"));
+  return ROLES.findLast((role) => roles[role].some((value) => values.has(value))) ?? null;
+}
+
+/** An unverified address could be somebody else's: then another name is used. */
+function nameIn(claims: Readonly<Record<string, unknown>>): string | null {
+  const email = claims["email_verified"] === false ? undefined : claims["email"];
+  const found = [email, claims["preferred_username"], claims["name"]].find(
+    (each) => typeof each === "string" && each !== "",
+  );
+  return found === undefined ? null : String(found).slice(0, 200);
+}
+
+/** What went wrong, for the log: never a token or a code. */
+export function describeOidcError(error: unknown): string {
+  if (error instanceof client.AuthorizationResponseError || error instanceof client.ResponseBodyError)
+    return `the provider answered ${error.error}${error.error_description === undefined ? "" : `: ${error.error_description}`}`.slice(
+      0,
+      500,
+    );
+  return messageOf(error).slice(0, 500);
+}

@@ -1,0 +1,107 @@
+import type { Attention } from "../../domain/console.ts";
+import { type HtmlValue, html } from "./html.ts";
+import type { ConsoleStatus } from "./parts.ts";
+import { ago, count, figure, people, product, type Tone } from "./words.ts";
+
+/** One thing that waits for a person, with what to do about it. */
+export interface AttentionLine {
+  readonly tone: Extract<Tone, "bad" | "warn" | "held" | "idle">;
+  readonly title: string;
+  readonly detail: HtmlValue;
+  readonly action: { readonly label: string; readonly href: string; readonly isExternal?: true } | null;
+}
+
+interface AttentionData {
+  readonly status: ConsoleStatus;
+  readonly attention: readonly Attention[];
+  readonly vendorUrl: (target: string) => string | null;
+  readonly nowMs: number;
+}
+
+const order = ["bad", "held", "warn", "idle"] as const;
+
+/** Everything that waits for a person: what is broken first, then what is held, then what can wait. */
+export function attentionLines(data: AttentionData): readonly AttentionLine[] {
+  const lines = [...failures(data), ...data.attention.map((each) => lineOf(each, data))];
+  return lines.sort((a, b) => order.indexOf(a.tone) - order.indexOf(b.tone));
+}
+
+function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
+  const of = (
+    role: "source" | "target",
+    { name, error, failingSince }: ConsoleStatus["sources"][number] | ConsoleStatus["targets"][number],
+  ): readonly AttentionLine[] =>
+    error === null
+      ? []
+      : [
+          {
+            tone: "bad",
+            title: role === "source" ? `${name} cannot be read` : `${name} cannot be reached or refuses us`,
+            detail: html`Since ${ago(failingSince === null ? null : Date.parse(failingSince), nowMs)}: ${error.message ?? error.code}${role === "source" ? " The last good state stays; nobody loses access because of it." : " Changes wait and are made as soon as it answers."}`,
+            action: { label: "Look at the connection", href: `/connections#${name}` },
+          },
+        ];
+  return [
+    ...status.sources.flatMap((source) => of("source", source)),
+    ...status.targets.flatMap((target) => of("target", target)),
+  ];
+}
+
+const firstNames = ({ first, count: total }: Attention): string => {
+  const names = first.slice(0, 3).map(({ name }) => name);
+  const more = total - names.length;
+  return more > 0 ? `${names.join(", ")} and ${figure(more)} more` : names.join(", ");
+};
+
+function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): AttentionLine {
+  const target = status.targets.find(({ name }) => name === each.connection);
+  const name = product(target?.type ?? each.connection);
+  const where = encodeURIComponent(each.connection);
+  const since = each.sinceMs === null ? "" : html` The first has waited since ${ago(each.sinceMs, nowMs)}.`;
+  const url = vendorUrl(each.connection);
+  const vendor = url === null ? null : ({ label: `Open ${name}`, href: url, isExternal: true } as const);
+  switch (each.kind) {
+    case "held":
+      return {
+        tone: "held",
+        title: `${count(each.count, "removal is", "removals are")} held back in ${each.connection}`,
+        detail: html`More would lose access at once than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
+        action: { label: "Review by name", href: `/plan#${each.connection}` },
+      };
+    case "seats":
+      return {
+        tone: "held",
+        title: `${count(each.count, "invitation waits", "invitations wait")} for a seat in ${each.connection}`,
+        detail: html`maxSeats is reached: ${firstNames(each)}. Raise it in the configuration to let them in.`,
+        action: { label: "See who", href: `/people?target=${where}&state=held` },
+      };
+    case "failing":
+      return {
+        tone: "bad",
+        title: `${name} refuses ${each.count === 1 ? (each.first[0]?.name ?? "one entry") : count(each.count, "entry", "people or groups")}`,
+        detail: html`${each.first[0]?.error ?? firstNames(each)}${each.count > 1 && html` (${firstNames(each)})`}`,
+        action: { label: "See who and why", href: `/people?target=${where}&state=failed` },
+      };
+    case "accepted":
+      return {
+        tone: "warn",
+        title: `${people(each.count)} accepted, not confirmed in ${each.connection}`,
+        detail: html`Only an administrator of ${name} can confirm them; until then they see nothing: ${firstNames(each)}.${since}`,
+        action: vendor ?? { label: "See who", href: `/people?target=${where}&seen=accepted` },
+      };
+    case "missing":
+      return {
+        tone: "idle",
+        title: `${people(each.count)} not in ${each.connection}`,
+        detail: html`${name}'s API cannot invite anybody. Invite them there: ${firstNames(each)}.`,
+        action: { label: "See who", href: `/people?target=${where}&state=missing` },
+      };
+    case "invitation":
+      return {
+        tone: "warn",
+        title: `${count(each.count, "invitation", "invitations")} expired or about to in ${each.connection}`,
+        detail: html`Not taken up within five days: ${firstNames(each)}.${since}`,
+        action: { label: "See who, invite again", href: `/people?target=${where}&seen=invited` },
+      };
+  }
+}

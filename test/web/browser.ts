@@ -1,0 +1,80 @@
+import type { RequestListener, Server } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What a browser does with cookies and where a request comes from, as far as signing in needs it. */
+export interface Tab {
+  readonly cookies: Map<string, string>;
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** Sends a form as a page of the same origin would. */
+  post(
+    path: string,
+    form: Readonly<Record<string, string>>,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer>;
+  /** The hidden field of the page at that path. */
+  csrf(path?: string): Promise<string>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly location: string | null;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+export function openTab(baseUrl: string): Tab {
+  const cookies = new Map<string, string>();
+  const send = async (
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body?: string,
+  ): Promise<Answer> => {
+    const response = await fetch(new URL(path, baseUrl), {
+      method,
+      redirect: "manual",
+      headers: { cookie: [...cookies].map(([key, value]) => `${key}=${value}`).join("; "), ...headers },
+      ...(body !== undefined && { body }),
+    });
+    for (const line of response.headers.getSetCookie()) {
+      const [pair = "", ...attributes] = line.split("; ");
+      const [key = "", value = ""] = pair.split("=");
+      const isOver = attributes.some((each) => each.startsWith("Expires=Thu, 01 Jan 1970"));
+      if (isOver) cookies.delete(key);
+      else cookies.set(key, value);
+    }
+    return {
+      status: response.status,
+      location: response.headers.get("location"),
+      headers: response.headers,
+      text: await response.text(),
+    };
+  };
+  const tab: Tab = {
+    cookies,
+    get: (path, headers = {}) => send("GET", path, { accept: "text/html", ...headers }),
+    post: (path, form, headers = {}) =>
+      send(
+        "POST",
+        path,
+        { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin", ...headers },
+        new URLSearchParams(form).toString(),
+      ),
+    csrf: async (path = "/") => /name="_csrf" value="([^"]+)"/.exec((await tab.get(path)).text)?.[1] ?? "",
+  };
+  return tab;
+}
+
+/** A server of this process. */
+export async function serveApp(app: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const server: Server = createServer(app);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

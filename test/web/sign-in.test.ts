@@ -1,0 +1,479 @@
+import express from "express";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditEntry } from "../../src/domain/sync.ts";
+import { createAccess } from "../../src/web/access/access.ts";
+import { createOidc, type Oidc } from "../../src/web/access/oidc.ts";
+import { requireRole, visitorOf } from "../../src/web/access/role.ts";
+import { createSeal } from "../../src/web/access/seal.ts";
+import { loadAssets } from "../../src/web/console/assets.ts";
+import { signInRoutes } from "../../src/web/console/sign-in.ts";
+import { type OidcProvider, startOidcProvider } from "../support/oidc-provider.ts";
+import { openTab, serveApp, type Tab } from "./browser.ts";
+
+const hourMs = 3_600_000;
+const tokens = [
+  { role: "admin", token: "admin-token-0123456789" },
+  { role: "operator", token: "operator-token-0123456789" },
+  { role: "viewer", token: "viewer-token-0123456789" },
+] as const;
+const [admin, operator, viewer] = tokens.map(({ token }) => token) as [string, string, string];
+const assets = loadAssets();
+
+let clock: number;
+let slept: number[];
+let audited: AuditEntry[];
+let warned: string[];
+let server: Awaited<ReturnType<typeof serveApp>>;
+let base: string;
+let closing: (() => Promise<void>)[];
+
+/** The sign-in and three routes behind it. */
+async function start(
+  settings: { readonly publicUrl?: string; readonly tokens?: typeof tokens; readonly oidc?: Oidc } = {},
+) {
+  const access = createAccess({
+    tokens: settings.tokens ?? tokens,
+    moreSecrets: [],
+    publicUrl: settings.publicUrl ?? null,
+    now: () => clock,
+  });
+  const app = express();
+  app.use(access.identify);
+  app.use(
+    signInRoutes({
+      access,
+      oidc: settings.oidc ?? null,
+      assets,
+      record: async (entry) => void audited.push(entry),
+      warn: (message) => void warned.push(message),
+      sleep: async (ms) => void slept.push(ms),
+    }),
+  );
+  app.get("/", requireRole("viewer"), (_request, response) => {
+    const { role, actor, csrfToken } = visitorOf(response);
+    response.send(`${role} ${actor} name="_csrf" value="${csrfToken}"`);
+  });
+  app.post("/act", requireRole("operator"), (_request, response) => void response.send("acted"));
+  app.delete("/api/thing", requireRole("admin"), (_request, response) => void response.send("deleted"));
+  server = await serveApp(app);
+  closing.push(server.close);
+  base = server.url;
+  return access;
+}
+
+const signIn = async (token: string, tab = openTab(base)): Promise<Tab> => {
+  expect(await tab.post("/sign-in", { token, to: "/" })).toMatchObject({ status: 303, location: "/" });
+  return tab;
+};
+
+beforeEach(() => {
+  clock = 1_800_000_000_000;
+  [slept, audited, warned, closing] = [[], [], [], []];
+});
+afterEach(async () => {
+  for (const close of closing) await close();
+});
+
+describe("a token", () => {
+  it.each(tokens)("signs in with the role $role, and is audited without being told", async ({ role, token }) => {
+    await start();
+    const tab = await signIn(token);
+    expect((await tab.get("/")).text).toMatch(new RegExp(`^${role} console:${role} \\(token [0-9a-f]{8}\\)`));
+    expect(audited).toMatchObject([{ action: "console.sign-in", detail: { role } }]);
+    expect(JSON.stringify(audited)).not.toContain(token);
+    expect([...tab.cookies.values()].join()).not.toContain(token);
+  });
+
+  it("that is wrong does not, and says nothing about which is right", async () => {
+    await start();
+    const tab = openTab(base);
+    for (const token of ["", "x", `${admin}x`, admin.slice(0, -1), admin.toUpperCase()]) {
+      const answer = await tab.post("/sign-in", { token, to: "/" });
+      expect(answer.status).toBe(401);
+      expect(answer.text).not.toContain(admin);
+    }
+    expect(tab.cookies.size).toBe(0);
+    expect((await tab.get("/")).status).toBe(401);
+    expect(audited).toEqual([]);
+  });
+
+  it("leads back to where somebody wanted to go, and nowhere else", async () => {
+    await start();
+    for (const [to, location] of [
+      ["/people?state=failed", "/people?state=failed"],
+      ["//evil.example", "/"],
+      ["/\\evil.example", "/"],
+      ["https://evil.example/", "/"],
+      ["javascript:alert(1)", "/"],
+      ["/sign-out", "/"],
+      ["/a\r\nSet-Cookie: x=y", "/"],
+    ] as const)
+      expect((await openTab(base).post("/sign-in", { token: viewer, to })).location, to).toBe(location);
+  });
+
+  it("is a bearer token as well, with the same role", async () => {
+    await start();
+    const ask = (method: string, path: string, token: string) =>
+      fetch(base + path, { method, headers: { authorization: `Bearer ${token}` } }).then(({ status }) => status);
+    expect([
+      await ask("GET", "/", viewer),
+      await ask("POST", "/act", viewer),
+      await ask("DELETE", "/api/thing", viewer),
+    ]).toEqual([200, 403, 403]);
+    expect([await ask("POST", "/act", operator), await ask("DELETE", "/api/thing", operator)]).toEqual([200, 403]);
+    expect(await ask("DELETE", "/api/thing", admin)).toBe(200);
+    expect(await ask("GET", "/", "nothing")).toBe(401);
+  });
+});
+
+describe("a session", () => {
+  it("is an HttpOnly cookie that JavaScript and other sites' forms do not get; over https it is bound to the host", async () => {
+    await start();
+    const plain = (await openTab(base).post("/sign-in", { token: admin, to: "/" })).headers.getSetCookie()[0] ?? "";
+    expect(plain).toMatch(/^rollcall=[\w-]+; Max-Age=43200; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/);
+    await start({ publicUrl: "https://rollcall.example.com" });
+    const secure = (await openTab(base).post("/sign-in", { token: admin, to: "/" })).headers.getSetCookie()[0] ?? "";
+    expect(secure).toMatch(
+      /^__Host-rollcall=[\w-]+; Max-Age=43200; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/,
+    );
+  });
+
+  it("ends after 12 hours without anybody, and after seven days whatever happens", async () => {
+    await start();
+    const tab = await signIn(admin);
+    clock += 11 * hourMs;
+    expect((await tab.get("/")).status).toBe(200);
+    clock += 11 * hourMs;
+    // What a page asks by itself does not count as somebody.
+    expect((await tab.get("/?live")).status).toBe(200);
+    clock += hourMs;
+    expect((await tab.get("/")).status).toBe(401);
+
+    const busy = await signIn(admin);
+    for (let hours = 0; hours < 7 * 24 - 1; hours += 1) {
+      clock += hourMs;
+      expect((await busy.get("/")).status, `${hours} h`).toBe(200);
+    }
+    clock += 2 * hourMs;
+    expect((await busy.get("/")).status).toBe(401);
+  });
+
+  it("outlives a restart, and not a new token", async () => {
+    await start();
+    const tab = await signIn(viewer);
+    const again = async (settings: Parameters<typeof start>[0]) => {
+      await start(settings);
+      const other = openTab(base);
+      for (const [key, value] of tab.cookies) other.cookies.set(key, value);
+      return (await other.get("/")).status;
+    };
+    expect(await again({})).toBe(200);
+    const rotated = tokens.map((each) => (each.role === "viewer" ? { ...each, token: "another-viewer-token" } : each));
+    expect(await again({ tokens: rotated as unknown as typeof tokens })).toBe(401);
+  });
+
+  it("that is signed out stays so for a copy of its cookie", async () => {
+    await start();
+    const tab = await signIn(admin);
+    const copy = openTab(base);
+    for (const [key, value] of tab.cookies) copy.cookies.set(key, value);
+    expect(await tab.post("/sign-out", { _csrf: await tab.csrf() })).toMatchObject({
+      status: 303,
+      location: "/sign-in",
+    });
+    expect(tab.cookies.size).toBe(0);
+    expect((await copy.get("/")).status).toBe(401);
+    expect(audited.map(({ action }) => action)).toEqual(["console.sign-in", "console.sign-out"]);
+  });
+
+  it("that somebody wrote or changed is none", async () => {
+    await start();
+    const tab = await signIn(viewer);
+    const good = tab.cookies.get("rollcall") ?? "";
+    const flipped = Buffer.from(good, "base64url");
+    flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
+    const forged = createSeal(["guess"], "session cookie").seal({
+      role: "admin",
+      name: "x",
+      actor: "x",
+      id: "x",
+      by: "token",
+      beganAtMs: clock,
+      seenAtMs: clock,
+    });
+    const otherPurpose = createSeal(
+      tokens.map(({ token }) => token),
+      "sign-in flow",
+    ).seal({ role: "admin", name: "x", actor: "x", id: "x", by: "token", beganAtMs: clock, seenAtMs: clock });
+    for (const value of [
+      "",
+      "x",
+      good.slice(0, -4),
+      flipped.toString("base64url"),
+      forged,
+      otherPurpose,
+      "A".repeat(9000),
+    ]) {
+      tab.cookies.set("rollcall", value);
+      expect((await tab.get("/")).status, value.slice(0, 20)).toBe(401);
+    }
+    tab.cookies.set("rollcall", good);
+    expect((await tab.get("/")).status).toBe(200);
+  });
+});
+
+describe("a write with a session's cookie", () => {
+  it("needs a page of ours and its token", async () => {
+    await start();
+    const tab = await signIn(operator);
+    const _csrf = await tab.csrf();
+    expect((await tab.post("/act", { _csrf })).text).toBe("acted");
+    const other = await (await signIn(operator)).csrf();
+    for (const [form, headers] of [
+      [{}, {}],
+      [{ _csrf: other }, {}],
+      [{ _csrf: `${_csrf}x` }, {}],
+      [{ _csrf }, { "sec-fetch-site": "cross-site" }],
+      [{ _csrf }, { "sec-fetch-site": "same-site" }],
+      [{ _csrf }, { "sec-fetch-site": "none" }],
+      [{ _csrf }, { "content-type": "text/plain" }],
+      [{ _csrf }, { "x-csrf-token": "wrong" }],
+    ] as const)
+      expect(
+        (await tab.post("/act", form as Record<string, string>, headers as Record<string, string>)).status,
+        JSON.stringify([form, headers]),
+      ).toBe(403);
+  });
+
+  it("is known by its Origin where a browser says no more", async () => {
+    await start();
+    const tab = await signIn(operator);
+    const _csrf = await tab.csrf();
+    const write = async (headers: Record<string, string>) => {
+      const response = await fetch(`${base}/act`, {
+        method: "POST",
+        headers: {
+          cookie: `rollcall=${tab.cookies.get("rollcall")}`,
+          "content-type": "application/x-www-form-urlencoded",
+          ...headers,
+        },
+        body: new URLSearchParams({ _csrf }),
+      });
+      return response.status;
+    };
+    expect(await write({ origin: base })).toBe(200);
+    expect([await write({ origin: "https://evil.example" }), await write({ origin: "null" }), await write({})]).toEqual(
+      [403, 403, 403],
+    );
+  });
+
+  it("to the API carries the token in a header", async () => {
+    await start();
+    const tab = await signIn(admin);
+    const csrf = await tab.csrf();
+    const remove = async (headers: Record<string, string>) =>
+      (
+        await fetch(`${base}/api/thing`, {
+          method: "DELETE",
+          headers: { cookie: `rollcall=${tab.cookies.get("rollcall")}`, "sec-fetch-site": "same-origin", ...headers },
+        })
+      ).status;
+    expect([
+      await remove({ "x-csrf-token": csrf }),
+      await remove({}),
+      await remove({ "x-csrf-token": csrf, "sec-fetch-site": "cross-site" }),
+    ]).toEqual([200, 403, 403]);
+  });
+
+  it("does not sign somebody in from elsewhere", async () => {
+    await start();
+    expect(
+      (await openTab(base).post("/sign-in", { token: admin, to: "/" }, { "sec-fetch-site": "cross-site" })).status,
+    ).toBe(403);
+  });
+});
+
+describe("guessing", () => {
+  it("is over for an address after ten wrong tokens, for a minute", async () => {
+    await start();
+    const tab = openTab(base);
+    for (let guess = 0; guess < 10; guess += 1)
+      expect((await tab.post("/sign-in", { token: `guess-${guess}`, to: "/" })).status).toBe(401);
+    const refused = await tab.post("/sign-in", { token: admin, to: "/" });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "60"]);
+    // As a bearer token it is the same guess.
+    expect((await fetch(base, { headers: { authorization: `Bearer ${admin}` } })).status).toBe(429);
+    clock += 60_000;
+    await signIn(admin, tab);
+  });
+
+  it("costs a session nothing: who is in goes on", async () => {
+    await start();
+    const tab = await signIn(admin);
+    for (let guess = 0; guess < 12; guess += 1) await openTab(base).post("/sign-in", { token: "guess", to: "/" });
+    expect((await tab.get("/")).status).toBe(200);
+  });
+
+  it("from everywhere slows the next sign-in down by two seconds at most", async () => {
+    const { attempts } = await start();
+    for (let guess = 0; guess < 10_000; guess += 1)
+      attempts.failed(`10.${guess >> 16}.${(guess >> 8) & 255}.${guess & 255}`);
+    await signIn(admin);
+    expect(slept).toEqual([2000]);
+    clock += 60_000;
+    await signIn(admin);
+    expect(slept).toEqual([2000]);
+  });
+});
+
+describe("OpenID Connect", () => {
+  let provider: OidcProvider;
+  const settings = (more: object = {}) => ({
+    issuer: provider.issuer,
+    clientId: provider.clientId,
+    clientSecret: provider.clientSecret,
+    scopes: ["openid", "profile", "email"],
+    rolesClaim: "groups",
+    roles: { viewer: ["staff"], operator: ["helpdesk"], admin: ["identity"] },
+    ...more,
+  });
+
+  async function startWith(more: object = {}): Promise<void> {
+    provider = await startOidcProvider(() => `${base}/sign-in/oidc/callback`);
+    closing.push(provider.close);
+    // The address is known only once it listens: the flow asks for it late.
+    let oidc: Oidc | null = null;
+    const late: Oidc = {
+      start: (returnTo) => (oidc as Oidc).start(returnTo),
+      finish: (query, flow) => (oidc as Oidc).finish(query, flow),
+    };
+    await start({ oidc: late });
+    oidc = createOidc({
+      settings: settings(more),
+      publicUrl: base,
+      seal: createSeal(["s"], "sign-in flow"),
+      now: () => clock,
+    });
+  }
+
+  /** As a browser goes: to the provider and back; gives where it comes back to. */
+  async function goThere(tab: Tab, to = "/"): Promise<URL> {
+    const { status, location } = await tab.get(`/sign-in/oidc?to=${encodeURIComponent(to)}`);
+    expect(status).toBe(303);
+    const back = await fetch(location ?? "", { redirect: "manual" });
+    return new URL(back.headers.get("location") ?? "");
+  }
+  const comeBack = (tab: Tab, url: URL) => tab.get(url.pathname + url.search, { "sec-fetch-site": "cross-site" });
+
+  it("signs in with the highest role that the groups give", async () => {
+    await startWith();
+    for (const [groups, role] of [
+      [["staff"], "viewer"],
+      [["staff", "helpdesk"], "operator"],
+      [["identity", "staff"], "admin"],
+      ["identity", "admin"],
+    ] as const) {
+      provider.person = { sub: "u1", email: "ada@example.com", groups };
+      const tab = openTab(base);
+      expect(await comeBack(tab, await goThere(tab, "/people?x=1"))).toMatchObject({
+        status: 303,
+        location: "/people?x=1",
+      });
+      expect((await tab.get("/")).text).toContain(`${role} console:ada@example.com (oidc)`);
+    }
+    expect(audited.at(-1)).toMatchObject({ action: "console.sign-in", actor: "console:ada@example.com (oidc)" });
+  });
+
+  it("lets nobody in without a role, nor under an address that nobody has verified", async () => {
+    await startWith();
+    provider.person = { sub: "u2", email: "eve@example.com", groups: ["guests"] };
+    const tab = openTab(base);
+    const refused = await comeBack(tab, await goThere(tab));
+    expect([refused.status, refused.text]).toEqual([403, expect.stringContaining("eve@example.com")]);
+    expect((await tab.get("/")).status).toBe(401);
+    provider.person = {
+      sub: "u2",
+      email: "ada@example.com",
+      email_verified: false,
+      preferred_username: "eve",
+      groups: ["staff"],
+    };
+    await comeBack(tab, await goThere(tab));
+    expect((await tab.get("/")).text).toContain("viewer console:eve (oidc)");
+  });
+
+  it("finds roles in a claim below another, or where only userinfo tells them", async () => {
+    await startWith({ rolesClaim: "realm_access.roles" });
+    provider.person = { sub: "u1", preferred_username: "ada", realm_access: { roles: ["helpdesk"] } };
+    const tab = openTab(base);
+    await comeBack(tab, await goThere(tab));
+    expect((await tab.get("/")).text).toContain("operator console:ada");
+    await startWith();
+    provider.person = { sub: "u1", preferred_username: "ada" };
+    provider.userinfo = { groups: ["identity"] };
+    const other = openTab(base);
+    await comeBack(other, await goThere(other));
+    expect((await other.get("/")).text).toContain("admin console:ada");
+  });
+
+  it.each([
+    ["another nonce", { claims: { nonce: "another" } }],
+    ["no nonce", { claims: { nonce: undefined } }],
+    ["another audience", { claims: { aud: "somebody-else" } }],
+    ["another issuer", { claims: { iss: "https://evil.example" } }],
+    ["an expired token", { claims: { exp: 1_000_000_000, iat: 999_999_000 } }],
+    ["a signature of somebody else", { foreignKey: true }],
+  ] as const)("refuses %s", async (_what, flaws) => {
+    await startWith();
+    provider.flaws = flaws;
+    const tab = openTab(base);
+    expect((await comeBack(tab, await goThere(tab))).status).toBe(403);
+    expect((await tab.get("/")).status).toBe(401);
+    expect(warned.at(-1)).toMatch(/a sign-in over the identity provider was refused: ./);
+    expect(audited).toEqual([]);
+    // The same person a moment later, in order.
+    provider.flaws = {};
+    expect((await comeBack(tab, await goThere(tab))).status).toBe(303);
+  });
+
+  it("refuses another state, another browser, an old flow, and a code that was used", async () => {
+    await startWith();
+    const tab = openTab(base);
+    const forged = await goThere(tab);
+    forged.searchParams.set("state", "x".repeat(43));
+    expect((await comeBack(tab, forged)).status).toBe(403);
+    // Somebody is made to follow the answer that an attacker was given.
+    expect((await comeBack(openTab(base), await goThere(openTab(base)))).status).toBe(403);
+    const late = await goThere(tab);
+    clock += 11 * 60_000;
+    expect((await comeBack(tab, late)).status).toBe(403);
+    const good = await goThere(tab);
+    const flow = new Map(tab.cookies);
+    expect((await comeBack(tab, good)).status).toBe(303);
+    const replay = openTab(base);
+    for (const [key, value] of flow) replay.cookies.set(key, value);
+    expect((await comeBack(replay, good)).status).toBe(403);
+    expect((await replay.get("/")).status).toBe(401);
+  });
+
+  it("ends after a day: the provider is asked again who may be here", async () => {
+    await startWith();
+    const tab = openTab(base);
+    await comeBack(tab, await goThere(tab));
+    for (let hours = 0; hours < 23; hours += 1) {
+      clock += hourMs;
+      expect((await tab.get("/")).status).toBe(200);
+    }
+    clock += 2 * hourMs;
+    expect((await tab.get("/")).status).toBe(401);
+  });
+
+  it("that does not answer leaves the token", async () => {
+    await startWith();
+    await provider.close();
+    closing.pop();
+    const tab = openTab(base);
+    expect((await tab.get("/sign-in/oidc")).status).toBe(502);
+    await signIn(admin, tab);
+  });
+});
