@@ -1,10 +1,12 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
 import { approve } from "./cli/approve.ts";
+import { exportAudit, listAudit, verifyAudit } from "./cli/audit.ts";
 import { check } from "./cli/check.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { connectVendor, disconnect, listConnections } from "./cli/connect.ts";
 import { health } from "./cli/health.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
+import { moment } from "./cli/moment.ts";
 import { plan } from "./cli/plan.ts";
 import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
@@ -60,8 +62,15 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     .addHelpText("after", overview)
     .exitOverride();
 
-  const command = <T>(parent: Command, name: string, description: string, run: Run<T>, more = ""): Command => {
-    const made = parent.command(name).description(description);
+  const command = <T>(
+    parent: Command,
+    name: string,
+    description: string,
+    run: Run<T>,
+    more = "",
+    settings: CommandOptions = {},
+  ): Command => {
+    const made = parent.command(name, settings).description(description);
     const path = [parent === program ? "" : parent.name(), made.name()].join(" ").trim();
     return made
       .option("-c, --config <file>", "configuration, YAML or JSON; also ROLLCALL_CONFIG")
@@ -107,6 +116,34 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     "ask whether it can take writes: /readyz in place of /healthz",
   );
   command(program, "user <email|id>", "everything known about one person", showUser, help.user);
+  const audit = program
+    .command("audit")
+    .description("what was done, when, why and on whose word")
+    .showHelpAfterError('(try "rollcall audit --help")')
+    .addHelpText("after", help.audit);
+  const filtered = (made: Command): Command =>
+    made
+      .addOption(
+        new Option("--since <when>", "from then on: 2026-11-01, 2026-11-01T08:00Z, 24h, 30d").argParser(moment),
+      )
+      .addOption(new Option("--until <when>", "before then").argParser(moment))
+      .option("--person <email|id>", "about that person, under any address that they have or had")
+      .option("--target <name>", "about that target")
+      .option("--action <action>", "user.update, suspend, approve, …; user means all user.…")
+      .option("--lost-access", "only access that was taken away, each with its cause and who approved it");
+  filtered(
+    command(audit, "list", "the newest rows; what audit alone does", listAudit, "", { isDefault: true }),
+  ).addOption(new Option("--limit <number>", "how many").argParser(limitNumber).default(50));
+  filtered(command(audit, "export", "all that fits, to standard output", exportAudit, help.auditExport)).addOption(
+    new Option("--format <format>", "a JSON document on each line, or CSV").choices(["jsonl", "csv"]).default("jsonl"),
+  );
+  command(
+    audit,
+    "verify",
+    "walk over all rows: was one changed, dropped, inserted or moved?",
+    verifyAudit,
+    help.auditVerify,
+  ).option("--head <seq:hash>", "a head noted earlier: the trail must still have it");
   const token = program
     .command("token")
     .description("SCIM tokens: stored hashed, shown once")
@@ -237,6 +274,26 @@ Examples:
   rollcall user 1552bd60-bd29-4d82-b5aa-a1b0cfb4f7fa --json
 
 Exit code: 0, 1 when nobody is known by that name.`,
+  audit: `
+Examples:
+  rollcall audit --person ada@example.com
+  rollcall audit --lost-access --since 7d
+  rollcall audit export --format csv --since 2026-01-01 > audit.csv
+  rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+All of them only read, also while "rollcall serve" runs.`,
+  auditExport: `
+Examples:
+  rollcall audit export > audit.jsonl
+  rollcall audit export --format csv --lost-access --target acme-bitwarden --since 90d > lost.csv
+
+The words of --action with --lost-access: suspend, remove, removeFromGroup, removeGroup.
+In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.
+Exit code: 0, 1 error.`,
+  auditVerify: `
+Note the head that it prints, and keep it where nobody who can write to the database can write:
+with --head it shows later that nothing up to there was cut off or written anew.
+Exit code: 0 intact, 1 not.`,
   token: `
 Examples:
   rollcall token create --source okta --label "Okta, production"
@@ -288,6 +345,13 @@ function durationMs(text: string): number {
 
 /** Timers of Node.js go no further. */
 const maxTimerMs = 2 ** 31 - 1;
+
+function limitNumber(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    throw new InvalidArgumentError("a number from 1 to 10000; export has no limit.");
+  return limit;
+}
 
 function portNumber(text: string): number {
   const port = Number(text);

@@ -18,7 +18,13 @@ import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
 import { resolveLdapOptions } from "./sources/ldap/presets.ts";
-import { copySqliteStore, lockForReconciling, openSqliteStore, readSealedCredentials } from "./store/index.ts";
+import {
+  copySqliteStore,
+  lockForReconciling,
+  openAuditTrail,
+  openSqliteStore,
+  readSealedCredentials,
+} from "./store/index.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
@@ -68,6 +74,7 @@ const composition: Composition = {
   env: process.env,
   terminal: {
     out: (text) => void process.stdout.write(`${text}\n`),
+    write: (text) => new Promise((taken) => process.stdout.write(text, () => taken())),
     note: (text) => void process.stderr.write(`${text}\n`),
     progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : null,
     isInteractive: process.stdin.isTTY && process.stderr.isTTY,
@@ -77,6 +84,7 @@ const composition: Composition = {
   sleep,
   openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
   storedCredentials: readSealedCredentials,
+  openAuditTrail: (config) => openAuditTrail(config.store.path),
   lock: lockForReconciling,
   openCopy: (config) => copySqliteStore(config.store.path, { now: Date.now }),
   poller: (source, store, logger, metrics) =>

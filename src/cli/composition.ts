@@ -1,4 +1,5 @@
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
+import type { AuditTrail } from "../domain/audit.ts";
 import type { StoredCredential } from "../domain/credentials.ts";
 import type { SnapshotStore } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
@@ -10,6 +11,8 @@ import type { Logger, Metrics } from "../telemetry.ts";
 /** What a command prints with. */
 export interface Terminal {
   out(text: string): void;
+  /** As it is, for what is too long for one text; waits until the reader has taken it. */
+  write(text: string): Promise<void>;
   /** Notes beside the result, on standard error. */
   note(text: string): void;
   /** Replaces the line that is being drawn on a terminal; null where there is none. */
@@ -30,6 +33,8 @@ export interface Composition {
   openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
   /** What `connect` stored in the database at that path, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
   storedCredentials(storePath: string): readonly StoredCredential[];
+  /** Only the audit trail, and only for reading. @throws `STORE_UNAVAILABLE` */
+  openAuditTrail(config: Config): Promise<AuditTrail & Pick<DirectoryStore, "close">>;
   /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED` */
   lock(storePath: string): { release(): void };
   /** The directory copied into memory; what is done to it is written nowhere. */

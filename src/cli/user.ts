@@ -110,7 +110,8 @@ function linkText(link: Link, rev: number, config: Config): string {
   return [access, progress, note].filter(Boolean).join("; ");
 }
 
-function detailText({ detail, requestId }: AuditRow): string {
+/** What an audit row says beside its action, in a few words. */
+export function detailText({ detail, requestId }: Pick<AuditRow, "detail" | "requestId">): string {
   const request = requestId === null ? [] : [`request ${requestId}`];
   const details = Object.entries(detail).map(([key, value]) => {
     if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value)

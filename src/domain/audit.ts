@@ -8,6 +8,11 @@ export interface AuditHead {
   readonly hash: string;
 }
 
+/** A row with its place in the chain: SHA-256, hex, over the row and all before it. */
+export interface ChainedRow extends AuditRow {
+  readonly hash: string;
+}
+
 /** What a walk over the whole trail found. */
 export interface AuditVerdict {
   /** Rows that were looked at. */
@@ -76,9 +81,9 @@ export interface LostAccess {
 /** The trail as it is read and checked; any process may, while another writes. */
 export interface AuditTrail {
   /** In pages, oldest first. */
-  auditRows(filter: AuditFilter): AsyncIterable<readonly AuditRow[]>;
+  auditRows(filter: AuditFilter): AsyncIterable<readonly ChainedRow[]>;
   /** The newest that fit, oldest of them first. */
-  newestAuditRows(filter: AuditFilter, limit: number): Promise<readonly AuditRow[]>;
+  newestAuditRows(filter: AuditFilter, limit: number): Promise<readonly ChainedRow[]>;
   /** Removals, each with its cause, in pages, oldest first. `action` narrows down to one `LossKind`. */
   lostAccess(filter: AuditFilter): AsyncIterable<readonly LostAccess[]>;
   /** Walks over all rows. `keptHead`: a head noted earlier; the trail must still have that row with that hash. */

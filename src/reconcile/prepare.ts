@@ -25,6 +25,8 @@ export interface Prepared {
   readonly guarded: GuardedPlan;
   /** When the oldest charge of the window ends and the budget grows again; null when nothing is charged. */
   readonly budgetGrowsAtMs: number | null;
+  /** Who is in a group that is to be removed: user ids, or remote ids of people who are not ours. By group id. */
+  readonly losersOfGroup: ReadonlyMap<string, readonly string[]>;
   /** Keys that were held before this run. */
   readonly knownHeld: ReadonlySet<string>;
 }
@@ -67,6 +69,7 @@ export async function prepare(
   });
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);
   const held = await store.held(target.name);
+  const losing = losersOfGroup(difference, losers);
   const guarded = guard({
     diff: difference,
     policy,
@@ -76,7 +79,7 @@ export async function prepare(
     seatsTaken: observed.isComplete
       ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length
       : null,
-    losersOfGroup: losersOfGroup(difference, losers),
+    losersOfGroup: losing,
   });
   const oldest = [...charged.values()].reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
   const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
@@ -86,6 +89,7 @@ export async function prepare(
     diff: difference,
     guarded,
     budgetGrowsAtMs,
+    losersOfGroup: losing,
     knownHeld: new Set(held.map((item) => item.key)),
   };
 }

@@ -237,11 +237,12 @@ export const nameOf = (change: Change): string => ("email" in change ? change.em
 
 function afterOutcome(
   parts: ReconcilerParts,
-  { guarded }: Prepared,
+  prepared: Prepared,
   entries: ReadonlyMap<string, Entry>,
   causes: Causes,
   outcome: Outcome,
 ) {
+  const { guarded } = prepared;
   const { target, now, random } = parts;
   const { change } = outcome;
   const links: Link[] = [];
@@ -268,7 +269,7 @@ function afterOutcome(
     guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
   return {
     links,
-    audit: callAudit(target.name, entries, causes, outcome),
+    audit: callAudit(target.name, entries, causes, outcome, prepared),
     done: outcome.status === "applied" ? keys : [],
     // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
     charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
@@ -328,6 +329,7 @@ function callAudit(
   entries: ReadonlyMap<string, Entry>,
   causes: Causes,
   outcome: Outcome,
+  { losersOfGroup, diff }: Prepared,
 ): readonly AuditEntry[] {
   const { change } = outcome;
   const result =
@@ -366,6 +368,18 @@ function callAudit(
           row("user", change.userId, change.email, "removeFromGroup", { group: group.name }),
         ),
       ];
+    case "removeGroup": {
+      // Each of its people lost it: an auditor asks about people.
+      const losers = new Set(losersOfGroup.get(change.groupId));
+      return [
+        row("group", change.groupId, change.name, change.op, {}),
+        ...diff.users.flatMap(({ person: { user } }) =>
+          losers.has(user.id)
+            ? [row("user", user.id, user.email ?? "", "removeFromGroup", { group: change.name, with: "removeGroup" })]
+            : [],
+        ),
+      ];
+    }
     default:
       return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op, {}));
   }

@@ -1,4 +1,4 @@
-import type { AuditFilter, AuditHead, AuditTrail, AuditVerdict, LostAccess } from "../domain/audit.ts";
+import type { AuditFilter, AuditHead, AuditTrail, AuditVerdict, ChainedRow, LostAccess } from "../domain/audit.ts";
 import { lossKinds, lossOf } from "../domain/losses.ts";
 import type { AuditRow } from "../domain/sync.ts";
 import { chainStart, expectedHash, toAuditRow } from "./audit.ts";
@@ -16,18 +16,18 @@ export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">):
   const rows = (filter: AuditFilter, more: Condition = anything) => forward(read, both(condition(filter), more));
   return {
     async *auditRows(filter) {
-      for await (const page of rows(filter)) yield page.map(toAuditRow);
+      for await (const page of rows(filter)) yield page.map(toChainedRow);
     },
 
     async newestAuditRows(filter, limit) {
       const where = condition(filter);
-      const found: AuditRow[] = [];
+      const found: ChainedRow[] = [];
       for (let before = (await lastSeq(read)) + 1; before > 1 && found.length < limit; before -= windowRows) {
         const page = await read.all(
           `SELECT * FROM audit WHERE seq < ? AND seq >= ? AND ${where.text} ORDER BY seq DESC LIMIT ?`,
           [before, before - windowRows, ...where.params, limit - found.length],
         );
-        found.push(...page.map(toAuditRow));
+        found.push(...page.map(toChainedRow));
         await breathe();
       }
       return found.reverse();
@@ -52,6 +52,8 @@ export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">):
     verifyAudit: (keptHead) => verify({ read, dialect }, keptHead),
   };
 }
+
+const toChainedRow = (row: Row): ChainedRow => ({ ...toAuditRow(row), hash: String(row["hash"]) });
 
 interface Condition {
   readonly text: string;

@@ -180,8 +180,7 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         assertRev("group", before, expectedRev);
         const at = now();
         const seq = Number(row["seq"]);
-        await touchMembers(sql, seq);
-        const memberCount = await sql.run("DELETE FROM memberships WHERE group_seq = ?", [seq]);
+        const members = await leaveGroup(sql, seq);
         await sql.run(
           "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?",
           [at, at, seq],
@@ -195,8 +194,9 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
             name: String(row["display_name"]),
             connection: null,
             rev: before.rev + 1,
-            detail: { source, members: memberCount },
+            detail: { source, members: members.length },
           },
+          ...leaveAudit(cause, { id, name: String(row["display_name"]) }, members),
         ]);
       });
       // Its members changed too, and they may be many: a scan finds them.
@@ -361,6 +361,33 @@ async function addRows(
   }
   return rows;
 }
+
+/** Ends all memberships of a group. Its people change with it. */
+export async function leaveGroup(sql: Sql, groupSeq: number): Promise<readonly Row[]> {
+  const members = await sql.all(
+    "UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) RETURNING id, rev, coalesce(email, user_name) AS name",
+    [groupSeq],
+  );
+  await sql.run("DELETE FROM memberships WHERE group_seq = ?", [groupSeq]);
+  return members;
+}
+
+/** A row for each of `leaveGroup`. */
+export const leaveAudit = (
+  cause: Cause,
+  group: { readonly id: string; readonly name: string },
+  members: readonly Row[],
+): readonly AuditEntry[] =>
+  members.map((member) => ({
+    ...cause,
+    action: "group.leave",
+    kind: "user",
+    entityId: String(member["id"]),
+    name: String(member["name"]),
+    connection: null,
+    rev: Number(member["rev"]),
+    detail: { group },
+  }));
 
 async function touchMembers(sql: Sql, groupSeq: number): Promise<void> {
   await sql.run("UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)", [

@@ -1,13 +1,15 @@
+import type { AuditTrail } from "../domain/audit.ts";
 import type { EntityRef } from "../domain/directory.ts";
+import { RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
 import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
 import { credentialRows } from "./credentials.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
-import { migrate } from "./migrations.ts";
+import { auditChainStep, migrate, presentStep } from "./migrations.ts";
 import { snapshotRows } from "./snapshots.ts";
-import { copyToMemory, openSqlite } from "./sqlite.ts";
+import { copyToMemory, openForReading, openSqlite } from "./sqlite.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { userRows } from "./users.ts";
 
@@ -28,6 +30,23 @@ export const openSqliteStore = (path: string, options: StoreOptions = { now: Dat
 /** A copy of the directory in memory, for `plan`: polled into and compared, and written nowhere. */
 export const copySqliteStore = async (path: string, options: StoreOptions): Promise<DirectoryStore> =>
   openStore(await copyToMemory(path, migrate), options);
+
+/**
+ * The audit trail of a SQLite file, to be read while another process writes; nothing is written.
+ * @throws `STORE_UNAVAILABLE` when there is no file, or an older release wrote it last.
+ */
+export async function openAuditTrail(path: string): Promise<AuditTrail & Pick<DirectoryStore, "close">> {
+  const reading = openForReading(path);
+  const step = await presentStep(reading);
+  if (step < auditChainStep) {
+    await reading.close();
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `database ${path}: has schema ${step}, without a chain; "rollcall status" brings it up to date`,
+    );
+  }
+  return { ...auditTrail(reading), close: reading.close };
+}
 
 /** The directory over any driver. */
 export async function openStore(driver: Driver, { now }: StoreOptions): Promise<DirectoryStore> {

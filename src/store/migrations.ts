@@ -65,9 +65,12 @@ const foundation: Migration = {
   ],
 };
 
+/** The step from which on the audit trail is chained. */
+export const auditChainStep = 3;
+
 /** Each audit row carries the hash of all before it: see `writeAudit`. */
 const auditChain: Migration = {
-  id: 3,
+  id: auditChainStep,
   statements: () => ["ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''"],
   convert: chainExisting,
 };
@@ -108,7 +111,7 @@ export async function migrate(driver: Driver): Promise<void> {
 }
 
 /** 0 for a database without a schema. */
-async function presentStep(driver: Driver): Promise<number> {
+export async function presentStep(driver: Pick<Driver, "read">): Promise<number> {
   try {
     return Number((await driver.read.get("SELECT coalesce(max(id), 0) AS id FROM schema_steps"))?.["id"] ?? 0);
   } catch {

@@ -1,6 +1,7 @@
 import type { EntityKind } from "../domain/directory.ts";
 import { writeAudit } from "./audit.ts";
 import type { Row } from "./driver.ts";
+import { leaveAudit, leaveGroup } from "./groups.ts";
 import type { Changing } from "./snapshot-changing.ts";
 import { edgesOf, locatorsIn } from "./snapshot-entries.ts";
 
@@ -24,6 +25,8 @@ export async function removeEntry(changing: Changing, kind: EntityKind, seq: num
   if (kind === "group")
     for (const edge of await edgesOf(sql, kind, seq)) if (edge.startsWith("1")) touchedLocators.add(edge.slice(1));
   await sql.run("DELETE FROM directory_edges WHERE kind = ? AND seq = ?", [kind, seq]);
+  const members = kind === "user" ? [] : await leaveGroup(sql, seq);
+  counts.membershipsRemoved += members.length;
   const row = kind === "user" ? await removeUser(changing, seq) : await removeGroup(changing, seq);
   refs.push({ kind, id: String(row?.["id"]) });
   if (kind === "user") counts.usersRemoved += 1;
@@ -39,6 +42,7 @@ export async function removeEntry(changing: Changing, kind: EntityKind, seq: num
       rev: Number(row?.["rev"]),
       detail: { source },
     },
+    ...leaveAudit(cause, { id: String(row?.["id"]), name: String(row?.["name"]) }, members),
   ]);
 }
 
@@ -56,13 +60,8 @@ async function removeUser({ sql, nowMs, counts, claimedEmails }: Changing, seq: 
   return row;
 }
 
-async function removeGroup({ sql, nowMs, counts }: Changing, seq: number): Promise<Row | undefined> {
-  await sql.run("UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)", [
-    seq,
-  ]);
-  counts.membershipsRemoved += await sql.run("DELETE FROM memberships WHERE group_seq = ?", [seq]);
-  return sql.get(
+const removeGroup = ({ sql, nowMs }: Changing, seq: number): Promise<Row | undefined> =>
+  sql.get(
     "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ? RETURNING id, rev, display_name AS name",
     [nowMs, nowMs, seq],
   );
-}

@@ -222,6 +222,27 @@ function statementsOf(db: DatabaseSync): Sql {
   };
 }
 
+/** What is needed to read. */
+export type Reading = Pick<Driver, "dialect" | "read" | "close">;
+
+/**
+ * An existing file, for reading alone, whoever writes to it meanwhile: not even its schema is brought up to date.
+ * @throws `STORE_UNAVAILABLE` when there is none, or it can't be read.
+ */
+export function openForReading(path: string): Reading {
+  if (!existsSync(path))
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `database ${path}: there is none yet; "rollcall serve" or "rollcall sync" makes it`,
+    );
+  return translated(() => {
+    // Who closes a file last clears up its log, and a reader that may not write leaves the one that it made behind.
+    const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: existsSync(`${path}-wal`) });
+    db.exec("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
+    return { dialect, read: statementsOf(db), close: async () => db.close() };
+  }, path);
+}
+
 /** SQLite's own errors become `STORE_UNAVAILABLE`: none of them is the caller's doing. */
 function translated<T>(work: () => T, path?: string): T {
   try {

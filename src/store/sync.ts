@@ -2,6 +2,7 @@ import type { Cause, EntityKind } from "../domain/directory.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, digestOf, type HeldReason } from "../domain/plan.ts";
 import type {
+  AuditEntry,
   AuditStore,
   ConnectionState,
   Dossier,
@@ -106,7 +107,7 @@ export function syncRows(driver: Driver): SyncStore {
           [nowMs, connection],
         );
         await retryApproved(sql, connection, nowMs);
-        await writeAudit(sql, nowMs, [approval(connection, digest, waiting.length, cause)]);
+        await writeAudit(sql, nowMs, approval(connection, digest, waiting, cause));
         return waiting.length;
       }),
 
@@ -119,9 +120,8 @@ export function syncRows(driver: Driver): SyncStore {
           JSON.stringify(items.map((item) => item.key)),
         ]);
         await retryApproved(sql, connection, nowMs);
-        await writeAudit(sql, nowMs, [
-          approval(connection, digestOf(items.map((item) => item.key)), items.length, cause),
-        ]);
+        const digest = digestOf(items.map((item) => item.key));
+        await writeAudit(sql, nowMs, approval(connection, digest, items, cause));
       }),
 
     putConnection: (state) =>
@@ -191,16 +191,42 @@ const toConnection = (row: Row): ConnectionState => ({
   errorMessage: row["error_message"] as string | null,
 });
 
-const approval = (connection: string, digest: string | null, count: number, cause: Cause) => ({
-  ...cause,
-  action: "approve",
-  kind: null,
-  entityId: null,
-  name: null,
-  connection,
-  rev: null,
-  detail: { digest, removals: count },
-});
+/** A row for each removal, so that an auditor finds whose word it was; then one for the approval. */
+const approval = (
+  connection: string,
+  digest: string | null,
+  items: readonly HeldItem[],
+  cause: Cause,
+): readonly AuditEntry[] => [
+  ...items.map(({ kind, entityId, key, change }): AuditEntry => {
+    // Held memberships are kept one by one.
+    const [member] = change.op === "setMembers" ? change.remove : [];
+    const about =
+      member !== undefined && "name" in change
+        ? { action: "approved.removeFromGroup", name: member.email, group: { group: change.name } }
+        : { action: `approved.${change.op}`, name: "email" in change ? change.email : change.name, group: {} };
+    return {
+      ...cause,
+      action: about.action,
+      kind,
+      entityId,
+      name: about.name,
+      connection,
+      rev: null,
+      detail: { digest, key, ...about.group },
+    };
+  }),
+  {
+    ...cause,
+    action: "approve",
+    kind: null,
+    entityId: null,
+    name: null,
+    connection,
+    rev: null,
+    detail: { digest, removals: items.length },
+  },
+];
 
 async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
   for (const link of record.links ?? []) await putLink(sql, link);

@@ -180,6 +180,30 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
       ]);
     });
 
+    it("tells who lost a group that was deleted, and on whose word", async () => {
+      const ada = await hire("ada@example.com");
+      const options = { isNameUnique: true, unknownMembers: "skip" } as const;
+      const eng = await store.createGroup(
+        "okta",
+        { resource: {}, displayName: "eng", externalId: null },
+        [ada.id],
+        options,
+        cause,
+      );
+      await store.deleteGroup("okta", eng.record.id, null, { actor: "scim:okta", requestId: "r-9" });
+      const about = { entityId: ada.id, rev: 3 };
+      await store.commit(
+        "bw",
+        { audit: [entry({ ...about, action: "removeFromGroup", detail: { outcome: "applied", group: "eng" } })] },
+        9,
+      );
+      const [loss, ...more] = (await all(store.lostAccess(everything))).flat();
+      expect(more).toEqual([]);
+      expect(loss).toMatchObject({ what: "removeFromGroup", group: "eng", name: "ada@example.com", approval: null });
+      expect(loss?.cause).toMatchObject({ action: "group.leave", requestId: "r-9" });
+      expect((await store.verifyAudit(null)).broken).toBeNull();
+    });
+
     it("is read in pages of bounded size, the newest first found", async () => {
       await store.commit("bw", { audit: Array.from({ length: 5000 }, (_, at) => entry({ rev: at })) }, 1);
       const pages = await all(store.auditRows(everything));

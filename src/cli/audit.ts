@@ -1,0 +1,284 @@
+import { stringify } from "csv-stringify/sync";
+import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LossCause, LostAccess } from "../domain/audit.ts";
+import { RollcallError } from "../domain/errors.ts";
+import type { Composition, GlobalOptions } from "./composition.ts";
+import { locateConfig } from "./locate.ts";
+import type { Moment } from "./moment.ts";
+import { count, isoTime, printJson, table } from "./render.ts";
+import { detailText } from "./user.ts";
+
+interface FilterOptions extends GlobalOptions {
+  readonly since?: Moment;
+  readonly until?: Moment;
+  readonly person?: string;
+  readonly target?: string;
+  readonly action?: string;
+  readonly lostAccess?: boolean;
+}
+
+/** `rollcall audit verify`. Exit 0 intact, 1 not. */
+export async function verifyAudit(
+  composition: Composition,
+  options: GlobalOptions & { readonly head?: string },
+): Promise<number> {
+  const kept = options.head === undefined ? null : parseHead(options.head);
+  const verdict = await withTrail(composition, options, (trail) => trail.verifyAudit(kept));
+  const { rows, broken } = verdict;
+  const head = verdict.head === null ? null : `${verdict.head.seq}:${verdict.head.hash}`;
+  const [first, last] = [isoTime(verdict.firstAtMs), isoTime(verdict.lastAtMs)];
+  if (options.json) {
+    printJson(composition.terminal, { intact: broken === null, rows, first, last, head, broken });
+  } else if (broken === null) {
+    composition.terminal.out(
+      rows === 0
+        ? "intact: no rows yet"
+        : `intact: ${count(rows, "row")}, ${first} to ${last}${kept === null ? "" : `; row ${kept.seq} is the one that was kept`}\nhead ${head}`,
+    );
+  }
+  if (broken === null) return 0;
+  composition.terminal.note(
+    `rollcall: the audit trail is NOT intact at row ${broken.seq}: ${broken.reason}. Keep the database as it is, and compare it with a backup or an export`,
+  );
+  return 1;
+}
+
+function parseHead(text: string): AuditHead {
+  const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/i.exec(text.trim()) ?? [];
+  if (seq === undefined || hash === undefined)
+    throw new RollcallError("CONFIG_INVALID", `--head ${text}: a head looks like 1234: and 64 hex digits`);
+  return { seq: Number(seq), hash: hash.toLowerCase() };
+}
+
+/** `rollcall audit list`: the newest rows, oldest of them first. */
+export async function listAudit(
+  composition: Composition,
+  options: FilterOptions & { readonly limit: number },
+): Promise<number> {
+  const filter = filterOf(composition, options);
+  const { terminal } = composition;
+  await withTrail(composition, options, async (trail) => {
+    if (options.lostAccess === true) {
+      let losses: readonly LostAccess[] = [];
+      for await (const page of trail.lostAccess(filter)) losses = [...losses, ...page].slice(-options.limit);
+      if (options.json) printJson(terminal, { lostAccess: losses.map(lossJson) });
+      else terminal.out(losses.length === 0 ? "no access was taken away" : readable(losses.map(lossLine)));
+      return;
+    }
+    const rows = await trail.newestAuditRows(filter, options.limit);
+    if (options.json) printJson(terminal, { rows: rows.map(rowJson) });
+    else terminal.out(rows.length === 0 ? "no rows" : readable(rows.map(rowLine)));
+  });
+  return 0;
+}
+
+/** `rollcall audit export`: page by page, so that the whole trail needs no more memory than its largest page. */
+export async function exportAudit(
+  composition: Composition,
+  options: FilterOptions & { readonly format: "jsonl" | "csv" },
+): Promise<number> {
+  const filter = filterOf(composition, options);
+  await withTrail(composition, options, (trail) =>
+    options.lostAccess === true
+      ? print(composition, options.format, trail.lostAccess(filter), lossJson, lossCells)
+      : print(composition, options.format, trail.auditRows(filter), rowJson, rowCells),
+  );
+  return 0;
+}
+
+type Cells = Readonly<Record<string, string | number | null>>;
+
+async function print<T>(
+  { terminal }: Composition,
+  format: "jsonl" | "csv",
+  pages: AsyncIterable<readonly T[]>,
+  toJson: (row: T) => object,
+  cells: Readonly<Record<string, (row: T) => string | number | null>>,
+): Promise<void> {
+  const columns = Object.values(cells);
+  if (format === "csv") await terminal.write(csv([Object.keys(cells)]));
+  for await (const page of pages) {
+    await terminal.write(
+      format === "csv"
+        ? csv(page.map((row) => columns.map((cell) => cell(row))))
+        : page.map((row) => `${JSON.stringify(toJson(row))}\n`).join(""),
+    );
+  }
+}
+
+/** RFC 4180. A name that somebody chose must not be a formula in the spreadsheet of who reads the export. */
+const csv = (rows: readonly (readonly Cells[string][])[]): string =>
+  stringify(
+    rows.map((row) => [...row]),
+    { escape_formulas: true, record_delimiter: "windows" },
+  );
+
+function filterOf(composition: Composition, options: FilterOptions): AuditFilter {
+  const nowMs = composition.now();
+  return {
+    sinceMs: options.since?.(nowMs) ?? null,
+    untilMs: options.until?.(nowMs) ?? null,
+    person: options.person ?? null,
+    connection: options.target ?? null,
+    action: options.action ?? null,
+  };
+}
+
+async function withTrail<T>(
+  composition: Composition,
+  options: GlobalOptions,
+  work: (trail: AuditTrail) => Promise<T>,
+): Promise<T> {
+  const trail = await composition.openAuditTrail(locateConfig(composition, options));
+  try {
+    return await work(trail);
+  } finally {
+    await trail.close();
+  }
+}
+
+const rowJson = ({
+  seq,
+  atMs,
+  connection,
+  actor,
+  requestId,
+  action,
+  kind,
+  entityId,
+  name,
+  rev,
+  detail,
+  hash,
+}: ChainedRow) => ({
+  seq,
+  at: isoTime(atMs),
+  actor,
+  requestId,
+  action,
+  kind,
+  entityId,
+  name,
+  target: connection,
+  rev,
+  detail,
+  hash,
+});
+
+const rowCells = {
+  seq: ({ seq }: ChainedRow) => seq,
+  at: ({ atMs }: ChainedRow) => isoTime(atMs),
+  actor: ({ actor }: ChainedRow) => actor,
+  requestId: ({ requestId }: ChainedRow) => requestId,
+  action: ({ action }: ChainedRow) => action,
+  kind: ({ kind }: ChainedRow) => kind,
+  entityId: ({ entityId }: ChainedRow) => entityId,
+  name: ({ name }: ChainedRow) => name,
+  target: ({ connection }: ChainedRow) => connection,
+  rev: ({ rev }: ChainedRow) => rev,
+  detail: ({ detail }: ChainedRow) => JSON.stringify(detail),
+  hash: ({ hash }: ChainedRow) => hash,
+};
+
+const causeJson = (cause: LossCause | null) =>
+  cause && {
+    seq: cause.seq,
+    at: isoTime(cause.atMs),
+    action: cause.action,
+    actor: cause.actor,
+    source: sourceIn(cause.actor),
+    requestId: cause.requestId,
+    detail: cause.detail,
+  };
+
+/** `scim:okta (token 1a2b3c4d)` is okta's word, `ldap:corp` that of corp. */
+const sourceIn = (actor: string): string | null => /^(?:scim|ldap):(\S+)/.exec(actor)?.[1] ?? null;
+
+const lossJson = ({
+  seq,
+  atMs,
+  connection,
+  what,
+  kind,
+  entityId,
+  name,
+  group,
+  outcome,
+  cause,
+  approval,
+}: LostAccess) => ({
+  seq,
+  at: isoTime(atMs),
+  target: connection,
+  what,
+  kind,
+  entityId,
+  name,
+  group,
+  outcome,
+  why: cause === null ? "drift" : "directory",
+  cause: causeJson(cause),
+  approval: causeJson(approval),
+});
+
+const lossCells = {
+  seq: ({ seq }: LostAccess) => seq,
+  at: ({ atMs }: LostAccess) => isoTime(atMs),
+  target: ({ connection }: LostAccess) => connection,
+  what: ({ what }: LostAccess) => what,
+  kind: ({ kind }: LostAccess) => kind,
+  entityId: ({ entityId }: LostAccess) => entityId,
+  name: ({ name }: LostAccess) => name,
+  group: ({ group }: LostAccess) => group,
+  outcome: ({ outcome }: LostAccess) => outcome,
+  why: ({ cause }: LostAccess) => (cause === null ? "drift" : "directory"),
+  causeSeq: ({ cause }: LostAccess) => cause?.seq ?? null,
+  causeAt: ({ cause }: LostAccess) => isoTime(cause?.atMs ?? null),
+  causeAction: ({ cause }: LostAccess) => cause?.action ?? null,
+  causeActor: ({ cause }: LostAccess) => cause?.actor ?? null,
+  causeSource: ({ cause }: LostAccess) => (cause === null ? null : sourceIn(cause.actor)),
+  causeRequestId: ({ cause }: LostAccess) => cause?.requestId ?? null,
+  causeDetail: ({ cause }: LostAccess) => (cause === null ? null : JSON.stringify(cause.detail)),
+  approvedAt: ({ approval }: LostAccess) => isoTime(approval?.atMs ?? null),
+  approvedBy: ({ approval }: LostAccess) => approval?.actor ?? null,
+};
+
+const rowLine = (row: ChainedRow): readonly string[] => [
+  isoTime(row.atMs) ?? "",
+  row.connection ?? "",
+  row.action,
+  row.name ?? row.entityId ?? "",
+  row.actor,
+  detailText(row),
+];
+
+function lossLine({
+  atMs,
+  connection,
+  what,
+  name,
+  entityId,
+  group,
+  outcome,
+  cause,
+  approval,
+}: LostAccess): readonly string[] {
+  const because =
+    cause === null
+      ? "found by a full look: nothing in the directory provides for it (drift, or the configuration)"
+      : `${cause.action} ${detailText(cause)} by ${cause.actor}, ${isoTime(cause.atMs)}`;
+  return [
+    isoTime(atMs) ?? "",
+    connection,
+    outcome === "applied" ? what : `${what} (unconfirmed)`,
+    name ?? entityId ?? "",
+    what === "removeFromGroup" ? (group ?? "") : "",
+    approval === null ? because : `${because}; let pass by ${approval.actor}, ${isoTime(approval.atMs)}`,
+  ];
+}
+
+/** Columns; a control character in a name must not reach the terminal. */
+const readable = (lines: readonly (readonly string[])[]): string =>
+  table(
+    lines.map((line) => line.map((cell) => cell.replaceAll(/\p{Cc}/gu, "\ufffd"))),
+    "",
+  );
