@@ -4,6 +4,7 @@ import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { checkListeners } from "./listeners.ts";
 import { locateConfig } from "./locate.ts";
 import { count, printJson, table } from "./render.ts";
 import { closeAll, connect, withoutName } from "./targets.ts";
@@ -25,6 +26,7 @@ export async function check(composition: Composition, options: GlobalOptions): P
       level: "warning",
       message: "has no targets: the directory is kept, and nobody's access follows it",
     });
+  findings.push(...checkListeners(config, composition.now()));
   findings.push(...(await checkConnections(composition, config, options)));
   if (options.json) printJson(composition.terminal, { findings });
   else

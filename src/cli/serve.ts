@@ -14,12 +14,13 @@ import {
 } from "../telemetry.ts";
 import { createAdmission, createShedReport, createWrongTokens } from "../web/admission.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
-import { type Listener, listen } from "../web/listener.ts";
+import type { Listener } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
 import { adminApp } from "./admin.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { describePoll, openDirectories } from "./directories.ts";
 import { heardOf } from "./heard.ts";
+import { openListener } from "./listeners.ts";
 import { composeConfig, givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
@@ -170,22 +171,29 @@ async function openListeners(
     groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
     groupNamesUnique: scimSources(config).every((source) => source.groupNamesUnique),
     log: (level, message, fields) => logger[level](message, fields),
-    onRequest: ({ requestId, ...info }) => {
+    onRequest: ({ requestId, address, ...info }) => {
       metrics.scimRequest(info);
-      logRequest(logger, info, requestId);
+      logRequest(logger, info, { requestId, address });
       if (info.source !== "") heard(info.source);
     },
   });
-  const opened: Listener[] = [];
-  const open = async (...args: Parameters<typeof listen>): Promise<void> => {
-    const listener = await listen(...args);
-    cleanup.defer(() => listener.close(0));
-    opened.push(listener);
-  };
-  await open(config.server.listen, createScimApp({ scim, assertReady: rarely(() => store.assertWritable(), now) }), {
-    connections: limits.connections,
-    onCrowded: () => onShed({ source: "", reason: "connections" }),
-  });
+  const parts = { logger, now, cleanup };
+  const opened = [
+    await openListener({
+      ...parts,
+      name: "server",
+      section: config.server,
+      app: createScimApp({
+        scim,
+        assertReady: rarely(() => store.assertWritable(), now),
+        trustProxy: config.server.trustProxy,
+      }),
+      options: {
+        connections: limits.connections,
+        onCrowded: () => onShed({ source: "", reason: "connections" }),
+      },
+    }),
+  ];
   const status = () => statusReport(config, store, now());
   const text = async () => metricsText(metrics, await status(), now());
   const admin = adminApp({
@@ -197,7 +205,8 @@ async function openListeners(
     status,
     metrics: { contentType: metrics.contentType, text },
   });
-  if (config.admin !== null && admin !== null) await open(config.admin.listen, admin);
+  if (config.admin !== null && admin !== null)
+    opened.push(await openListener({ ...parts, name: "admin", section: config.admin, app: admin }));
   return opened;
 }
 
@@ -205,11 +214,11 @@ async function openListeners(
 function logRequest(
   logger: Logger,
   { source, method, resource, status, seconds }: ScimRequestSample,
-  requestId: string,
+  from: { readonly requestId: string; readonly address: string },
 ): void {
   const isWrite = source !== "" && /^(POST|PUT|PATCH|DELETE)$/.test(method);
   logger[isWrite ? "info" : "debug"](`scim: ${method} ${resource} ${status}`, {
-    requestId,
+    ...from,
     source,
     ms: Math.round(seconds * 10_000) / 10,
   });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { across, checkTransport, httpUrl, listenAddress, type Report, secret } from "./fields.ts";
 import { Secret } from "./secret.ts";
+import { listenerTls } from "./server.ts";
 
 const claimValues = z.array(z.string().min(1).max(256)).max(200).default([]);
 
@@ -42,34 +43,39 @@ function isIssuer(text: string): boolean {
 }
 
 /** The admin listener: who may sign in, and how browsers reach it. */
-export const admin = z
-  .strictObject({
-    listen: listenAddress
-      .prefault("127.0.0.1:8081")
-      .describe("host:port of pages, /api/v1 and /metrics. Default 127.0.0.1:8081."),
-    publicUrl: httpUrl
-      .optional()
-      .describe(
-        "What browsers reach, e.g. https://rollcall.example.com; with https its cookies are for https only. Default: as the request says.",
-      ),
-    allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
-    token: secret.describe("Signs in to the admin pages and API with every right."),
-    operatorToken: secret.optional().describe("Signs in as operator: looks, syncs, approves, reinvites. Default none."),
-    viewerToken: secret.optional().describe("Signs in as viewer: looks; enough for /metrics. Default none."),
-    oidc: oidc.optional().describe("People sign in at the identity provider. Needs publicUrl. Default: tokens only."),
-  })
-  .check(
-    across((section, report) => checkTransport(section, ["publicUrl"], report)),
-    across(checkOidc),
-    across(checkDistinct),
-  )
-  .transform(({ publicUrl, operatorToken, viewerToken, oidc: provider, allowInsecureHttp: _, ...rest }) => ({
-    ...rest,
-    publicUrl: publicUrl ?? null,
-    operatorToken: operatorToken ?? null,
-    viewerToken: viewerToken ?? null,
-    oidc: provider ?? null,
-  }));
+export const admin = (baseDir: string) =>
+  z
+    .strictObject({
+      listen: listenAddress
+        .prefault("127.0.0.1:8081")
+        .describe("host:port of pages, /api/v1 and /metrics. Default 127.0.0.1:8081."),
+      publicUrl: httpUrl
+        .optional()
+        .describe(
+          "What browsers reach, e.g. https://rollcall.example.com; with https its cookies are for https only. Default: as the request says.",
+        ),
+      allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
+      token: secret.describe("Signs in to the admin pages and API with every right."),
+      operatorToken: secret
+        .optional()
+        .describe("Signs in as operator: looks, syncs, approves, reinvites. Default none."),
+      viewerToken: secret.optional().describe("Signs in as viewer: looks; enough for /metrics. Default none."),
+      tls: listenerTls(baseDir).optional(),
+      oidc: oidc.optional().describe("People sign in at the identity provider. Needs publicUrl. Default: tokens only."),
+    })
+    .check(
+      across((section, report) => checkTransport(section, ["publicUrl"], report)),
+      across(checkOidc),
+      across(checkDistinct),
+    )
+    .transform(({ publicUrl, tls, operatorToken, viewerToken, oidc: provider, allowInsecureHttp: _, ...rest }) => ({
+      ...rest,
+      publicUrl: publicUrl ?? null,
+      operatorToken: operatorToken ?? null,
+      viewerToken: viewerToken ?? null,
+      tls: tls ?? null,
+      oidc: provider ?? null,
+    }));
 
 function checkOidc({ oidc: provider, publicUrl }: Readonly<Record<string, unknown>>, report: Report): void {
   if (provider === undefined || publicUrl === undefined) {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { z } from "zod";
 import { Secret } from "./secret.ts";
 
@@ -56,6 +57,13 @@ function isPlainHttpUrl(text: string): boolean {
     url !== null && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === ""
   );
 }
+
+/** A path, absolute once parsed; a relative one starts from the configuration file's folder. */
+export const filePath = (baseDir: string) =>
+  z
+    .string()
+    .min(1)
+    .transform((path) => resolve(baseDir, path));
 
 /** `127.0.0.1:8080`, `[::1]:8080`, `localhost:0`. */
 export const listenAddress = z

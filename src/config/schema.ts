@@ -60,8 +60,8 @@ export const configSchema = (baseDir: string) =>
   z
     .strictObject({
       $schema: z.string().optional().describe("For editors."),
-      server: server.prefault({}),
-      admin: admin.optional().describe("Pages, API and metrics. Default: none."),
+      server: server(baseDir).prefault({}),
+      admin: admin(baseDir).optional().describe("Pages, API and metrics. Default: none."),
       store: storePath(baseDir).describe(
         "Where state lives; relative to this file. Default sqlite:./data/rollcall.db.",
       ),

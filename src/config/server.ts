@@ -1,5 +1,6 @@
+import { isIP } from "node:net";
 import { z } from "zod";
-import { across, checkTransport, httpUrl, listenAddress } from "./fields.ts";
+import { across, checkTransport, filePath, httpUrl, listenAddress, type Report } from "./fields.ts";
 
 /** What the SCIM listener takes upon itself at once; far above what identity providers send (Entra: 25 requests a second). */
 const limits = z
@@ -39,17 +40,78 @@ const limits = z
   .prefault({})
   .describe("What is refused with Retry-After rather than queued.");
 
-/** The listener that identity providers reach. */
-export const server = z
-  .strictObject({
-    listen: listenAddress
-      .prefault("127.0.0.1:8080")
-      .describe("host:port of SCIM, /healthz and /readyz. Default 127.0.0.1:8080."),
-    publicUrl: httpUrl
-      .optional()
-      .describe("What identity providers reach, without /scim/v2. Default: as the request says."),
-    allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
-    limits,
+/** TLS of a listener. */
+export const listenerTls = (baseDir: string) =>
+  z
+    .strictObject({
+      certFile: filePath(baseDir).describe("PEM file: the certificate, then those between it and the authority's."),
+      keyFile: filePath(baseDir).describe("PEM file: its private key, without a passphrase."),
+      clientCaFile: filePath(baseDir)
+        .optional()
+        .describe("PEM file of the authority that signs client certificates. Default: none is asked for."),
+      clientCert: z
+        .enum(["required", "optional"])
+        .optional()
+        .describe(
+          "Clients without a certificate of clientCaFile end in the handshake, or only those with another one. Default required.",
+        ),
+      minVersion: z.enum(["1.2", "1.3"]).default("1.2").describe("Lowest version of TLS. Default 1.2."),
+    })
+    .check(across(checkClients))
+    .transform(({ clientCaFile, clientCert, minVersion, ...files }) => ({
+      ...files,
+      clientCaFile: clientCaFile ?? null,
+      clientCert: clientCaFile === undefined ? ("none" as const) : (clientCert ?? "required"),
+      minVersion: `TLSv${minVersion}` as const,
+    }))
+    .describe("HTTPS in place of HTTP. Files are read again when they change, or on SIGHUP.");
+
+function checkClients({ clientCaFile, clientCert }: Readonly<Record<string, unknown>>, report: Report): void {
+  if (clientCert !== undefined && clientCaFile === undefined)
+    report(
+      ["clientCaFile"],
+      "is missing: clientCert says that certificates of clients are looked at, this is who signs them",
+    );
+}
+
+/** `10.0.0.0/8`, `::1`, or a name that Express has for a range. */
+const proxyRange = z.string().refine((text) => {
+  if (/^(loopback|linklocal|uniquelocal)$/.test(text)) return true;
+  const [address = "", bits, ...more] = text.split("/");
+  const family = isIP(address);
+  const isPrefix =
+    bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && isPrefix && more.length === 0;
+}, "must be an IP address or a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal");
+
+/** Whose X-Forwarded-For, -Proto and -Host count; nobody's, or the last so many hops', or those of these addresses. */
+const trustProxy = z
+  .union([z.literal(false), z.int().min(1).max(16), z.array(proxyRange).min(1)], {
+    error: "must be false, the number of proxies in front (1 to 16), or a list of their addresses",
   })
-  .check(across((section, report) => checkTransport(section, ["publicUrl"], report)))
-  .transform(({ allowInsecureHttp: _, publicUrl, ...rest }) => ({ ...rest, publicUrl: publicUrl ?? null }));
+  .default(false)
+  .describe(
+    "Proxies in front whose X-Forwarded-For, -Proto and -Host are believed: how many, or a list of addresses and ranges. Default false: none.",
+  );
+
+/** The listener that identity providers reach. */
+export const server = (baseDir: string) =>
+  z
+    .strictObject({
+      listen: listenAddress
+        .prefault("127.0.0.1:8080")
+        .describe("host:port of SCIM, /healthz and /readyz. Default 127.0.0.1:8080."),
+      publicUrl: httpUrl
+        .optional()
+        .describe("What identity providers reach, without /scim/v2. Default: as the request says."),
+      allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
+      trustProxy,
+      tls: listenerTls(baseDir).optional(),
+      limits,
+    })
+    .check(across((section, report) => checkTransport(section, ["publicUrl"], report)))
+    .transform(({ allowInsecureHttp: _, publicUrl, tls, ...rest }) => ({
+      ...rest,
+      publicUrl: publicUrl ?? null,
+      tls: tls ?? null,
+    }));

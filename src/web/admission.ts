@@ -131,8 +131,8 @@ function refill(load: SourceLoad, { requestsPerSecond, burst }: AdmissionLimits,
   load.refilledAtMs = nowMs;
 }
 
-/** How many addresses are remembered at most: some megabytes, whoever knocks. */
-const rememberedAddresses = 10_000;
+/** Addresses are remembered in two generations of at most so many: some megabytes, whoever knocks. */
+const addressesOfGeneration = 5000;
 const minuteMs = 60_000;
 
 /**
@@ -141,21 +141,15 @@ const minuteMs = 60_000;
  * Returns how long to wait, in milliseconds; null within the limit.
  */
 export function createWrongTokens(perMinute: number, { monotonic, onShed }: AdmissionParts) {
-  const seen = new Map<string, { count: number; readonly sinceMs: number }>();
+  type Counted = Map<string, { count: number; readonly sinceMs: number }>;
+  let [young, old]: [Counted, Counted] = [new Map(), new Map()];
   return (address: string): number | null => {
     const key = networkOf(address);
     const nowMs = monotonic();
-    let entry = seen.get(key);
-    if (entry === undefined || nowMs - entry.sinceMs >= minuteMs) {
-      seen.delete(key);
-      entry = { count: 0, sinceMs: nowMs };
-      // The map keeps the order of insertion: the first has been there for longest.
-      for (const oldest of seen.keys()) {
-        if (seen.size < rememberedAddresses) break;
-        seen.delete(oldest);
-      }
-      seen.set(key, entry);
-    }
+    let entry = young.get(key) ?? old.get(key);
+    if (entry === undefined || nowMs - entry.sinceMs >= minuteMs) entry = { count: 0, sinceMs: nowMs };
+    if (young.size >= addressesOfGeneration) [young, old] = [new Map(), young];
+    young.set(key, entry);
     entry.count += 1;
     if (entry.count <= perMinute) return null;
     onShed({ source: "", reason: "wrongTokens" });

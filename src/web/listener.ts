@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
 import { RollcallError } from "../domain/errors.ts";
 import { scimError } from "./scim-error.ts";
 
@@ -13,6 +15,8 @@ export interface Address {
 export interface Listener {
   /** With the port that was taken, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** Takes another certificate for connections from now on; nothing for a listener without TLS. */
+  useContext(context: SecureContextOptions): void;
   /** Takes no more connections, lets requests finish for at most `graceMs`, then cuts. */
   close(graceMs: number): Promise<void>;
 }
@@ -29,6 +33,8 @@ export interface ListenerTimeouts {
   readonly silenceMs: number;
   /** For a request on a connection beyond the limit. Default 5 s. */
   readonly reserveMs: number;
+  /** For a TLS handshake. Default 10 s. */
+  readonly handshakeMs: number;
   /** How often the first two are looked at. Default 2 s. */
   readonly lookEveryMs: number;
 }
@@ -38,8 +44,17 @@ export interface ListenerOptions {
   /** Open connections. Default 1000. Beyond, requests other than for health are answered 503, and hung up on. */
   readonly connections?: number;
   readonly timeouts?: Partial<ListenerTimeouts>;
+  /** Default: plain HTTP. */
+  readonly tls?: ListenerTls;
   /** Told of each request or connection that was too many. */
   readonly onCrowded?: () => void;
+}
+
+/** TLS of a listener. */
+export interface ListenerTls {
+  readonly context: SecureContextOptions;
+  /** `required`: who shows no certificate that the context's authority signed gets no further than the handshake. `optional`: who shows a wrong one. */
+  readonly clientCert: "none" | "optional" | "required";
 }
 
 const defaultTimeouts: ListenerTimeouts = {
@@ -48,6 +63,7 @@ const defaultTimeouts: ListenerTimeouts = {
   keepAliveMs: 65_000,
   silenceMs: 120_000,
   reserveMs: 5000,
+  handshakeMs: 10_000,
   lookEveryMs: 2000,
 };
 const defaultConnections = 1000;
@@ -71,26 +87,34 @@ export async function listen(
   const connections = options.connections ?? defaultConnections;
   const onCrowded = options.onCrowded ?? (() => undefined);
   const crowd = createCrowd(connections, timeouts.reserveMs);
-  const server = createServer(
-    {
-      headersTimeout: timeouts.headersMs,
-      requestTimeout: timeouts.requestMs,
-      keepAliveTimeout: timeouts.keepAliveMs,
-      connectionsCheckingInterval: timeouts.lookEveryMs,
-      maxHeaderSize: headBytes,
-    },
-    (request, response) => {
-      const refused = refusalOf(request, crowd.isBeyond(request.socket));
-      if (refused === null) return handler(request, response);
-      if (refused === tooManyConnections) onCrowded();
-      answer(response, refused);
-    },
-  );
+  const serverOptions = {
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    connectionsCheckingInterval: timeouts.lookEveryMs,
+    maxHeaderSize: headBytes,
+  };
+  const serve: RequestListener = (request, response) => {
+    const refused = refusalOf(request, crowd.isBeyond(request.socket));
+    if (refused === null) return handler(request, response);
+    if (refused === tooManyConnections) onCrowded();
+    answer(response, refused);
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(serverOptions, serve)
+      : createSecureServer({ ...serverOptions, ...secureOptions(tls), handshakeTimeout: timeouts.handshakeMs }, serve);
   // One more than is let in: so many tell that there were more, as what is beyond is dropped without a word.
   server.maxHeadersCount = headerCount + 1;
   server.maxConnections = connections + reserve;
   server.setTimeout(timeouts.silenceMs);
-  server.on("connection", crowd.add);
+  if (tls === undefined) server.on("connection", crowd.add);
+  else
+    server.on("secureConnection", (socket: TLSSocket) => {
+      if (isStranger(socket, tls)) socket.destroy();
+      else crowd.add(socket);
+    });
   server.on("drop", onCrowded);
   server.on("clientError", refuse);
   await new Promise<void>((resolve, reject) => {
@@ -104,8 +128,24 @@ export async function listen(
   });
   const { port } = server.address() as AddressInfo;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return { url: `http://${host}:${port}`, close: (graceMs) => closeServer(server, graceMs) };
+  return {
+    url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
+    useContext: (context) => {
+      if (server instanceof SecureServer) server.setSecureContext(context);
+    },
+    close: (graceMs) => closeServer(server, graceMs),
+  };
 }
+
+const secureOptions = ({ context, clientCert }: ListenerTls) => ({
+  ...context,
+  requestCert: clientCert !== "none",
+  rejectUnauthorized: clientCert === "required",
+});
+
+/** Shows a certificate that nobody vouches for. */
+const isStranger = (socket: TLSSocket, { clientCert }: ListenerTls): boolean =>
+  clientCert === "optional" && !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 
 /** Counts connections, and knows which ones came when there were enough. */
 function createCrowd(limit: number, reserveMs: number) {
@@ -176,7 +216,9 @@ const noHttp: Refusal = { status: 400, reason: "Bad Request", detail: "this is n
 
 /** What cannot be read as HTTP is answered like any other bad request, as a SCIM error (RFC 7644 §3.12), and hung up on. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  // What does not get through a handshake can't be answered in words: plain HTTP, and certificates that are missing.
+  const isUnsecured = socket instanceof TLSSocket && socket.getProtocol() === null;
+  if (error.code === "ECONNRESET" || !socket.writable || isUnsecured) return void socket.destroy();
   const { status, reason, detail } = unreadable[error.code ?? ""] ?? noHttp;
   const { type, text } = scimError(status, detail);
   const head = [

@@ -8,13 +8,16 @@ export interface ScimAppParts {
   readonly scim: Router;
   /** Throws with the reason when writes can't be taken. */
   readonly assertReady: () => Promise<void>;
+  /** Whose X-Forwarded-For, -Proto and -Host count (Express, `trust proxy`): nobody's, the last so many hops', or those of these ranges. Default false. */
+  readonly trustProxy?: false | number | readonly string[];
 }
 
 /** What identity providers and load balancers reach: SCIM, `/healthz`, `/readyz`. */
-export function createScimApp({ scim, assertReady }: ScimAppParts): Express {
+export function createScimApp({ scim, assertReady, trustProxy = false }: ScimAppParts): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
+  app.set("trust proxy", trustProxy);
   app.use("/scim/v2", scim);
   app.use(helmet());
   app.get("/healthz", (_request, response) => void response.type("text/plain").send("ok\n"));

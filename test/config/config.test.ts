@@ -49,6 +49,8 @@ describe("a minimal configuration", () => {
           burst: 50_000,
           wrongTokensPerMinute: 30,
         },
+        tls: null,
+        trustProxy: false,
       },
       admin: null,
       masterKeys: [],
@@ -188,14 +190,66 @@ describe("values", () => {
   });
 });
 
+describe("the front", () => {
+  it("has TLS with files beside the configuration, client certificates required where an authority is named", () => {
+    const { server, admin } = parse(
+      `${SCIM}server: { tls: { certFile: tls/a.pem, keyFile: /etc/a.key } }\nadmin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCaFile: ca.pem, minVersion: "1.3" } }`,
+    );
+    expect(server.tls).toEqual({
+      certFile: join(dir, "tls/a.pem"),
+      keyFile: "/etc/a.key",
+      clientCaFile: null,
+      clientCert: "none",
+      minVersion: "TLSv1.2",
+    });
+    expect(admin?.tls).toMatchObject({
+      clientCaFile: join(dir, "ca.pem"),
+      clientCert: "required",
+      minVersion: "TLSv1.3",
+    });
+  });
+
+  it.each([
+    ["1", 1],
+    ["16", 16],
+    ["[10.0.0.0/8, '::1', 'fd00::/8', loopback]", ["10.0.0.0/8", "::1", "fd00::/8", "loopback"]],
+  ])("may trust proxies: %s", (text, value) =>
+    expect(parse(`${SCIM}server: { trustProxy: ${text} }`).server.trustProxy).toEqual(value),
+  );
+});
+
 describe("what is refused", () => {
   const name = "is not a name: 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit";
+  const range = "[0]: must be an IP address or a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal";
   const http = "plain http is for loopback only: use https, or say allowInsecureHttp: true";
   const url = "must be an http:// or https:// URL without user, query and fragment";
   const duration = "must be a duration such as 30s, 5m, 24h or 30d";
   it.each<[string, string, string]>([
     ["an empty file", "", "must be a mapping"],
     ["no sources", "server: {}", "sources: is missing"],
+    ...(
+      [
+        ["true", ": must be false, the number of proxies in front (1 to 16), or a list of their addresses"],
+        ["all", ": must be false, the number of proxies in front (1 to 16), or a list of their addresses"],
+        ["0", ": must be at least 1"],
+        ["99", ": must be at most 16"],
+        ["[]", ": must not be empty"],
+        ["[10.0.0.0/33]", range],
+        ["['::1/129']", range],
+        ["[example.com]", range],
+        ["[10.0.0.0/0]", range],
+      ] as const
+    ).map(([value, error]): [string, string, string] => [
+      `trust in ${value}`,
+      `${SCIM}server: { trustProxy: ${value} }`,
+      `server.trustProxy${error}`,
+    ]),
+    ["TLS without a key", `${SCIM}server: { tls: { certFile: a.pem } }`, "server.tls.keyFile: is missing"],
+    [
+      "client certificates that nobody signs",
+      `${SCIM}admin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCert: required } }`,
+      "admin.tls.clientCaFile: is missing: clientCert says that certificates of clients are looked at, this is who signs them",
+    ],
     ["empty sources", "sources: {}", "sources: needs at least one source"],
     ["a source without type", "sources: { a: {} }", "sources.a.type: must be scim or ldap"],
     [

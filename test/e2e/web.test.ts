@@ -55,6 +55,27 @@ describe("probes", () => {
   });
 });
 
+describe("every answer", () => {
+  it.each([
+    ["/healthz", 200],
+    ["/readyz", 200],
+    ["/nothing", 404],
+    ["/scim/v2/Users", 401],
+    ["/scim/v2/Users?token", 200],
+  ])("says what browsers may do with it: %s", async (path, status) => {
+    const response = await fetch(
+      serve.baseUrl + path,
+      path.endsWith("?token") ? { headers: { authorization: `Bearer ${scimToken}` } } : {},
+    );
+    await response.arrayBuffer();
+    expect(response.status).toBe(status);
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(response.headers.get("content-security-policy")).toContain("default-src");
+    expect(response.headers.get("strict-transport-security")).toContain("max-age");
+    expect(response.headers.get("x-powered-by")).toBeNull();
+  });
+});
+
 describe("the admin listener", () => {
   it("is closed without its token", async () => {
     for (const path of ["/metrics", "/api/v1/status", "/api/v1/nothing"]) {

@@ -41,9 +41,33 @@ describe("the router", () => {
     await scim.raw("POST", "/Bulk", null, { authorization: "Bearer wrong" });
     const seconds = expect.any(Number);
     expect(requests).toEqual([
-      { requestId: "request-7", source: "okta", method: "GET", resource: "Users", status: 404, seconds },
-      { requestId: "request-7", source: "okta", method: "GET", resource: "other", status: 404, seconds },
-      { requestId: "request-7", source: "", method: "POST", resource: "Bulk", status: 401, seconds },
+      {
+        requestId: "request-7",
+        address: "127.0.0.1",
+        source: "okta",
+        method: "GET",
+        resource: "Users",
+        status: 404,
+        seconds,
+      },
+      {
+        requestId: "request-7",
+        address: "127.0.0.1",
+        source: "okta",
+        method: "GET",
+        resource: "other",
+        status: 404,
+        seconds,
+      },
+      {
+        requestId: "request-7",
+        address: "127.0.0.1",
+        source: "",
+        method: "POST",
+        resource: "Bulk",
+        status: 401,
+        seconds,
+      },
     ]);
   });
 

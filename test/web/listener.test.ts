@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { connect, type Socket } from "node:net";
+import { connect as secureConnect } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Listener, type ListenerOptions, listen } from "../../src/web/listener.ts";
+import { authority } from "../support/certificates.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -188,6 +190,41 @@ describe("what is too much", () => {
     const { ask } = await dial(listener);
     const request = `GET /${"x".repeat(8191)} HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(99)}\r\n`;
     expect(await ask(request)).toMatch(/^HTTP\/1\.1 200/);
+  });
+});
+
+describe("TLS", () => {
+  const ca = authority();
+  const clients = authority("Client CA");
+  const context = { ...ca.server({ name: "x" }), ca: clients.cert };
+
+  it("with optional client certificates takes who has none, or a good one, and nobody with another", async () => {
+    const listener = await up(ok, { tls: { context, clientCert: "optional" } });
+    const statusFor = async (own: object): Promise<string> => {
+      const port = Number(new URL(listener.url).port);
+      const socket = secureConnect({ port, host: "127.0.0.1", ca: ca.cert, ...own });
+      closers.push(() => socket.destroy());
+      let text = "";
+      socket.setEncoding("latin1").on("data", (more: string) => {
+        text += more;
+      });
+      socket.on("error", () => undefined);
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      await once(socket, "close");
+      return text.slice(9, 12);
+    };
+    expect(await statusFor({})).toBe("200");
+    expect(await statusFor(clients.client({ name: "known" }))).toBe("200");
+    expect(await statusFor(authority("Somebody else").client({ name: "stranger" }))).toBe("");
+    expect(await statusFor(clients.client({ name: "past", toMs: Date.now() - 1000 }))).toBe("");
+  });
+
+  it("gives up on a handshake that does not go on, and on one that never begins", async () => {
+    const listener = await up(ok, { tls: { context, clientCert: "none" }, timeouts: { handshakeMs: 150 } });
+    const silent = await dial(listener);
+    const stuck = await dial(listener);
+    stuck.socket.write(Buffer.from("160301020001000100", "hex"));
+    await Promise.all([silent.over, stuck.over]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Request } from "express";
 import { retryAfter, ScimError } from "./errors.ts";
 
@@ -24,12 +25,15 @@ export async function authenticated(
   const principal = token === undefined ? null : await authenticate(token);
   if (principal !== null) return principal;
   if (token === undefined) throw unauthorized("a bearer token is needed", "");
-  const waitMs = wrongToken(request.ip ?? "");
+  const waitMs = wrongToken(addressOf(request));
   if (waitMs === null) throw unauthorized("the bearer token is not valid", ', error="invalid_token"');
   const detail =
     "the bearer token is not valid, and too many wrong ones came from this address; a valid one is always taken";
   throw new ScimError(429, null, detail, retryAfter(waitMs));
 }
+
+/** The client's address; that of the connection when what a proxy says is none. */
+export const addressOf = ({ ip = "", socket }: Request): string => (isIP(ip) === 0 ? (socket.remoteAddress ?? "") : ip);
 
 const unauthorized = (detail: string, parameters: string): ScimError =>
   new ScimError(401, null, detail, { "WWW-Authenticate": `Bearer realm="scim"${parameters}` });

@@ -71,6 +71,8 @@ export interface RequestInfo {
   /** The same as the answer's `X-Request-Id` and the audit trail's. */
   readonly requestId: string;
   readonly source: string;
+  /** Of the client, or of the proxy in front of it; empty when it has gone. */
+  readonly address: string;
   readonly method: string;
   /** `Users`, `Groups`, `Bulk`, … or `other`. */
   readonly resource: string;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Request, Response, Router } from "express";
 import express from "express";
 import type { ScimPrincipal } from "./auth.ts";
-import { authenticated } from "./auth.ts";
+import { addressOf, authenticated } from "./auth.ts";
 import { expectedBytes, readBody } from "./body.ts";
 import type { BulkCall, RunBulkCall } from "./bulk.ts";
 import { runBulk } from "./bulk.ts";
@@ -73,6 +73,7 @@ async function serve(service: Service, request: Request, response: Response): Pr
   const { method } = request;
   const { segments, query } = parseUrl(request.url);
   const requestId = givenRequestId(request) ?? service.newRequestId();
+  const address = addressOf(request);
   let source = "";
   let answer: ScimAnswer;
   try {
@@ -98,6 +99,7 @@ async function serve(service: Service, request: Request, response: Response): Pr
   service.options.onRequest?.({
     requestId,
     source,
+    address,
     method,
     resource,
     status: answer.status,
@@ -123,7 +125,8 @@ function parseUrl(url: string): { readonly segments: readonly string[]; readonly
 
 /** A Host that could not be one is not repeated. */
 function ownUrl(request: Request): string {
-  const host = request.headers.host ?? "";
+  // Behind a proxy that is trusted, what it was asked for (`trust proxy` of Express).
+  const host = request.host ?? "";
   return `${request.protocol}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : "localhost"}`;
 }
 
@@ -302,16 +305,25 @@ function refusal(service: Service, error: unknown, refused: Refused): ScimAnswer
   return { status: told.status, body: errorBody(told), headers: told.headers };
 }
 
+/** Those of Helmet's headers that mean something for JSON: its whole set would cost as much as the rest of an answer. */
+const SAFE_HEADERS = {
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+  "X-Content-Type-Options": "nosniff",
+};
+
 function write(response: Response, { status, body, headers }: ScimAnswer, requestId: string): void {
   if (response.headersSent || response.destroyed) return;
   response.setHeader("X-Request-Id", requestId);
   if (body === null) {
-    response.writeHead(status, headers).end();
+    response.writeHead(status, { ...SAFE_HEADERS, ...headers }).end();
     return;
   }
   const text = JSON.stringify(body);
   response
     .writeHead(status, {
+      ...SAFE_HEADERS,
       ...headers,
       "Content-Type": "application/scim+json",
       "Content-Length": Buffer.byteLength(text),
