@@ -40,7 +40,7 @@ export function adminApp({
     { role: "viewer" as const, secret: admin.viewerToken },
   ].flatMap(({ role, secret }): readonly RoleToken[] => (secret === null ? [] : [{ role, token: secret.reveal() }]));
   const moreSecrets = admin.oidc === null ? [] : [admin.oidc.clientSecret.reveal()];
-  const access = createAccess({ tokens, moreSecrets, publicUrl: admin.publicUrl, now });
+  const access = createAccess({ tokens, moreSecrets, publicUrl: admin.publicUrl, isTls: admin.tls !== null, now });
   const oidc =
     admin.oidc === null || admin.publicUrl === null
       ? null
@@ -50,7 +50,7 @@ export function adminApp({
           seal: createSeal([...tokens.map(({ token }) => token), ...moreSecrets], "sign-in flow"),
           now,
         });
-  return createAdminApp({
+  const app = createAdminApp({
     access,
     status,
     metrics,
@@ -68,6 +68,8 @@ export function adminApp({
       reader: null,
     },
   });
+  app.set("trust proxy", admin.trustProxy);
+  return app;
 }
 
 /** Where the people of a target are seen to by hand. An emulator has no such pages. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { across, checkTransport, httpUrl, listenAddress, type Report, secret } from "./fields.ts";
 import { Secret } from "./secret.ts";
-import { listenerTls } from "./server.ts";
+import { listenerTls, trustProxy } from "./server.ts";
 
 const claimValues = z.array(z.string().min(1).max(256)).max(200).default([]);
 
@@ -60,6 +60,7 @@ export const admin = (baseDir: string) =>
         .optional()
         .describe("Signs in as operator: looks, syncs, approves, reinvites. Default none."),
       viewerToken: secret.optional().describe("Signs in as viewer: looks; enough for /metrics. Default none."),
+      trustProxy,
       tls: listenerTls(baseDir).optional(),
       oidc: oidc.optional().describe("People sign in at the identity provider. Needs publicUrl. Default: tokens only."),
     })

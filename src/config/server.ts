@@ -85,7 +85,7 @@ const proxyRange = z.string().refine((text) => {
 }, "must be an IP address or a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal");
 
 /** Whose X-Forwarded-For, -Proto and -Host count; nobody's, or the last so many hops', or those of these addresses. */
-const trustProxy = z
+export const trustProxy = z
   .union([z.literal(false), z.int().min(1).max(16), z.array(proxyRange).min(1)], {
     error: "must be false, the number of proxies in front (1 to 16), or a list of their addresses",
   })

@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import { text as bodyOf } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { until } from "./process.ts";
 import { adminToken, makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
@@ -24,11 +25,11 @@ async function serveWith(server: object): Promise<Serving> {
 async function seen({ scimUrl, stderr }: Serving, headers: Readonly<Record<string, string>>, requestId: string) {
   const text = await new Promise<string>((resolve, reject) => {
     const sent = { authorization: `Bearer ${scimToken}`, "x-request-id": requestId, ...headers };
-    request(`${scimUrl}/ServiceProviderConfig`, { headers: sent }, async (response) => {
-      let body = "";
-      for await (const chunk of response) body += String(chunk);
-      resolve(body);
-    })
+    request(
+      `${scimUrl}/ServiceProviderConfig`,
+      { headers: sent },
+      (response) => void bodyOf(response).then(resolve, reject),
+    )
       .once("error", reject)
       .end();
   });

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { text as bodyOf } from "node:stream/consumers";
 import { type ConnectionOptions, connect as secureConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { authority, type Issued } from "../support/certificates.ts";
@@ -40,10 +41,8 @@ afterAll(() => stage[Symbol.asyncDispose]());
 const get = (url: string, token: string, options: ConnectionOptions = {}): Promise<{ status: number; text: string }> =>
   new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}` };
-    request(url, { agent: false, ca: ca.cert, headers, ...options }, async (response) => {
-      let text = "";
-      for await (const chunk of response) text += String(chunk);
-      resolve({ status: response.statusCode ?? 0, text });
+    request(url, { agent: false, ca: ca.cert, headers, ...options }, (response) => {
+      bodyOf(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
     })
       .once("error", reject)
       .end();

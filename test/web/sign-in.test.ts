@@ -34,6 +34,7 @@ async function start(
   const access = createAccess({
     tokens: settings.tokens ?? tokens,
     moreSecrets: [],
+    isTls: false,
     publicUrl: settings.publicUrl ?? null,
     now: () => clock,
   });

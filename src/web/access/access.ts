@@ -9,8 +9,10 @@ export interface AccessParts {
   readonly tokens: readonly RoleToken[];
   /** Further secrets of sign-in: sessions end when one changes. */
   readonly moreSecrets: readonly string[];
-  /** What browsers reach, e.g. `https://rollcall.example.com`; null: as each request says, without TLS. */
+  /** What browsers reach, e.g. `https://rollcall.example.com`; null: as each request says. */
   readonly publicUrl: string | null;
+  /** Does the listener itself speak TLS? */
+  readonly isTls: boolean;
   readonly now: () => number;
 }
 
@@ -32,9 +34,9 @@ export interface Access {
 const readForm = express.urlencoded({ extended: false, limit: "32kb", parameterLimit: 200 });
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD" || method === "OPTIONS";
 
-export function createAccess({ tokens, moreSecrets, publicUrl, now }: AccessParts): Access {
+export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: AccessParts): Access {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
-  const isSecure = publicOrigin?.startsWith("https:") ?? false;
+  const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
   const sessions = createSessions({ secrets: [...tokens.map(({ token }) => token), ...moreSecrets], isSecure, now });
   const attempts = createAttempts(now);
   const findToken = tokenFinder(tokens);
