@@ -1,7 +1,8 @@
-import { Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
 import { approve } from "./cli/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./cli/audit.ts";
 import { check } from "./cli/check.ts";
+import { completionScript, shells } from "./cli/completion.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { connectVendor, disconnect, listConnections } from "./cli/connect.ts";
 import { health } from "./cli/health.ts";
@@ -132,7 +133,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
       .option("--action <action>", "user.update, suspend, approve, …; user means all user.…")
       .option("--lost-access", "only access that was taken away, each with its cause and who approved it");
   filtered(
-    command(audit, "list", "the newest rows; what audit alone does", listAudit, "", { isDefault: true }),
+    command(audit, "list", "the newest rows; what audit alone does", listAudit, help.auditList, { isDefault: true }),
   ).addOption(new Option("--limit <number>", "how many").argParser(limitNumber).default(50));
   filtered(command(audit, "export", "all that fits, to standard output", exportAudit, help.auditExport)).addOption(
     new Option("--format <format>", "a JSON document on each line, or CSV").choices(["jsonl", "csv"]).default("jsonl"),
@@ -149,11 +150,17 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     .description("SCIM tokens: stored hashed, shown once")
     .showHelpAfterError('(try "rollcall token --help")')
     .addHelpText("after", help.token);
-  command(token, "create", "make a token for a SCIM source", createToken)
+  command(token, "create", "make a token for a SCIM source", createToken, help.tokenCreate)
     .requiredOption("--source <name>", "the SCIM source that it belongs to")
     .option("--label <text>", "what it is for", "");
-  command(token, "list", "tokens made here, good and revoked", listTokens);
-  command(token, "revoke <id>", "make a token worthless, within a second also where it serves", revokeToken);
+  command(token, "list", "tokens made here, good and revoked", listTokens, help.tokenList);
+  command(
+    token,
+    "revoke <id>",
+    "make a token worthless, within a second also where it serves",
+    revokeToken,
+    help.tokenRevoke,
+  );
   command(
     program,
     "import-dc <file>",
@@ -179,6 +186,13 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
   ).addOption(
     new Option("--port <number>", "Bitwarden's port; 1Password takes the next").argParser(portNumber).default(9000),
   );
+  program
+    .command("completion")
+    .description("a script that completes rollcall's commands and options in a shell")
+    .addArgument(new Argument("<shell>", "which shell").choices(shells))
+    .addHelpText("after", help.completion)
+    .exitOverride()
+    .action((shell: (typeof shells)[number]) => composition.terminal.out(completionScript(program, shell).trimEnd()));
   return program;
 }
 
@@ -207,7 +221,13 @@ function connectionCommands(program: Command, command: DefineCommand): void {
     disconnect,
     help.disconnect,
   ).option("--yes", "don't ask");
-  command(program, "connections", "connections of the configuration and stored ones", listConnections);
+  command(
+    program,
+    "connections",
+    "connections of the configuration and stored ones",
+    listConnections,
+    help.connections,
+  );
 }
 
 const overview = `
@@ -282,6 +302,10 @@ Examples:
   rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
 All of them only read, also while "rollcall serve" runs.`,
+  auditList: `
+Examples:
+  rollcall audit list --person ada@example.com
+  rollcall audit list --lost-access --since 7d`,
   auditExport: `
 Examples:
   rollcall audit export > audit.jsonl
@@ -291,6 +315,10 @@ The words of --action with --lost-access: suspend, remove, removeFromGroup, remo
 In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.
 Exit code: 0, 1 error.`,
   auditVerify: `
+Examples:
+  rollcall audit verify
+  rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
 Note the head that it prints, and keep it where nobody who can write to the database can write:
 with --head it shows later that nothing up to there was cut off or written anew.
 Exit code: 0 intact, 1 not.`,
@@ -317,12 +345,37 @@ Examples:
 Asks for what is missing on a terminal; otherwise the secret is read from standard input, never from an argument.
 Signs in and reads once; only what works is stored, encrypted under the masterKey of the configuration.
 Exit code: 0 stored, 1 nothing was stored.`,
+  connections: `
+Examples:
+  rollcall connections -c rollcall.yaml
+  rollcall connections --json | jq '.connections[].name'`,
   disconnect: `
 Examples:
   rollcall disconnect acme-bitwarden
   rollcall disconnect acme-bitwarden --yes  without a terminal
 
 Exit code: 0, 1 nothing was done.`,
+  tokenCreate: `
+Examples:
+  rollcall token create --source okta
+  rollcall token create --source okta --label "Okta, production" -c rollcall.yaml --json
+
+The token is printed once; only its hash is kept.`,
+  tokenList: `
+Examples:
+  rollcall token list
+  rollcall token list --json | jq -r '.tokens[].id'`,
+  tokenRevoke: `
+Examples:
+  rollcall token list                       shows the ids
+  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
+
+Exit code: 0, 1 when there is no such token.`,
+  completion: `
+Examples:
+  source <(rollcall completion bash)        in ~/.bashrc
+  source <(rollcall completion zsh)         in ~/.zshrc, after compinit
+  rollcall completion fish > ~/.config/fish/completions/rollcall.fish`,
   sandbox: `
 Examples:
   rollcall sandbox > rollcall.yaml          and beside it:

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import type { Composition } from "./cli/composition.ts";
+import { styleText } from "node:util";
+import type { Composition, Style } from "./cli/composition.ts";
 import { runCli } from "./cli.ts";
 import type {
   BitwardenTargetConfig,
@@ -68,17 +69,38 @@ async function readInput(): Promise<string> {
   }
   return text.replace(/\r?\n$/, "");
 }
+/** NO_COLOR, FORCE_COLOR and what the terminal can do are looked at by `styleText`. */
+const styles = {
+  good: ["green"],
+  warning: ["yellow"],
+  bad: ["bold", "red"],
+  strong: ["bold"],
+  quiet: ["dim"],
+} as const satisfies Record<Style, readonly string[]>;
+
+/**
+ * Names come from directories and vendors, and a terminal obeys control characters (a title, a cleared screen, a line
+ * written over): they are shown as in JSON, colours excepted.
+ */
+const harmless = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+  text.replace(/(\x1b\[\d{1,2}(?:;\d{1,2})*m)|[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (found, colour: string | undefined) =>
+    colour === undefined ? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}` : colour,
+  );
 
 const composition: Composition = {
   version,
   env: process.env,
   terminal: {
-    out: (text) => void process.stdout.write(`${text}\n`),
     write: (text) => new Promise((taken) => process.stdout.write(text, () => taken())),
-    note: (text) => void process.stderr.write(`${text}\n`),
-    progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : null,
     isInteractive: process.stdin.isTTY && process.stderr.isTTY,
     input: readInput,
+    out: (text) => void process.stdout.write(`${harmless(text)}\n`),
+    note: (text) => void process.stderr.write(`${harmless(text)}\n`),
+    progress: process.stderr.isTTY
+      ? (text) => void process.stderr.write(`\r\x1b[K${harmless(text).slice(0, (process.stderr.columns || 80) - 1)}`)
+      : null,
+    paint: (style, text) => (text === "" ? text : styleText([...styles[style]], text, { stream: process.stdout })),
   },
   now: Date.now,
   sleep,

@@ -8,6 +8,11 @@ import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
 
+/** How a word stands out on a terminal that shows colours; none carries a meaning that the word itself does not. */
+export type Style = "good" | "warning" | "bad" | "strong" | "quiet";
+/** Gives the text as it is where there are no colours: in a pipe, with NO_COLOR. */
+export type Paint = (style: Style, text: string) => string;
+
 /** What a command prints with. */
 export interface Terminal {
   out(text: string): void;
@@ -21,6 +26,8 @@ export interface Terminal {
   readonly isInteractive: boolean;
   /** All of standard input, without the line end at its end. @throws `CONFIG_INVALID` beyond 64 KiB */
   input(): Promise<string>;
+  /** For what goes to `out`. */
+  readonly paint: Paint;
 }
 
 /** How commands come by the parts; only `main.ts` knows what they are made of. */

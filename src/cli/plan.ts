@@ -57,7 +57,7 @@ export async function plan(
       targets: plans.map(({ name: target, plan: each }) => planJson(target, each)),
       ...(errors.length > 0 && { errors }),
     });
-  else for (const { name: target, plan: each } of plans) terminal.out(describePlan(target, each));
+  else for (const { name: target, plan: each } of plans) terminal.out(describePlan(target, each, terminal.paint));
   for (const { name: target, message } of errors) terminal.note(`rollcall: ${target}: ${message}`);
   if (errors.length > 0) return 1;
   const hasChanges = plans.some(({ plan: each }) => each.changes.length + each.held.length > 0);

@@ -4,10 +4,13 @@ import type { Terminal } from "./composition.ts";
 const barWidth = 24;
 const everyMs = 500;
 
-/** `acme [######------] 120/400  3 failed` */
+/** `acme [######------]  30 % 120/400  3 failed`; only the name where there is nothing to count. */
 export function bar(name: string, done: number, total: number, failed: number): string {
-  const filled = total === 0 ? barWidth : Math.floor((done / total) * barWidth);
-  return `${name} [${"#".repeat(filled)}${"-".repeat(barWidth - filled)}] ${done}/${total}${failed > 0 ? `  ${failed} failed` : ""}`;
+  if (total === 0) return `${name} …`;
+  const share = Math.min(1, Math.max(0, done / total));
+  const filled = Math.floor(share * barWidth);
+  const percent = String(Math.floor(share * 100)).padStart(3);
+  return `${name} [${"#".repeat(filled)}${"-".repeat(barWidth - filled)}] ${percent} % ${done}/${total}${failed > 0 ? `  ${failed} failed` : ""}`;
 }
 
 /**

@@ -1,5 +1,6 @@
-import { type Change, type Plan, unreachable } from "../domain/plan.ts";
-import type { Terminal } from "./composition.ts";
+import { stripVTControlCharacters } from "node:util";
+import { type Change, type ChangeOp, type Plan, unreachable } from "../domain/plan.ts";
+import type { Paint, Style, Terminal } from "./composition.ts";
 
 /** ISO 8601, or null. */
 export const isoTime = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
@@ -7,23 +8,47 @@ export const isoTime = (ms: number | null): string | null => (ms === null ? null
 /** One JSON document on standard output. */
 export const printJson = (terminal: Terminal, value: unknown): void => terminal.out(JSON.stringify(value, null, 2));
 
-/** Columns of equal width; the last one runs on. */
+/** Names come from elsewhere: one with a line break in it must not look like two lines of ours. */
+export const oneLine = (text: string): string => text.replace(/\s*[\r\n\t\u2028\u2029]\s*/g, " ");
+
+/** Columns of equal width, colours not counted; numbers to the right. The last column runs on. */
 export function table(rows: readonly (readonly string[])[], indent = "  "): string {
-  const widths = rows.reduce<number[]>(
-    (all, row) => row.map((cell, index) => Math.max(cell.length, all[index] ?? 0)),
+  const clean = rows.map((row) => row.map(oneLine));
+  const widths = clean.reduce<number[]>(
+    (all, row) => row.map((cell, index) => Math.max(widthOf(cell), all[index] ?? 0)),
     [],
   );
-  return rows
+  return clean
     .map(
       (row) =>
         indent +
         row
-          .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
+          .map((cell, index) => (index === row.length - 1 ? cell : padded(cell, widths[index] ?? 0)))
           .join("  ")
           .trimEnd(),
     )
     .join("\n");
 }
+
+const widthOf = (cell: string): number => stripVTControlCharacters(cell).length;
+
+/** A count and its noun stand to the right, anything else to the left. */
+function padded(cell: string, width: number): string {
+  const space = " ".repeat(width - widthOf(cell));
+  return /^\d+ [a-z]/.test(stripVTControlCharacters(cell)) ? space + cell : cell + space;
+}
+
+/** A count: quiet when it is 0, else in its colour. */
+export const tally = (paint: Paint, style: Style, number: number, noun: string): string =>
+  paint(number === 0 ? "quiet" : style, `${number} ${noun}`);
+
+/** Takes access away, gives it, or neither. */
+const opStyle = (op: ChangeOp): Style =>
+  ["suspend", "remove", "removeGroup"].includes(op)
+    ? "bad"
+    : ["invite", "restore", "reinvite", "createGroup"].includes(op)
+      ? "good"
+      : "strong";
 
 /** "1 user", "2 users". */
 export const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`;
@@ -43,8 +68,13 @@ const names = (list: readonly { readonly email?: string; readonly name?: string 
   return list.length > shown.length ? `${shown.join(", ")} and ${list.length - shown.length} more` : shown.join(", ");
 };
 
-/** One change in a few words. */
+/** One change in a few words, on one line. */
 export function describe(change: Change): readonly [op: string, what: string] {
+  const [op, what] = wordsOf(change);
+  return [op, oneLine(what)];
+}
+
+function wordsOf(change: Change): readonly [op: string, what: string] {
   switch (change.op) {
     case "invite":
     case "adopt":
@@ -81,26 +111,36 @@ export function countOps(changes: readonly Change[]): string {
 }
 
 /** A plan for people: counts first, then each change, at most `limit` of a kind. */
-export function describePlan(name: string, plan: Plan, limit = 200): string {
+export function describePlan(name: string, plan: Plan, paint: Paint, limit = 200): string {
+  const held = plan.held.map(({ change }) => change);
+  const doing = plan.changes.length === 0 ? paint("quiet", "nothing to do") : countOps(plan.changes);
   const lines = [
-    `${name}: ${plan.changes.length === 0 ? "nothing to do" : countOps(plan.changes)}${plan.held.length > 0 ? `; HELD: ${countOps(plan.held.map((held) => held.change))}` : ""}`,
+    `${paint("strong", `${name}:`)} ${doing}${held.length > 0 ? paint("warning", `; HELD: ${countOps(held)}`) : ""}`,
   ];
   const section = (rows: readonly (readonly string[])[]): void => {
     if (rows.length > 0) lines.push(table(rows.slice(0, limit)));
-    if (rows.length > limit) lines.push(`  … and ${rows.length - limit} more (--json shows all)`);
+    if (rows.length > limit) lines.push(paint("quiet", `  … and ${rows.length - limit} more (--json shows all)`));
   };
-  section(plan.changes.map(describe));
+  const painted = (change: Change): readonly [string, string] => {
+    const [op, what] = describe(change);
+    return [paint(opStyle(change.op), op), what];
+  };
+  section(plan.changes.map(painted));
   section(
     plan.held.map(({ change, reason }) => [
-      "held",
-      ...describe(change),
+      paint("warning", "held"),
+      ...painted(change),
       reason === "budget" ? "over the removal budget" : "maxSeats is reached",
     ]),
   );
-  section(plan.skipped.map(({ change, reason }) => ["skipped", ...describe(change), reason]));
+  section(
+    plan.skipped.map(({ change, reason }) => [paint("quiet", "skipped"), ...describe(change), paint("quiet", reason)]),
+  );
   if (plan.held.some(({ reason }) => reason === "seats"))
     lines.push("  raise maxSeats in the configuration to let the held invitations pass");
   if (plan.heldDigest !== null)
-    lines.push(`  to let the held removals pass once: rollcall approve ${name} ${plan.heldDigest}`);
+    lines.push(
+      `  to let the held removals pass once: ${paint("strong", `rollcall approve ${name} ${plan.heldDigest}`)}`,
+    );
   return lines.join("\n");
 }

@@ -5,9 +5,9 @@ import { budgetOf } from "../domain/guard.ts";
 import { digestOf } from "../domain/plan.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
+import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { ago, count, describe, isoTime, printJson, table } from "./render.ts";
+import { ago, count, describe, isoTime, oneLine, printJson, table, tally } from "./render.ts";
 import { withoutName } from "./targets.ts";
 
 /** `rollcall status`: how each source and target is doing. */
@@ -20,7 +20,7 @@ export async function status(composition: Composition, options: GlobalOptions): 
   try {
     const report = await statusReport(config, store, composition.now());
     if (options.json) printJson(composition.terminal, report);
-    else composition.terminal.out(describeStatus(report, composition.now()));
+    else composition.terminal.out(describeStatus(report, composition.now(), composition.terminal.paint));
     return 0;
   } finally {
     await store.close();
@@ -98,45 +98,45 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
 }
 
 /** Counts first, in columns; below each target what asks for attention. */
-function describeStatus({ sources, targets }: StatusReport, nowMs: number): string {
+function describeStatus({ sources, targets }: StatusReport, nowMs: number, paint: Paint): string {
   const time = (iso: string | null): string => ago(iso === null ? null : Date.parse(iso), nowMs);
   const heardOf = table(
-    sources.map(({ name, type, users, groups, lastSuccessAt }) => [
-      name,
+    sources.map(({ name, type, users, groups, lastSuccessAt, error }) => [
+      paint(error === null ? "strong" : "bad", name),
       type,
       count(users, "user"),
       count(groups, "group"),
-      lastSuccessAt === null ? "not heard of yet" : `last heard of ${time(lastSuccessAt)}`,
+      paint("quiet", lastSuccessAt === null ? "not heard of yet" : `last heard of ${time(lastSuccessAt)}`),
     ]),
   ).split("\n");
   const heard = sources.flatMap((source, index) => [
     heardOf[index] ?? "",
-    ...sourceAttention(source).map((line) => `    ${line}`),
+    ...sourceAttention(source, paint).map((line) => `    ${line}`),
   ]);
   const counts = table(
     targets.map((target) => {
       const missing = target.missing > 0 ? `${target.missing} not in ${productOf[target.type]}` : "";
       return [
-        target.name,
+        paint(target.error === null ? "strong" : "bad", target.name),
         target.type,
-        `${target.inSync} in sync`,
-        `${target.pending} pending`,
-        `${target.failed} failed`,
-        `${target.held} held`,
-        `last success ${time(target.lastSuccessAt)}`,
-        missing,
+        tally(paint, "good", target.inSync, "in sync"),
+        tally(paint, "warning", target.pending, "pending"),
+        tally(paint, "bad", target.failed, "failed"),
+        tally(paint, "warning", target.held, "held"),
+        paint("quiet", `last success ${time(target.lastSuccessAt)}`),
+        paint("warning", missing),
       ];
     }),
   ).split("\n");
   const blocks = targets.flatMap((target, index) => [
     counts[index] ?? "",
-    ...attention(target).map((line) => `    ${line}`),
+    ...attention(target, paint).map((line) => `    ${line}`),
   ]);
   return [
-    "sources",
+    paint("strong", "sources"),
     ...heard,
     "",
-    "targets",
+    paint("strong", "targets"),
     ...(targets.length === 0 ? ["  none: the directory is kept, and nobody's access follows it"] : blocks),
   ].join("\n");
 }
@@ -145,12 +145,15 @@ function describeStatus({ sources, targets }: StatusReport, nowMs: number): stri
 const linesShown = 20;
 
 /** What a polled source has trouble with; its last good state stays meanwhile. */
-function sourceAttention({ error, failingSince, findings }: StatusReport["sources"][number]): readonly string[] {
+function sourceAttention(
+  { error, failingSince, findings }: StatusReport["sources"][number],
+  paint: Paint,
+): readonly string[] {
   const found = findings.map(({ kind, count: number, examples }) => {
     const shown = examples.slice(0, 3).join(", ");
     return `${number} ${findingText[kind]}${shown === "" ? "" : `: ${shown}${number > 3 ? ", …" : ""}`}`;
   });
-  return [...(error === null ? [] : [`FAILING since ${failingSince}: ${error.message}`]), ...found];
+  return [...(error === null ? [] : [`${paint("bad", `FAILING since ${failingSince}:`)} ${error.message}`]), ...found];
 }
 
 const findingText: Readonly<Record<PollFinding["kind"], string>> = {
@@ -163,22 +166,25 @@ const findingText: Readonly<Record<PollFinding["kind"], string>> = {
   warning: "warnings",
 };
 
-function attention(target: StatusReport["targets"][number]): readonly string[] {
+function attention(target: StatusReport["targets"][number], paint: Paint): readonly string[] {
   const lines: string[] = [];
   if (target.error !== null)
     lines.push(
-      `FAILING since ${target.failingSince}: ${withoutName(target.name, target.error.message ?? target.error.code)}`,
+      `${paint("bad", `FAILING since ${target.failingSince}:`)} ${withoutName(target.name, target.error.message ?? target.error.code)}`,
     );
+  if (target.budget.spent > 0) lines.push(`removal budget: ${target.budget.spent} of ${target.budget.allowed} spent`);
   if (target.oldestPendingSeconds !== null)
     lines.push(`the oldest pending change waits for ${target.oldestPendingSeconds} s`);
   for (const change of target.heldChanges.slice(0, linesShown))
-    lines.push(`held (${change.reason}): ${describe(change).join(" ")}`);
+    lines.push(`${paint("warning", `held (${change.reason}):`)} ${describe(change).join(" ")}`);
   if (target.heldChanges.length > linesShown) lines.push(`… and ${target.heldChanges.length - linesShown} more held`);
   if (target.heldDigest !== null)
-    lines.push(`to let the held removals pass once: rollcall approve ${target.name} ${target.heldDigest}`);
+    lines.push(
+      `to let the held removals pass once: ${paint("strong", `rollcall approve ${target.name} ${target.heldDigest}`)}`,
+    );
   for (const { name, error, note, retryAt } of target.problems.slice(0, linesShown)) {
     lines.push(
-      `${name}: ${error === null ? explain(note, target.type) : withoutName(target.name, error)}${retryAt === null ? "" : ` (next try ${retryAt})`}`,
+      `${paint(error === null ? "warning" : "bad", `${oneLine(name)}:`)} ${error === null ? explain(note, target.type) : withoutName(target.name, error)}${retryAt === null ? "" : paint("quiet", ` (next try ${retryAt})`)}`,
     );
   }
   if (target.problems.length > linesShown)

@@ -174,20 +174,20 @@ function print(
   for (const each of delivered) {
     for (const outcome of outcomesOf(each)) {
       terminal.out(
-        `${each.name}: ${describe(outcome.change).join(" ")}: ${outcome.status === "failed" ? `FAILED: ${withoutName(each.name, outcome.error.message)}` : outcome.status}`,
+        `${each.name}: ${describe(outcome.change).join(" ")}: ${outcome.status === "failed" ? `${terminal.paint("bad", "FAILED:")} ${withoutName(each.name, outcome.error.message)}` : outcome.status}`,
       );
     }
     const last = each.reports.at(-1);
     if (last !== undefined && last.plan.held.length > 0)
-      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }));
+      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }, terminal.paint));
     const state = states.find(({ name }) => name === each.name);
     const rest =
       state === undefined
         ? []
         : [
             state.pending > 0 && `${state.pending} pending`,
-            state.failed > 0 && `${state.failed} failed`,
-            state.held > 0 && `${state.held} held`,
+            state.failed > 0 && terminal.paint("bad", `${state.failed} failed`),
+            state.held > 0 && terminal.paint("warning", `${state.held} held`),
           ].filter(Boolean);
     terminal.out([`${each.name}: ${count(each.applied, "change")} applied`, ...rest].join(", "));
     if (each.error !== null) terminal.note(`rollcall: ${each.name}: ${each.error}`);

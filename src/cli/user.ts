@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import type { Config } from "../config/index.ts";
 import type { Link } from "../domain/link.ts";
 import type { AuditRow, Dossier } from "../domain/sync.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
+import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { count, isoTime, printJson, table } from "./render.ts";
+import { count, isoTime, oneLine, printJson, table } from "./render.ts";
 import { explain } from "./status.ts";
 import { withoutName } from "./targets.ts";
 
@@ -16,7 +16,8 @@ export async function showUser(composition: Composition, options: GlobalOptions,
   const dossiers = (await store?.dossiers(query ?? "")) ?? [];
   await store?.close();
   if (options.json) printJson(terminal, { users: dossiers.map(toJson) });
-  else if (dossiers.length > 0) terminal.out(dossiers.map((dossier) => describeDossier(dossier, config)).join("\n\n"));
+  else if (dossiers.length > 0)
+    terminal.out(dossiers.map((dossier) => describeDossier(dossier, config, terminal.paint)).join("\n\n"));
   if (dossiers.length > 0) return 0;
   terminal.note(`rollcall: nobody is known as "${query}"`);
   return 1;
@@ -66,43 +67,56 @@ const toJson = ({ user, userName, groups, links, held, history }: Dossier) => ({
 const isInSync = ({ appliedRev, errorCode, note }: Link, rev: number): boolean =>
   appliedRev >= rev && errorCode === null && note !== "not-in-target";
 
-function describeDossier({ user, userName, groups, links, held, history }: Dossier, config: Config): string {
+function describeDossier(
+  { user, userName, groups, links, held, history }: Dossier,
+  config: Config,
+  paint: Paint,
+): string {
   const state =
     user.absentSinceMs !== null ? `deleted ${isoTime(user.absentSinceMs)}` : user.isActive ? "active" : "inactive";
   const lines = [
-    `${user.displayName} <${user.email ?? "no e-mail address"}>`,
+    paint("strong", oneLine(`${user.displayName} <${user.email ?? "no e-mail address"}>`)),
     table([
       ["source", user.source],
       ["id", user.id],
       ["userName", userName],
-      ["state", state],
+      ["state", paint(state === "active" ? "good" : "warning", state)],
       ["groups", groups.join(", ") || "none"],
     ]),
-    "  targets",
+    paint("strong", "  targets"),
     links.length === 0
       ? "    none yet"
       : table(
-          links.map((link) => [link.connection, linkText(link, user.rev, config), link.remoteId ?? ""]),
+          links.map((link) => [
+            link.connection,
+            `${linkText(link, user.rev, config, paint)}  ${paint("quiet", link.remoteId ?? "")}`,
+          ]),
           "    ",
         ),
     ...held.map(
       (item) =>
         `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}`,
     ),
-    "  history",
+    paint("strong", "  history"),
     table(
-      history.map((row) => [isoTime(row.atMs) ?? "", row.connection ?? "", row.action, row.actor, detailText(row)]),
+      history.map((row) => [
+        paint("quiet", isoTime(row.atMs) ?? ""),
+        row.connection ?? "",
+        row.action,
+        row.actor,
+        detailText(row),
+      ]),
       "    ",
     ),
   ];
   return lines.join("\n");
 }
 
-function linkText(link: Link, rev: number, config: Config): string {
-  const access = link.hasAccess ? "has access" : "no access";
+function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
+  const access = link.hasAccess ? paint("good", "has access") : paint("warning", "no access");
   if (link.errorMessage !== null) {
     const reason = withoutName(link.connection, link.errorMessage);
-    return `${access}; FAILED ${count(link.attempts, "time")}: ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
+    return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
   }
   const progress = isInSync(link, rev) ? "in sync" : link.appliedRev < rev && "pending";
   const note =
