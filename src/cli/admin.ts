@@ -1,6 +1,5 @@
 import type { Express } from "express";
 import type { BitwardenTargetConfig, Config } from "../config/index.ts";
-import type { ConsoleStore } from "../domain/console.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { Logger } from "../telemetry.ts";
 import { createAccess } from "../web/access/access.ts";
@@ -14,7 +13,7 @@ import type { StatusReport } from "./status.ts";
 export interface AdminParts {
   readonly composition: Composition;
   readonly config: Config;
-  readonly store: DirectoryStore & Partial<ConsoleStore>;
+  readonly store: DirectoryStore;
   readonly logger: Logger;
   readonly metrics: AdminAppParts["metrics"];
   readonly isSandbox: boolean;
@@ -65,7 +64,7 @@ export function adminApp({
       record: (entry) => store.commit("", { audit: [entry] }, now()),
       log: (level, message, fields) => logger[level](message, fields),
       vendorUrl: (name) => vendorUrl(config, name),
-      reader: null,
+      reader: store,
     },
   });
   app.set("trust proxy", admin.trustProxy);

@@ -90,6 +90,8 @@ export function diff(input: DiffInput): Diff {
     // Who turns up after all was not put there by hand meanwhile: the lists before lacked them.
     const isClean = !isDirty(person.user.rev, person.link) && timesSought(person.link, person.user.rev) === 0;
     const isDrift = keep(isClean, verdict.changes);
+    // Asked for by somebody: no drift, whatever the policy makes of that.
+    changes.push(...invitationAgain(verdict.assessment, slice));
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
   const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world);
@@ -107,6 +109,16 @@ export function diff(input: DiffInput): Diff {
     skipped.push({ change: pairChange(pair), reason: "drift: made in the target by hand; driftPolicy is report" });
   }
   return { users, groups, changes, pairs: pairs.filter((pair) => !isReported(pair)), skipped };
+}
+
+/** Of who is still invited, wanted and not protected. */
+function invitationAgain(
+  { person, wanted, member, hasManagedMemberships }: UserAssessment,
+  slice: Slice,
+): readonly Change[] {
+  const isWaiting = wanted.state === "active" && member?.state === "invited" && hasManagedMemberships;
+  if (!isWaiting || !slice.reinvites.has(person.user.id)) return [];
+  return [{ op: "reinvite", userId: person.user.id, email: person.user.email ?? "", remoteId: member.remoteId }];
 }
 
 /** Remote ids of members whom Rollcall suspended. */

@@ -42,6 +42,10 @@ export interface Link {
   readonly appliedRev: number;
   /** Does this person have access in the target, as far as last seen? Always false for groups. */
   readonly hasAccess: boolean;
+  /** What the target showed when it was last looked at; null: not looked at yet, changed by a call since, or in doubt. Null for groups. */
+  readonly seenState: SeenState | null;
+  /** Since when, as far as Rollcall saw: first seen so, or made so by a call (an invitation sent again begins anew). */
+  readonly seenSinceMs: number | null;
   /** True once Rollcall itself decided to suspend; cleared when it reactivates. */
   readonly isSuspendedByUs: boolean;
   readonly note: LinkNote | null;

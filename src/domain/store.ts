@@ -1,4 +1,5 @@
 import type { AuditTrail } from "./audit.ts";
+import type { ConsoleStore } from "./console.ts";
 import type { CredentialStore } from "./credentials.ts";
 import type { Cause, EntityRef } from "./directory.ts";
 import type { ResourceStore, StoredToken } from "./resources.ts";
@@ -20,7 +21,8 @@ export interface DirectoryStore
     AuditStore,
     AuditTrail,
     TokenStore,
-    CredentialStore {
+    CredentialStore,
+    ConsoleStore {
   /** Called after each commit with the entities that it changed. Returns how to stop listening. */
   onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
   /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */

@@ -25,6 +25,8 @@ export interface Slice {
   readonly dirtyGroupIds: ReadonlySet<string>;
   /** At least those who keep the e-mail address of somebody in `users` who is gone, by id. */
   readonly owners: ReadonlyMap<string, SliceUser>;
+  /** People whose invitation somebody asked to have sent again, with when; by id. */
+  readonly reinvites: ReadonlyMap<string, number>;
 }
 
 /**
@@ -86,6 +88,10 @@ export interface RunRecord {
   };
   /** Keys whose removal is done: an approval is used up. */
   readonly done?: readonly string[];
+  /** Entities that the target has now taken over all changes of, after a call, with the `rev` that it showed before. */
+  readonly delivered?: readonly { readonly entityId: string; readonly sinceRev: number }[];
+  /** Requests to invite again that are carried out or have nothing left to do. Later ones for the same person stay. */
+  readonly answered?: readonly { readonly userId: string; readonly askedAtMs: number }[];
 }
 
 /** How a source or target is doing; survives a restart, so that `status` can tell from another process. */

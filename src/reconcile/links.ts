@@ -1,7 +1,7 @@
 import type { GroupAssessment, UserAssessment } from "../domain/diff.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import type { RollcallError } from "../domain/errors.ts";
-import { type Link, timesSought } from "../domain/link.ts";
+import { type Link, type SeenState, timesSought } from "../domain/link.ts";
 
 /** A link before anything is known. */
 const blank = (connection: string, kind: EntityKind, entityId: string): Link => ({
@@ -12,6 +12,8 @@ const blank = (connection: string, kind: EntityKind, entityId: string): Link => 
   ownership: null,
   appliedRev: 0,
   hasAccess: false,
+  seenState: null,
+  seenSinceMs: null,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -57,7 +59,19 @@ export function seenUser(
   };
 }
 
-/** The same for a group; a group that was not asked for keeps its remote id. */
+/** `link` with what an observation shows of the person; since when stays while it is the same. */
+export function withSeen(link: Link, { person, wanted, member, note }: UserAssessment, nowMs: number): Link {
+  if (member !== null) return shown(link, member.state, nowMs);
+  if (wanted.state !== "untouched") return shown(link, note === "ambiguous" ? null : "absent", nowMs);
+  // Not looked for; what another has taken over is no longer this person's.
+  return link.remoteId === null && person.link?.remoteId != null ? shown(link, null, nowMs) : link;
+}
+
+/** `link` with what the target shows of the person now. */
+export const shown = (link: Link, seenState: SeenState | null, nowMs: number): Link =>
+  link.seenState === seenState ? link : { ...link, seenState, seenSinceMs: seenState === null ? null : nowMs };
+
+/** What an observation says about a group's link; a group that was not asked for keeps its remote id. */
 export function seenGroup(connection: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
   const before = item.link ?? blank(connection, "group", item.group.id);
   if (group === null) return isComplete ? { ...before, remoteId: null, ownership: null, note } : { ...before, note };
@@ -134,6 +148,8 @@ const linkFields = [
   "ownership",
   "appliedRev",
   "hasAccess",
+  "seenState",
+  "seenSinceMs",
   "isSuspendedByUs",
   "note",
   "attempts",

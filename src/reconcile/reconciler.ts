@@ -1,10 +1,21 @@
-import { ownSuspensionsOf } from "../domain/diff.ts";
+import { type Diff, ownSuspensionsOf } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
 import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
-import { backoff, failed, isSameLink, seenGroup, seenUser, settled, sought, waiting } from "./links.ts";
+import {
+  backoff,
+  failed,
+  isSameLink,
+  seenGroup,
+  seenUser,
+  settled,
+  shown,
+  sought,
+  waiting,
+  withSeen,
+} from "./links.ts";
 import { type ConnectionParts, type Prepared, prepare } from "./prepare.ts";
 
 export interface ReconcilerParts extends ConnectionParts {
@@ -125,6 +136,8 @@ function recordTogether(commit: (record: OutcomeRecord) => Promise<void>) {
           done: records.flatMap((record) => record.done),
           charge: records.flatMap((record) => record.charge),
           refund: records.flatMap((record) => record.refund),
+          delivered: records.flatMap((record) => record.delivered),
+          answered: records.flatMap((record) => record.answered),
         });
       } catch (error) {
         failure = { error };
@@ -176,7 +189,7 @@ function entriesOf(
   const ownSuspensions = ownSuspensionsOf(slice);
   const entries = new Map<string, Entry>();
   for (const user of diff.users) {
-    const seen = seenUser(target.name, user, matched, ownSuspensions);
+    const seen = withSeen(seenUser(target.name, user, matched, ownSuspensions), user, now());
     // Written before the call: after a crash it is still known that the suspension is ours.
     const link = suspending.has(seen.entityId) ? { ...seen, isSuspendedByUs: true } : seen;
     entries.set(seen.entityId, entry(link, user.person.user.rev, user.deferredUntilMs, user.isSought));
@@ -216,7 +229,27 @@ function before(
       target.name,
       items.filter((item) => !knownHeld.has(item.key)),
     ),
+    delivered: confirmed(known, entries),
+    answered: withoutWork(diff, slice.reinvites, guarded.plan),
   };
+}
+
+/** What an earlier run asked for without an answer, and this look shows: an import says nothing about each person. */
+const confirmed = (known: ReadonlyMap<string, Link | null>, entries: ReadonlyMap<string, Entry>) =>
+  [...entries.values()].flatMap(({ link, rev }) => {
+    const earlier = known.get(link.entityId) ?? null;
+    const isNew = earlier !== null && earlier.attempts > 0 && earlier.appliedRev < rev && link.appliedRev === rev;
+    return isNew ? [{ entityId: link.entityId, sinceRev: earlier.appliedRev }] : [];
+  });
+
+/** Requests to invite again of people looked at who are not to be invited (any more). */
+function withoutWork({ users }: Diff, reinvites: ReadonlyMap<string, number>, { changes }: Plan) {
+  if (reinvites.size === 0) return [];
+  const planned = new Set(changes.flatMap((change) => (change.op === "reinvite" ? [change.userId] : [])));
+  return users.flatMap(({ person: { user } }) => {
+    const askedAtMs = reinvites.get(user.id);
+    return askedAtMs === undefined || planned.has(user.id) ? [] : [{ userId: user.id, askedAtMs }];
+  });
 }
 
 const heldAudit = (connection: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
@@ -246,14 +279,18 @@ function afterOutcome(
   const { target, now, random } = parts;
   const { change } = outcome;
   const links: Link[] = [];
+  const delivered: { readonly entityId: string; readonly sinceRev: number }[] = [];
   for (const { id } of entitiesOf(change)) {
     const entry = entries.get(id);
     if (entry === undefined) continue;
     if (outcome.status === "applied") {
-      entry.link = applied(entry.link, change, outcome.remoteId ?? null);
+      entry.link = applied(entry.link, change, outcome.remoteId ?? null, now());
       entry.open -= 1;
       // What failed or is held beside it keeps the entity dirty.
-      if (entry.open === 0 && !entry.isHeld) entry.link = settled(entry.link, entry.rev, now());
+      if (entry.open === 0 && !entry.isHeld) {
+        if (entry.link.appliedRev < entry.rev) delivered.push({ entityId: id, sinceRev: entry.link.appliedRev });
+        entry.link = settled(entry.link, entry.rev, now());
+      }
     } else if (outcome.status === "unconfirmed") {
       if (!entry.hasFailed) entry.link = unconfirmed(parts, entry, outcome);
     } else {
@@ -269,12 +306,22 @@ function afterOutcome(
     guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
   return {
     links,
+    delivered,
+    answered: answeredBy(outcome, prepared.slice.reinvites),
     audit: callAudit(target.name, entries, causes, outcome, prepared),
     done: outcome.status === "applied" ? keys : [],
     // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
     charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
     refund: isRefused ? guarded.charge.filter((userId) => isAbout(keys, userId) && !losesMore(userId)) : [],
   };
+}
+
+/** Without an answer the mail may have gone out: the next look does not send it once more. */
+function answeredBy(outcome: Outcome, reinvites: ReadonlyMap<string, number>) {
+  const { change } = outcome;
+  if (change.op !== "reinvite" || (outcome.status === "failed" && !outcome.error.isPermanent)) return [];
+  const askedAtMs = reinvites.get(change.userId);
+  return askedAtMs === undefined ? [] : [{ userId: change.userId, askedAtMs }];
 }
 
 const isAbout = (keys: readonly string[], userId: string): boolean => keys.some((key) => key.endsWith(`:${userId}`));
@@ -298,21 +345,24 @@ function unconfirmed(
 const unconfirmedAtMost = 6;
 
 /** The link after a change was done. */
-function applied(link: Link, change: Change, remoteId: string | null): Link {
+function applied(link: Link, change: Change, remoteId: string | null, nowMs: number): Link {
   switch (change.op) {
     case "invite":
-      return { ...link, remoteId, ownership: "created", hasAccess: true };
+      return shown({ ...link, remoteId, ownership: "created", hasAccess: true }, "invited", nowMs);
     case "createGroup":
       return { ...link, remoteId, ownership: "created" };
     case "restore":
-      return { ...link, hasAccess: true, isSuspendedByUs: false };
+      // As what they come back (invited, accepted, active) the answer does not say.
+      return shown({ ...link, hasAccess: true, isSuspendedByUs: false }, null, nowMs);
     case "suspend":
-      return { ...link, hasAccess: false };
+      return shown({ ...link, hasAccess: false }, "suspended", nowMs);
     case "remove":
+      return shown({ ...link, remoteId: null, ownership: null, hasAccess: false }, "absent", nowMs);
     case "removeGroup":
       return { ...link, remoteId: null, ownership: null, hasAccess: false };
-    case "adopt":
     case "reinvite":
+      return { ...link, seenState: "invited", seenSinceMs: nowMs };
+    case "adopt":
     case "adoptGroup":
     case "renameGroup":
     case "setMembers":

@@ -4,6 +4,9 @@ import type { AuditEntry, AuditRow } from "../domain/sync.ts";
 import type { Row, Sql, SqlValue } from "./driver.ts";
 import { insertRows } from "./slicing.ts";
 
+/** In the `detail` of a row, as it is stored, where a target did not do what was asked. */
+export const failedOutcome = '"outcome":"failed"';
+
 /** What the first row follows: the hash of no row. */
 export const chainStart = "0".repeat(64);
 

@@ -17,6 +17,10 @@ export interface Dialect {
   readonly sequence: string;
   /** A subselect of the strings in a JSON array given as one parameter: `id IN ${inList}`. */
   readonly inList: string;
+  /** A condition: does the text of that column contain this constant? For an index as well as for a question. */
+  readonly contains: (column: string, text: string) => string;
+  /** Appended to a table's name: this index is the way to read it. The rows of people are wide, and statistics are never gathered. */
+  readonly through: (index: string) => string;
   /** Appended to a table that is only its primary key. */
   readonly clustered: string;
 }

@@ -4,6 +4,7 @@ import { RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
 import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
+import { consoleRows } from "./console.ts";
 import { credentialRows } from "./credentials.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
@@ -64,6 +65,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     ...auditTrail(driver),
     ...tokenRows(driver),
     ...credentialRows(driver, { now }),
+    ...consoleRows(driver, { changed }),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,5 +1,5 @@
 import { RollcallError } from "../domain/errors.ts";
-import { chainExisting } from "./audit.ts";
+import { chainExisting, failedOutcome } from "./audit.ts";
 import { credentialTables } from "./credentials.ts";
 import type { Dialect, Driver, Sql } from "./driver.ts";
 import { snapshotTables } from "./snapshot-schema.ts";
@@ -75,12 +75,34 @@ const auditChain: Migration = {
   convert: chainExisting,
 };
 
+/** What the console and the API read. Nothing here is touched by a SCIM write but `users_shown`. */
+const consoleReads: Migration = {
+  id: 5,
+  statements: ({ clustered, contains }) => [
+    "ALTER TABLE links ADD COLUMN seen_state TEXT",
+    "ALTER TABLE links ADD COLUMN seen_since_ms BIGINT",
+    `CREATE TABLE asks (
+      connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+    `CREATE TABLE tallies (
+      connection TEXT NOT NULL, hour_ms BIGINT NOT NULL, what TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (connection, hour_ms, what)) ${clustered}`,
+    // All that finding and sorting people takes: the rows themselves carry the SCIM resource and are ten times as wide.
+    "CREATE INDEX users_shown ON users (display_name_key, seq, id, rev, source, is_active, absent_since_ms, user_name_key, email)",
+    "CREATE INDEX links_failed ON links (connection, kind, entity_id) WHERE error_code IS NOT NULL",
+    "CREATE INDEX links_noted ON links (connection, note) WHERE note IS NOT NULL",
+    "CREATE INDEX links_seen ON links (connection, seen_state, seen_since_ms) WHERE seen_state IS NOT NULL",
+    // Calls to targets and what is about no entity are few beside what identity providers write.
+    "CREATE INDEX audit_calls ON audit (connection, seq) WHERE connection IS NOT NULL",
+    `CREATE INDEX audit_failed ON audit (seq) WHERE ${contains("detail", failedOutcome)}`,
+  ],
+};
+
 /** In order. A second driver runs the same list. */
 export const migrations: readonly Migration[] = [
   foundation,
   { id: 2, statements: snapshotTables },
   auditChain,
   { id: 4, statements: credentialTables },
+  consoleReads,
 ];
 
 /**

@@ -1,12 +1,13 @@
 import type { EntityKind } from "../domain/directory.ts";
-import type { Link, LinkNote, Ownership } from "../domain/link.ts";
+import type { Link, LinkNote, Ownership, SeenState } from "../domain/link.ts";
 import type { Slice, SliceGroup, SliceScope, SliceUser } from "../domain/sync.ts";
+import { askedReinvites } from "./asks.ts";
 import type { Driver, Row, SqlValue } from "./driver.ts";
 
 const linkColumns = `l.entity_id AS l_entity_id, l.kind AS l_kind, l.connection AS l_connection, l.remote_id AS l_remote_id, l.ownership AS l_ownership,
   l.applied_rev AS l_applied_rev, l.has_access AS l_has_access, l.is_suspended_by_us AS l_is_suspended_by_us, l.note AS l_note,
   l.attempts AS l_attempts, l.attempted_rev AS l_attempted_rev, l.retry_at_ms AS l_retry_at_ms, l.error_code AS l_error_code,
-  l.error_message AS l_error_message, l.last_success_ms AS l_last_success_ms`;
+  l.error_message AS l_error_message, l.last_success_ms AS l_last_success_ms, l.seen_state AS l_seen_state, l.seen_since_ms AS l_seen_since_ms`;
 
 /** The columns of a link as `l_…`, for `toLink`. */
 export const linkSelection = linkColumns;
@@ -22,6 +23,8 @@ export function toLink(row: Row): Link | null {
     ownership: row["l_ownership"] as Ownership | null,
     appliedRev: Number(row["l_applied_rev"]),
     hasAccess: row["l_has_access"] === 1,
+    seenState: row["l_seen_state"] as SeenState | null,
+    seenSinceMs: row["l_seen_since_ms"] as number | null,
     isSuspendedByUs: row["l_is_suspended_by_us"] === 1,
     note: row["l_note"] as LinkNote | null,
     attempts: Number(row["l_attempts"]),
@@ -86,6 +89,7 @@ export async function readSlice(driver: Driver, connection: string, scope: Slice
     groups,
     dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
     owners: await ownersOf(driver, connection, users),
+    reinvites: await askedReinvites(driver, connection),
   };
 }
 

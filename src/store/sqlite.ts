@@ -11,6 +11,8 @@ const dialect: Dialect = {
   name: "sqlite",
   sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
   inList: "(SELECT value FROM json_each(?))",
+  contains: (column, text) => `instr(${column}, '${text}') > 0`,
+  through: (index) => `INDEXED BY ${index}`,
   clustered: "WITHOUT ROWID",
 };
 

@@ -11,16 +11,20 @@ import type {
   SyncStore,
   TargetCounts,
 } from "../domain/sync.ts";
+import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
 import { breathe, chunks } from "./slicing.ts";
+import { stateSql } from "./standings.ts";
+import { countUp } from "./tallies.ts";
 
 /** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
 const causesAtMost = 10;
 
-const toHeld = (row: Row): HeldItem => ({
+/** A held removal from a row of `held`. */
+export const toHeld = (row: Row): HeldItem => ({
   key: String(row["key"]),
   kind: row["kind"] as EntityKind,
   entityId: String(row["entity_id"]),
@@ -243,18 +247,21 @@ async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: 
   if (record.held !== undefined) await replaceHeld(sql, connection, record.held, nowMs);
   for (const key of record.done ?? [])
     await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+  await closeAsks(sql, connection, record.answered ?? [], nowMs);
+  await countUp(sql, connection, record, nowMs);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
 
 async function putLink(sql: Sql, link: Link): Promise<void> {
   await sql.run(
     `INSERT INTO links (connection, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
-       attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (connection, kind, entity_id) DO UPDATE SET remote_id = excluded.remote_id, ownership = excluded.ownership,
        applied_rev = excluded.applied_rev, has_access = excluded.has_access, is_suspended_by_us = excluded.is_suspended_by_us,
        note = excluded.note, attempts = excluded.attempts, attempted_rev = excluded.attempted_rev, retry_at_ms = excluded.retry_at_ms,
-       error_code = excluded.error_code, error_message = excluded.error_message, last_success_ms = excluded.last_success_ms`,
+       error_code = excluded.error_code, error_message = excluded.error_message, last_success_ms = excluded.last_success_ms,
+       seen_state = excluded.seen_state, seen_since_ms = excluded.seen_since_ms`,
     [
       link.connection,
       link.kind,
@@ -271,6 +278,8 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
       link.errorCode,
       link.errorMessage,
       link.lastSuccessAtMs,
+      link.seenState,
+      link.seenSinceMs,
     ],
   );
 }
@@ -318,38 +327,35 @@ async function replaceHeld(
   for (const item of items) await putHeld(sql, connection, item);
 }
 
-const countedAs = {
-  user: { table: "users", rev: "t.rev" },
-  group: { table: "groups", rev: "t.definition_rev" },
-} as const;
+const tables = { user: "users", group: "groups" } as const;
+/** Rows counted in one statement: some milliseconds. */
+const rowsPerCount = 5000;
 
-/** Every entity is in exactly one of the counts: held before failed before pending before missing before in sync. */
+/** Every entity is in exactly one of the counts: see `SyncState`. Other work runs in between. */
 async function countEntities(driver: Driver, connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts> {
   const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
   let oldestPendingMs: number | null = null;
   for (const kind of kinds) {
-    const { table, rev } = countedAs[kind];
-    const rows = await driver.read.all(
-      // Since when it waits: the first change that the target has not been given. A membership moves no modified_ms.
-      `SELECT state, count(*) AS n, min(CASE WHEN state = 'pending' THEN
-           coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.connection IS NULL AND a.rev > applied), modified_ms)
-         END) AS oldest FROM (
-         SELECT t.id, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, CASE
-           WHEN t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL) THEN 'held'
-           WHEN l.error_code IS NOT NULL THEN 'failed'
-           WHEN l.entity_id IS NULL OR ${rev} > l.applied_rev THEN 'pending'
-           WHEN l.note = 'not-in-target' AND l.attempts = 0 THEN 'missing'
-           ELSE 'inSync' END AS state
-         FROM ${table} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
-         WHERE t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR ${rev} > l.applied_rev) AS states
-       GROUP BY state`,
-      [connection, connection, kind],
-    );
-    for (const row of rows) {
-      const state = row["state"] as keyof typeof counts;
-      counts[state] += Number(row["n"]);
-      if (state === "pending")
-        oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
+    const last = await driver.read.get(`SELECT max(seq) AS seq FROM ${tables[kind]}`);
+    for (let after = 0; after < Number(last?.["seq"] ?? 0); after += rowsPerCount) {
+      const rows = await driver.read.all(
+        // Since when it waits: the first change that the target has not been given. A membership moves no modified_ms.
+        `SELECT state, count(*) AS n, min(CASE WHEN state = 'pending' THEN
+             coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.connection IS NULL AND a.rev > applied), modified_ms)
+           END) AS oldest FROM (
+           SELECT t.id, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, ${stateSql(kind)} AS state
+           FROM ${tables[kind]} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
+           WHERE t.seq > ? AND t.seq <= ?) AS states
+         WHERE state IS NOT NULL GROUP BY state`,
+        [connection, connection, kind, after, after + rowsPerCount],
+      );
+      for (const row of rows) {
+        const state = row["state"] as keyof typeof counts;
+        counts[state] += Number(row["n"]);
+        if (state === "pending")
+          oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
+      }
+      await breathe();
     }
   }
   return { ...counts, oldestPendingMs };

@@ -59,6 +59,8 @@ const link = (entityId: string, more: Partial<Link> = {}): Link => ({
   ownership: "created",
   appliedRev: 1,
   hasAccess: true,
+  seenState: "active",
+  seenSinceMs: 4,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,

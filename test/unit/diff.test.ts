@@ -36,6 +36,7 @@ interface Situation {
   readonly policy?: Partial<TargetPolicy>;
   readonly supports?: Partial<TargetSupports>;
   readonly dirtyGroupIds?: readonly string[];
+  readonly reinvites?: readonly string[];
 }
 
 function compare({
@@ -47,6 +48,7 @@ function compare({
   policy,
   supports,
   dirtyGroupIds,
+  reinvites = [],
   ...more
 }: Situation): Diff {
   const slice: Slice = {
@@ -55,6 +57,7 @@ function compare({
     groups,
     dirtyGroupIds: new Set(dirtyGroupIds ?? groups.map(({ group }) => group.id)),
     owners: new Map(users.map((each) => [each.user.id, each])),
+    reinvites: new Map(reinvites.map((id) => [id, nowMs])),
   };
   return diff({
     slice,

@@ -70,6 +70,8 @@ export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
   ownership: null,
   appliedRev: 0,
   hasAccess: false,
+  seenState: null,
+  seenSinceMs: null,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -199,6 +201,7 @@ export function modelStore(
         groups.filter(({ group, link }) => isAll || isDirty(group.definitionRev, link)).map(({ group }) => group.id),
       ),
       owners: new Map(users.map((each) => [each.user.id, each])),
+      reinvites: new Map(),
     };
   };
   return {

@@ -1,0 +1,110 @@
+/**
+ * What each question of the console takes with 50,000 people, 5,000 groups and 500,000 audit rows, and how long it holds
+ * other work up: `node bench/console.ts [--rounds 20]`. Medians and the worst of all rounds, in milliseconds.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { ActivityQuery, GroupsQuery, PeopleQuery } from "../src/domain/console.ts";
+import { openSqliteStore } from "../src/store/index.ts";
+import { fillLarge } from "./support/large-directory.ts";
+
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" } } });
+const nowMs = 1_800_000_000_000;
+const connections = ["bitwarden", "onepassword"];
+const work = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
+const path = join(work, "rollcall.db");
+
+await (await openSqliteStore(path)).close();
+fillLarge(path, { people: 50_000, groups: 5000, membersPerGroup: 20, auditRows: 500_000, connections, nowMs });
+const store = await openSqliteStore(path);
+
+const all = { connections, search: "", source: null, presence: null, standing: null, cursor: null, limit: 50 } as const;
+const people = (more: Partial<PeopleQuery> = {}) => store.people({ ...all, groupId: null, ...more });
+const groups = (more: Partial<GroupsQuery> = {}) => store.groups({ ...all, ...more });
+const everything: ActivityQuery = {
+  entityId: null,
+  connection: null,
+  action: null,
+  actor: null,
+  sinceMs: null,
+  untilMs: null,
+  isFailureOnly: false,
+  beforeSeq: null,
+  limit: 50,
+};
+const activity = (more: Partial<ActivityQuery>) => store.activity({ ...everything, ...more });
+const one = ["bitwarden"] as const;
+const someone = (await people({ search: "ada berg" })).items[0]?.id ?? "";
+const [firstGroup] = (await groups({ search: "team 0" })).items;
+const middle = (await people({ search: "", limit: 200 })).nextCursor;
+
+const questions: readonly (readonly [string, () => Promise<unknown>])[] = [
+  ["people", () => people()],
+  ["people, 200 of the second page", () => people({ cursor: middle, limit: 200 })],
+  ["people, present", () => people({ presence: "present" })],
+  ["people, gone", () => people({ presence: "gone" })],
+  ["people, search with few hits", () => people({ search: "berg 4711" })],
+  ["people, search with many hits", () => people({ search: "a" })],
+  ["people, search with no hit", () => people({ search: "zzz" })],
+  ["people of a group of all", () => people({ groupId: firstGroup?.id ?? "" })],
+  ...(["inSync", "pending", "failed", "held", "missing"] as const).map(
+    (state) => [`people, ${state}`, () => people({ connections: one, standing: { by: "state", state } })] as const,
+  ),
+  ["people, pending anywhere", () => people({ standing: { by: "state", state: "pending" } })],
+  ["people, accepted", () => people({ connections: one, standing: { by: "seen", seen: "accepted" } })],
+  [
+    "people, active and searched",
+    () => people({ search: "ada", connections: one, standing: { by: "seen", seen: "active" } }),
+  ],
+  ["people, not in the target", () => people({ connections: one, standing: { by: "note", note: "not-in-target" } })],
+  ["one person", () => store.person(someone, connections)],
+  ["groups", () => groups()],
+  ["groups, pending", () => groups({ standing: { by: "state", state: "pending" } })],
+  ["one group", () => store.group(firstGroup?.id ?? "", connections)],
+  ["activity", () => activity({})],
+  ["activity of a person", () => activity({ entityId: someone })],
+  ["activity of a target", () => activity({ connection: "onepassword" })],
+  ["activity, failures", () => activity({ isFailureOnly: true })],
+  ["activity, failures of a target", () => activity({ isFailureOnly: true, connection: "onepassword" })],
+  ["activity, an action that never was", () => activity({ action: "user.delete" })],
+  ["activity, an actor that never was", () => activity({ actor: "ldap:" })],
+  ["activity, an hour in the middle", () => activity({ sinceMs: nowMs - 50_000_000, untilMs: nowMs - 46_400_000 })],
+  ["hours", () => store.hourly(connections, nowMs - 86_400_000)],
+  ["attention", () => store.attention(connections, nowMs)],
+  ["counts of a target", () => store.targetCounts("bitwarden")],
+];
+
+/** The longest time in which nothing else ran while `work` did. */
+async function held(work: () => Promise<unknown>): Promise<{ readonly took: number; readonly longest: number }> {
+  let longest = 0;
+  let last = performance.now();
+  let isOver = false;
+  const tick = (): void => {
+    const at = performance.now();
+    longest = Math.max(longest, at - last);
+    last = at;
+    if (!isOver) setImmediate(tick);
+  };
+  const started = performance.now();
+  setImmediate(tick);
+  await work();
+  isOver = true;
+  tick();
+  return { took: performance.now() - started, longest };
+}
+
+const median = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+
+console.log(`${"question".padEnd(38)}${"median".padStart(8)}${"worst".padStart(8)}${"held up".padStart(9)}`);
+for (const [name, ask] of questions) {
+  const runs: Awaited<ReturnType<typeof held>>[] = [];
+  for (let round = 0; round < Number(values.rounds); round += 1) runs.push(await held(ask));
+  const took = runs.map((run) => run.took);
+  const figures = [median(took), Math.max(...took), median(runs.map((run) => run.longest))];
+  console.log(`${name.padEnd(38)}${figures.map((figure) => figure.toFixed(1).padStart(8)).join("")}`);
+}
+await store.close();
+rmSync(work, { recursive: true, force: true });

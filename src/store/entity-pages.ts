@@ -1,0 +1,209 @@
+import type { GroupItem, GroupsQuery, Page, PeopleQuery, PersonItem } from "../domain/console.ts";
+import type { Condition } from "./criteria.ts";
+import { fold } from "./criteria.ts";
+import type { Driver, Row } from "./driver.ts";
+import { breathe } from "./slicing.ts";
+import { standingCondition, standingsOf } from "./standings.ts";
+
+const searchAtMost = 200;
+/** Rows looked at in one statement where each one's link is looked up: some milliseconds. */
+const rowsPerLook = 5000;
+
+interface Position {
+  readonly key: string;
+  readonly seq: number;
+}
+const start: Position = { key: "", seq: -1 };
+
+/** People by name: see `ConsoleStore`. */
+export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Page<PersonItem>> {
+  const where = searched(query.search, ["t.display_name_key", "t.user_name_key", "t.email"], "t.id");
+  const presence = {
+    present: "t.absent_since_ms IS NULL",
+    inactive: "t.absent_since_ms IS NULL AND t.is_active = 0",
+    gone: "t.absent_since_ms IS NOT NULL",
+  } as const;
+  const parts: Condition[] = [
+    where,
+    { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
+  ];
+  if (query.groupId !== null)
+    parts.push({
+      text: "t.seq IN (SELECT user_seq FROM memberships WHERE group_seq = (SELECT seq FROM groups WHERE id = ?))",
+      params: [query.groupId],
+    });
+  const table = `users t ${driver.dialect.through("users_shown")}`;
+  const { seqs, total, nextCursor } = await collect(driver, "user", table, parts, query);
+  const rows = await driver.read.all(
+    `SELECT t.seq, t.id, t.source, t.display_name, t.user_name, t.email, t.is_active, t.absent_since_ms FROM users t
+     WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
+    [JSON.stringify(seqs)],
+  );
+  const standings = await standingsOf(
+    driver,
+    "user",
+    rows.map((row) => String(row["id"])),
+    query.connections,
+  );
+  return { items: rows.map((row) => toPerson(row, standings)), nextCursor, total };
+}
+
+/** A person from a row with at least these columns. */
+export const toPerson = (row: Row, standings: ReadonlyMap<string, PersonItem["standings"]>): PersonItem => ({
+  id: String(row["id"]),
+  source: String(row["source"]),
+  displayName: String(row["display_name"]),
+  userName: String(row["user_name"]),
+  email: row["email"] as string | null,
+  isActive: row["is_active"] === 1,
+  absentSinceMs: row["absent_since_ms"] as number | null,
+  standings: standings.get(String(row["id"])) ?? [],
+});
+
+/** Groups by name: see `ConsoleStore`. */
+export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Page<GroupItem>> {
+  const presence = {
+    present: "t.absent_since_ms IS NULL",
+    inactive: "1 = 0",
+    gone: "t.absent_since_ms IS NOT NULL",
+  } as const;
+  const parts: Condition[] = [
+    searched(query.search, ["t.display_name_key"], "t.id"),
+    { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
+  ];
+  const { seqs, total, nextCursor } = await collect(driver, "group", "groups t", parts, query);
+  const rows = await driver.read.all(
+    `SELECT t.* FROM groups t WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
+    [JSON.stringify(seqs)],
+  );
+  return { items: await toGroups(driver, rows, query.connections), nextCursor, total };
+}
+
+/** Groups from rows of `t.*`. */
+export async function toGroups(
+  driver: Driver,
+  rows: readonly Row[],
+  connections: readonly string[],
+): Promise<readonly GroupItem[]> {
+  const ids = rows.map((row) => String(row["id"]));
+  const standings = await standingsOf(driver, "group", ids, connections);
+  const items: GroupItem[] = [];
+  for (const row of rows) {
+    // One by one: a group of everybody takes a millisecond to count.
+    const counted = await driver.read.get("SELECT count(*) AS n FROM memberships WHERE group_seq = ?", [
+      Number(row["seq"]),
+    ]);
+    items.push({
+      id: String(row["id"]),
+      source: String(row["source"]),
+      displayName: String(row["display_name"]),
+      memberCount: Number(counted?.["n"] ?? 0),
+      absentSinceMs: row["absent_since_ms"] as number | null,
+      standings: standings.get(String(row["id"])) ?? [],
+    });
+    if (items.length % 20 === 0) await breathe();
+  }
+  return items;
+}
+
+function searched(search: string, columns: readonly string[], id: string): Condition {
+  const text = fold(search.trim().slice(0, searchAtMost));
+  // A pattern ends at a NUL, so that it would find everybody.
+  if (text.includes("\u0000")) return { text: "1 = 0", params: [] };
+  if (text === "") return { text: "1 = 1", params: [] };
+  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  return {
+    text: `(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(" OR ")} OR ${id} = ?)`,
+    params: [...columns.map(() => pattern), text],
+  };
+}
+
+/** The rows of one page in order of name, and how many there are: in parts, with other work let in between. */
+async function collect(
+  driver: Driver,
+  kind: "user" | "group",
+  table: string,
+  parts: readonly Condition[],
+  query: PeopleQuery | GroupsQuery,
+): Promise<{ readonly seqs: readonly number[]; readonly total: number; readonly nextCursor: string | null }> {
+  const standing =
+    query.standing === null ? null : await standingCondition(driver, kind, query.standing, query.connections);
+  const all = [
+    ...parts,
+    ...(query.source === null ? [] : [{ text: "t.source = ?", params: [query.source] }]),
+    ...(standing === null ? [] : [standing.where]),
+  ];
+  const joins = standing?.joins ?? { text: "", params: [] };
+  const where = all.map(({ text }) => text).join(" AND ");
+  const params = all.flatMap((part) => part.params);
+  const isWhole = standing === null || standing.isQuick;
+  const cursor = readCursor(query.cursor);
+  const found: Position[] = [];
+  let total = 0;
+  let from = start;
+  for (;;) {
+    const end = isWhole ? null : await positionAfter(driver, table, from, rowsPerLook);
+    const range = (lower: Position): Condition => {
+      const above = lower === start ? [] : [lower.key, lower.seq];
+      // The first comparison is what ends the walk through the index.
+      const below = end === null ? [] : [end.key, end.key, end.seq];
+      const text = [
+        ...(above.length === 0 ? [] : ["(t.display_name_key, t.seq) > (?, ?)"]),
+        ...(end === null ? [] : ["t.display_name_key <= ?", "(t.display_name_key, t.seq) <= (?, ?)"]),
+        where,
+      ].join(" AND ");
+      return { text, params: [...joins.params, ...above, ...below, ...params] };
+    };
+    const whole = range(from);
+    const counted = await driver.read.get(
+      `SELECT count(*) AS n FROM ${table} ${joins.text} WHERE ${whole.text}`,
+      whole.params,
+    );
+    total += Number(counted?.["n"] ?? 0);
+    if (found.length <= query.limit && (end === null || isBefore(cursor, end))) {
+      const rest = range(isBefore(from, cursor) ? cursor : from);
+      const rows = await driver.read.all(
+        `SELECT t.display_name_key AS key, t.seq AS seq FROM ${table} ${joins.text} WHERE ${rest.text} ORDER BY t.display_name_key, t.seq LIMIT ?`,
+        [...rest.params, query.limit + 1 - found.length],
+      );
+      for (const row of rows) found.push({ key: String(row["key"]), seq: Number(row["seq"]) });
+    }
+    if (end === null) break;
+    from = end;
+    await breathe();
+  }
+  const shown = found.slice(0, query.limit);
+  const last = shown.at(-1);
+  return {
+    seqs: shown.map(({ seq }) => seq),
+    total,
+    nextCursor: found.length > query.limit && last !== undefined ? writeCursor(last) : null,
+  };
+}
+
+const isBefore = (a: Position, b: Position): boolean => (a.key === b.key ? a.seq < b.seq : a.key < b.key);
+
+/** The row that many after `from`; null at the end. */
+async function positionAfter(driver: Driver, table: string, from: Position, rows: number): Promise<Position | null> {
+  const row = await driver.read.get(
+    `SELECT t.display_name_key AS key, t.seq AS seq FROM ${table} WHERE (t.display_name_key, t.seq) > (?, ?)
+     ORDER BY t.display_name_key, t.seq LIMIT 1 OFFSET ?`,
+    [from.key, from.seq, rows - 1],
+  );
+  return row === undefined ? null : { key: String(row["key"]), seq: Number(row["seq"]) };
+}
+
+const writeCursor = ({ key, seq }: Position): string => Buffer.from(JSON.stringify([key, seq])).toString("base64url");
+
+function readCursor(cursor: string | null): Position {
+  if (cursor === null) return start;
+  try {
+    const read: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
+    if (!Array.isArray(read)) return start;
+    const [key, seq]: readonly unknown[] = read;
+    return typeof key === "string" && Number.isSafeInteger(seq) ? { key, seq: Number(seq) } : start;
+  } catch {
+    // Not one of ours: from the start.
+    return start;
+  }
+}

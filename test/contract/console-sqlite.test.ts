@@ -1,0 +1,4 @@
+import { consoleContract } from "./console-suite.ts";
+import { sqliteHarness } from "./store-sqlite.ts";
+
+consoleContract("a SQLite file", sqliteHarness);
