@@ -147,6 +147,7 @@ function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): 
     name: config.name,
     version,
     allowInsecureHttp: config.allowInsecureHttp,
+    ca: readPem(`targets.${config.name}.caFile`, config.caFile),
     onRequest: ({ operation, status, seconds }) =>
       metrics?.targetRequest({ target: config.name, operation, status, seconds }),
     log: (level, message, fields) => logger[level](message, fields),
@@ -184,16 +185,19 @@ const onePasswordOptions = ({ apiUrl, accountId, clientId, clientSecret, apiVers
   apiVersion,
 });
 
+/** @throws `CONFIG_INVALID` that names the key and the file */
+function readPem(key: string, path: string | null): string | undefined {
+  if (path === null) return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new RollcallError("CONFIG_INVALID", `${key}: cannot read ${path}`, { cause });
+  }
+}
+
 /** An LDAP source as its room takes it: files read, secrets revealed. */
 function ldapOptions({ name, url, bindPassword, tls, ...rest }: LdapSourceConfig): LdapOptions {
-  const pem = (key: string, path: string | undefined): string | undefined => {
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path, "utf8");
-    } catch (cause) {
-      throw new RollcallError("CONFIG_INVALID", `sources.${name}.tls.${key}: cannot read ${path}`, { cause });
-    }
-  };
+  const pem = (key: string, path: string | undefined) => readPem(`sources.${name}.tls.${key}`, path ?? null);
   const { caFile, certFile, keyFile, ...plain } = tls ?? {};
   const files = { ca: pem("caFile", caFile), cert: pem("certFile", certFile), key: pem("keyFile", keyFile) };
   const given = { ...rest, url: url ?? undefined, bindPassword: bindPassword?.reveal() };

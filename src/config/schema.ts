@@ -99,6 +99,7 @@ export const configSchema = (baseDir: string) =>
       targets: Object.entries(targets).map(([key, value]) => ({
         name: key,
         ...value,
+        caFile: value.caFile === undefined ? null : resolve(baseDir, value.caFile),
         guard: { ...general, ...(value.guard as Partial<typeof general>) },
       })),
       reconcile: { everyMs: reconcile.every, settleMs: reconcile.settle, driftPolicy: reconcile.driftPolicy },

@@ -39,6 +39,13 @@ const commonKeys = {
     .describe("Who belongs in this target. Default everybody."),
   guard: guardOverride.optional().describe("Differences from the general removal budget."),
   allowInsecureHttp: z.boolean().default(false).describe("Allows plain http:// to other machines. Default false."),
+  caFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "PEM file of the authorities that sign the server's certificate; relative to this file. Default: the public ones.",
+    ),
 };
 
 const BITWARDEN_CLOUD = {

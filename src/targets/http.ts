@@ -1,7 +1,10 @@
+import type { LookupFunction } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from "undici";
+import { type Dispatcher, fetch, type Response } from "undici";
 import type { ZodType } from "zod";
 import { type ErrorCode, RollcallError } from "../domain/errors.ts";
+import { ForbiddenAddress, isLoopbackHost, refuseHost } from "./addresses.ts";
+import { createDispatcher } from "./dispatcher.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 
 /** How long a vendor may keep us waiting, in milliseconds. */
@@ -38,7 +41,11 @@ export interface HttpOptions {
   readonly timeouts?: Partial<Timeouts>;
   /** Default 64 MiB, counted after decompression. */
   readonly limitBytes?: number;
-  /** Default: an agent that obeys HTTPS_PROXY and NO_PROXY, made and closed here. An injected one stays open. */
+  /** PEM of the authorities that sign the server's certificate. Default: those that Node.js trusts. */
+  readonly ca?: string | undefined;
+  /** How names are looked up; what they lead to is checked. Default: by the operating system. */
+  readonly lookup?: LookupFunction;
+  /** Default: an agent that obeys HTTPS_PROXY and NO_PROXY, made and closed here. An injected one stays open, and checks no addresses. */
   readonly dispatcher?: Dispatcher;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
@@ -84,7 +91,6 @@ const maxRetries = 3;
 const firstBackoffMs = 500;
 /** A longer `Retry-After` is handed to the caller instead of waited for. */
 const longestWaitMs = 60_000;
-const loopbackHosts = ["localhost", "127.0.0.1", "[::1]"];
 
 /** HTTP with a memory for the vendor's limits and none for its bodies: bounded, timed, abortable, never following a redirect. */
 export class HttpClient {
@@ -102,7 +108,9 @@ export class HttpClient {
     this.#options = options;
     this.#timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#limitBytes = options.limitBytes ?? 64 * 1024 * 1024;
-    this.#dispatcher = options.dispatcher ?? proxyAwareAgent(this.#timeouts);
+    this.#dispatcher =
+      options.dispatcher ??
+      createDispatcher({ connectMs: this.#timeouts.connectMs, ca: options.ca, lookup: options.lookup });
     this.#random = options.random ?? Math.random;
     this.clock = options.clock ?? Date.now;
     this.sleep = options.sleep ?? ((ms, signal) => delay(ms, undefined, { signal }));
@@ -120,7 +128,7 @@ export class HttpClient {
    */
   async send(request: HttpRequest, callerSignal: AbortSignal): Promise<Reply> {
     const signal = AbortSignal.any([callerSignal, this.#closing.signal]);
-    this.#refusePlainHttp(request.url);
+    this.#refuseUrl(request);
     for (let attempt = 0; ; attempt += 1) {
       const reply = await this.#attempt(request, signal);
       const waitMs = this.#waitBeforeRetry(request, reply, attempt);
@@ -148,9 +156,11 @@ export class HttpClient {
     if (this.#options.dispatcher === undefined) await this.#dispatcher.destroy();
   }
 
-  #refusePlainHttp(url: string): void {
+  #refuseUrl({ url, operation }: HttpRequest): void {
     const { protocol, hostname } = new URL(url);
-    if (protocol === "https:" || this.#options.allowInsecureHttp === true || loopbackHosts.includes(hostname)) return;
+    const forbidden = refuseHost(hostname);
+    if (forbidden !== null) throw this.error("TARGET_UNREACHABLE", `${operation}: ${forbidden.message}`);
+    if (protocol === "https:" || this.#options.allowInsecureHttp === true || isLoopbackHost(hostname)) return;
     throw this.error(
       "CONFIG_INVALID",
       `${protocol}//${hostname} would carry secrets in the clear; use https, or set allowInsecureHttp`,
@@ -288,30 +298,33 @@ const beforeSending = [
 /** Reads the code that undici and Node put somewhere down the chain of causes; when in doubt, the request was sent. */
 function reasonOf(thrown: unknown): { text: string; isBeforeSending: boolean; isBrief: boolean } {
   const root = rootOf(thrown);
+  if (root instanceof ForbiddenAddress) return { text: root.message, isBeforeSending: true, isBrief: false };
+  // The proxy has refused to connect: undici's only sign is this text (undici 8.12, lib/dispatcher/proxy-agent.js).
+  const [, byProxy] = /^Proxy response \((\d+)\) !== 200/.exec(root.message) ?? [];
+  if (byProxy !== undefined)
+    return { text: `the proxy answered ${byProxy} to CONNECT; see HTTPS_PROXY`, isBeforeSending: true, isBrief: false };
   const code = "code" in root && typeof root.code === "string" ? root.code : root.message;
   const syscall = "syscall" in root ? root.syscall : undefined;
   const isConnecting = syscall === "connect" || syscall === "getaddrinfo" || beforeSending.includes(code);
   const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_/.test(code);
   return {
-    text: code,
+    // Node's message names the address that was called: a proxy's, perhaps.
+    text:
+      syscall === "connect"
+        ? root.message.replace(/^connect /, "")
+        : `${code}${/SELF_SIGNED|UNABLE_TO_/.test(code) ? certificateHint : ""}`,
     isBeforeSending: isConnecting || isCertificate,
     isBrief: !/TIMEOUT/.test(code) && !isCertificate,
   };
 }
+
+const certificateHint = "; for an authority of your own set caFile, or NODE_EXTRA_CA_CERTS";
 
 function rootOf(thrown: unknown): Error {
   if (!(thrown instanceof Error)) return new Error(String(thrown));
   // fetch wraps: TypeError "fetch failed" -> cause; two refused addresses come as an AggregateError
   if (thrown instanceof AggregateError && thrown.errors[0] instanceof Error) return rootOf(thrown.errors[0]);
   return thrown.cause instanceof Error ? rootOf(thrown.cause) : thrown;
-}
-
-function proxyAwareAgent(timeouts: Timeouts): Dispatcher {
-  const exceptions = process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "";
-  return new EnvHttpProxyAgent({
-    connect: { timeout: timeouts.connectMs },
-    noProxy: [exceptions, "localhost", "127.0.0.1", "[::1]"].filter((host) => host !== "").join(","),
-  });
 }
 
 /**

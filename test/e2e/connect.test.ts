@@ -85,7 +85,7 @@ describe("connect", () => {
         "http://127.0.0.1:4/id",
       ],
       "x",
-      /--api-url: token\.get: no connection to 127\.0\.0\.1:4 \(ECONNREFUSED\)/,
+      /--api-url: token\.get: no connection to 127\.0\.0\.1:4 \(ECONNREFUSED 127\.0\.0\.1:4\)/,
     ],
     ["another vendor", () => ["lastpass"], "x", /can't connect "lastpass": there is bitwarden and onepassword/],
     [

@@ -15,9 +15,30 @@ const refuse = (host: string): Error =>
 const connect = net.Socket.prototype.connect;
 net.Socket.prototype.connect = function connectToLoopback(this: net.Socket, ...args: unknown[]): net.Socket {
   const host = hostOf(args);
+  if (isLookedUpByTest(args)) return Reflect.apply(connect, this, args);
   if (LOOPBACK.test(host)) return Reflect.apply(connect, this, args);
   return this.destroy(refuse(host));
 } as typeof connect;
+
+/** A test's own `lookup` stands in for DNS: a name may be looked up by it, and must lead to loopback. */
+function isLookedUpByTest(args: readonly unknown[]): boolean {
+  const [options] = Array.isArray(args[0]) ? args[0] : args;
+  if (typeof options !== "object" || options === null || !("lookup" in options)) return false;
+  const { lookup } = options;
+  if (typeof lookup !== "function" || lookup === dns.lookup) return false;
+  const checked: net.LookupFunction = (host, how, callback) =>
+    Reflect.apply(lookup, undefined, [
+      host,
+      how,
+      (error: Error | null, found: string | dns.LookupAddress[] = [], family?: number) => {
+        const addresses = typeof found === "string" ? [found] : found.map(({ address }) => address);
+        const stranger = error === null ? addresses.find((address) => !LOOPBACK.test(address)) : undefined;
+        callback(stranger === undefined ? error : refuse(stranger), found, family);
+      },
+    ]);
+  options.lookup = checked;
+  return net.isIP(hostOf(args)) === 0;
+}
 
 /** `connect` takes options, a port and a host, a path, or (from within Node) all arguments as one normalized list. */
 function hostOf(args: readonly unknown[]): string {

@@ -1,0 +1,321 @@
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect, type LookupFunction, type Server } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { guardedLookup, refuseAddress, refuseHost } from "../../src/targets/addresses.ts";
+import { HttpClient, type HttpOptions, type HttpRequest } from "../../src/targets/http.ts";
+import { authority } from "../support/certificates.ts";
+import { patient, virtualTime } from "./virtual-time.ts";
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+const ca = authority();
+
+function portOf(server: Server): Promise<number> {
+  closers.push(() => server.close());
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
+}
+
+/** A vendor with TLS, whose certificate is for `name`, localhost and 127.0.0.1. */
+const vendor = (name: string, listener: RequestListener = (_request, response) => void response.end("{}")) =>
+  portOf(createHttpsServer(ca.server({ name }), listener));
+
+/** A proxy that knows every name, and where to CONNECT to in its place; `asked` are the lines of its requests. */
+async function proxy(port: () => number, status = 200) {
+  const asked: string[] = [];
+  const server = createHttpServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.end("{}");
+  });
+  server.on("connect", (request, socket) => {
+    asked.push(`CONNECT ${request.url} ${request.headers["proxy-authorization"] ?? ""}`.trim());
+    if (status !== 200) return void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`);
+    const onward = connect(port(), "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      socket.pipe(onward).pipe(socket);
+    });
+    for (const each of [socket, onward]) each.on("error", () => each.destroy());
+    closers.push(
+      () => onward.destroy(),
+      () => socket.destroy(),
+    );
+  });
+  return { asked, port: await portOf(server) };
+}
+
+function client(options: Partial<HttpOptions> = {}): HttpClient {
+  const { clock, sleep } = virtualTime();
+  const http = new HttpClient({ name: "acme", version: "1", clock, sleep, random: () => 0.5, ca: ca.cert, ...options });
+  closers.push(() => http.close());
+  return http;
+}
+
+const get = (url: string): HttpRequest => ({
+  operation: "members.list",
+  kind: "read",
+  method: "GET",
+  url,
+  isRepeatable: true,
+});
+
+/** DNS as somebody else would like it; what it is asked is counted. */
+function resolver(...answers: readonly (readonly string[])[]): { lookup: LookupFunction; asked: () => number } {
+  let asked = 0;
+  return {
+    asked: () => asked,
+    lookup: (_host, options, callback) => {
+      const addresses = answers[Math.min(asked, answers.length - 1)] ?? [];
+      asked += 1;
+      const list = addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+      if (options.all === true) callback(null, list);
+      else callback(null, list[0]?.address ?? "", list[0]?.family ?? 4);
+    },
+  };
+}
+
+describe("addresses", () => {
+  const [own, cloud, local] = ["vault.example.com", "api.bitwarden.com", "localhost"];
+  it.each([
+    // Nobody's.
+    ["169.254.169.254", [own, cloud, local]],
+    ["169.254.170.2", [own, cloud, local]],
+    ["fe80::1", [own, cloud, local]],
+    ["fe80::1%eth0", [own, cloud, local]],
+    ["febf:ffff::1", [own, cloud, local]],
+    ["fd00:ec2::254", [own, cloud, local]],
+    ["fd20:ce::254", [own, cloud, local]],
+    ["100.100.100.200", [own, cloud, local]],
+    ["168.63.129.16", [own, cloud, local]],
+    ["0.0.0.0", [own, cloud, local]],
+    ["0.1.2.3", [own, cloud, local]],
+    ["::", [own, cloud, local]],
+    ["224.0.0.251", [own, cloud, local]],
+    ["ff02::1", [own, cloud, local]],
+    ["255.255.255.255", [own, cloud, local]],
+    ["240.0.0.1", [own, cloud, local]],
+    // In the clothes of IPv6.
+    ["::ffff:169.254.169.254", [own, cloud, local]],
+    ["::ffff:a9fe:a9fe", [own, cloud, local]],
+    ["64:ff9b::a9fe:a9fe", [own, cloud, local]],
+    ["::169.254.169.254", [own, cloud, local]],
+    // This machine.
+    ["127.0.0.1", [own, cloud]],
+    ["127.255.0.1", [own, cloud]],
+    ["::1", [own, cloud]],
+    ["::ffff:127.0.0.1", [own, cloud]],
+    ["64:ff9b::7f00:1", [own, cloud]],
+    // A network of one's own.
+    ["10.1.2.3", [cloud, local]],
+    ["172.16.0.1", [cloud, local]],
+    ["172.31.255.255", [cloud, local]],
+    ["192.168.1.1", [cloud, local]],
+    ["100.64.0.1", [cloud, local]],
+    ["fd12:3456::1", [cloud, local]],
+    ["::ffff:10.0.0.1", [cloud, local]],
+    // Everybody's.
+    ["104.18.12.33", [local]],
+    ["172.32.0.1", [local]],
+    ["2606:4700::6812:c21", [local]],
+    ["64:ff9b::6812:c21", [local]],
+  ])("%s is refused to %j only", (address, refused) => {
+    expect([own, cloud, local].filter((host) => refuseAddress(host, address) !== null)).toEqual(refused);
+  });
+
+  it("of clouds are known by any of their names, and by no other", () => {
+    const isCloud = (host: string): boolean => refuseAddress(host, "10.0.0.1") !== null;
+    expect(
+      ["identity.bitwarden.eu", "API.1Password.com", "api.1password.ca.", "bitwarden.com"].filter(isCloud),
+    ).toHaveLength(4);
+    expect(["notbitwarden.com", "bitwarden.com.example.org", "api.bitwarden.example"].filter(isCloud)).toEqual([]);
+  });
+
+  it("in a URL are read however they are written", () => {
+    const refused = [
+      "http://2852039166/",
+      "http://0xa9.0xfe.0251.254/",
+      "http://[::ffff:169.254.169.254]/",
+      "http://[fe80::1]/",
+      "http://0/",
+    ];
+    for (const url of refused) expect(refuseHost(new URL(url).hostname), url).not.toBeNull();
+    for (const url of ["http://127.1/", "http://[::1]/", "http://10.0.0.1/", "http://a.example/"])
+      expect(refuseHost(new URL(url).hostname), url).toBeNull();
+  });
+});
+
+describe("a name that leads where it must not", () => {
+  it.each([
+    ["https://vault.example.com/", "127.0.0.1", "say localhost in the URL"],
+    ["https://vault.example.com/", "169.254.169.254", "never called"],
+    ["https://api.bitwarden.com/", "192.168.7.7", "the vendor's cloud is not"],
+  ])("%s at %s: nothing is sent, and the message says what to do", async (url, address, what) => {
+    let reached = 0;
+    const port = await vendor(new URL(url).hostname, (_request, response) => {
+      reached += 1;
+      response.end("{}");
+    });
+    const { lookup, asked } = resolver([address]);
+    const { hostname } = new URL(url);
+    await expect(client({ lookup }).send(get(`https://${hostname}:${port}/`), patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringMatching(new RegExp(`^acme: members\\.list: .*${hostname} leads to ${address}, .*${what}`)),
+    });
+    // Not a thing that passes by itself.
+    expect([asked(), reached]).toEqual([1, 0]);
+  });
+
+  it("is refused if one of its addresses is", async () => {
+    const { lookup } = resolver(["104.18.12.33", "169.254.169.254"]);
+    await expect(client({ lookup }).send(get("https://vault.example.com/"), patient)).rejects.toThrow(
+      "169.254.169.254",
+    );
+  });
+
+  it("is looked up once for a connection: what was checked is what is called", async () => {
+    const { lookup, asked } = resolver(["104.18.12.33"], ["127.0.0.1"]);
+    const found = await new Promise((resolve, reject) =>
+      guardedLookup(lookup)("vault.example.com", { all: true }, (error, addresses) =>
+        error === null ? resolve(addresses) : reject(error),
+      ),
+    );
+    expect([found, asked()]).toEqual([[{ address: "104.18.12.33", family: 4 }], 1]);
+    await expect(
+      new Promise((resolve, reject) =>
+        guardedLookup(lookup)("vault.example.com", {}, (error, address) =>
+          error === null ? resolve(address) : reject(error),
+        ),
+      ),
+    ).rejects.toThrow("this machine");
+  });
+
+  it("an address in the URL is no way around", async () => {
+    for (const url of ["http://169.254.169.254/latest/meta-data", "https://[fd00:ec2::254]/", "https://0.0.0.0/"])
+      await expect(client({ allowInsecureHttp: true }).send(get(url), patient)).rejects.toMatchObject({
+        code: "TARGET_UNREACHABLE",
+        message: expect.stringContaining("never called"),
+      });
+  });
+
+  it("localhost is this machine, and nothing else", async () => {
+    const port = await vendor("x");
+    expect(
+      await client({ lookup: resolver(["127.0.0.1"]).lookup }).send(get(`https://localhost:${port}/`), patient),
+    ).toMatchObject({ status: 200 });
+    await expect(
+      client({ lookup: resolver(["10.0.0.1"]).lookup }).send(get(`https://localhost:${port}/`), patient),
+    ).rejects.toThrow("/etc/hosts");
+  });
+});
+
+it("a redirect is never followed, wherever it leads", async () => {
+  let reached = 0;
+  const elsewhere = await vendor("x", (_request, response) => {
+    reached += 1;
+    response.end("{}");
+  });
+  for (const status of [301, 302, 303, 307, 308]) {
+    const port = await vendor(
+      "x",
+      (_request, response) => void response.writeHead(status, { location: `https://localhost:${elsewhere}/` }).end(),
+    );
+    expect(await client().send(get(`https://localhost:${port}/`), patient)).toMatchObject({ status });
+  }
+  expect(reached).toBe(0);
+});
+
+describe("certificates", () => {
+  const refused = async (options: Partial<HttpOptions>, url: string, why: RegExp): Promise<void> => {
+    await expect(client(options).send(get(url), patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringMatching(why),
+    });
+  };
+
+  it("of a private authority are good with caFile only, and the message says so", async () => {
+    const url = `https://localhost:${await vendor("x")}/`;
+    expect(await client().send(get(url), patient)).toMatchObject({ status: 200 });
+    await refused(
+      { ca: undefined },
+      url,
+      /localhost:\d+ \(UNABLE_TO_VERIFY_LEAF_SIGNATURE; .*caFile, or NODE_EXTRA_CA_CERTS\)/,
+    );
+    await refused({ ca: authority("Another").cert }, url, /caFile/);
+  });
+
+  it("are verified whatever the environment says", async () => {
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    await refused({ ca: undefined }, `https://localhost:${await vendor("x")}/`, /UNABLE_TO_VERIFY/);
+  });
+
+  it("must be for the name, and not over", async () => {
+    const port = await portOf(createHttpsServer(ca.server({ name: "x", toMs: Date.now() - 1000 })));
+    await refused({}, `https://localhost:${port}/`, /CERT_HAS_EXPIRED/);
+    const { lookup } = resolver(["127.0.0.1"]);
+    const other = authority();
+    const strict = await portOf(createHttpsServer(other.client({ name: "no names" })));
+    await refused({ ca: other.cert, lookup }, `https://localhost:${strict}/`, /ALTNAME/);
+  });
+});
+
+describe("a proxy", () => {
+  it("named by HTTPS_PROXY is asked to connect, with its password; TLS is with the vendor all the same", async () => {
+    let port = 0;
+    const { asked, port: proxyPort } = await proxy(() => port);
+    port = await vendor("vault.example.com");
+    vi.stubEnv("HTTPS_PROXY", `http://user:pass%21@127.0.0.1:${proxyPort}`);
+    expect(await client().send(get("https://vault.example.com/"), patient)).toMatchObject({ status: 200 });
+    expect(asked).toEqual([`CONNECT vault.example.com:443 Basic ${btoa("user:pass!")}`]);
+    // A proxy that leads to somebody else is found out.
+    port = await vendor("other.example.com");
+    await expect(client().send(get("https://vault.example.com/"), patient)).rejects.toThrow("ALTNAME");
+    // And a private authority is needed through it as without.
+    await expect(client({ ca: undefined }).send(get("https://vault.example.com/"), patient)).rejects.toThrow("caFile");
+  });
+
+  it("is not asked for what NO_PROXY names, nor for this machine", async () => {
+    const port = await vendor("vault.example.com");
+    const { asked, port: proxyPort } = await proxy(() => port);
+    vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${proxyPort}`);
+    vi.stubEnv("HTTP_PROXY", `http://127.0.0.1:${proxyPort}`);
+    vi.stubEnv("NO_PROXY", ".example.com");
+    expect(await client().send(get(`https://localhost:${port}/`), patient)).toMatchObject({ status: 200 });
+    const { lookup } = resolver(["127.0.0.1"]);
+    // Looked up here, and so checked here.
+    await expect(client({ lookup }).send(get("https://vault.example.com/"), patient)).rejects.toThrow(
+      "leads to 127.0.0.1",
+    );
+    expect(asked).toEqual([]);
+  });
+
+  it("that refuses, or is not there, is named; a call is not taken for sent", async () => {
+    const { port } = await proxy(() => 0, 407);
+    vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${port}`);
+    const write: HttpRequest = {
+      ...get("https://vault.example.com/"),
+      method: "POST",
+      kind: "write",
+      isRepeatable: false,
+    };
+    await expect(client().send(write, patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringContaining("no connection to vault.example.com (the proxy answered 407 to CONNECT"),
+    });
+    await closers
+      .splice(0)
+      .reverse()
+      .reduce((before, close) => before.then(close as () => void), Promise.resolve());
+    await expect(client().send(write, patient)).rejects.toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringContaining(`ECONNREFUSED 127.0.0.1:${port}`),
+    });
+  });
+
+  it("cannot be used to reach what the URL itself must not name", async () => {
+    const { asked, port } = await proxy(() => 0);
+    vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${port}`);
+    await expect(client().send(get("https://169.254.169.254/"), patient)).rejects.toThrow("never called");
+    expect(asked).toEqual([]);
+  });
+});
