@@ -9,6 +9,7 @@ import { health } from "./cli/health.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
 import { moment } from "./cli/moment.ts";
 import { plan } from "./cli/plan.ts";
+import { rekey } from "./cli/rekey.ts";
 import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
 import { status } from "./cli/status.ts";
@@ -228,6 +229,7 @@ function connectionCommands(program: Command, command: DefineCommand): void {
     listConnections,
     help.connections,
   );
+  command(program, "rekey", "encrypt everything stored anew under the first masterKey", rekey, help.rekey);
 }
 
 const overview = `
@@ -376,6 +378,13 @@ Examples:
   source <(rollcall completion bash)        in ~/.bashrc
   source <(rollcall completion zsh)         in ~/.zshrc, after compinit
   rollcall completion fish > ~/.config/fish/completions/rollcall.fish`,
+  rekey: `
+To replace the master key:
+  1. make a new one, and list both in the configuration: masterKey: [file:new.key, file:old.key]
+  2. rollcall rekey                         all or nothing, also while "rollcall serve" runs
+  3. take the old one out of the list
+
+Exit code: 0, 1 nothing was changed.`,
   sandbox: `
 Examples:
   rollcall sandbox > rollcall.yaml          and beside it:

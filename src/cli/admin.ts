@@ -7,12 +7,18 @@ import { createOidc } from "../web/access/oidc.ts";
 import type { RoleToken } from "../web/access/role.ts";
 import { createSeal } from "../web/access/seal.ts";
 import { type AdminAppParts, createAdminApp } from "../web/admin-app.ts";
+import type { Connections } from "../web/connections.ts";
 import type { Composition } from "./composition.ts";
+import type { Fleet } from "./fleet.ts";
 import type { StatusReport } from "./status.ts";
 
 export interface AdminParts {
   readonly composition: Composition;
   readonly config: Config;
+  /** Its targets come and go while this process runs. */
+  readonly fleet: Fleet;
+  /** Verifies, stores and forgets connections. */
+  readonly connections: Connections;
   readonly store: DirectoryStore;
   readonly logger: Logger;
   readonly metrics: AdminAppParts["metrics"];
@@ -24,6 +30,7 @@ export interface AdminParts {
 export function adminApp({
   composition,
   config,
+  fleet,
   store,
   logger,
   metrics,
@@ -63,7 +70,7 @@ export function adminApp({
       status,
       record: (entry) => store.commit("", { audit: [entry] }, now()),
       log: (level, message, fields) => logger[level](message, fields),
-      vendorUrl: (name) => vendorUrl(config, name),
+      vendorUrl: (name) => vendorUrl(fleet.config(), name),
       reader: store,
     },
   });

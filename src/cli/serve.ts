@@ -1,6 +1,5 @@
-import { type Config, ldapSources, readConfigFile, scimSources } from "../config/index.ts";
+import { type Config, type ConfigFile, ldapSources, readConfigFile, scimSources } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import { runLoop } from "../reconcile/scheduler.ts";
 import type { PollReport } from "../sources/ldap/poller.ts";
 import { runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
@@ -14,11 +13,14 @@ import {
 } from "../telemetry.ts";
 import { createAdmission, createShedReport, createWrongTokens } from "../web/admission.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
+import type { Connections } from "../web/connections.ts";
 import type { Listener } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
 import { adminApp } from "./admin.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { createConnections } from "./connection-desk.ts";
 import { describePoll, openDirectories } from "./directories.ts";
+import { createFleet, type Fleet } from "./fleet.ts";
 import { heardOf } from "./heard.ts";
 import { openListener } from "./listeners.ts";
 import { composeConfig, givenPath } from "./locate.ts";
@@ -26,11 +28,9 @@ import { printJson } from "./render.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
 import { aborted, interruption } from "./signals.ts";
 import { type StatusReport, statusReport } from "./status.ts";
-import { closeAll, connect } from "./targets.ts";
 
 /** What is under way is given this long after a signal. With giving back the tokens it stays below `docker stop`'s 10 s. */
 const graceMs = 8000;
-const revokeWithinMs = 1500;
 
 /** `rollcall serve`: until SIGTERM or SIGINT. */
 export async function serve(composition: Composition, options: GlobalOptions): Promise<number> {
@@ -38,35 +38,29 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   const logger = createLogger({ level: options.logLevel as LogLevel });
   // Taken down in reverse order, however this ends: a server left open would keep a failed process alive.
   await using cleanup = new AsyncDisposableStack();
-  const { config, sandbox } = await prepare(composition, options, cleanup);
+  const { config, file, sandbox } = await prepare(composition, options, cleanup);
   const metrics = createMetrics({ version: composition.version });
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());
-  const connections = connect(composition, config, config.targets, store, logger, metrics);
-  cleanup.defer(() => closeAll(connections, revokeWithinMs));
-  const listeners = await openListeners(composition, config, store, logger, metrics, sandbox !== null, cleanup);
+  const fleet = await createFleet({ composition, file, store, logger, metrics });
+  cleanup.defer(() => fleet.stop(0));
+  const listeners = await openListeners(
+    composition,
+    config,
+    fleet,
+    createConnections({ composition, file, ring: fleet.ring, store, logger, syncNow: fleet.syncNow }),
+    store,
+    logger,
+    metrics,
+    sandbox !== null,
+    cleanup,
+  );
   announce(composition, options, logger, listeners, sandbox);
 
   const stopping = new AbortController();
   const abort = new AbortController();
-  const loops = connections.map(({ config: target, reconciler }) =>
-    runLoop(
-      {
-        name: target.name,
-        type: target.type,
-        reconciler,
-        store,
-        everyMs: config.reconcile.everyMs,
-        now: composition.now,
-        random: Math.random,
-        sleep: composition.sleep,
-        log: (level, message, fields) => logger[level](message, fields),
-      },
-      stopping.signal,
-      abort.signal,
-    ),
-  );
-
+  fleet.start();
+  const loops: Promise<void>[] = [];
   for (const poller of openDirectories(composition, ldapSources(config), store, logger, metrics)) {
     const { now, sleep } = composition;
     const polled = (report: PollReport | null): void => {
@@ -76,11 +70,11 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   }
 
   // A loop never ends by itself: one that fails as a whole ends the process.
-  await Promise.race([aborted(interrupted), Promise.all([aborted(interrupted), ...loops])]);
+  await Promise.race([aborted(interrupted), fleet.failure, Promise.all([aborted(interrupted), ...loops])]);
   logger.info(`${interrupted.reason}: stopping, at most ${graceMs / 1000} s for what is under way`);
   stopping.abort();
   const cut = setTimeout(() => abort.abort(), graceMs);
-  await Promise.all([...loops, ...listeners.map((listener) => listener.close(graceMs))]);
+  await Promise.all([fleet.stop(graceMs), ...loops, ...listeners.map((listener) => listener.close(graceMs))]);
   clearTimeout(cut);
   await cleanup.disposeAsync();
   logger.info("stopped");
@@ -96,15 +90,17 @@ async function prepare(
   composition: Composition,
   options: GlobalOptions,
   cleanup: AsyncDisposableStack,
-): Promise<{ readonly config: Config; readonly sandbox: SandboxRun | null }> {
+): Promise<{ readonly config: Config; readonly file: ConfigFile; readonly sandbox: SandboxRun | null }> {
   const path = givenPath(composition, options);
-  const given = path === null ? null : composeConfig(composition, readConfigFile(path, composition.env));
-  const lock = composition.lock(given?.store.path ?? sandboxStorePath());
+  const given = path === null ? null : readConfigFile(path, composition.env);
+  const config = given === null ? null : composeConfig(composition, given);
+  const lock = composition.lock(config?.store.path ?? sandboxStorePath());
   cleanup.defer(() => lock.release());
-  if (given !== null) return { config: given, sandbox: null };
+  if (given !== null && config !== null) return { config, file: given, sandbox: null };
   const sandbox = await startSandbox(composition.terminal);
   cleanup.defer(() => sandbox.close());
-  return { config: composeConfig(composition, readConfigFile(sandbox.configPath, composition.env)), sandbox };
+  const file = readConfigFile(sandbox.configPath, composition.env);
+  return { config: composeConfig(composition, file), file, sandbox };
 }
 
 function announce(
@@ -133,6 +129,8 @@ function announce(
 async function openListeners(
   composition: Composition,
   config: Config,
+  fleet: Fleet,
+  connections: Connections,
   store: DirectoryStore,
   logger: Logger,
   metrics: Metrics,
@@ -194,11 +192,13 @@ async function openListeners(
       },
     }),
   ];
-  const status = () => statusReport(config, store, now());
+  const status = () => statusReport(fleet.config(), store, now());
   const text = async () => metricsText(metrics, await status(), now());
   const admin = adminApp({
     composition,
     config,
+    fleet,
+    connections,
     store,
     logger,
     isSandbox,

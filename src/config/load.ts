@@ -71,8 +71,11 @@ export interface ConfigFile {
   settings(): StoreSettings;
   /** The targets that the file names, with their keys as they are there. */
   readonly targets: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** The whole configuration. @throws `CONFIG_INVALID` with everything that is wrong */
-  compose(stored: readonly StoredTarget[]): Config;
+  /**
+   * The whole configuration, without the targets of the file that `leaveOut` names.
+   * @throws `CONFIG_INVALID` with everything that is wrong
+   */
+  compose(stored: readonly StoredTarget[], leaveOut?: ReadonlySet<string>): Config;
   /** One target, as it would be with these keys stored. */
   draft(name: string, keys: Readonly<Record<string, string>>): Draft;
 }
@@ -121,7 +124,8 @@ export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptio
   const sections = isSection(tree) ? tree : {};
   const targets = isSection(sections["targets"]) ? sections["targets"] : {};
   const named = Object.fromEntries(Object.entries(targets).map(([name, own]) => [name, isSection(own) ? own : {}]));
-  const check = (stored: readonly StoredTarget[] | "unknown") => checkTree(tree, stored, unresolved, scope.baseDir);
+  const check = (stored: readonly StoredTarget[] | "unknown", leaveOut: ReadonlySet<string> = new Set()) =>
+    checkTree(withoutTargets(tree, leaveOut), stored, unresolved, scope.baseDir);
   return {
     fileName,
     targets: named,
@@ -130,8 +134,8 @@ export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptio
       if (found.success) return found.data;
       throw invalid(fileName, check("unknown").problems.map(printProblem));
     },
-    compose: (stored) => {
-      const { data, problems } = check(stored);
+    compose: (stored, leaveOut) => {
+      const { data, problems } = check(stored, leaveOut);
       if (data === undefined || problems.length > 0) throw invalid(fileName, problems.map(printProblem));
       return freeze(data);
     },
@@ -160,6 +164,11 @@ function checkTree(
     .filter((problem) => !(isMissingCredential(problem) && isUnknown(problem)))
     .map((problem) => withConnectHint(problem, targets));
   return { data: result.data, problems };
+}
+
+function withoutTargets(tree: unknown, names: ReadonlySet<string>): unknown {
+  if (names.size === 0 || !isSection(tree) || !isSection(tree["targets"])) return tree;
+  return { ...tree, targets: Object.fromEntries(Object.entries(tree["targets"]).filter(([name]) => !names.has(name))) };
 }
 
 const withTargets = (targets: unknown): object => (targets === undefined ? {} : { targets });

@@ -15,6 +15,8 @@ export interface LoopParts {
     putConnection(state: ConnectionState): Promise<void>;
     connections(): Promise<readonly ConnectionState[]>;
   };
+  /** Calls the listener when somebody wants a full look at once. Returns how to stop listening. */
+  readonly onSyncNow?: (listener: () => void) => () => void;
   readonly everyMs: number;
   readonly now: () => number;
   readonly random: () => number;
@@ -33,13 +35,19 @@ const firstOutageRetryMs = 1000;
 const lastOutageRetryMs = 5 * 60_000;
 
 /**
- * Runs one connection until `stopping`: targeted after a change, full every `everyMs` and at the start. A target that
+ * Runs one connection until `stopping`: targeted after a change, full every `everyMs`, at the start and when asked. A target that
  * fails as a whole is tried again after 1 s, doubling to 5 min. `abort` ends the run under way.
  */
 export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
   const { store, now, sleep, everyMs } = parts;
   const changes = changeCollector();
   const unsubscribe = store.onChange(changes.add);
+  // Ends the wait after a failure; asked during the run that fails, it does not begin.
+  let nap = new AbortController();
+  const stopAsking = parts.onSyncNow?.(() => {
+    changes.lookNow();
+    nap.abort();
+  });
   const health = await connectionHealth(parts);
   let fullAtMs = now();
   let outages = 0;
@@ -49,7 +57,9 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
   };
   try {
     while (!stopping.aborted) {
+      nap = fresh(nap);
       try {
+        if (changes.takeLook()) fullAtMs = now();
         // Further away than it was ever set: the clock has jumped back, and times stored before lie in the future.
         const isFull = now() >= fullAtMs || fullAtMs - now() > everyMs;
         const isDue =
@@ -86,13 +96,17 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
           backoff(outages, firstOutageRetryMs, lastOutageRetryMs) * (0.75 + parts.random() / 2),
         );
         await health.failed(error, delayMs);
-        await sleep(delayMs, stopping);
+        await sleep(delayMs, AbortSignal.any([stopping, nap.signal]));
       }
     }
   } finally {
     unsubscribe();
+    stopAsking?.();
   }
 }
+
+const fresh = (controller: AbortController): AbortController =>
+  controller.signal.aborted ? new AbortController() : controller;
 
 const retryAfter = (error: unknown): number => (error instanceof RollcallError ? (error.retryAfterMs ?? 0) : 0);
 
@@ -101,8 +115,19 @@ function changeCollector() {
   let ids = new Set<string>();
   // Everything that was dirty before the start is found by the first, full run.
   let isScan = false;
+  let isLook = false;
   let wake: (() => void) | null = null;
   return {
+    /** Somebody wants everything looked at. */
+    lookNow(): void {
+      isLook = true;
+      wake?.();
+    },
+    takeLook(): boolean {
+      const taken = isLook;
+      isLook = false;
+      return taken;
+    },
     add(refs: readonly EntityRef[]): void {
       for (const { id } of refs) {
         if (id === "*") isScan = true;
@@ -114,7 +139,7 @@ function changeCollector() {
     scanAgain(): void {
       isScan = true;
     },
-    isWaiting: (): boolean => isScan || ids.size > 0,
+    isWaiting: (): boolean => isLook || isScan || ids.size > 0,
     /** Null: look at all that is dirty. */
     take(): readonly string[] | null {
       const taken = isScan ? null : [...ids];
@@ -131,7 +156,7 @@ function changeCollector() {
     next: (): Promise<void> =>
       new Promise((resolve) => {
         wake = resolve;
-        if (isScan || ids.size > 0) resolve();
+        if (isLook || isScan || ids.size > 0) resolve();
       }),
   };
 }

@@ -42,6 +42,14 @@ export interface EntitiesSample {
   readonly oldestPendingSeconds: number;
 }
 
+const entityStates = [
+  "inSync",
+  "pending",
+  "failed",
+  "held",
+  "missing",
+] as const satisfies readonly (keyof EntitiesSample)[];
+
 /** How a source or a target as a whole is doing. */
 export interface HealthSample {
   readonly role: "source" | "target";
@@ -89,6 +97,8 @@ export interface Metrics {
   health(sample: HealthSample): void;
   /** Sets `rollcall_budget_allowed`, `rollcall_budget_spent` and `rollcall_budget_used_ratio` of one target. */
   budget(sample: BudgetSample): void;
+  /** Drops the gauges of a target that is no longer connected; what was counted stays. */
+  forgetTarget(target: string): void;
   targetRequest(sample: TargetRequestSample): void;
   ldapPoll(sample: LdapPollSample): void;
   /** All of it in the Prometheus text format. */
@@ -188,6 +198,11 @@ export function createMetrics({ version }: Build): Metrics {
       budgetAllowed.set({ target }, allowed);
       budgetSpent.set({ target }, spent);
       budgetRatio.set({ target }, allowed === 0 ? 1 : spent / allowed);
+    },
+    forgetTarget: (target) => {
+      for (const state of entityStates) entities.remove({ target, state });
+      for (const gauge of [oldestPending, held, budgetAllowed, budgetSpent, budgetRatio]) gauge.remove({ target });
+      for (const gauge of [health.target.lastSuccess, health.target.failing]) gauge.remove({ target });
     },
     targetRequest: ({ target, operation, status, seconds }) =>
       targetSeconds.observe({ target, operation, status }, seconds),

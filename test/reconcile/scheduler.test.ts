@@ -197,6 +197,52 @@ describe("the loop of a connection", () => {
     expect(runs).toHaveLength(2);
   });
 
+  it("looks at everything when asked to, at once, and then keeps its hours", async () => {
+    let ask: () => void = () => undefined;
+    let isListening = false;
+    const onSyncNow = (listener: () => void) => {
+      [ask, isListening] = [listener, true];
+      return () => {
+        isListening = false;
+      };
+    };
+    const { stop } = start(fine, { onSyncNow });
+    await time.advance(10 * minute);
+    ask();
+    await time.advance(25);
+    expect([runs.map(hints), sinceStart()]).toEqual([
+      ["all", "all"],
+      [0, 10 * minute + 25],
+    ]);
+    await time.advance(hour);
+    expect(sinceStart()).toEqual([0, 10 * minute + 25, 70 * minute + 25]);
+    await stop();
+    expect(isListening).toBe(false);
+  });
+
+  it("does not wait out a failure when asked, and looks at everything until it has", async () => {
+    let ask: () => void = () => undefined;
+    const onSyncNow = (listener: () => void) => {
+      ask = listener;
+      return () => undefined;
+    };
+    let isOut = true;
+    start(() => (isOut ? Promise.reject(outage(5 * minute)) : fine()), { onSyncNow });
+    await time.advance(minute);
+    ask();
+    await time.advance(1);
+    // Asked in the middle of a run that fails: the wait does not begin.
+    isOut = false;
+    ask();
+    await time.advance(1);
+    expect([runs.map(hints), sinceStart()]).toEqual([
+      ["all", "all", "all"],
+      [0, minute, minute + 1],
+    ]);
+    await time.advance(10 * minute);
+    expect(runs).toHaveLength(3);
+  });
+
   it("gathers what changes together", async () => {
     start(fine);
     await time.advance(minute);
