@@ -5,9 +5,9 @@ const MAX_DEPTH = 8;
 /** Values in one line, at every depth together. */
 const MAX_VALUES = 1_000;
 
-/** Compared without `-`, `_` and case: `client_secret`, `bindPassword`, `set-cookie`, `access_token`, `x-api-key`. */
+/** A 1Password is no password. Compared without `-`, `_` and case: `client_secret`, `bindPassword`, `set-cookie`, `access_token`, `x-api-key`. */
 const SECRET_KEY =
-  /(authorization|cookie|passwd|password|passphrase|secret|token|credential|apikey|masterkey|privatekey|secretkey)s?$/;
+  /(authorization|cookie|passwd|(?<!(?<![a-z\d])(?:one|1))password|passphrase|secret|token|credential|apikey|masterkey|privatekey|secretkey)s?$/;
 
 const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{4,}/gi, `$1 ${REDACTED}`],
@@ -17,7 +17,7 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\bory_[a-z]{2}_[\w.~-]+/g, REDACTED],
   // Form bodies, query strings, JSON inside a text.
   [
-    /(client_secret|clientSecret|access_token|refresh_token|password|bindPassword|masterKey|token)(\\*"?\s*[=:]\s*\\*"?)[^\s"&,}]+/gi,
+    /(client_secret|clientSecret|access_token|refresh_token|(?<!(?<![a-z\d])(?:one|1))password|bindPassword|masterKey|token)(\\*"?\s*[=:]\s*\\*"?)[^\s"&,}]+/gi,
     `$1$2${REDACTED}`,
   ],
   [/(:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${REDACTED}@`],

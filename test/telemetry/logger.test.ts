@@ -92,9 +92,12 @@ describe("credentials", () => {
     expect(text()).toContain("[redacted]");
   });
 
-  it.each(["tokenId", "tokenType", "secretary", "passwordless"])("are not suspected under the key %s", (key) => {
-    expect(redact({ [key]: "value" })).toEqual({ [key]: "value" });
-  });
+  it.each(["tokenId", "tokenType", "secretary", "passwordless", "onepassword", "1Password"])(
+    "are not suspected under the key %s",
+    (key) => {
+      expect(redact({ [key]: "value" })).toEqual({ [key]: "value" });
+    },
+  );
 
   it.each([
     `Bearer ${CANARY}`,
@@ -113,6 +116,13 @@ describe("credentials", () => {
     written.logger.child({ url: text }).info("x");
     expect(written.text()).not.toContain(CANARY);
     expect(written.text()).not.toContain(btoa(`id:${CANARY}`));
+  });
+
+  it("leave what is said of 1Password alone", () => {
+    for (const name of ["onepassword", "acme-1password", "1Password"])
+      expect(redactText(`connection ${name}: works again`)).toBe(`connection ${name}: works again`);
+    for (const name of ["password", "db1password", "phone-password", "LDAP_PASSWORD"])
+      expect(redactText(`${name}: ${CANARY}`)).not.toContain(CANARY);
   });
 
   it("leave the rest of a text alone", () => {
