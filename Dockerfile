@@ -6,6 +6,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json LICENSE ./
 COPY src ./src
 COPY config ./config
+COPY .ci ./.ci
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-slim
