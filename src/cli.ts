@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
+import { testAlerts } from "./cli/alerts.ts";
 import { approve } from "./cli/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./cli/audit.ts";
 import { check } from "./cli/check.ts";
@@ -162,6 +163,12 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     revokeToken,
     help.tokenRevoke,
   );
+  const alerts = program
+    .command("alerts")
+    .description("who is told when something asks for a person")
+    .showHelpAfterError('(try "rollcall alerts --help")')
+    .addHelpText("after", help.alerts);
+  command(alerts, "test [channel]", "send a message to each channel, or to the one named", testAlerts, help.alerts);
   command(
     program,
     "import-dc <file>",
@@ -324,6 +331,12 @@ Examples:
 Note the head that it prints, and keep it where nobody who can write to the database can write:
 with --head it shows later that nothing up to there was cut off or written anew.
 Exit code: 0 intact, 1 not.`,
+  alerts: `
+Examples:
+  rollcall alerts test
+  rollcall alerts test ops-mail -c rollcall.yaml
+
+Exit code: 0 when every message was taken, 1 otherwise.`,
   token: `
 Examples:
   rollcall token create --source okta --label "Okta, production"

@@ -1,6 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { styleText } from "node:util";
+import { emailChannel } from "./alerts/email.ts";
+import { createPostJson } from "./alerts/post.ts";
+import type { AlertChannel } from "./alerts/service.ts";
+import { slackChannel } from "./alerts/slack.ts";
+import { webhookChannel } from "./alerts/webhook.ts";
+import { consoleUrlOf } from "./cli/alerts.ts";
 import type { Composition, Style } from "./cli/composition.ts";
 import { runCli } from "./cli.ts";
 import type {
@@ -118,6 +124,7 @@ const composition: Composition = {
     }),
   checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
   target: createTarget,
+  alertChannels,
   reconciler: (target, targetConfig, config, store, logger, metrics) =>
     createReconciler({
       target,
@@ -140,6 +147,33 @@ function logOutcome(logger: Logger, target: string, outcome: Outcome, requestIds
   const fields = { target, op: change.op, outcome: status, entities: entities.slice(0, 20), requestIds };
   const more = status === "failed" ? { code: outcome.error.code, isPermanent: outcome.error.isPermanent } : {};
   logger[status === "failed" ? "warn" : "info"](`connection ${target}: ${change.op} ${status}`, { ...fields, ...more });
+}
+
+function alertChannels(config: Config): readonly AlertChannel[] {
+  if (config.alerts === null) return [];
+  const { perHour, installation, channels } = config.alerts;
+  const letterhead = { consoleUrl: consoleUrlOf(config), installation };
+  const post = createPostJson(version);
+  return channels.map((channel): AlertChannel => {
+    const { name, kinds, minSeverity, everyMs } = channel;
+    const rules = { name, kinds, minSeverity, everyMs, perHour };
+    switch (channel.type) {
+      case "webhook": {
+        const { url, secret } = channel;
+        return webhookChannel({ ...rules, url: url.reveal(), secret: secret.reveal() }, letterhead, post, Date.now);
+      }
+      case "slack":
+        return slackChannel({ ...rules, url: channel.url.reveal() }, letterhead, post);
+      case "email": {
+        const { host, port, security, from, to, auth, caFile } = channel;
+        const ca = readPem(`alerts.channels.${name}.caFile`, caFile) ?? null;
+        const login = auth === null ? null : { user: auth.user, pass: auth.password.reveal() };
+        return emailChannel({ ...rules, host, port, security, from, to, ca, auth: login }, letterhead);
+      }
+      default:
+        return channel satisfies never;
+    }
+  });
 }
 
 function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): Target {

@@ -7,6 +7,7 @@ export {
   type LogLevel,
 } from "./telemetry/logger.ts";
 export {
+  type AlertSample,
   type BudgetSample,
   type Build,
   type ChangeSample,

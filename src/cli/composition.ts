@@ -1,3 +1,4 @@
+import type { AlertChannel } from "../alerts/service.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
 import type { AuditTrail } from "../domain/audit.ts";
 import type { StoredCredential } from "../domain/credentials.ts";
@@ -50,6 +51,8 @@ export interface Composition {
   poller(source: LdapSourceConfig, store: SnapshotStore, logger: Logger, metrics?: Metrics): LdapPoller;
   checkDirectory(source: LdapSourceConfig, signal: AbortSignal): Promise<readonly CheckFinding[]>;
   target(config: TargetConfig, logger: Logger, metrics?: Metrics): Target;
+  /** Where people are told; empty without a section `alerts`. @throws `CONFIG_INVALID` for a file that can't be read */
+  alertChannels(config: Config): readonly AlertChannel[];
   reconciler(
     target: Target,
     targetConfig: TargetConfig,

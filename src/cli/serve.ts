@@ -17,6 +17,7 @@ import type { Connections } from "../web/connections.ts";
 import type { Listener } from "../web/listener.ts";
 import { createScimApp } from "../web/scim-app.ts";
 import { adminApp } from "./admin.ts";
+import { openAlerts } from "./alerts.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { createConnections } from "./connection-desk.ts";
 import { describePoll, openDirectories } from "./directories.ts";
@@ -68,6 +69,8 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     };
     loops.push(runPolls({ poller, store, now, sleep, polled }, stopping.signal, abort.signal));
   }
+
+  loops.push(openAlerts(composition, config, store, logger, { metrics }).run(stopping.signal));
 
   // A loop never ends by itself: one that fails as a whole ends the process.
   await Promise.race([aborted(interrupted), fleet.failure, Promise.all([aborted(interrupted), ...loops])]);

@@ -5,6 +5,7 @@ import type { Outcome } from "../domain/target.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { RunReport } from "../reconcile/reconciler.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
+import { openAlerts } from "./alerts.ts";
 import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "./directories.ts";
 import { locateConfig } from "./locate.ts";
@@ -20,6 +21,8 @@ interface SyncOptions {
   readonly timeout: number;
   readonly acceptShrink?: boolean;
 }
+
+const alertWithinMs = 5000;
 
 interface Delivered {
   readonly name: string;
@@ -82,6 +85,8 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
     targets.map(({ name }) => name),
   );
   print(composition.terminal, polled, delivered, states, options.json === true);
+  // Last, and not for long: a job of cron must not wait for a mail server.
+  await openAlerts(composition, config, store, logger, { isSettled: true }).once(AbortSignal.timeout(alertWithinMs));
   if (polled.some((each) => each.error !== null)) return 1;
   if (delivered.some((each) => each.error !== null)) return 1;
   if (states.some((state) => state.heldDigest !== null)) return 3;

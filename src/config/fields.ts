@@ -109,7 +109,8 @@ export function checkTransport(
 ): void {
   if (section["allowInsecureHttp"] === true) return;
   for (const key of keys) {
-    const url = typeof section[key] === "string" ? URL.parse(section[key]) : null;
+    const value = section[key] instanceof Secret ? section[key].reveal() : section[key];
+    const url = typeof value === "string" ? URL.parse(value) : null;
     if (url?.protocol === "http:" && !isLoopback(url.hostname)) {
       report([key], "plain http is for loopback only: use https, or say allowInsecureHttp: true");
     }

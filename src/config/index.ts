@@ -1,5 +1,7 @@
 export type { ListenAddress } from "./fields.ts";
 export {
+  type AlertChannelConfig,
+  type AlertsConfig,
   type BitwardenTargetConfig,
   type Config,
   type ConfigFile,

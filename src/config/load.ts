@@ -26,6 +26,10 @@ export type TargetConfig = Config["targets"][number];
 export type BitwardenTargetConfig = Extract<TargetConfig, { type: "bitwarden" }>;
 /** A 1Password account. `apiUrl` is resolved; `protect` is lower case. */
 export type OnePasswordTargetConfig = Extract<TargetConfig, { type: "onepassword" }>;
+/** Who is told of what asks for a person. */
+export type AlertsConfig = NonNullable<Config["alerts"]>;
+/** One channel; `type` tells which. */
+export type AlertChannelConfig = AlertsConfig["channels"][number];
 /** The removal budget of a target: clamp(percent, atLeast, atMost) within `windowMs`. */
 export type GuardConfig = TargetConfig["guard"];
 

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { admin } from "./admin.ts";
+import { alerts } from "./alerts.ts";
 import { across, bearerToken, duration, isSection, type Report } from "./fields.ts";
 import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
@@ -88,6 +89,7 @@ export const configSchema = (baseDir: string) =>
             .describe("What is done about changes by hand. Default enforce."),
         })
         .prefault({}),
+      alerts: alerts(name).optional().describe("Who is told when something asks for a person. Default: nobody."),
     })
     .check(across(checkListeners), across(checkTokens), across(checkGuards))
     .transform(({ $schema: _, sources, targets, reconcile, guard: general, masterKey: keys, ...rest }) => ({
@@ -95,6 +97,7 @@ export const configSchema = (baseDir: string) =>
       admin: rest.admin ?? null,
       store: { kind: "sqlite" as const, path: rest.store },
       masterKeys: keys,
+      alerts: rest.alerts ?? null,
       sources: Object.entries(sources).map(([key, value]) => ({ name: key, ...value })),
       targets: Object.entries(targets).map(([key, value]) => ({
         name: key,

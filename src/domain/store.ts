@@ -1,3 +1,4 @@
+import type { AlertStore } from "./alerting.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { ConsoleStore } from "./console.ts";
 import type { CredentialStore } from "./credentials.ts";
@@ -22,7 +23,8 @@ export interface DirectoryStore
     AuditTrail,
     TokenStore,
     CredentialStore,
-    ConsoleStore {
+    ConsoleStore,
+    AlertStore {
   /** Called after each commit with the entities that it changed. Returns how to stop listening. */
   onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
   /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */

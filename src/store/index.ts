@@ -2,6 +2,7 @@ import type { AuditTrail } from "../domain/audit.ts";
 import type { EntityRef } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
+import { alertRows } from "./alerts.ts";
 import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
 import { consoleRows } from "./console.ts";
@@ -66,6 +67,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     ...tokenRows(driver),
     ...credentialRows(driver, { now }),
     ...consoleRows(driver, { changed }),
+    ...alertRows(driver),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -86,6 +86,16 @@ export interface LdapPollSample {
   readonly seconds: number;
 }
 
+/** What became of one message to people. */
+export interface AlertSample {
+  /** Name of the channel in the configuration. */
+  readonly channel: string;
+  /** `removals-held`, `target-failing`, …; `summary`; never a name. */
+  readonly kind: string;
+  /** `failed`: will be tried again. `dropped`: for good. `summarised`: went out as a part of another. */
+  readonly outcome: "sent" | "failed" | "dropped" | "summarised";
+}
+
 /** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */
 export interface Metrics {
   scimRequest(sample: ScimRequestSample): void;
@@ -101,6 +111,7 @@ export interface Metrics {
   forgetTarget(target: string): void;
   targetRequest(sample: TargetRequestSample): void;
   ldapPoll(sample: LdapPollSample): void;
+  alert(sample: AlertSample): void;
   /** All of it in the Prometheus text format. */
   text(): Promise<string>;
   /** Content type of `text()`. */
@@ -178,6 +189,8 @@ export function createMetrics({ version }: Build): Metrics {
     define("budget_used_ratio", "Spent share of the removal budget, 0 to 1; 1 for a budget of 0.", ["target"]),
   );
 
+  const alerts = new Counter(define("alerts_total", "Messages to people.", ["channel", "kind", "outcome"]));
+
   return {
     scimRequest: ({ source, method, resource, status, seconds }) => {
       scimRequests.inc({ source, method, resource, status });
@@ -207,6 +220,7 @@ export function createMetrics({ version }: Build): Metrics {
     targetRequest: ({ target, operation, status, seconds }) =>
       targetSeconds.observe({ target, operation, status }, seconds),
     ldapPoll: ({ source, mode, seconds }) => pollSeconds.observe({ source, mode }, seconds),
+    alert: ({ channel, kind, outcome }) => alerts.inc({ channel, kind, outcome }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -59,6 +59,7 @@ const MAY_IMPORT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^targets\/.+$/, ["domain", "telemetry", "targets"]],
   [/^sandbox$/, []],
   [/^vault$/, ["domain/errors.ts"]],
+  [/^alerts$/, ["domain", "telemetry"]],
   [/^telemetry$/, ["domain"]],
   [/^config$/, ["domain/errors.ts"]],
 ];

@@ -58,6 +58,7 @@ describe("a minimal configuration", () => {
       sources: [{ name: "okta", type: "scim", tokens: [], groupNamesUnique: true, unknownMembers: "skip" }],
       targets: [],
       reconcile: { everyMs: 3_600_000, settleMs: 2_000, driftPolicy: "enforce" },
+      alerts: null,
     });
   });
 

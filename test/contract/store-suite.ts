@@ -1179,6 +1179,43 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         );
       });
 
+      it("tells alerts who fails and what is held, and keeps what they say", async () => {
+        const failed = (id: string, errorCode: string | null) => link(id, { errorCode, errorMessage: errorCode });
+        const keep = new Set<string>();
+        await store.commit(
+          "bw",
+          {
+            links: [failed("b", "TARGET_REFUSED"), failed("a", "TARGET_UNREACHABLE"), failed("c", null)],
+            held: {
+              considered: null,
+              items: [
+                heldItem("late", { sinceMs: 9 }),
+                heldItem("early", { sinceMs: 4 }),
+                heldItem("seat", { reason: "seats", sinceMs: 1 }),
+                heldItem("approved", { approvedAtMs: 5, sinceMs: 1 }),
+              ],
+              keep,
+            },
+          },
+          1,
+        );
+        expect(await store.failures("bw", 10)).toEqual([
+          { kind: "user", entityId: "a", code: "TARGET_UNREACHABLE" },
+          { kind: "user", entityId: "b", code: "TARGET_REFUSED" },
+        ]);
+        expect(await store.failures("bw", 1)).toHaveLength(1);
+        expect(await store.failures("op", 10)).toEqual([]);
+        expect(await store.heldSummary("bw")).toEqual({
+          keys: [heldItem("early").key, heldItem("late").key],
+          sinceMs: 4,
+        });
+        expect(await store.heldSummary("op")).toEqual({ keys: [], sinceMs: null });
+        expect(await store.alertState()).toBeNull();
+        await store.putAlertState("one");
+        await store.putAlertState('{"two":2}');
+        expect(await (await harness.reopen()).alertState()).toBe('{"two":2}');
+      });
+
       it("has no row of a write that failed", async () => {
         const ada = await hire("ada");
         const rows = await auditCount();

@@ -1,0 +1,105 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import type { AlertMessage } from "./outbox.ts";
+import { guardedLookup, refuseForbiddenHost } from "./post.ts";
+import { type AlertChannel, SendError } from "./service.ts";
+import { footer, headline, type Letterhead, sender } from "./text.ts";
+
+/** A mail server that takes messages of ours. */
+export interface EmailOptions extends Omit<AlertChannel, "type" | "send"> {
+  readonly host: string;
+  readonly port: number;
+  /** `tls`: from the first byte. `starttls`: after a greeting in the clear, and never without. */
+  readonly security: "tls" | "starttls" | "none";
+  /** PEM of a private certificate authority; null for those of Node.js. */
+  readonly ca: string | null;
+  /** Null: the server takes mail without. */
+  readonly auth: { readonly user: string; readonly pass: string } | null;
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+const timeoutsMs = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 15_000 };
+
+/** A mail to people. */
+export const emailChannel = (options: EmailOptions, letterhead: Letterhead): AlertChannel => {
+  const { host, port, security, ca, auth, from, to, ...rules } = options;
+  return {
+    ...rules,
+    type: "email",
+    send: async (message, signal) => {
+      // Loaded when there is something to send: no command pays for it otherwise.
+      const { createTransport } = await import("nodemailer");
+      const connection = await connectTo(host, port, signal);
+      const transport = createTransport({
+        host,
+        port,
+        connection,
+        secure: security === "tls",
+        requireTLS: security === "starttls",
+        ignoreTLS: security === "none",
+        tls: { minVersion: "TLSv1.2", ...(ca !== null && { ca }) },
+        ...(auth !== null && { auth: { ...auth } }),
+        ...timeoutsMs,
+        disableFileAccess: true,
+        disableUrlAccess: true,
+      });
+      try {
+        const { response, rejected } = await transport.sendMail({ from, to: [...to], ...mailOf(message, letterhead) });
+        const said = response.replace(/\s+/g, " ").slice(0, 100);
+        return rejected.length === 0 ? said : `${said}; ${rejected.length} of ${to.length} recipients were refused`;
+      } catch (error) {
+        throw new SendError(`${host}:${port}: ${signal.aborted ? "no answer in time" : smtpReason(error)}`);
+      } finally {
+        transport.close();
+        connection.destroy();
+      }
+    },
+  };
+};
+
+/** A connection of our own: nodemailer would look the name up by itself, and go wherever it says. */
+async function connectTo(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  refuseForbiddenHost(host);
+  const socket = connect({ host, port, lookup: guardedLookup });
+  signal.addEventListener("abort", () => socket.destroy(new Error("aborted")), { once: true });
+  const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), timeoutsMs.connectionTimeout);
+  try {
+    await once(socket, "connect", { signal });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error instanceof SendError ? error : new SendError(`no connection to ${host}:${port} (${reasonOf(error)})`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const reasonOf = (error: unknown): string => {
+  const [first] = error instanceof AggregateError ? error.errors : [error];
+  if (first instanceof SendError) return first.message;
+  return first instanceof Error && "code" in first ? String(first.code) : "no answer in time";
+};
+
+/** Subject and text. The same incident makes one thread where mail programs go by the subject. */
+function mailOf(message: AlertMessage, letterhead: Letterhead) {
+  const text = [headline(message), "", message.text, "", footer(message, letterhead), ""].join("\n");
+  return {
+    subject: `[${sender(letterhead)}] ${headline(message)}`,
+    text,
+    headers: {
+      // RFC 3834: no out-of-office answers.
+      "Auto-Submitted": "auto-generated",
+      "X-Rollcall-Delivery": message.id,
+    },
+  };
+}
+
+/** The server's code and its answer; the password is in neither. */
+function smtpReason(error: unknown): string {
+  if (!(error instanceof Error)) return "failed";
+  const code = "code" in error && typeof error.code === "string" ? error.code : "failed";
+  const response = "response" in error && typeof error.response === "string" ? error.response : "";
+  const said = response === "" && /certificate|TLS|STARTTLS/i.test(error.message) ? error.message : response;
+  return said === "" ? code : `${code}: ${said.replace(/\s+/g, " ").slice(0, 200)}`;
+}

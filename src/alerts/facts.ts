@@ -1,0 +1,125 @@
+import { messageOf } from "../domain/errors.ts";
+import { budgetOf } from "../domain/guard.ts";
+import type { BudgetPolicy } from "../domain/policy.ts";
+import type { DirectoryStore } from "../domain/store.ts";
+import type { AlertFacts, Health, TargetFacts } from "./conditions.ts";
+
+/** What facts are read from. */
+export interface FactsParts {
+  readonly store: Pick<
+    DirectoryStore,
+    | "pollState"
+    | "connections"
+    | "heldSummary"
+    | "charges"
+    | "peopleWithAccess"
+    | "failures"
+    | "tokens"
+    | "assertWritable"
+  >;
+  /** Names of the polled sources. Of one that pushes, silence says nothing. */
+  readonly polledSources: readonly string[];
+  readonly targets: readonly { readonly name: string; readonly guard: BudgetPolicy }[];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Milliseconds that no clock setting moves. */
+  readonly steadyNow: () => number;
+}
+
+/** A message says how many, not who: more need not be counted. */
+const failuresAtMost = 1000;
+/** Each look is a durable write. */
+const probeEveryMs = 30_000;
+
+/** Reads the state of the world. It remembers only what the store can't tell: since when it takes no writes, and jumps of the clock. */
+export function createFactsReader(parts: FactsParts): () => Promise<AlertFacts> {
+  const { store, now, steadyNow } = parts;
+  const clock = watchClock(now, steadyNow);
+  let last: AlertFacts | null = null;
+  let trouble: AlertFacts["database"] = null;
+  let probedAt = Number.NEGATIVE_INFINITY;
+  const failed = (error: unknown): void => {
+    trouble = { message: messageOf(error), sinceMs: trouble?.sinceMs ?? now() };
+  };
+  return async () => {
+    const clockStep = clock();
+    try {
+      if (trouble !== null || steadyNow() - probedAt >= probeEveryMs) {
+        await store.assertWritable();
+        probedAt = steadyNow();
+        trouble = null;
+      }
+    } catch (error) {
+      failed(error);
+    }
+    try {
+      const read = await readStore(parts);
+      last = { ...read, clockStep, database: trouble };
+    } catch (error) {
+      failed(error);
+    }
+    // A store that can't be read says nothing about sources and targets: as they were.
+    return last === null
+      ? { sources: [], targets: [], tokens: [], newestStoredMs: null, clockStep, database: trouble }
+      : { ...last, clockStep, database: trouble };
+  };
+}
+
+async function readStore({
+  store,
+  polledSources,
+  targets,
+  now,
+}: FactsParts): Promise<Omit<AlertFacts, "clockStep" | "database">> {
+  const states = await store.connections();
+  const sources: Health[] = [];
+  const stored: number[] = [];
+  for (const name of polledSources) {
+    const { failingSinceMs, errorCode, errorMessage, lastSuccessAtMs } = await store.pollState(name);
+    sources.push({ name, failingSinceMs, errorCode, errorMessage });
+    stored.push(lastSuccessAtMs ?? 0, failingSinceMs ?? 0);
+  }
+  const found: TargetFacts[] = [];
+  for (const { name, guard } of targets) {
+    const state = states.find((each) => each.role === "target" && each.name === name);
+    const charges = await store.charges(name, now() - guard.windowMs);
+    const spent = charges.size;
+    stored.push(state?.lastSuccessAtMs ?? 0, state?.failingSinceMs ?? 0, ...charges.values());
+    const held = await store.heldSummary(name);
+    // Counted only when somebody asks: nothing spent and nothing held is nothing to tell.
+    const people = spent + held.keys.length === 0 ? 0 : await store.peopleWithAccess(name);
+    found.push({
+      name,
+      failingSinceMs: state?.failingSinceMs ?? null,
+      errorCode: state?.errorCode ?? null,
+      errorMessage: state?.errorMessage ?? null,
+      held,
+      budget: { allowed: budgetOf(people + spent, guard), spent, windowMs: guard.windowMs },
+      failures: await store.failures(name, failuresAtMost),
+    });
+  }
+  const tokens = (await store.tokens())
+    .filter((token) => token.revokedAtMs === null)
+    .map(({ source, label, ...token }) => ({
+      source,
+      label,
+      // Not every release has tokens that expire.
+      expiresAtMs: "expiresAtMs" in token && typeof token.expiresAtMs === "number" ? token.expiresAtMs : null,
+    }));
+  return { sources, targets: found, tokens, newestStoredMs: stored.length === 0 ? null : Math.max(...stored) };
+}
+
+/** Steps of time synchronisation are smaller. */
+const stepMs = 60_000;
+
+/** Compares the clock that can be set with the one that can't. */
+function watchClock(now: () => number, steadyNow: () => number): () => AlertFacts["clockStep"] {
+  let difference = now() - steadyNow();
+  let step: AlertFacts["clockStep"] = null;
+  return () => {
+    const is = now() - steadyNow();
+    if (Math.abs(is - difference) > stepMs) step = { byMs: is - difference, atMs: now() };
+    difference = is;
+    return step;
+  };
+}

@@ -1,0 +1,51 @@
+import { createHmac } from "node:crypto";
+import type { AlertMessage } from "./outbox.ts";
+import type { PostJson } from "./post.ts";
+import type { AlertChannel } from "./service.ts";
+import type { Letterhead } from "./text.ts";
+
+/** A receiver of one's own. */
+export interface WebhookOptions extends Omit<AlertChannel, "type" | "send"> {
+  readonly url: string;
+  /** Signs each body. */
+  readonly secret: string;
+}
+
+/**
+ * `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`: the time is signed too, so that a receiver can refuse what is
+ * old, and a second signature can stand beside during a rotation.
+ */
+export const signatureOf = (secret: string, seconds: number, body: string): string =>
+  `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
+
+/** The body of a webhook; docs/alerts.md promises its form. */
+export const webhookBody = (message: AlertMessage, { consoleUrl, installation }: Letterhead): string => {
+  const { sinceMs, atMs, ...rest } = message;
+  return JSON.stringify({
+    version: 1,
+    ...rest,
+    since: new Date(sinceMs).toISOString(),
+    at: new Date(atMs).toISOString(),
+    installation,
+    console: consoleUrl,
+  });
+};
+
+/** JSON to a URL, signed. */
+export const webhookChannel = (
+  { url, secret, ...rules }: WebhookOptions,
+  letterhead: Letterhead,
+  post: PostJson,
+  now: () => number,
+): AlertChannel => ({
+  ...rules,
+  type: "webhook",
+  send: (message, signal) => {
+    const body = webhookBody(message, letterhead);
+    const signature = signatureOf(secret, Math.floor(now() / 1000), body);
+    return post(
+      { url, body, headers: { "x-rollcall-signature": signature, "x-rollcall-delivery": message.id } },
+      signal,
+    );
+  },
+});

@@ -1,0 +1,47 @@
+import type { AlertStore } from "../domain/alerting.ts";
+import type { EntityKind } from "../domain/directory.ts";
+import type { Driver } from "./driver.ts";
+
+/** The table of step 6. */
+export const alertTables = (): readonly string[] => [
+  // One row, replaced as a whole: what has been told and what is still to be sent belong together.
+  "CREATE TABLE alert_state (id INTEGER PRIMARY KEY, state TEXT NOT NULL)",
+];
+
+/** What alerts are derived from and what they remember: see `AlertStore`. */
+export function alertRows(driver: Driver): AlertStore {
+  return {
+    async failures(connection, limit) {
+      const rows = await driver.read.all(
+        "SELECT kind, entity_id, error_code FROM links WHERE connection = ? AND error_code IS NOT NULL ORDER BY kind, entity_id LIMIT ?",
+        [connection, limit],
+      );
+      return rows.map((row) => ({
+        kind: row["kind"] as EntityKind,
+        entityId: String(row["entity_id"]),
+        code: String(row["error_code"]),
+      }));
+    },
+
+    async heldSummary(connection) {
+      const rows = await driver.read.all(
+        "SELECT key, since_ms FROM held WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL ORDER BY since_ms",
+        [connection],
+      );
+      return { keys: rows.map((row) => String(row["key"])), sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null };
+    },
+
+    async alertState() {
+      const row = await driver.read.get("SELECT state FROM alert_state WHERE id = 1", []);
+      return row === undefined ? null : String(row["state"]);
+    },
+
+    putAlertState: (state) =>
+      driver.transaction(async (sql) => {
+        await sql.run(
+          "INSERT INTO alert_state (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+          [state],
+        );
+      }),
+  };
+}

@@ -1,0 +1,204 @@
+import { describe, expect, it } from "vitest";
+import {
+  ALERT_KINDS,
+  type AlertFacts,
+  type AlertLimits,
+  type Condition,
+  conditions,
+  span,
+  type TargetFacts,
+} from "../../src/alerts/conditions.ts";
+import { ALERT_KIND_WORDS } from "../../src/config/alerts.ts";
+import { digestOf } from "../../src/domain/plan.ts";
+
+const nowMs = Date.UTC(2030, 0, 15);
+const minute = 60_000;
+const day = 86_400_000;
+const limits: AlertLimits = { failingForMs: 15 * minute, briefMs: minute, gatherMs: minute / 2 };
+
+const quiet: AlertFacts = {
+  sources: [],
+  targets: [],
+  tokens: [],
+  database: null,
+  clockStep: null,
+  newestStoredMs: nowMs,
+};
+const health = { failingSinceMs: null, errorCode: null, errorMessage: null };
+const target = (more: Partial<TargetFacts>): AlertFacts => ({
+  ...quiet,
+  targets: [
+    {
+      name: "acme",
+      ...health,
+      held: { keys: [], sinceMs: null },
+      budget: { allowed: 10, spent: 0, windowMs: day },
+      failures: [],
+      ...more,
+    },
+  ],
+});
+const failing = (minutes: number, errorCode: string) => ({
+  failingSinceMs: nowMs - minutes * minute,
+  errorCode,
+  errorMessage: `acme: it said 502 about ada.lovelace+x@example.com, twice`,
+});
+const source = (minutes: number, errorCode: string): AlertFacts => ({
+  ...quiet,
+  sources: [{ name: "corp", ...failing(minutes, errorCode) }],
+});
+const held = (count: number, seconds: number) => ({
+  held: {
+    keys: Array.from({ length: count }, (_, index) => `access:${index}`),
+    sinceMs: count === 0 ? null : nowMs - seconds * 1000,
+  },
+});
+const refused = (count: number, code = "TARGET_REFUSED") => ({
+  failures: Array.from({ length: count }, (_, index) => ({ entityId: `id-${index}`, code })),
+});
+const budget = (spent: number, allowed: number) => ({ budget: { allowed, spent, windowMs: day } });
+const token = (days: number, label = ""): AlertFacts => ({
+  ...quiet,
+  tokens: [{ source: "okta", label, expiresAtMs: nowMs + days * day }],
+});
+const clockStep = (seconds: number, minutesAgo: number): AlertFacts => ({
+  ...quiet,
+  clockStep: { byMs: seconds * 1000, atMs: nowMs - minutesAgo * minute },
+});
+
+describe("conditions", () => {
+  it.each<readonly [string, AlertFacts, readonly string[]]>([
+    ["nothing", quiet, []],
+    ["a target that has failed for 14 minutes", target(failing(14, "TARGET_UNREACHABLE")), []],
+    [
+      "a target that has failed for 15",
+      target(failing(15, "TARGET_UNREACHABLE")),
+      ["target-failing:acme critical: target acme has been failing for 15 min"],
+    ],
+    [
+      "credentials, at once and instead",
+      target(failing(1, "TARGET_REFUSED_CREDENTIALS")),
+      ["credential-rejected:acme critical: target acme rejects its credentials"],
+    ],
+    [
+      "the same for long",
+      target(failing(600, "TARGET_REFUSED_CREDENTIALS")),
+      ["credential-rejected:acme critical: target acme rejects its credentials"],
+    ],
+    ["credentials, one hiccup", target(failing(0.9, "TARGET_REFUSED_CREDENTIALS")), []],
+    ["a source for 14 minutes", source(14, "SOURCE_UNAVAILABLE"), []],
+    [
+      "a source for 3 hours",
+      source(180, "SOURCE_UNAVAILABLE"),
+      ["source-failing:corp critical: source corp has not been read for 3 h"],
+    ],
+    [
+      "a shrink",
+      source(1, "SNAPSHOT_REFUSED"),
+      ["snapshot-refused:corp critical: source corp shows far fewer people than before, and is not believed"],
+    ],
+    ["removals held for 29 s", target(held(7, 29)), []],
+    ["removals held for 30 s", target(held(7, 30)), ["removals-held:acme warning: 7 removals are held in acme"]],
+    ["one removal held", target(held(1, 3600)), ["removals-held:acme warning: 1 removal is held in acme"]],
+    ["people who fail for now", target(refused(9, "TARGET_UNREACHABLE")), []],
+    ["people refused", target(refused(3)), ["people-refused:acme warning: acme refuses 3 people or groups"]],
+    ["a budget with room", target(budget(7, 10)), []],
+    [
+      "a budget nearly spent",
+      target(budget(8, 10)),
+      ["budget-nearly-spent:acme warning: 8 of 10 removals that acme allows in 24 h are spent"],
+    ],
+    ["a budget of none", target(budget(0, 0)), []],
+    ["a token for another 15 days", token(15), []],
+    [
+      "a token for another 13 days",
+      token(13, "production"),
+      ["token-expiring:okta warning: the SCIM token of okta (production) expires in 13 d"],
+    ],
+    ["a token that is over", token(-1), ["token-expiring:okta critical: the SCIM token of okta has expired"]],
+    ["a token without end", { ...quiet, tokens: [{ source: "okta", label: "", expiresAtMs: null }] }, []],
+    ["a database away for 59 s", { ...quiet, database: { message: "disk full", sinceMs: nowMs - 59_000 } }, []],
+    [
+      "a database away for 60 s",
+      { ...quiet, database: { message: "disk full", sinceMs: nowMs - 60_000 } },
+      ["database critical: the database has taken no writes for 60 s"],
+    ],
+    ["a small step of the clock", clockStep(-30, 1), []],
+    ["a clock set back", clockStep(-7200, 1), ["clock critical: the clock went back by 2 h"]],
+    ["a clock set forward", clockStep(7200, 59), ["clock critical: the clock went forward by 2 h"]],
+    ["a clock set an hour ago", clockStep(7200, 61), []],
+    [
+      "what was stored lies ahead",
+      { ...quiet, newestStoredMs: nowMs + 3 * day },
+      ["clock critical: the clock is 3 d behind what was stored before"],
+    ],
+    [
+      "much at once, the worst of the whole first",
+      {
+        ...target({ ...failing(20, "TARGET_UNREACHABLE"), ...held(2, 60), ...refused(1), ...budget(10, 10) }),
+        database: { message: "disk full", sinceMs: nowMs - day },
+      },
+      [
+        "database critical: the database has taken no writes for 24 h",
+        "target-failing:acme critical: target acme has been failing for 20 min",
+        "removals-held:acme warning: 2 removals are held in acme",
+        "people-refused:acme warning: acme refuses 1 person or group",
+        "budget-nearly-spent:acme warning: 10 of 10 removals that acme allows in 24 h are spent",
+      ],
+    ],
+  ])("%s", (_, facts, expected) => {
+    const found = conditions(facts, limits, nowMs);
+    expect(found.map(print)).toEqual(expected);
+    // The same look again says the same, to the letter.
+    expect(conditions(facts, limits, nowMs)).toEqual(found);
+  });
+
+  it.each([
+    ["target-failing:acme", target(failing(0.1, "TARGET_UNREACHABLE"))],
+    ["credential-rejected:acme", target(failing(0.1, "TARGET_REFUSED_CREDENTIALS"))],
+    ["source-failing:corp", source(0.1, "SOURCE_UNAVAILABLE")],
+    ["snapshot-refused:corp", source(0.1, "SNAPSHOT_REFUSED")],
+    ["database", { ...quiet, database: { message: "disk full", sinceMs: nowMs - 6000 } }],
+  ])("go on when they come again soon: %s", (key, facts) => {
+    expect(conditions(facts, limits, nowMs)).toEqual([]);
+    expect(conditions(facts, limits, nowMs, new Set([key])).map((each) => each.key)).toEqual([key]);
+  });
+
+  it("say how to approve, and become another one when more is held", () => {
+    const [seven, eight] = [7, 8].map((count) => conditions(target(held(count, 60)), limits, nowMs)[0]);
+    const digest = digestOf(held(7, 0).held.keys) ?? "";
+    expect(seven?.text).toContain(`rollcall approve acme ${digest}`);
+    expect(seven?.facts).toEqual({ count: 7, digest, allowed: 10, spent: 0 });
+    expect(seven?.key).toBe(eight?.key);
+    expect(seven?.version).not.toBe(eight?.version);
+  });
+
+  it("name nobody", () => {
+    const all = [
+      source(60, "SOURCE_UNAVAILABLE"),
+      source(60, "SNAPSHOT_REFUSED"),
+      target(failing(60, "TARGET_UNREACHABLE")),
+      target(failing(60, "TARGET_REFUSED_CREDENTIALS")),
+      { ...quiet, database: { message: "no room for ada@example.com", sinceMs: nowMs - day } },
+    ].flatMap((facts) => conditions(facts, limits, nowMs));
+    expect(all).toHaveLength(5);
+    expect(JSON.stringify(all)).not.toMatch(/example\.com|lovelace/);
+    expect(all[2]?.text).toContain("it said 502 about …, twice");
+  });
+
+  it("have the kinds of the configuration", () => {
+    expect(ALERT_KIND_WORDS).toEqual(ALERT_KINDS);
+  });
+
+  it.each([
+    [-5, "0 s"],
+    [89_000, "89 s"],
+    [90_000, "2 min"],
+    [5_399_000, "90 min"],
+    [7_200_000, "2 h"],
+    [172_800_000, "2 d"],
+  ])("%d ms is %s", (ms, text) => expect(span(ms)).toBe(text));
+});
+
+const print = ({ key, severity, title }: Condition): string =>
+  `${key.split(":").slice(0, 2).join(":")} ${severity}: ${title}`;
