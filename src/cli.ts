@@ -2,6 +2,7 @@ import { Argument, Command, CommanderError, type CommandOptions, InvalidArgument
 import { testAlerts } from "./cli/alerts.ts";
 import { approve } from "./cli/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./cli/audit.ts";
+import { backup } from "./cli/backup.ts";
 import { check } from "./cli/check.ts";
 import { completionScript, shells } from "./cli/completion.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
@@ -147,6 +148,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     verifyAudit,
     help.auditVerify,
   ).option("--head <seq:hash>", "a head noted earlier: the trail must still have it");
+  command(program, "backup <file>", "a checked copy of the database, also while serve runs", backup, help.backup);
   const token = program
     .command("token")
     .description("SCIM tokens: stored hashed, shown once")
@@ -337,6 +339,15 @@ Examples:
   rollcall alerts test ops-mail -c rollcall.yaml
 
 Exit code: 0 when every message was taken, 1 otherwise.`,
+  backup: `
+Example:
+  rollcall backup /backup/rollcall-$(date +%F).db
+
+The copy is whole, readable by this user alone, checked page by page and audit row by row,
+and never written over a file that is there. To put it back: stop "rollcall serve", move
+the database and its -wal and -shm files away, put the copy in its place, start again.
+What only the copy asks for is then held until you approve it (docs/reliability.md).
+Exit code: 0, 1 error; then there is no copy.`,
   token: `
 Examples:
   rollcall token create --source okta --label "Okta, production"

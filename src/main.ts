@@ -26,6 +26,7 @@ import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
 import { resolveLdapOptions } from "./sources/ldap/presets.ts";
 import {
+  backupSqlite,
   copySqliteStore,
   lockForReconciling,
   openAuditTrail,
@@ -113,6 +114,7 @@ const composition: Composition = {
   openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
   storedCredentials: readSealedCredentials,
   openAuditTrail: (config) => openAuditTrail(config.store.path),
+  backup: (storePath, file) => backupSqlite(storePath, file, Date.now()),
   lock: lockForReconciling,
   openCopy: (config) => copySqliteStore(config.store.path, { now: Date.now }),
   poller: (source, store, logger, metrics) =>

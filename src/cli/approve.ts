@@ -1,9 +1,10 @@
-import { digestOf, removalKeys } from "../domain/plan.ts";
+import { digestOf } from "../domain/plan.ts";
 import type { HeldItem } from "../domain/sync.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
 import { count as plural, printJson } from "./render.ts";
+import { noticeRestore } from "./restored.ts";
 import { closeAll, connect, selectTargets } from "./targets.ts";
 
 /** `rollcall approve`: lets exactly the held removals with that digest pass once, in one target. */
@@ -22,6 +23,8 @@ export async function approve(
     requestId: null,
   };
   try {
+    // Before the first "serve" on a restored backup, "plan" shows what that one will hold.
+    await noticeRestore(store, config.targets, composition.now());
     let count = await store.approve(selected.name, digest, cause, composition.now());
     if (count === 0) {
       // Not held yet by a run, but shown by `plan`: the same plan is made again and must have the same digest.
@@ -60,7 +63,7 @@ export async function approve(
       const { guarded } = await connection.reconciler.plan(new AbortController().signal);
       const sinceMs = composition.now();
       return guarded.heldItems
-        .filter((item) => removalKeys(item.change).length > 0)
+        .filter(({ reason }) => reason !== "seats")
         .map((item) => ({ ...item, sinceMs, approvedAtMs: sinceMs }));
     } finally {
       await closeAll(connections);

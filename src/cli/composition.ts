@@ -1,6 +1,6 @@
 import type { AlertChannel } from "../alerts/service.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
-import type { AuditTrail } from "../domain/audit.ts";
+import type { AuditHead, AuditTrail } from "../domain/audit.ts";
 import type { StoredCredential } from "../domain/credentials.ts";
 import type { SnapshotStore } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
@@ -43,6 +43,11 @@ export interface Composition {
   storedCredentials(storePath: string): readonly StoredCredential[];
   /** Only the audit trail, and only for reading. @throws `STORE_UNAVAILABLE` */
   openAuditTrail(config: Config): Promise<AuditTrail & Pick<DirectoryStore, "close">>;
+  /** A checked, marked copy of the database at that path. @throws `STORE_UNAVAILABLE` */
+  backup(
+    storePath: string,
+    file: string,
+  ): Promise<{ readonly bytes: number; readonly rows: number; readonly head: AuditHead | null }>;
   /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED` */
   lock(storePath: string): { release(): void };
   /** The directory copied into memory; what is done to it is written nowhere. */

@@ -6,6 +6,7 @@ import type { Composition, GlobalOptions } from "./composition.ts";
 import { openDirectories, pollNow } from "./directories.ts";
 import { locateConfig } from "./locate.ts";
 import { describePlan, printJson } from "./render.ts";
+import { noticeRestore } from "./restored.ts";
 import { closeAll, connect, selectTargets, withoutName } from "./targets.ts";
 
 interface PlanOptions {
@@ -32,6 +33,8 @@ export async function plan(
   const selected = selectTargets(config, options.target ?? name);
   const store = await composition.openCopy(config);
   const logger = createLogger({ level: options.logLevel as LogLevel });
+  const restored = await noticeRestore(store, config.targets, composition.now());
+  if (restored !== null) logger.warn(restored);
   const connections = connect(composition, config, selected, store, logger);
   const plans: { readonly name: string; readonly plan: Plan }[] = [];
   const errors: { readonly name: string; readonly message: string }[] = [];

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
-import { type Change, type ChangeOp, type Plan, unreachable } from "../domain/plan.ts";
+import { type Change, type ChangeOp, type HeldReason, type Plan, unreachable } from "../domain/plan.ts";
 import type { Paint, Style, Terminal } from "./composition.ts";
 
 /** ISO 8601, or null. */
@@ -110,6 +110,13 @@ export function countOps(changes: readonly Change[]): string {
     .join(", ");
 }
 
+/** Why a change is held, for people. */
+export const heldBecause: Readonly<Record<HeldReason, string>> = {
+  budget: "over the removal budget",
+  restored: "only the restored backup asks for it",
+  seats: "maxSeats is reached",
+};
+
 /** A plan for people: counts first, then each change, at most `limit` of a kind. */
 export function describePlan(name: string, plan: Plan, paint: Paint, limit = 200): string {
   const held = plan.held.map(({ change }) => change);
@@ -126,21 +133,13 @@ export function describePlan(name: string, plan: Plan, paint: Paint, limit = 200
     return [paint(opStyle(change.op), op), what];
   };
   section(plan.changes.map(painted));
-  section(
-    plan.held.map(({ change, reason }) => [
-      paint("warning", "held"),
-      ...painted(change),
-      reason === "budget" ? "over the removal budget" : "maxSeats is reached",
-    ]),
-  );
+  section(plan.held.map(({ change, reason }) => [paint("warning", "held"), ...painted(change), heldBecause[reason]]));
   section(
     plan.skipped.map(({ change, reason }) => [paint("quiet", "skipped"), ...describe(change), paint("quiet", reason)]),
   );
   if (plan.held.some(({ reason }) => reason === "seats"))
     lines.push("  raise maxSeats in the configuration to let the held invitations pass");
   if (plan.heldDigest !== null)
-    lines.push(
-      `  to let the held removals pass once: ${paint("strong", `rollcall approve ${name} ${plan.heldDigest}`)}`,
-    );
+    lines.push(`  to let what is held pass once: ${paint("strong", `rollcall approve ${name} ${plan.heldDigest}`)}`);
   return lines.join("\n");
 }

@@ -26,6 +26,7 @@ import { heardOf } from "./heard.ts";
 import { openListener } from "./listeners.ts";
 import { composeConfig, givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
+import { noticeRestore } from "./restored.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
 import { aborted, interruption } from "./signals.ts";
 import { type StatusReport, statusReport } from "./status.ts";
@@ -43,6 +44,8 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   const metrics = createMetrics({ version: composition.version });
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());
+  const restored = await noticeRestore(store, config.targets, composition.now());
+  if (restored !== null) logger.warn(restored);
   const fleet = await createFleet({ composition, file, store, logger, metrics });
   cleanup.defer(() => fleet.stop(0));
   const listeners = await openListeners(

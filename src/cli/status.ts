@@ -81,7 +81,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
         failingSince: isoTime(state?.failingSinceMs ?? null),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
         budget: { allowed: budgetOf((await store.peopleWithAccess(name)) + spent, guard), spent },
-        heldDigest: digestOf(held.filter((item) => item.reason === "budget").map((item) => item.key)),
+        heldDigest: digestOf(held.filter((item) => item.reason !== "seats").map((item) => item.key)),
         heldChanges: held.map(({ change, reason, sinceMs }) => ({ ...change, reason, since: isoTime(sinceMs) })),
         problems: problems.map((problem) => ({
           kind: problem.kind,
@@ -180,7 +180,7 @@ function attention(target: StatusReport["targets"][number], paint: Paint): reado
   if (target.heldChanges.length > linesShown) lines.push(`… and ${target.heldChanges.length - linesShown} more held`);
   if (target.heldDigest !== null)
     lines.push(
-      `to let the held removals pass once: ${paint("strong", `rollcall approve ${target.name} ${target.heldDigest}`)}`,
+      `to let what is held pass once: ${paint("strong", `rollcall approve ${target.name} ${target.heldDigest}`)}`,
     );
   for (const { name, error, note, retryAt } of target.problems.slice(0, linesShown)) {
     lines.push(

@@ -11,6 +11,7 @@ import { describePoll, openDirectories, type Polled, pollNow, selectDirectories 
 import { locateConfig } from "./locate.ts";
 import { bar, showProgress } from "./progress.ts";
 import { count, describe, describePlan, printJson } from "./render.ts";
+import { noticeRestore } from "./restored.ts";
 import { interruption } from "./signals.ts";
 import { type StatusReport, statusReport } from "./status.ts";
 import { type Connection, closeAll, connect, selectTargets, withoutName } from "./targets.ts";
@@ -43,6 +44,8 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
+  const restored = await noticeRestore(store, config.targets, composition.now());
+  if (restored !== null) logger.warn(restored);
   const pollers = openDirectories(composition, directories, store, logger);
   // On a terminal each outcome is printed below: it need not be there twice.
   const isTerminal = composition.terminal.progress !== null;

@@ -2,6 +2,7 @@ import { type Diff, type Pair, pairChange, remoteGroupId } from "./diff.ts";
 import type { EntityKind } from "./directory.ts";
 import { type Change, digestOf, type HeldChange, type Plan, removalKeys, type SkippedChange } from "./plan.ts";
 import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
+import { membershipKey, type RestoredState } from "./restored.ts";
 import type { HeldItem } from "./sync.ts";
 
 /**
@@ -25,6 +26,10 @@ export interface GuardInput {
   readonly seatsTaken: number | null;
   /** Who loses a group that is removed: user ids, or remote ids of people who are not ours. By group id. */
   readonly losersOfGroup: ReadonlyMap<string, readonly string[]>;
+  /** After a restore: see `RestoredState`. */
+  readonly restored: RestoredState | null;
+  /** Removals that nobody approved wait, however few they are. */
+  readonly isBudgetSpent: boolean;
 }
 
 /** A plan, and what the run must write down before it starts. */
@@ -50,11 +55,13 @@ interface Removal {
 
 /**
  * Lets removals pass as far as the budget reaches, in order, and holds the rest. What somebody approved passes and
- * costs nothing: it was decided by a person. Invitations and restores beyond `maxSeats` wait too.
+ * costs nothing: it was decided by a person. Invitations and restores beyond `maxSeats` wait too. After a restore
+ * everything waits, taking and giving alike, that only the restored copy asks for.
  */
 export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved } = input;
-  const allowed = budgetOf(input.peopleWithAccess + charged.size, policy.budget);
+  const allowed = input.isBudgetSpent ? 0 : budgetOf(input.peopleWithAccess + charged.size, policy.budget);
+  const isStale = staleness(input.restored);
   const spent = new Set(charged);
   const renew = new Set<string>();
   const passing = new Set<Removal>();
@@ -63,7 +70,7 @@ export function guard(input: GuardInput): GuardedPlan {
     const cost = removal.people.filter((id) => !spent.has(id));
     if (approved.has(removal.key)) {
       passing.add(removal);
-    } else if (cost.length === 0 || spent.size + cost.length <= allowed) {
+    } else if (!isStale.removal(removal) && (cost.length === 0 || spent.size + cost.length <= allowed)) {
       for (const id of removal.people) {
         if (charged.has(id)) renew.add(id);
         spent.add(id);
@@ -74,24 +81,59 @@ export function guard(input: GuardInput): GuardedPlan {
     }
   }
 
+  const giving = diff.changes.filter((change) => removalKeys(change).length === 0);
+  const staleGrants = giving.filter(isGrant).filter(({ userId }) => isStale.user(userId));
+  const notGiven = new Set(staleGrants.map(({ userId }) => userId));
   const seats = withinSeats(
-    diff.changes.filter((change) => removalKeys(change).length === 0),
+    giving.filter((change) => !(isGrant(change) && notGiven.has(change.userId))),
     policy.maxSeats,
     input.seatsTaken,
   );
   const passingPairs = [...passing].flatMap(({ pair }) => pair ?? []);
-  const addingPairs = diff.pairs.filter(
-    (pair) => pair.kind === "add" && !seats.heldUsers.has(pair.person.person.user.id),
+  const wantedPairs = diff.pairs.filter(
+    ({ kind, person }) =>
+      kind === "add" && !seats.heldUsers.has(person.person.user.id) && !notGiven.has(person.person.user.id),
   );
+  const stalePairs = wantedPairs.filter(isStale.joining);
+  const addingPairs = wantedPairs.filter((pair) => !isStale.joining(pair));
   const passingChanges = [...passing].filter(({ pair }) => pair === null).map(({ change }) => change);
   const plan: Plan = {
     changes: inRunningOrder([...passingChanges, ...seats.passing, ...compact([...passingPairs, ...addingPairs])]),
-    held: [...heldChanges(held), ...seats.held.map((change): HeldChange => ({ change, reason: "seats" }))],
+    held: [
+      ...heldChanges(
+        held.filter((removal) => !isStale.removal(removal)),
+        "budget",
+      ),
+      ...heldChanges(held.filter(isStale.removal), "restored"),
+      ...staleGrants.map((change): HeldChange => ({ change, reason: "restored" })),
+      ...compact(stalePairs).map((change): HeldChange => ({ change, reason: "restored" })),
+      ...seats.held.map((change): HeldChange => ({ change, reason: "seats" })),
+    ],
     skipped: diff.skipped as readonly SkippedChange[],
-    heldDigest: digestOf(held.map(({ key }) => key)),
+    heldDigest: digestOf([...held.map(({ key }) => key), ...staleGrants.map(grantKey), ...stalePairs.map(joiningKey)]),
   };
   const heldItems = [
-    ...held.map(({ key, kind, entityId, change }) => ({ key, kind, entityId, change, reason: "budget" as const })),
+    ...held.map((removal) => ({
+      key: removal.key,
+      kind: removal.kind,
+      entityId: removal.entityId,
+      change: removal.change,
+      reason: isStale.removal(removal) ? ("restored" as const) : ("budget" as const),
+    })),
+    ...staleGrants.map((change) => ({
+      key: grantKey(change),
+      kind: "user" as const,
+      entityId: change.userId,
+      change,
+      reason: "restored" as const,
+    })),
+    ...stalePairs.map((pair) => ({
+      key: joiningKey(pair),
+      kind: "user" as const,
+      entityId: pair.person.person.user.id,
+      change: pairChange(pair),
+      reason: "restored" as const,
+    })),
     ...seats.held.map((change) => ({
       key: `seat:${change.userId}`,
       kind: "user" as const,
@@ -106,6 +148,31 @@ export function guard(input: GuardInput): GuardedPlan {
     renew: [...renew],
     heldItems,
     budget: { allowed, spent: spent.size },
+  };
+}
+
+type Grant = Extract<Change, { readonly op: "invite" | "restore" | "reinvite" }>;
+
+const isGrant = (change: Change): change is Grant =>
+  change.op === "invite" || change.op === "restore" || change.op === "reinvite";
+const grantKey = ({ op, userId }: Grant): string => `${op}:${userId}`;
+const joiningKey = ({ group, person }: Pair): string =>
+  `join:${membershipKey(group.item.group.id, person.person.user.id)}`;
+
+/** What only a restored copy asks for: people and groups as they were in it, memberships that it had or lacked. */
+function staleness(restored: RestoredState | null) {
+  const stale = restored === null || restored.isReviewed ? null : restored;
+  const wasMember = ({ group, person }: Pair): boolean =>
+    stale?.memberships.has(membershipKey(group.item.group.id, person.person.user.id)) === true;
+  const user = (id: string): boolean => stale?.staleUserIds.has(id) === true;
+  return {
+    user,
+    joining: (pair: Pair): boolean => stale !== null && wasMember(pair),
+    removal: ({ pair, kind, entityId }: Removal): boolean => {
+      if (stale === null) return false;
+      if (pair !== null) return !wasMember(pair);
+      return kind === "group" ? stale.staleGroupIds.has(entityId) : user(entityId);
+    },
   };
 }
 
@@ -173,16 +240,11 @@ function withinSeats(changes: readonly Change[], maxSeats: number | null, seatsT
 }
 
 /** Held removals as they are shown: memberships of one group together. */
-function heldChanges(held: readonly Removal[]): readonly HeldChange[] {
-  const whole = held
-    .filter(({ pair }) => pair === null)
-    .map(({ change }): HeldChange => ({ change, reason: "budget" }));
+function heldChanges(held: readonly Removal[], reason: "budget" | "restored"): readonly HeldChange[] {
+  const whole = held.filter(({ pair }) => pair === null).map(({ change }): HeldChange => ({ change, reason }));
   const pairs = held.flatMap(({ pair }) => pair ?? []);
   const byGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
-  return [
-    ...whole,
-    ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason: "budget" })),
-  ];
+  return [...whole, ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason }))];
 }
 
 /**

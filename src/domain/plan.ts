@@ -53,8 +53,11 @@ export type Change =
 
 export type ChangeOp = Change["op"];
 
-/** Why a change waits for a person. Only `budget` can be approved; `seats` needs a higher `maxSeats`. */
-export type HeldReason = "budget" | "seats";
+/**
+ * Why a change waits for a person. `restored`: only the restored copy of the database asks for it, nothing that a source
+ * has told since (see `RestoredState`). `budget` and `restored` can be approved; `seats` needs a higher `maxSeats`.
+ */
+export type HeldReason = "budget" | "restored" | "seats";
 
 export interface HeldChange {
   readonly change: Change;
@@ -72,7 +75,7 @@ export interface Plan {
   readonly changes: readonly Change[];
   readonly held: readonly HeldChange[];
   readonly skipped: readonly SkippedChange[];
-  /** Of the removals held by the budget; null when there are none. */
+  /** Of what is held and can be approved; null when there is nothing. */
   readonly heldDigest: string | null;
 }
 

@@ -2,6 +2,8 @@ import type { Cause, DirectoryGroup, DirectoryUser, EntityKind, Json } from "./d
 import type { Link } from "./link.ts";
 import type { Change, HeldReason } from "./plan.ts";
 
+import type { RestoredState } from "./restored.ts";
+
 /** A person with all that deciding about one connection needs. */
 export interface SliceUser {
   readonly user: DirectoryUser;
@@ -86,6 +88,8 @@ export interface RunRecord {
     readonly items: readonly HeldItem[];
     readonly keep: ReadonlySet<string>;
   };
+  /** The restore of a backup has no consequences left here. */
+  readonly endsRestore?: boolean;
   /** Keys whose removal is done: an approval is used up. */
   readonly done?: readonly string[];
   /** Entities that the target has now taken over all changes of, after a call, with the `rev` that it showed before. */
@@ -128,12 +132,23 @@ export interface SyncStore {
   charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
   held(connection: string): Promise<readonly HeldItem[]>;
   /**
+   * Is this file a copy that `backup` made, worked on for the first time? Then its word counts less from now on in these
+   * connections (see `RestoredState`), approvals in it are void, and sources are polled completely. To be asked before
+   * anything else is done. @returns when the backup was made; null: this is no copy, or was asked before.
+   */
+  noticeRestore(connections: readonly string[], nowMs: number): Promise<number | null>;
+  /** Null: not restored, or over. */
+  restored(
+    connection: string,
+    about: { readonly userIds: readonly string[]; readonly groupIds: readonly string[] },
+  ): Promise<RestoredState | null>;
+  /**
    * The requests that changed these entities since the target last showed them as wanted: request ids by entity id, the
    * newest first, at most 10 of each. Who changed without a request, or not at all (drift), is left out.
    */
   causes(connection: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
   commit(connection: string, record: RunRecord, nowMs: number): Promise<void>;
-  /** Lets the held removals with exactly that digest pass once. Gives their number; 0 when there is no such digest. */
+  /** Lets what is held with exactly that digest pass once, and ends the caution after a restore. Gives the number; 0 when there is no such digest. */
   approve(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
   /** Stores removals as held and approved that a fresh plan showed under that digest. */
   approveItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;

@@ -3,6 +3,7 @@ import { RollcallError } from "../domain/errors.ts";
 import { type GuardedPlan, guard } from "../domain/guard.ts";
 import { type World, worldOf } from "../domain/match.ts";
 import type { TargetPolicy } from "../domain/policy.ts";
+import { isBudgetSpent, isRestoreOver } from "../domain/restored.ts";
 import type { Slice, SliceScope, SyncStore } from "../domain/sync.ts";
 import type { Memberships, Observed, Target } from "../domain/target.ts";
 
@@ -27,6 +28,8 @@ export interface Prepared {
   readonly budgetGrowsAtMs: number | null;
   /** Who is in a group that is to be removed: user ids, or remote ids of people who are not ours. By group id. */
   readonly losersOfGroup: ReadonlyMap<string, readonly string[]>;
+  /** A complete look shows that the restore of a backup has no consequences left. */
+  readonly endsRestore: boolean;
   /** Keys that were held before this run. */
   readonly knownHeld: ReadonlySet<string>;
 }
@@ -70,6 +73,8 @@ export async function prepare(
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);
   const held = await store.held(target.name);
   const losing = losersOfGroup(difference, losers);
+  const restored = await store.restored(target.name, concernedBy(difference));
+  const { windowMs } = policy.budget;
   const guarded = guard({
     diff: difference,
     policy,
@@ -80,7 +85,10 @@ export async function prepare(
       ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length
       : null,
     losersOfGroup: losing,
+    restored,
+    isBudgetSpent: isBudgetSpent(restored, windowMs, now()),
   });
+  const heldForRestore = guarded.heldItems.filter(({ reason }) => reason === "restored").length;
   const oldest = [...charged.values()].reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
   const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
   return {
@@ -90,6 +98,7 @@ export async function prepare(
     guarded,
     budgetGrowsAtMs,
     losersOfGroup: losing,
+    endsRestore: slice.isComplete && isRestoreOver(restored, heldForRestore, windowMs, now()),
     knownHeld: new Set(held.map((item) => item.key)),
   };
 }
@@ -178,6 +187,17 @@ async function readMemberships(
     goneIds.length === 0 ? none : await target.observeMemberships({ by: "group", groupIds: goneIds }, signal);
   return { memberships: { by: nothingToAsk ? "member" : by, lists } satisfies KnownMemberships, losers };
 }
+
+/** The people and groups that something is to be done about. */
+const concernedBy = ({ changes, pairs }: Diff) => ({
+  userIds: [
+    ...new Set([
+      ...changes.flatMap((change) => ("userId" in change ? [change.userId] : [])),
+      ...pairs.map(({ person }) => person.person.user.id),
+    ]),
+  ],
+  groupIds: changes.flatMap((change) => (change.op === "removeGroup" ? [change.groupId] : [])),
+});
 
 /** Links tell from the last look; a complete look also counts people who are about to be taken over. */
 async function peopleWithAccess({ target, store }: ConnectionParts, { users }: Diff): Promise<number> {

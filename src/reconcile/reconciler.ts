@@ -205,7 +205,7 @@ function entriesOf(
 /** What is written before the first call: links as seen, the budget that will be spent, what is held. */
 function before(
   { target, now }: ReconcilerParts,
-  { slice, diff, guarded, knownHeld }: Prepared,
+  { slice, diff, guarded, knownHeld, endsRestore }: Prepared,
   entries: ReadonlyMap<string, Entry>,
 ) {
   const known = new Map<string, Link | null>();
@@ -224,6 +224,7 @@ function before(
   return {
     links,
     charge: [...guarded.charge, ...guarded.renew],
+    endsRestore,
     held: { considered, items, keep: new Set(running.map(({ key }) => key)) },
     audit: heldAudit(
       target.name,

@@ -10,11 +10,13 @@ import { credentialRows } from "./credentials.ts";
 import type { Driver, Row } from "./driver.ts";
 import { groupRows } from "./groups.ts";
 import { auditChainStep, migrate, presentStep } from "./migrations.ts";
+import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
 import { copyToMemory, openForReading, openSqlite } from "./sqlite.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { userRows } from "./users.ts";
 
+export { backupSqlite } from "./backup.ts";
 export { lockForReconciling, readSealedCredentials } from "./sqlite.ts";
 
 export interface StoreOptions {
@@ -62,6 +64,7 @@ export async function openStore(driver: Driver, { now }: StoreOptions): Promise<
     ...groupRows(driver, { now, changed }),
     ...snapshotRows(driver, { changed }),
     ...syncRows(driver),
+    ...restoreRows(driver),
     ...auditRows(driver),
     ...auditTrail(driver),
     ...tokenRows(driver),

@@ -3,6 +3,7 @@ import { alertTables } from "./alerts.ts";
 import { chainExisting, failedOutcome } from "./audit.ts";
 import { credentialTables } from "./credentials.ts";
 import type { Dialect, Driver, Sql } from "./driver.ts";
+import { restoreTables } from "./restores.ts";
 import { snapshotTables } from "./snapshot-schema.ts";
 
 /** One step of the schema, in the SQL that both databases share. Never edited once released: add a step. */
@@ -69,10 +70,15 @@ const foundation: Migration = {
 /** The step from which on the audit trail is chained. */
 export const auditChainStep = 3;
 
-/** Each audit row carries the hash of all before it: see `writeAudit`. */
+/** Each audit row carries the hash of all before it: see `writeAudit`. Beside it what a restore and tokens need to know. */
 const auditChain: Migration = {
   id: auditChainStep,
-  statements: () => ["ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''"],
+  statements: (dialect) => [
+    "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE tokens ADD COLUMN expires_ms BIGINT",
+    "ALTER TABLE tokens ADD COLUMN last_used_ms BIGINT",
+    ...restoreTables(dialect),
+  ],
   convert: chainExisting,
 };
 
@@ -107,12 +113,15 @@ export const migrations: readonly Migration[] = [
   { id: 6, statements: alertTables },
 ];
 
+/** What this release works with. */
+export const newestStep = migrations.reduce((newest, { id }) => Math.max(newest, id), 0);
+
 /**
  * Brings the schema up to date, each step in a transaction of its own.
  * @throws `STORE_UNAVAILABLE` when the database was written by a newer Rollcall.
  */
 export async function migrate(driver: Driver): Promise<void> {
-  const newest = migrations.at(-1)?.id ?? 0;
+  const newest = newestStep;
   const present = await presentStep(driver);
   // Commands that only read must not write, not even the same again.
   if (present === newest && (await stepsMade(driver)) === migrations.length) return;

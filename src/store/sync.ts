@@ -15,6 +15,7 @@ import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
+import { endRestore, type restoreRows, reviewRestore } from "./restores.ts";
 import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
 import { breathe, chunks } from "./slicing.ts";
 import { stateSql } from "./standings.ts";
@@ -35,7 +36,7 @@ export const toHeld = (row: Row): HeldItem => ({
 });
 
 /** Links, budget, held removals and the state of connections: see `SyncStore`. */
-export function syncRows(driver: Driver): SyncStore {
+export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeof restoreRows>> {
   const held = async (sql: Sql, connection: string): Promise<readonly HeldItem[]> =>
     (await sql.all("SELECT * FROM held WHERE connection = ? ORDER BY since_ms, key", [connection])).map(toHeld);
 
@@ -103,13 +104,14 @@ export function syncRows(driver: Driver): SyncStore {
     approve: (connection, digest, cause, nowMs) =>
       driver.transaction(async (sql) => {
         const waiting = (await held(sql, connection)).filter(
-          (item) => item.reason === "budget" && item.approvedAtMs === null,
+          (item) => item.reason !== "seats" && item.approvedAtMs === null,
         );
         if (digestOf(waiting.map((item) => item.key)) !== digest) return 0;
         await sql.run(
-          "UPDATE held SET approved_ms = ? WHERE connection = ? AND reason = 'budget' AND approved_ms IS NULL",
+          "UPDATE held SET approved_ms = ? WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL",
           [nowMs, connection],
         );
+        await reviewRestore(sql, connection, nowMs);
         await retryApproved(sql, connection, nowMs);
         await writeAudit(sql, nowMs, approval(connection, digest, waiting, cause));
         return waiting.length;
@@ -123,6 +125,7 @@ export function syncRows(driver: Driver): SyncStore {
           connection,
           JSON.stringify(items.map((item) => item.key)),
         ]);
+        await reviewRestore(sql, connection, nowMs);
         await retryApproved(sql, connection, nowMs);
         const digest = digestOf(items.map((item) => item.key));
         await writeAudit(sql, nowMs, approval(connection, digest, items, cause));
@@ -249,6 +252,7 @@ async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: 
     await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
   await closeAsks(sql, connection, record.answered ?? [], nowMs);
   await countUp(sql, connection, record, nowMs);
+  if (record.endsRestore === true) await endRestore(sql, connection);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
 

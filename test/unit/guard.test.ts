@@ -78,6 +78,8 @@ function guarded({ changes = [], pairs = [], allowed = 2, maxSeats = null, ...mo
     approved: new Set(),
     seatsTaken: null,
     losersOfGroup: new Map(),
+    restored: null,
+    isBudgetSpent: false,
     ...more,
   });
 }
@@ -112,6 +114,8 @@ describe("the guard", () => {
       approved: new Set<string>(),
       seatsTaken: null,
       losersOfGroup: new Map(),
+      restored: null,
+      isBudgetSpent: false,
     };
     expect(guard({ ...input, peopleWithAccess: 85, charged: new Set(["1", "2", "3", "4", "5"]) }).budget).toEqual({
       allowed: 9,
@@ -343,5 +347,75 @@ describe("compact", () => {
     const startedMs = performance.now();
     expect(compact(pairs)).toHaveLength(301);
     expect(performance.now() - startedMs).toBeLessThan(5000);
+  });
+});
+
+describe("the guard after a restore", () => {
+  const restored = {
+    atMs: 0,
+    isReviewed: false,
+    staleUserIds: new Set(["old", "seen"]),
+    staleGroupIds: new Set(["gone"]),
+    memberships: new Set(["eng:old", "ops:old"]),
+  };
+  const restore = (id: string): Change => ({
+    op: "restore",
+    userId: id,
+    email: `${id}@example.com`,
+    remoteId: `r-${id}`,
+  });
+
+  it("holds all that only the copy asks for, taking and giving, and lets pass what a source has told since", () => {
+    const result = guarded({
+      restored,
+      allowed: 10,
+      charged: new Set(["old"]),
+      changes: [
+        suspend("old"),
+        suspend("told"),
+        invite("seen"),
+        invite("new"),
+        restore("told2"),
+        removeGroup("gone", 0),
+      ],
+      pairs: [
+        pair("add", "eng", "old"),
+        pair("remove", "new", "old"),
+        pair("add", "new", "old"),
+        pair("remove", "ops", "old"),
+      ],
+    });
+    // Who was charged costs no more, but has perhaps been given it back meanwhile: held all the same.
+    expect([...held(result)].sort()).toEqual([
+      "access:old",
+      "group:gone",
+      "invite:seen",
+      "join:eng:old",
+      "member:new:old",
+    ]);
+    expect(result.heldItems.every(({ reason }) => reason === "restored")).toBe(true);
+    expect(result.plan.held.every(({ reason }) => reason === "restored")).toBe(true);
+    expect([...keysOf(result.plan.changes)].sort()).toEqual(["access:told", "member:ops:old"]);
+    expect(result.plan.changes.map(({ op }) => op)).toEqual(expect.arrayContaining(["invite", "restore"]));
+    expect(result.plan.heldDigest).toBe(digestOf(held(result)));
+  });
+
+  it("does not put somebody into a group whose invitation it holds", () => {
+    const result = guarded({ restored, changes: [invite("seen")], pairs: [pair("add", "new", "seen")] });
+    expect(result.plan.changes).toEqual([]);
+    expect(held(result)).toEqual(["invite:seen"]);
+  });
+
+  it("lets it all pass once somebody has approved it", () => {
+    const approved = new Set(["access:old"]);
+    const result = guarded({
+      restored: { ...restored, isReviewed: true },
+      isBudgetSpent: true,
+      approved,
+      changes: [suspend("old"), suspend("told"), invite("seen")],
+    });
+    expect(keysOf(result.plan.changes)).toEqual(["access:old"]);
+    expect(result.plan.changes).toContainEqual(invite("seen"));
+    expect(result.heldItems).toMatchObject([{ key: "access:told", reason: "budget" }]);
   });
 });

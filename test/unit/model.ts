@@ -217,6 +217,8 @@ export function modelStore(
             : [],
         ),
       ),
+    noticeRestore: notModelled,
+    restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
     charges: async (_connection, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),

@@ -1,0 +1,116 @@
+import type { RestoredState } from "../domain/restored.ts";
+import { membershipKey } from "../domain/restored.ts";
+import type { SyncStore } from "../domain/sync.ts";
+import { writeAudit } from "./audit.ts";
+import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+
+/**
+ * `backup_marks` has a row only in a copy that `backup` made. `restores`: connections in which its word counts less; what
+ * it said, and when each was last told of, is in the `restored_…` tables meanwhile.
+ */
+export const restoreTables = ({ clustered }: Dialect): readonly string[] => [
+  "CREATE TABLE backup_marks (made_ms BIGINT NOT NULL)",
+  "CREATE TABLE restores (connection TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, reviewed_ms BIGINT)",
+  `CREATE TABLE restored_users (id TEXT PRIMARY KEY, modified_ms BIGINT NOT NULL) ${clustered}`,
+  `CREATE TABLE restored_groups (id TEXT PRIMARY KEY, definition_rev BIGINT NOT NULL) ${clustered}`,
+  `CREATE TABLE restored_members (user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) ${clustered}`,
+];
+
+/** See `SyncStore`. */
+export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "restored"> {
+  const { dialect } = driver;
+  return {
+    async noticeRestore(connections, nowMs) {
+      // Asked at every start: nothing is written where nothing is to be done.
+      if ((await markOf(driver.read)) === null) return null;
+      return await driver.transaction(async (sql) => {
+        const madeAtMs = await markOf(sql);
+        if (madeAtMs === null) return null;
+        await clear(sql);
+        await sql.run("DELETE FROM restores");
+        // What is linked too: a connection may be missing from the configuration of today, and come back.
+        const linked = await sql.all("SELECT DISTINCT connection FROM links");
+        for (const connection of new Set([...connections, ...linked.map((row) => String(row["connection"]))]))
+          await sql.run("INSERT INTO restores (connection, at_ms) VALUES (?, ?)", [connection, nowMs]);
+        await sql.run("INSERT INTO restored_users (id, modified_ms) SELECT id, modified_ms FROM users");
+        await sql.run("INSERT INTO restored_groups (id, definition_rev) SELECT id, definition_rev FROM groups");
+        await sql.run(
+          `INSERT INTO restored_members (user_id, group_id) SELECT u.id, g.id FROM memberships m
+           JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq`,
+        );
+        // Carried out since, or not any more what was approved.
+        await sql.run("UPDATE held SET approved_ms = NULL");
+        // What the source's server counts may have gone on past what it still remembers.
+        await sql.run("UPDATE poll_states SET cursor_text = NULL");
+        await sql.run("DELETE FROM backup_marks");
+        await writeAudit(sql, nowMs, [
+          {
+            actor: "restore",
+            requestId: null,
+            action: "restore",
+            kind: null,
+            entityId: null,
+            name: null,
+            connection: null,
+            rev: null,
+            detail: { backupAt: new Date(madeAtMs).toISOString(), targets: [...connections] },
+          },
+        ]);
+        return madeAtMs;
+      });
+    },
+
+    async restored(connection, { userIds, groupIds }) {
+      const row = await driver.read.get("SELECT at_ms, reviewed_ms FROM restores WHERE connection = ?", [connection]);
+      if (row === undefined) return null;
+      const users = JSON.stringify(userIds);
+      const ids = (rows: readonly Row[]): ReadonlySet<string> => new Set(rows.map(({ id }) => String(id)));
+      return {
+        atMs: Number(row["at_ms"]),
+        isReviewed: row["reviewed_ms"] !== null,
+        staleUserIds: ids(
+          await driver.read.all(
+            `SELECT r.id FROM restored_users r JOIN users u ON u.id = r.id AND u.modified_ms = r.modified_ms WHERE r.id IN ${dialect.inList}`,
+            [users],
+          ),
+        ),
+        staleGroupIds: ids(
+          await driver.read.all(
+            `SELECT r.id FROM restored_groups r JOIN groups g ON g.id = r.id AND g.definition_rev = r.definition_rev WHERE r.id IN ${dialect.inList}`,
+            [JSON.stringify(groupIds)],
+          ),
+        ),
+        memberships: new Set(
+          (
+            await driver.read.all(`SELECT user_id, group_id FROM restored_members WHERE user_id IN ${dialect.inList}`, [
+              users,
+            ])
+          ).map((each) => membershipKey(String(each["group_id"]), String(each["user_id"]))),
+        ),
+      } satisfies RestoredState;
+    },
+  };
+}
+
+async function markOf(sql: Sql): Promise<number | null> {
+  const row = await sql.get("SELECT max(made_ms) AS at FROM backup_marks");
+  return (row?.["at"] ?? null) as number | null;
+}
+
+/** Somebody approved what was held there: the copy's word counts again. The budget stays spent for the rest of the window. */
+export async function reviewRestore(sql: Sql, connection: string, nowMs: number): Promise<void> {
+  await sql.run("UPDATE restores SET reviewed_ms = ? WHERE connection = ? AND reviewed_ms IS NULL", [
+    nowMs,
+    connection,
+  ]);
+}
+
+/** Nothing is left of it there; what the copy said is forgotten with the last connection. */
+export async function endRestore(sql: Sql, connection: string): Promise<void> {
+  await sql.run("DELETE FROM restores WHERE connection = ?", [connection]);
+  if ((await sql.get("SELECT connection FROM restores LIMIT 1")) === undefined) await clear(sql);
+}
+
+async function clear(sql: Sql): Promise<void> {
+  for (const table of ["restored_users", "restored_groups", "restored_members"]) await sql.run(`DELETE FROM ${table}`);
+}
