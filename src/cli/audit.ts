@@ -2,7 +2,7 @@ import { stringify } from "csv-stringify/sync";
 import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LossCause, LostAccess } from "../domain/audit.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
-import { locateConfig } from "./locate.ts";
+import { locateConfigOpenable } from "./locate.ts";
 import type { Moment } from "./moment.ts";
 import { count, isoTime, printJson, table } from "./render.ts";
 import { detailText } from "./user.ts";
@@ -128,7 +128,7 @@ async function withTrail<T>(
   options: GlobalOptions,
   work: (trail: AuditTrail) => Promise<T>,
 ): Promise<T> {
-  const trail = await composition.openAuditTrail(locateConfig(composition, options));
+  const trail = await composition.openAuditTrail(locateConfigOpenable(composition, options));
   try {
     return await work(trail);
   } finally {

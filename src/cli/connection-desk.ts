@@ -174,7 +174,7 @@ async function list({ file, ring, store }: DeskParts): Promise<readonly ListedCo
   return [...names].map((name): ListedConnection => {
     const own = file.targets[name];
     const row = rows.find((each) => each.name === name);
-    const opened = row === undefined ? { keys: {} } : tryOpen(ring(), row);
+    const opened = row === undefined ? { keys: null } : tryOpen(ring(), row);
     const draft = "keys" in opened ? file.draft(name, opened.keys) : null;
     const target = draft !== null && "target" in draft ? draft.target : null;
     const state = states.find((each) => each.role === "target" && each.name === name);
@@ -198,7 +198,7 @@ async function list({ file, ring, store }: DeskParts): Promise<readonly ListedCo
 }
 
 function stateOf(
-  opened: Opened,
+  opened: Opened | { readonly keys: null },
   problems: readonly { readonly field: string; readonly message: string }[],
   state: { readonly lastSuccessAtMs: number | null; readonly errorMessage: string | null } | undefined,
   name: string,
@@ -210,7 +210,7 @@ function stateOf(
   return { state: state?.lastSuccessAtMs == null ? "new" : "working", error: null };
 }
 
-async function consequences({ file, store, composition: _ }: DeskParts, name: string): Promise<readonly string[]> {
+async function consequences({ file, store }: DeskParts, name: string): Promise<readonly string[]> {
   const row = (await store.credentials()).find((each) => each.name === name);
   const type = (row?.type ?? "bitwarden") as ConnectionType;
   const { product, howToRevoke } = vendors[type];

@@ -23,6 +23,22 @@ export function composeConfig(composition: Composition, file: ConfigFile): Confi
   return file.compose(openStored(keyRingOf(settings), composition.storedCredentials(settings.storePath)));
 }
 
+/**
+ * The same for a command that works with no target: a stored connection that can't be opened is left out. Without the
+ * right master key a token can still be revoked, the audit trail verified, the process asked for its health.
+ * @throws `CONFIG_INVALID`
+ */
+export function locateConfigOpenable(composition: Composition, options: GlobalOptions): Config {
+  const file = locateFile(composition, options);
+  const settings = file.settings();
+  const stored = openStored(keyRingOf(settings), composition.storedCredentials(settings.storePath));
+  const locked = stored.filter((each) => "problem" in each).map(({ name }) => name);
+  return file.compose(
+    stored.filter((each) => "keys" in each),
+    new Set(locked),
+  );
+}
+
 /** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */
 export function locateFile(composition: Composition, options: GlobalOptions): ConfigFile {
   const path = givenPath(composition, options);

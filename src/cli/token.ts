@@ -4,7 +4,7 @@ import { RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { fingerprint, hashToken, newToken } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
-import { locateConfig } from "./locate.ts";
+import { locateConfigOpenable } from "./locate.ts";
 import { isoTime, printJson, table } from "./render.ts";
 
 const cause = { actor: "cli:token", requestId: null };
@@ -14,7 +14,7 @@ export async function createToken(
   composition: Composition,
   options: { readonly source: string; readonly label: string } & GlobalOptions,
 ): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = locateConfigOpenable(composition, options);
   const source = config.sources.find((each) => each.name === options.source);
   if (source === undefined || source.type !== "scim") {
     const known =
@@ -47,7 +47,7 @@ export async function createToken(
 
 /** `rollcall token list`: no token, only how to name it. */
 export async function listTokens(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = locateConfigOpenable(composition, options);
   const tokens = await withStore(composition, config, (store) => store.tokens());
   const rows = tokens.map((token) => ({
     id: token.id,
@@ -79,7 +79,7 @@ export async function listTokens(composition: Composition, options: GlobalOption
 
 /** `rollcall token revoke`: a running `serve` refuses it within a second. */
 export async function revokeToken(composition: Composition, options: GlobalOptions, id?: string): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = locateConfigOpenable(composition, options);
   const isRevoked = await withStore(composition, config, (store) =>
     store.revokeToken(id ?? "", composition.now(), cause),
   );

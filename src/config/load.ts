@@ -80,8 +80,8 @@ export interface ConfigFile {
    * @throws `CONFIG_INVALID` with everything that is wrong
    */
   compose(stored: readonly StoredTarget[], leaveOut?: ReadonlySet<string>): Config;
-  /** One target, as it would be with these keys stored. */
-  draft(name: string, keys: Readonly<Record<string, string>>): Draft;
+  /** One target, as it would be with these keys stored; null: with nothing stored. */
+  draft(name: string, keys: Readonly<Record<string, string>> | null): Draft;
 }
 
 /**
@@ -180,12 +180,12 @@ const withTargets = (targets: unknown): object => (targets === undefined ? {} : 
 function draftOf(
   name: string,
   own: Readonly<Record<string, unknown>>,
-  keys: Readonly<Record<string, string>>,
+  keys: Readonly<Record<string, string>> | null,
   unresolved: readonly Problem[],
   baseDir: string,
 ): Draft {
   const earlier = unresolved.filter(({ path }) => path[0] === "targets" && path[1] === name);
-  const targets = mergeStored({ [name]: own }, [{ name, keys }], earlier);
+  const targets = mergeStored({ [name]: own }, keys === null ? [] : [{ name, keys }], earlier);
   const result = configSchema(baseDir).safeParse(
     { sources: { any: { type: "scim" } }, targets },
     { error: describeIssue },

@@ -200,6 +200,9 @@ describe("connect", () => {
       ),
     ]);
     expect((await second.run("connections", "--json")).json.connections[0].state).toBe("unreadable");
+    // What needs no credentials works without the key.
+    expect((await second.run("token", "list")).code).toBe(0);
+    expect((await second.run("audit", "verify")).code).toBe(0);
     expect((await second.runWith(secret, "connect", "bitwarden", ...place(second))).code).toBe(0);
     expect((await second.run("status")).code).toBe(0);
     await second.configure({ targets: {} });

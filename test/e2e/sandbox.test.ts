@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -109,6 +109,25 @@ describe("serve without a configuration, in an empty folder", () => {
     expect(
       users.filter((user: { state: string }) => user.state !== "ACTIVE").map((user: { email: string }) => user.email),
     ).toEqual(["ada.lovelace@example.com"]);
+  });
+
+  it("has a master key of its own, which nobody else may read and the next start keeps", async () => {
+    const path = join(folder, "data/sandbox/master.key");
+    const key = await readFile(path, "utf8");
+    expect([Buffer.from(key, "base64").length, (await stat(path)).mode & 0o777]).toEqual([32, 0o600]);
+    await running.stop();
+    running = start(["serve"], { cwd: folder });
+    banner = await bannerOf(running);
+    expect(await readFile(path, "utf8")).toBe(key);
+    const { targets } = parse(await readFile(join(folder, "data/sandbox/rollcall.yaml"), "utf8"));
+    const { apiUrl, identityUrl, clientId, clientSecret } = targets.bitwarden;
+    const place = ["--api-url", apiUrl, "--identity-url", identityUrl, "--client-id", clientId];
+    const connected = await rollcall(["connect", "bitwarden", "--name", "again", ...place], {
+      cwd: folder,
+      input: clientSecret,
+    });
+    expect([connected.code, connected.stdout]).toEqual([0, expect.stringContaining("again: connected")]);
+    expect((await rollcall(["disconnect", "again", "--yes"], { cwd: folder })).code).toBe(0);
   });
 
   it("keeps its state and its token for the next start", async () => {
