@@ -9,6 +9,7 @@ import { createSeal } from "../web/access/seal.ts";
 import { type AdminAppParts, createAdminApp } from "../web/admin-app.ts";
 import type { Connections } from "../web/connections.ts";
 import type { Composition } from "./composition.ts";
+import { planActions, scimTokens } from "./console-actions.ts";
 import type { Fleet } from "./fleet.ts";
 import type { StatusReport } from "./status.ts";
 
@@ -23,6 +24,10 @@ export interface AdminParts {
   readonly logger: Logger;
   readonly metrics: AdminAppParts["metrics"];
   readonly isSandbox: boolean;
+  /** Where identity providers reach SCIM, with /scim/v2. */
+  readonly scimUrl: string;
+  /** Aborted when the process is to end. */
+  readonly stopping: AbortSignal;
   readonly status: () => Promise<StatusReport>;
 }
 
@@ -31,10 +36,13 @@ export function adminApp({
   composition,
   config,
   fleet,
+  connections,
   store,
   logger,
   metrics,
   isSandbox,
+  scimUrl,
+  stopping,
   status,
 }: AdminParts): Express | null {
   const { admin } = config;
@@ -72,6 +80,11 @@ export function adminApp({
       log: (level, message, fields) => logger[level](message, fields),
       vendorUrl: (name) => vendorUrl(fleet.config(), name),
       reader: store,
+      trail: store,
+      connections,
+      actions: planActions(store, fleet.plan, now),
+      scim: scimTokens(config, store, scimUrl, now),
+      stopping,
     },
   });
   app.set("trust proxy", admin.trustProxy);

@@ -1,6 +1,7 @@
 import { type Config, type ConfigFile, readConfigFile, type StoredTarget, type TargetConfig } from "../config/index.ts";
 import type { StoredCredential } from "../domain/credentials.ts";
-import { messageOf } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/errors.ts";
+import type { Plan } from "../domain/plan.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
@@ -26,6 +27,8 @@ export interface Fleet {
   start(): void;
   /** Asks for a full look at a target at once. False when there is no such target. */
   syncNow(name: string): boolean;
+  /** What would be done in a target now; writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
+  plan(name: string, signal: AbortSignal): Promise<Plan>;
   /** Rejects when a loop fails as a whole; never resolves. */
   readonly failure: Promise<never>;
   /** Lets runs finish for that long, ends them, and gives access tokens back. */
@@ -133,6 +136,11 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
       isStarted = true;
       for (const target of config.targets) moor(target);
       watching = watch().catch(failure.reject);
+    },
+    async plan(name, signal) {
+      const berth = berths.get(name);
+      if (berth === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
+      return (await berth.connection.reconciler.plan(signal)).guarded.plan;
     },
     syncNow(name) {
       const berth = berths.get(name);

@@ -57,6 +57,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     logger,
     metrics,
     sandbox !== null,
+    interrupted,
     cleanup,
   );
   announce(composition, options, logger, listeners, sandbox);
@@ -141,6 +142,7 @@ async function openListeners(
   logger: Logger,
   metrics: Metrics,
   isSandbox: boolean,
+  stopping: AbortSignal,
   cleanup: AsyncDisposableStack,
 ): Promise<readonly Listener[]> {
   const { now } = composition;
@@ -208,6 +210,8 @@ async function openListeners(
     store,
     logger,
     isSandbox,
+    scimUrl: `${config.server.publicUrl ?? opened[0]?.url}/scim/v2`,
+    stopping,
     status,
     metrics: { contentType: metrics.contentType, text },
   });

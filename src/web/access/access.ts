@@ -2,6 +2,7 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { type Attempts, createAttempts } from "./attempts.ts";
 import { admit, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
 import { isSameOrigin } from "./same-origin.ts";
+import { createSeal, type Seal } from "./seal.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
 
 export interface AccessParts {
@@ -23,6 +24,8 @@ export interface Access {
   readonly publicOrigin: string | null;
   readonly isSecure: boolean;
   findToken: ReturnType<typeof tokenFinder>;
+  /** Seals under the same secrets as sessions. */
+  sealFor(purpose: string): Seal;
   /**
    * Finds out who asks and goes on either way: {@link requireRole} decides. A wrong bearer token is refused here, and so is
    * a write with a session's cookie that no page of ours has sent. Of a write's body only a small form is read.
@@ -37,7 +40,8 @@ const isSafe = (method: string): boolean => method === "GET" || method === "HEAD
 export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: AccessParts): Access {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
-  const sessions = createSessions({ secrets: [...tokens.map(({ token }) => token), ...moreSecrets], isSecure, now });
+  const secrets = [...tokens.map(({ token }) => token), ...moreSecrets];
+  const sessions = createSessions({ secrets, isSecure, now });
   const attempts = createAttempts(now);
   const findToken = tokenFinder(tokens);
 
@@ -79,7 +83,8 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: Acc
     });
     next();
   };
-  return { sessions, attempts, publicOrigin, isSecure, findToken, identify };
+  const sealFor = (purpose: string): Seal => createSeal(secrets, purpose);
+  return { sessions, attempts, publicOrigin, isSecure, findToken, sealFor, identify };
 }
 
 const visitorOfSession = (session: Session, sessions: Sessions): Visitor => ({

@@ -8,7 +8,7 @@ export function toneOf({ detail, action }: AuditRow): Tone {
   const outcome = detail["outcome"];
   if (outcome === "failed" || detail["error"] !== undefined) return "bad";
   if (outcome === "unconfirmed") return "wait";
-  if (action === "approve") return "held";
+  if (action.startsWith("approve") || action.startsWith("held.")) return "held";
   return outcome === "applied" ? "good" : "idle";
 }
 
@@ -27,20 +27,35 @@ const actionWords: Readonly<Record<string, string>> = {
   dismiss: "Held removals left held",
   "console.sign-in": "Signed in",
   "console.sign-out": "Signed out",
+  "token.create": "Token made",
+  "token.revoke": "Token revoked",
+  "connection.connect": "Connected",
+  "connection.change": "Connection changed",
+  "connection.disconnect": "Disconnected",
+  "connection.rekey": "Connection sealed anew",
+  "sync.ask": "Asked to sync now",
+  "reinvite.ask": "Asked to invite again",
 };
 
 /** The action in words; one that has none as it is stored. */
-export const actionWord = (action: string): string => actionWords[action] ?? opWord(action);
+export function actionWord(action: string): string {
+  const [, decision, op] = /^(held|approved)\.(\w+)$/.exec(action) ?? [];
+  if (op === undefined) return actionWords[action] ?? opWord(action);
+  return `${decision === "held" ? "Held back" : "Approved"}: ${opWord(op).toLowerCase()}`;
+}
 
 const short = (value: Json): string => {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 };
 
+/** Told by the row's other words, or of no use to people. */
+const left = new Set(["outcome", "key", "reason"]);
+
 /** What stands beside the action, as short text: `active true → false`. */
 export function detailText({ detail }: AuditRow): string {
   return Object.entries(detail)
-    .filter(([key]) => key !== "outcome")
+    .filter(([key]) => !left.has(key))
     .map(([key, value]) => {
       if (value !== null && typeof value === "object" && !Array.isArray(value)) {
         if ("from" in value && "to" in value)
@@ -72,7 +87,7 @@ export function activityRow(row: AuditRow): Markup {
   return html`<li data-seq="${row.seq}"><span class="at">${moment(row.atMs)}</span>
 <span class="what"><strong>${actionWord(row.action)}</strong> ${href === null ? name : html`<a href="${href}">${name}</a>`}${row.connection && html` <span class="where">in ${row.connection}</span>`}</span>
 <span class="state">${typeof outcome === "string" && badge(toneOf(row), outcomeWords[outcome] ?? outcome)}</span>
-<span class="by">${detailText(row)}<small>${row.actor}${row.requestId && html` · request ${row.requestId}`}</small></span></li>`;
+<span class="by">${detailText(row)}<small>${row.actor}${row.requestId && html` · request <span title="${row.requestId}">${row.requestId.slice(0, 8)}</span>`}</small></span></li>`;
 }
 
 /** Rows of the audit trail, newest first. */

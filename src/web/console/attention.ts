@@ -1,7 +1,7 @@
 import type { Attention } from "../../domain/console.ts";
 import { type HtmlValue, html } from "./html.ts";
 import type { ConsoleStatus } from "./parts.ts";
-import { ago, count, figure, people, product, type Tone } from "./words.ts";
+import { ago, count, figure, people, product, span, type Tone } from "./words.ts";
 
 /** One thing that waits for a person, with what to do about it. */
 export interface AttentionLine {
@@ -22,9 +22,16 @@ const order = ["bad", "held", "warn", "idle"] as const;
 
 /** Everything that waits for a person: what is broken first, then what is held, then what can wait. */
 export function attentionLines(data: AttentionData): readonly AttentionLine[] {
-  const lines = [...failures(data), ...data.attention.map((each) => lineOf(each, data))];
+  const lines = [
+    ...failures(data),
+    ...data.attention.filter((each) => isOpen(each, data)).map((each) => lineOf(each, data)),
+  ];
   return lines.sort((a, b) => order.indexOf(a.tone) - order.indexOf(b.tone));
 }
+
+/** Who has left the directory is missing nowhere: the status counts those who should be there. */
+const isOpen = ({ kind, connection }: Attention, { status }: AttentionData): boolean =>
+  kind !== "missing" || (status.targets.find(({ name }) => name === connection)?.missing ?? 1) > 0;
 
 function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
   const of = (
@@ -57,7 +64,10 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
   const target = status.targets.find(({ name }) => name === each.connection);
   const name = product(target?.type ?? each.connection);
   const where = encodeURIComponent(each.connection);
-  const since = each.sinceMs === null ? "" : html` The first has waited since ${ago(each.sinceMs, nowMs)}.`;
+  const since =
+    each.sinceMs === null || nowMs - each.sinceMs < 60_000
+      ? ""
+      : html` The first has waited for ${span(nowMs - each.sinceMs)}.`;
   const url = vendorUrl(each.connection);
   const vendor = url === null ? null : ({ label: `Open ${name}`, href: url, isExternal: true } as const);
   switch (each.kind) {
@@ -92,8 +102,8 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
     case "missing":
       return {
         tone: "idle",
-        title: `${people(each.count)} not in ${each.connection}`,
-        detail: html`${name}'s API cannot invite anybody. Invite them there: ${firstNames(each)}.`,
+        title: `${people(target?.missing ?? each.count)} not in ${each.connection}`,
+        detail: html`${name}'s API cannot invite anybody: invite them there${each.count === target?.missing && html` (${firstNames(each)})`}.`,
         action: { label: "See who", href: `/people?target=${where}&state=missing` },
       };
     case "invitation":

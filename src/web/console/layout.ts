@@ -53,7 +53,7 @@ const head = (assets: Assets, title: string): Markup => html`<meta charset="utf-
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<meta name="htmx-config" content='{"includeIndicatorCSS":false,"history":false}'>
+<meta name="htmx-config" content='{"includeIndicatorCSS":false}'>
 <title>${title} · Rollcall</title>
 <link rel="icon" href="${assets.url("favicon.svg")}" type="image/svg+xml">
 <link rel="stylesheet" href="${assets.url("pico.css")}">
@@ -79,6 +79,7 @@ export function renderPage(frame: Frame, visitor: Visitor, page: PageParts): Mar
   </div>
 </header>
 <main id="main" tabindex="-1">
+  <p class="notice bad" id="offline" role="alert" hidden>${icon("bad")}<span>Rollcall does not answer. What you see is from before; this goes away by itself.</span></p>
   ${frame.isSandbox && html`<p class="sandbox">${icon("info")}<span><strong>Sandbox.</strong> Both password managers are emulated in this process: nothing here is real.</span></p>`}
   ${page.trail && html`<nav class="trail" aria-label="Breadcrumb"><ul>${page.trail.map(({ href, label }) => html`<li><a href="${href}">${label}</a></li>`)}<li aria-current="page">${page.title}</li></ul></nav>`}
   <div class="heading"><div><h1>${page.title}</h1>${page.lead && html`<p class="lead">${page.lead}</p>`}</div>${page.actions && html`<div class="actions">${page.actions}</div>`}</div>

@@ -1,7 +1,12 @@
+import type { AuditTrail } from "../../domain/audit.ts";
 import type { ConsoleStore } from "../../domain/console.ts";
-import type { AuditEntry } from "../../domain/sync.ts";
+import type { Cause } from "../../domain/directory.ts";
+import type { Plan } from "../../domain/plan.ts";
+import type { StoredToken } from "../../domain/resources.ts";
+import type { AuditEntry, HeldItem } from "../../domain/sync.ts";
 import type { Access } from "../access/access.ts";
 import type { Oidc } from "../access/oidc.ts";
+import type { Connections } from "../connections.ts";
 
 /** One source, as `status --json` has it. */
 export interface SourceStatus {
@@ -29,6 +34,7 @@ export interface TargetStatus {
   readonly failingSince: string | null;
   readonly error: { readonly code: string | null; readonly message: string | null } | null;
   readonly heldDigest: string | null;
+  readonly budget: { readonly allowed: number; readonly spent: number };
 }
 
 /** How sources and targets are doing. */
@@ -50,5 +56,32 @@ export interface ConsoleParts {
   readonly log: (level: "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>) => void;
   /** Where a person goes to look at a target themselves, e.g. the members of the organization in Bitwarden's web vault. */
   readonly vendorUrl: (target: string) => string | null;
-  readonly reader: ConsoleStore | null;
+  readonly reader: ConsoleStore;
+  readonly trail: AuditTrail;
+  readonly connections: Connections;
+  readonly actions: PlanActions;
+  readonly scim: ScimTokens;
+  /** Ends what would otherwise stay open when the server stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** Held removals and plans. */
+export interface PlanActions {
+  /** Removals over the budget that nobody has approved, under their digest; null without any. */
+  held(target: string): Promise<{ readonly items: readonly HeldItem[]; readonly digest: string | null }>;
+  /** Lets exactly the held removals with that digest pass once. Gives their number; 0 when there is no such digest any more. */
+  approve(target: string, digest: string, cause: Cause): Promise<number>;
+  /** What would be done now; writes nothing. @throws what the target throws as a whole */
+  plan(target: string, signal: AbortSignal): Promise<Plan>;
+}
+
+/** The bearer tokens that identity providers are given. */
+export interface ScimTokens {
+  /** With /scim/v2. */
+  readonly url: string;
+  list(): Promise<readonly StoredToken[]>;
+  /** Makes one for a SCIM source; given once, kept as a hash. Null when there is no such source. */
+  create(source: string, label: string, actor: string): Promise<string | null>;
+  /** False when there is no such token that is still good. */
+  revoke(id: string, actor: string): Promise<boolean>;
 }

@@ -45,3 +45,63 @@ window.addEventListener("pageshow", () => {
     form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
   }
 });
+
+// The log: new rows come in on top.
+const live = document.querySelector("[data-stream]");
+if (live !== null && "EventSource" in window) {
+  const said = live.querySelector("[data-said]");
+  const button = live.querySelector("[data-pause]");
+  const rowsKept = 500;
+  let source = null;
+  let lastSeq = live.dataset.after;
+  let missed = 0;
+
+  const say = (text) => {
+    if (said.textContent !== text) said.textContent = text;
+  };
+  const list = () => {
+    const empty = document.getElementById("log-empty");
+    const found = document.querySelector("ol.log");
+    if (empty !== null) empty.remove();
+    found.hidden = false;
+    return found;
+  };
+  const open = () => {
+    const url = new URL(live.dataset.stream, location.href);
+    url.searchParams.set("after", lastSeq);
+    source = new EventSource(url);
+    source.addEventListener("open", () => say("Live: new rows appear by themselves."));
+    source.addEventListener("error", () => say("Not connected; trying again…"));
+    source.addEventListener("message", (event) => {
+      lastSeq = event.lastEventId;
+      const template = document.createElement("template");
+      template.innerHTML = JSON.parse(event.data);
+      const row = template.content.firstElementChild;
+      row.classList.add("fresh");
+      const log = list();
+      log.prepend(row);
+      while (log.children.length > rowsKept) log.lastElementChild.remove();
+      showLocalTimes(row);
+      missed += 1;
+      say(`Live: ${missed} new ${missed === 1 ? "row" : "rows"} since you came.`);
+    });
+  };
+  button.addEventListener("click", () => {
+    const isPaused = button.getAttribute("aria-pressed") === "true";
+    button.setAttribute("aria-pressed", String(!isPaused));
+    button.textContent = isPaused ? "Pause" : "Go on";
+    if (isPaused) return open();
+    source.close();
+    say("Paused. What happens meanwhile is shown when you go on.");
+  });
+  live.hidden = false;
+  open();
+}
+
+// While Rollcall does not answer, the page says so instead of showing old figures as if they were new.
+document.addEventListener("htmx:error", () => {
+  document.getElementById("offline")?.removeAttribute("hidden");
+});
+document.addEventListener("htmx:after:request", (event) => {
+  if (event.detail?.ctx?.response?.raw?.ok) document.getElementById("offline")?.setAttribute("hidden", "");
+});

@@ -1,0 +1,34 @@
+import { randomUUID } from "node:crypto";
+import { type Config, scimSources } from "../config/index.ts";
+import { digestOf, type Plan } from "../domain/plan.ts";
+import type { DirectoryStore } from "../domain/store.ts";
+import { hashToken, newToken } from "../web/authenticate.ts";
+import type { PlanActions, ScimTokens } from "../web/console/parts.ts";
+
+/** Held removals and plans, as `approve` and `plan` of the command line have them. */
+export const planActions = (
+  store: DirectoryStore,
+  plan: (target: string, signal: AbortSignal) => Promise<Plan>,
+  now: () => number,
+): PlanActions => ({
+  async held(target) {
+    const waiting = (await store.held(target)).filter((item) => item.approvedAtMs === null && item.reason === "budget");
+    return { items: waiting, digest: digestOf(waiting.map(({ key }) => key)) };
+  },
+  approve: (target, digest, cause) => store.approve(target, digest, cause, now()),
+  plan,
+});
+
+/** The tokens of `rollcall token`. */
+export const scimTokens = (config: Config, store: DirectoryStore, url: string, now: () => number): ScimTokens => ({
+  url,
+  list: () => store.tokens(),
+  async create(source, label, actor) {
+    if (!scimSources(config).some(({ name }) => name === source)) return null;
+    const token = newToken();
+    const stored = { id: randomUUID(), source, hash: hashToken(token), label, createdAtMs: now(), revokedAtMs: null };
+    await store.addToken(stored, { actor, requestId: null });
+    return token;
+  },
+  revoke: (id, actor) => store.revokeToken(id, now(), { actor, requestId: null }),
+});

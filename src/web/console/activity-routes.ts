@@ -1,0 +1,56 @@
+import { findVisitor } from "../access/role.ts";
+import { activityBody, activityQuery, exportLinks, parseActivityFilter, streamActivity } from "./activity.ts";
+import { sendAudit } from "./downloads.ts";
+import type { Pages } from "./pages.ts";
+import type { ConsoleParts } from "./parts.ts";
+
+const rowsPerPage = 50;
+/** Each open page of the log asks the store once a second. */
+const streamsLimit = 50;
+
+/** The log, live, and the trail as a file. */
+export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
+  const { reader, trail, status, access, stopping, sleep } = parts;
+  let streams = 0;
+
+  pages.get("/activity", "viewer", async ({ request }) => {
+    const filter = parseActivityFilter(request.query);
+    const page = await reader.activity(activityQuery(filter, rowsPerPage));
+    return {
+      title: "Activity",
+      section: "activity",
+      lead: "Everything that was asked for and done, newest first. Times are UTC.",
+      actions: exportLinks,
+      body: activityBody({ page, filter, status: await status() }),
+    };
+  });
+
+  pages.get("/activity/stream", "viewer", async ({ request, response }) => {
+    if (streams >= streamsLimit) {
+      response.status(503).set("Retry-After", "30").end();
+      return "answered";
+    }
+    streams += 1;
+    const session = access.sessions.find(request);
+    try {
+      await streamActivity(request, response, {
+        reader,
+        query: { ...activityQuery(parseActivityFilter(request.query), 500), beforeSeq: null },
+        stopping,
+        isStillIn: () => (session === null ? findVisitor(response) !== null : access.sessions.isGood(session)),
+        sleep,
+      });
+    } finally {
+      streams -= 1;
+    }
+    return "answered";
+  });
+
+  pages.get("/activity/export.:format", "viewer", async (asked) => {
+    const format = asked.param("format");
+    if (format !== "csv" && format !== "jsonl") return null;
+    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+    await sendAudit(asked.response, trail, whole, format);
+    return "answered";
+  });
+}

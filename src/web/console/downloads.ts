@@ -1,0 +1,113 @@
+import { stringify } from "csv-stringify/sync";
+import type { Response } from "express";
+import type { AuditFilter, AuditTrail } from "../../domain/audit.ts";
+import type { Change, Plan } from "../../domain/plan.ts";
+import type { HeldItem } from "../../domain/sync.ts";
+import { detailOf, heldSubject, lossOf, subjectOf } from "./change-words.ts";
+
+/** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
+const csv = (rows: readonly (readonly unknown[])[]): string => stringify([...rows], { escape_formulas: true });
+
+/** Sends a file to keep. `name` is ours: letters, digits, dots and dashes. */
+function sendFile(response: Response, name: string, type: string, body: string): void {
+  response.set({ "Content-Type": type, "Content-Disposition": `attachment; filename="${name}"` }).send(body);
+}
+
+const csvType = "text/csv; charset=utf-8";
+
+/** The held removals of a target. */
+export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: "csv" | "json"): void {
+  if (format === "json") {
+    const items = held.map(({ key, change, reason, sinceMs }) => ({ key, ...change, reason, since: isoOf(sinceMs) }));
+    return void sendFile(
+      response,
+      `held-${target}.json`,
+      "application/json",
+      JSON.stringify({ target, held: items }, null, 2),
+    );
+  }
+  const rows = held.map((item) => [heldSubject(item), item.change.op, lossOf(item, target), isoOf(item.sinceMs)]);
+  sendFile(response, `held-${target}.csv`, csvType, csv([["who", "change", "would lose", "held since"], ...rows]));
+}
+
+/** What `rollcall plan --json` prints for a target, or the same as rows. */
+export function sendPlan(response: Response, target: string, plan: Plan, format: "csv" | "json"): void {
+  const { changes, held, skipped, heldDigest } = plan;
+  if (format === "json") {
+    const body = {
+      name: target,
+      changes,
+      held: held.map(({ change, reason }) => ({ ...change, reason })),
+      skipped,
+      heldDigest,
+    };
+    return void sendFile(response, `plan-${target}.json`, "application/json", JSON.stringify(body, null, 2));
+  }
+  const row = (state: string, change: Change, reason: string) => [
+    state,
+    change.op,
+    subjectOf(change),
+    detailOf(change),
+    reason,
+  ];
+  sendFile(
+    response,
+    `plan-${target}.csv`,
+    csvType,
+    csv([
+      ["state", "change", "who or what", "detail", "reason"],
+      ...changes.map((change) => row("would be done", change, "")),
+      ...held.map(({ change, reason }) => row("held", change, reason)),
+      ...skipped.map(({ change, reason }) => row("skipped", change, reason)),
+    ]),
+  );
+}
+
+/** The audit trail, page by page: however long it is, no more than one page is in memory. */
+export async function sendAudit(
+  response: Response,
+  trail: AuditTrail,
+  filter: AuditFilter,
+  format: "csv" | "jsonl",
+): Promise<void> {
+  response.set({
+    "Content-Type": format === "csv" ? csvType : "application/x-ndjson",
+    "Content-Disposition": `attachment; filename="rollcall-audit.${format}"`,
+  });
+  const columns = ["seq", "at", "actor", "action", "kind", "entityId", "name", "target", "rev", "requestId", "detail"];
+  if (format === "csv") response.write(csv([columns]));
+  for await (const page of trail.auditRows(filter)) {
+    const rows = page.map(({ seq, atMs, actor, action, kind, entityId, name, connection, rev, requestId, detail }) => ({
+      seq,
+      at: isoOf(atMs),
+      actor,
+      action,
+      kind,
+      entityId,
+      name,
+      target: connection,
+      rev,
+      requestId,
+      detail,
+    }));
+    const text =
+      format === "csv"
+        ? csv(rows.map((row) => [...Object.values(row).slice(0, -1), JSON.stringify(row.detail)]))
+        : rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    // Who reads slowly holds up nobody but themselves.
+    if (!response.write(text)) await drained(response);
+    if (response.destroyed) return;
+  }
+  response.end();
+}
+
+const drained = (response: Response): Promise<void> =>
+  new Promise((resolve) => {
+    const go = (): void => {
+      response.off("drain", go).off("close", go);
+      resolve();
+    };
+    response.on("drain", go).on("close", go);
+  });
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();

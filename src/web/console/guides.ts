@@ -1,0 +1,155 @@
+/** How an identity provider is set up, in short; the whole guide stands in `docs/guides`. */
+export interface ProviderGuide {
+  readonly id: string;
+  readonly name: string;
+  readonly steps: readonly string[];
+}
+
+/** Each provider's own words for where the URL and the token go. */
+export const providerGuides: readonly ProviderGuide[] = [
+  {
+    id: "entra-id",
+    name: "Microsoft Entra ID",
+    steps: [
+      "Enterprise applications → New application → Create your own → “Integrate any other application you don't find in the gallery”.",
+      "Provisioning → Automatic. Tenant URL: the base URL. Secret token: the token. Test Connection.",
+      'Mappings: keep userName, active, displayName, emails[type eq "work"].value, name.*, externalId.',
+      "Assign people and groups, then Start provisioning. Entra sends changes every 40 minutes.",
+    ],
+  },
+  {
+    id: "okta",
+    name: "Okta",
+    steps: [
+      "Applications → Browse App Catalog → “SCIM 2.0 Test App (OAuth Bearer Token)”, or add SCIM to your own app.",
+      "Provisioning → Configure API Integration. Base URL: the base URL. API Token: the token. Test API Credentials.",
+      "To App: enable Create Users, Update User Attributes, Deactivate Users.",
+      "Assign people under Assignments and groups under Push Groups.",
+    ],
+  },
+  {
+    id: "google-workspace",
+    name: "Google Workspace",
+    steps: [
+      "Apps → Web and mobile apps → Add app; a catalogue app with automatic provisioning is needed.",
+      "Autoprovisioning → Set up. Access token: the token. Endpoint URL: the base URL.",
+      "Map at least userName, name.givenName, name.familyName, emails, active; then turn it on.",
+    ],
+  },
+  {
+    id: "onelogin",
+    name: "OneLogin",
+    steps: [
+      "Applications → Add App → “SCIM Provisioner with SAML (SCIM v2 Core)”.",
+      "Configuration: SCIM Base URL: the base URL. SCIM Bearer Token: the token. API Status: Enable.",
+      "Provisioning: enable it, and choose what happens when people are deleted.",
+    ],
+  },
+  {
+    id: "jumpcloud",
+    name: "JumpCloud",
+    steps: [
+      "SSO Applications → your application → Identity Management → Configuration Settings.",
+      "API type SCIM API, version 2.0. Base URL: the base URL. Token Key: the token. Test, then Activate.",
+      "Enable management of user groups if groups are to come too.",
+    ],
+  },
+  {
+    id: "keycloak",
+    name: "Keycloak",
+    steps: [
+      "Keycloak sends SCIM with an extension, such as scim-for-keycloak; add it as user federation or event listener.",
+      "Endpoint: the base URL. Authentication: bearer, the token. Content type application/scim+json.",
+    ],
+  },
+  {
+    id: "authentik",
+    name: "authentik",
+    steps: [
+      "Applications → Providers → Create → SCIM Provider. URL: the base URL. Token: the token.",
+      "Add it to an application as backchannel provider; choose which people and groups it sends.",
+    ],
+  },
+  {
+    id: "pingone",
+    name: "PingOne",
+    steps: [
+      "Integrations → Provisioning → New connection → SCIM Outbound.",
+      "SCIM Base URL: the base URL. Authentication: OAuth 2 bearer token, the token. Then add a rule and enable both.",
+    ],
+  },
+  {
+    id: "other",
+    name: "Something else that speaks SCIM 2.0",
+    steps: [
+      "Base URL (also called tenant or endpoint URL): the base URL, ending in /scim/v2.",
+      "Authentication: HTTP header or bearer token, the token.",
+    ],
+  },
+];
+
+interface VendorForm {
+  readonly product: string;
+  readonly account: string;
+  readonly needs: string;
+  readonly steps: readonly string[];
+  readonly leaked: string;
+  readonly warning: string | null;
+  readonly regions: readonly {
+    readonly value: string;
+    readonly name: string;
+    readonly apiUrl: string;
+    readonly identityUrl?: string;
+  }[];
+}
+
+/** What people must know to connect a vendor (contract sheets of both vendors, §1). */
+export const vendorForms: Readonly<Record<"bitwarden" | "onepassword", VendorForm>> = {
+  bitwarden: {
+    product: "Bitwarden",
+    account: "organization",
+    needs: "A Teams or Enterprise organization; only an owner sees the key.",
+    steps: [
+      "In Bitwarden's web app open the Admin Console.",
+      "Settings → Organization info → View API key; confirm with your master password.",
+      "Copy client_id (organization.…) and client_secret from there.",
+    ],
+    leaked:
+      "If the key ever leaks: Settings → Organization info → Rotate API key there, then Rotate here. Whoever has it can do everything in the organization but read its vaults.",
+    warning: null,
+    regions: [
+      {
+        value: "us",
+        name: "US cloud (vault.bitwarden.com)",
+        apiUrl: "https://api.bitwarden.com",
+        identityUrl: "https://identity.bitwarden.com",
+      },
+      {
+        value: "eu",
+        name: "EU cloud (vault.bitwarden.eu)",
+        apiUrl: "https://api.bitwarden.eu",
+        identityUrl: "https://identity.bitwarden.eu",
+      },
+    ],
+  },
+  onepassword: {
+    product: "1Password",
+    account: "account",
+    needs: "A Business account; an owner, an administrator or a member of the Security group can do this.",
+    steps: [
+      "In 1Password's web app: Integrations → Directory → OAuth Application.",
+      "Give it these four permissions: List users, Get a user, Suspend a user, Reactivate a user.",
+      "The redirect URL is asked for and never used. The secret is shown once: copy it now.",
+      "The account id stands in the web app's address, between /app#/ and /AllItems.",
+    ],
+    leaked:
+      "If the secret ever leaks: Integrations → Directory → the OAuth application → Revoke there, make a new one, then Rotate here.",
+    warning:
+      "Not on accounts with automated provisioning (SCIM): 1Password does not support the two together. And its API cannot invite anybody: who is missing has to be invited there.",
+    regions: [
+      { value: "com", name: "1Password.com", apiUrl: "https://api.1password.com" },
+      { value: "ca", name: "1Password.ca", apiUrl: "https://api.1password.ca" },
+      { value: "eu", name: "1Password.eu", apiUrl: "https://api.1password.eu" },
+    ],
+  },
+};
