@@ -52,6 +52,12 @@ describe("a running serve", () => {
     await until(async () => expect(await targetsServed(serve)).toEqual([]), 3000);
     await serve.idp.hire(eve);
     await until(() => expect(serve.stderr()).toContain("connection acme: disconnected"));
+    // Ten times as long as an invitation waits.
+    const endMs = performance.now() + 1000;
+    await until(() => {
+      expect(membersIn(stage, "invited")).toEqual([ada, bob]);
+      expect(performance.now()).toBeGreaterThan(endMs);
+    });
     expect(membersIn(stage, "invited")).toEqual([ada, bob]);
     expect(await metricsOf(serve)).not.toMatch(/^rollcall_(entities|budget|target_failing)\S*\{target="acme"/m);
 
