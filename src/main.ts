@@ -36,7 +36,7 @@ import {
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
-import type { Logger, Metrics } from "./telemetry.ts";
+import { type Logger, type Metrics, openTracing } from "./telemetry.ts";
 
 // What is written here tells of people, and of tokens: for this user only.
 process.umask(0o077);
@@ -95,8 +95,11 @@ const harmless = (text: string): string =>
     colour === undefined ? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}` : colour,
   );
 
+const tracer = await openTracing(process.env, version);
+
 const composition: Composition = {
   version,
+  tracer,
   env: process.env,
   terminal: {
     write: (text) => new Promise((taken) => process.stdout.write(text, () => taken())),
@@ -111,7 +114,7 @@ const composition: Composition = {
   },
   now: Date.now,
   sleep,
-  openStore: (config) => openSqliteStore(config.store.path, { now: Date.now }),
+  openStore: (config) => openSqliteStore(config.store.path, { now: Date.now, tracer }),
   storedCredentials: readSealedCredentials,
   openAuditTrail: (config) => openAuditTrail(config.store.path),
   backup: (storePath, file) => backupSqlite(storePath, file, Date.now()),
@@ -123,6 +126,7 @@ const composition: Composition = {
       now: Date.now,
       log: (level, message, fields) => logger[level](message, fields),
       measured: ({ source: name, mode, seconds }) => metrics?.ldapPoll({ source: name, mode, seconds }),
+      tracer,
     }),
   checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
   target: createTarget,
@@ -135,6 +139,7 @@ const composition: Composition = {
       now: Date.now,
       random: Math.random,
       heldRetryMs,
+      tracer,
       onOutcome: (outcome, requestIds) => {
         metrics?.change({ target: target.name, op: outcome.change.op, outcome: outcome.status });
         logOutcome(logger, target.name, outcome, requestIds);
@@ -182,6 +187,7 @@ function createTarget(config: TargetConfig, logger: Logger, metrics?: Metrics): 
   const http: HttpOptions = {
     name: config.name,
     version,
+    tracer,
     allowInsecureHttp: config.allowInsecureHttp,
     ca: readPem(`targets.${config.name}.caFile`, config.caFile),
     onRequest: ({ operation, status, seconds }) =>
@@ -288,3 +294,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = await runCli(process.argv, composition);
+// A collector that does not answer keeps nobody waiting.
+if (!(await tracer.close(1500))) process.exit();

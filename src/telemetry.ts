@@ -20,3 +20,11 @@ export {
   type TargetRequestSample,
 } from "./telemetry/metrics.ts";
 export { redact, redactText } from "./telemetry/redact.ts";
+export {
+  noTracing,
+  openTracing,
+  type SpanAttributes,
+  type SpanOptions,
+  type Tracer,
+  type TraceSpan,
+} from "./telemetry/tracing.ts";

@@ -19,7 +19,8 @@ export interface FactsParts {
   >;
   /** Names of the polled sources. Of one that pushes, silence says nothing. */
   readonly polledSources: readonly string[];
-  readonly targets: readonly { readonly name: string; readonly guard: BudgetPolicy }[];
+  /** As they are now: stored connections come and go. */
+  readonly targets: () => readonly { readonly name: string; readonly guard: BudgetPolicy }[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Milliseconds that no clock setting moves. */
@@ -80,7 +81,7 @@ async function readStore({
     stored.push(lastSuccessAtMs ?? 0, failingSinceMs ?? 0);
   }
   const found: TargetFacts[] = [];
-  for (const { name, guard } of targets) {
+  for (const { name, guard } of targets()) {
     const state = states.find((each) => each.role === "target" && each.name === name);
     const charges = await store.charges(name, now() - guard.windowMs);
     const spent = charges.size;

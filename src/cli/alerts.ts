@@ -19,12 +19,13 @@ const testWithinMs = 20_000;
  */
 export function openAlerts(
   composition: Composition,
-  config: Config,
+  configNow: () => Config,
   store: DirectoryStore,
   logger: Logger,
   { metrics = null, isSettled = false }: { readonly metrics?: Metrics | null; readonly isSettled?: boolean } = {},
 ): Alerts {
   const { now, sleep } = composition;
+  const config = configNow();
   const channels = composition.alertChannels(config);
   return createAlerts({
     channels,
@@ -33,7 +34,7 @@ export function openAlerts(
     facts: createFactsReader({
       store,
       polledSources: ldapSources(config).map(({ name }) => name),
-      targets: config.targets,
+      targets: () => configNow().targets,
       now,
       steadyNow: () => performance.now(),
     }),

@@ -7,7 +7,7 @@ import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding, Target } from "../domain/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
-import type { Logger, Metrics } from "../telemetry.ts";
+import type { Logger, Metrics, Tracer } from "../telemetry.ts";
 
 /** How a word stands out on a terminal that shows colours; none carries a meaning that the word itself does not. */
 export type Style = "good" | "warning" | "bad" | "strong" | "quiet";
@@ -34,6 +34,7 @@ export interface Terminal {
 /** How commands come by the parts; only `main.ts` knows what they are made of. */
 export interface Composition {
   readonly version: string;
+  readonly tracer: Tracer;
   readonly env: NodeJS.ProcessEnv;
   readonly terminal: Terminal;
   readonly now: () => number;

@@ -74,7 +74,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     loops.push(runPolls({ poller, store, now, sleep, polled }, stopping.signal, abort.signal));
   }
 
-  loops.push(openAlerts(composition, config, store, logger, { metrics }).run(stopping.signal));
+  loops.push(openAlerts(composition, fleet.config, store, logger, { metrics }).run(stopping.signal));
 
   // A loop never ends by itself: one that fails as a whole ends the process.
   await Promise.race([aborted(interrupted), fleet.failure, Promise.all([aborted(interrupted), ...loops])]);
@@ -170,6 +170,7 @@ async function openListeners(
   const { limits } = config.server;
   const scim = createScimRouter({
     store,
+    tracer: composition.tracer,
     authenticate,
     admit: createAdmission(limits, { monotonic, onShed }),
     wrongToken: createWrongTokens(limits.wrongTokensPerMinute, { monotonic, onShed }),

@@ -89,7 +89,9 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   );
   print(composition.terminal, polled, delivered, states, options.json === true);
   // Last, and not for long: a job of cron must not wait for a mail server.
-  await openAlerts(composition, config, store, logger, { isSettled: true }).once(AbortSignal.timeout(alertWithinMs));
+  await openAlerts(composition, () => config, store, logger, { isSettled: true }).once(
+    AbortSignal.timeout(alertWithinMs),
+  );
   if (polled.some((each) => each.error !== null)) return 1;
   if (delivered.some((each) => each.error !== null)) return 1;
   if (states.some((state) => state.heldDigest !== null)) return 3;

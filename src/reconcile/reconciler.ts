@@ -4,6 +4,7 @@ import type { Link } from "../domain/link.ts";
 import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
 import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
+import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
 import {
   backoff,
   failed,
@@ -25,6 +26,8 @@ export interface ReconcilerParts extends ConnectionParts {
   readonly heldRetryMs: number;
   /** Told of each outcome as it comes, with the ids of the requests that asked for it, the newest first. */
   readonly onOutcome?: (outcome: Outcome, requestIds: readonly string[]) => void;
+  /** Default: none. */
+  readonly tracer?: Tracer;
 }
 
 /** What one run did. */
@@ -48,11 +51,23 @@ export interface Reconciler {
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   return {
-    async run(scope, signal) {
-      const prepared = await prepare(parts, scope, signal);
-      if (prepared === null) return null;
-      const isCut = scope.kind === "dirty" && prepared.slice.users.length >= scope.limit;
-      return { ...(await carryOut(parts, prepared, signal)), isCut };
+    run(scope, signal) {
+      const { target, tracer = noTracing } = parts;
+      const attributes = { "rollcall.target": target.name, "rollcall.scope": scope.kind };
+      return tracer.span(`reconcile ${target.name}`, { attributes }, async (span) => {
+        const prepared = await prepare(parts, scope, signal);
+        if (prepared === null) return null;
+        const isCut = scope.kind === "dirty" && prepared.slice.users.length >= scope.limit;
+        const report = await carryOut(parts, prepared, signal, span);
+        const { applied, unconfirmed, failed: refused, plan } = report;
+        span.set({
+          "rollcall.applied": applied,
+          "rollcall.unconfirmed": unconfirmed,
+          "rollcall.failed": refused,
+          "rollcall.held": plan.held.length,
+        });
+        return { ...report, isCut };
+      });
     },
     async plan(signal) {
       // The delay of invitations is about when, a plan is about what.
@@ -81,6 +96,7 @@ async function carryOut(
   parts: ReconcilerParts,
   prepared: Prepared,
   signal: AbortSignal,
+  span: TraceSpan,
 ): Promise<Omit<RunReport, "isCut">> {
   const { target, store, now } = parts;
   const { plan } = prepared.guarded;
@@ -89,6 +105,7 @@ async function carryOut(
   const causes: Causes = await store.causes(target.name, [
     ...new Set(plan.changes.flatMap((change) => entitiesOf(change).map(({ id }) => id))),
   ]);
+  span.linkRequests([...new Set([...causes.values()].flat())]);
   await store.commit(target.name, before(parts, prepared, entries), now());
 
   const report = { applied: 0, unconfirmed: 0, failed: 0 };

@@ -2,6 +2,7 @@ import type { AuditTrail } from "../domain/audit.ts";
 import type { EntityRef } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore, TokenStore } from "../domain/store.ts";
+import { noTracing, type Tracer } from "../telemetry.ts";
 import { alertRows } from "./alerts.ts";
 import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
@@ -22,6 +23,8 @@ export { lockForReconciling, readSealedCredentials } from "./sqlite.ts";
 export interface StoreOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Default: none. */
+  readonly tracer?: Tracer;
 }
 
 /**
@@ -52,9 +55,19 @@ export async function openAuditTrail(path: string): Promise<AuditTrail & Pick<Di
   return { ...auditTrail(reading), close: reading.close };
 }
 
+/** A span for each write that belongs to something: a request, a run, a poll. */
+const tracedDriver = (driver: Driver, tracer: Tracer): Driver => ({
+  ...driver,
+  transaction: (work, options) => {
+    const attributes = { "db.system.name": driver.dialect.name === "sqlite" ? "sqlite" : "postgresql" };
+    return tracer.span("commit", { isDetail: true, attributes }, () => driver.transaction(work, options));
+  },
+});
+
 /** The directory over any driver. */
-export async function openStore(driver: Driver, { now }: StoreOptions): Promise<DirectoryStore> {
-  await migrate(driver);
+export async function openStore(plain: Driver, { now, tracer = noTracing }: StoreOptions): Promise<DirectoryStore> {
+  await migrate(plain);
+  const driver = tracer.isOn ? tracedDriver(plain, tracer) : plain;
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
   const changed = (refs: readonly EntityRef[]): void => {
     for (const listener of listeners) listener(refs);

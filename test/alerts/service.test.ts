@@ -200,7 +200,7 @@ describe("the facts", () => {
         },
       },
       polledSources: ["corp"],
-      targets: [{ name: "acme", guard: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 } }],
+      targets: () => [{ name: "acme", guard: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 } }],
       now: () => clock.nowMs,
       steadyNow: () => clock.steadyMs,
     });

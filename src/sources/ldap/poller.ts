@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Cause } from "../../domain/directory.ts";
 import { messageOf, RollcallError } from "../../domain/errors.ts";
 import type { CommitOptions, CommitResult, PollFinding, PollState, SnapshotStore } from "../../domain/snapshot.ts";
+import { noTracing, type Tracer } from "../../telemetry.ts";
 import { ChangeFeed, type Cursor, completeCursor } from "./changes.ts";
 import { connectLdap, type ResolveSrv } from "./connection.ts";
 import { readDelta, usesMemberOf } from "./delta.ts";
@@ -25,6 +26,8 @@ export interface LdapPollerParts {
     readonly isOk: boolean;
   }) => void;
   readonly resolveSrv?: ResolveSrv;
+  /** Default: none. */
+  readonly tracer?: Tracer;
 }
 
 export type PollMode = "full" | "delta";
@@ -80,10 +83,24 @@ export class LdapPoller {
    * @throws `SOURCE_UNAVAILABLE`, `SOURCE_INCOMPLETE`, `SNAPSHOT_REFUSED`, `STORE_UNAVAILABLE`, `ABORTED`
    */
   poll(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
-    this.#running ??= this.#poll(request, signal).finally(() => {
+    this.#running ??= this.#traced(request, signal).finally(() => {
       this.#running = null;
     });
     return this.#running;
+  }
+
+  /** Every poll has an id, as every request has: what follows from it is found by it. */
+  #traced(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
+    const { tracer = noTracing } = this.#parts;
+    const { name: source } = this.settings;
+    const requestId = request.requestId ?? randomUUID();
+    const attributes = { "rollcall.source": source, "rollcall.request_id": requestId };
+    return tracer.span(`poll ${source}`, { attributes, requestId }, async (span) => {
+      const report = await this.#poll({ ...request, requestId }, signal);
+      const { mode, entries, searches } = report;
+      span.set({ "rollcall.mode": mode, "rollcall.entries": entries, "rollcall.searches": searches });
+      return report;
+    });
   }
 
   async #poll(request: PollRequest, signal: AbortSignal): Promise<PollReport> {

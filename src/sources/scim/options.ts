@@ -1,4 +1,5 @@
 import type { GroupOptions, ResourceStore } from "../../domain/resources.ts";
+import type { Tracer } from "../../telemetry.ts";
 import type { Authenticate } from "./auth.ts";
 
 /** What one request may cost. */
@@ -46,6 +47,8 @@ export interface ScimOptions {
   /** Told once per answer; `source` is empty before authentication. */
   readonly onRequest?: (info: RequestInfo) => void;
   readonly limits?: Partial<ScimLimits>;
+  /** Default: none. */
+  readonly tracer?: Tracer;
   /** Asked after authentication, before the body is read. Default: everything is let in. */
   readonly admit?: Admit;
   /** Told of the client address of a wrong token; how long it should wait, in milliseconds, or null. Default: never. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Request, Response, Router } from "express";
 import express from "express";
+import { noTracing } from "../../telemetry.ts";
 import type { ScimPrincipal } from "./auth.ts";
 import { addressOf, authenticated } from "./auth.ts";
 import { expectedBytes, readBody } from "./body.ts";
@@ -68,11 +69,50 @@ export function createScimRouter(options: ScimOptions): Router {
   return express.Router().use((request, response) => serve(service, request, response));
 }
 
-async function serve(service: Service, request: Request, response: Response): Promise<void> {
-  const startedAt = performance.now();
-  const { method } = request;
+function serve(service: Service, request: Request, response: Response): Promise<void> {
   const { segments, query } = parseUrl(request.url);
   const requestId = givenRequestId(request) ?? service.newRequestId();
+  const { tracer = noTracing } = service.options;
+  if (!tracer.isOn) return respond(service, { request, response, segments, query, requestId }).then(() => undefined);
+  const { method } = request;
+  const route = request.baseUrl + routeOf(segments);
+  const attributes = {
+    "http.request.method": method,
+    "http.route": route,
+    "url.path": request.baseUrl + request.url.replace(/\?.*$/s, ""),
+    "url.scheme": request.protocol,
+    "rollcall.request_id": requestId,
+  };
+  const { traceparent } = request.headers;
+  const from = typeof traceparent === "string" ? { traceparent } : {};
+  return tracer.span(`${method} ${route}`, { kind: "server", attributes, requestId, ...from }, async (span) => {
+    const { status, source } = await respond(service, { request, response, segments, query, requestId });
+    span.set({ "http.response.status_code": status, "rollcall.source": source });
+    if (status >= 500) span.fail(String(status));
+  });
+}
+
+/** Of low cardinality, and without an id: `/Users/{id}`. */
+function routeOf([first = "", second, ...more]: readonly string[]): string {
+  if (!ROUTES.has(first) && !isDiscovery(first)) return "/*";
+  if (second === undefined) return `/${first}`;
+  return more.length > 0 ? `/${first}/*` : `/${first}/${second === ".search" ? second : "{id}"}`;
+}
+
+interface Arrival {
+  readonly request: Request;
+  readonly response: Response;
+  readonly segments: readonly string[];
+  readonly query: URLSearchParams | null;
+  readonly requestId: string;
+}
+
+async function respond(
+  service: Service,
+  { request, response, segments, query, requestId }: Arrival,
+): Promise<{ readonly status: number; readonly source: string }> {
+  const startedAt = performance.now();
+  const { method } = request;
   const address = addressOf(request);
   let source = "";
   let answer: ScimAnswer;
@@ -105,6 +145,7 @@ async function serve(service: Service, request: Request, response: Response): Pr
     status: answer.status,
     seconds: (performance.now() - startedAt) / 1000,
   });
+  return { status: answer.status, source };
 }
 
 /** The client's own id, when it is one that logs and headers can carry as it is: what it sends beyond that is not repeated. */
