@@ -84,8 +84,17 @@ export function diff(input: DiffInput): Diff {
   };
 
   const ownSuspensions = ownSuspensionsOf(slice);
+  // Two people who are gone, one after the other, can have had the same member: it is taken away once.
+  const takenAway = new Set<string>();
+  const isFirst = (change: Change): boolean => {
+    if (change.op !== "suspend" && change.op !== "remove") return true;
+    const isNew = !takenAway.has(change.remoteId);
+    takenAway.add(change.remoteId);
+    return isNew;
+  };
   const users = slice.users.map((person) => {
-    const verdict = changesForUser(person, scope, ownSuspensions, input);
+    const found = changesForUser(person, scope, ownSuspensions, input);
+    const verdict = { ...found, changes: found.changes.filter(isFirst) };
     skipped.push(...verdict.skipped);
     // Who turns up after all was not put there by hand meanwhile: the lists before lacked them.
     const isClean = !isDirty(person.user.rev, person.link) && timesSought(person.link, person.user.rev) === 0;

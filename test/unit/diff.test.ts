@@ -477,3 +477,39 @@ describe("memberships", () => {
     expect(pairs({ ...situation, policy: {} })).toEqual(["remove eng"]);
   });
 });
+
+describe("two people who are gone and had the same member", () => {
+  it.each([
+    ["remove", { onDelete: "remove" }],
+    ["suspend", { onDelete: "suspend" }],
+  ] as const)("%s: once", (op, policy) => {
+    // The member carries the first one's key; the second one took the address over, and the member with it.
+    const gone = { absentSinceMs: 1 };
+    const second = {
+      ...ada({ ...gone, id: "ada2", externalId: "x-ada2" }),
+      link: linkOf("ada2", { remoteId: "r" }),
+      emailOwnerId: "ada2",
+    };
+    const { changes } = compare({
+      users: [{ ...ada(gone), emailOwnerId: "ada2" }, second],
+      observed: { members: [seen({ state: "active" })] },
+      policy,
+    });
+    expect(changes).toMatchObject([{ op, remoteId: "r" }]);
+  });
+});
+
+describe("a namesake with another system's key", () => {
+  const theirs = { groups: [{ remoteId: "g", name: "eng", externalId: "cn=eng,ou=groups" }] };
+
+  it("is told when a second group is made beside it, and taken over where that is allowed", () => {
+    expect(compare({ groups: [eng()], observed: theirs })).toMatchObject({
+      changes: [{ op: "createGroup", name: "eng" }],
+      skipped: [{ change: { op: "adoptGroup", remoteId: "g" }, reason: expect.stringContaining("groups.takeOver") }],
+    });
+    expect(compare({ groups: [eng()], observed: theirs, policy: { groupTakeOver: ["e*"] } })).toMatchObject({
+      changes: [{ op: "adoptGroup", remoteId: "g", externalId: "x-eng" }],
+      skipped: [],
+    });
+  });
+});
