@@ -20,11 +20,5 @@ export {
   type TargetRequestSample,
 } from "./telemetry/metrics.ts";
 export { redact, redactText } from "./telemetry/redact.ts";
-export {
-  noTracing,
-  openTracing,
-  type SpanAttributes,
-  type SpanOptions,
-  type Tracer,
-  type TraceSpan,
-} from "./telemetry/tracing.ts";
+export { noTracing, type SpanAttributes, type SpanOptions, type Tracer, type TraceSpan } from "./telemetry/span.ts";
+export { openTracing } from "./telemetry/tracing.ts";

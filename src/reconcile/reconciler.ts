@@ -2,7 +2,7 @@ import { type Diff, ownSuspensionsOf } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
-import type { AuditEntry, HeldItem, SliceScope } from "../domain/sync.ts";
+import type { HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
 import {
@@ -18,6 +18,7 @@ import {
   withSeen,
 } from "./links.ts";
 import { type ConnectionParts, type Prepared, prepare } from "./prepare.ts";
+import { type Causes, callAudit, heldAudit, nameOf } from "./run-audit.ts";
 
 export interface ReconcilerParts extends ConnectionParts {
   /** 0 to below 1. */
@@ -125,9 +126,6 @@ async function carryOut(
   }
   return { plan, ...report, outcomes };
 }
-
-/** Request ids by entity id (see `SyncStore.causes`). */
-type Causes = ReadonlyMap<string, readonly string[]>;
 
 /** A bulk request changes a thousand people, and a thousand requests one group: a line names so many. */
 const requestsAtMost = 20;
@@ -270,22 +268,6 @@ function withoutWork({ users }: Diff, reinvites: ReadonlyMap<string, number>, { 
   });
 }
 
-const heldAudit = (connection: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
-  items.map((item) => ({
-    actor: "guard",
-    requestId: null,
-    action: `held.${item.change.op}`,
-    kind: item.kind,
-    entityId: item.entityId,
-    name: nameOf(item.change),
-    connection,
-    rev: null,
-    detail: { reason: item.reason, key: item.key },
-  }));
-
-/** The e-mail address or group name that a change is about. */
-export const nameOf = (change: Change): string => ("email" in change ? change.email : change.name);
-
 function afterOutcome(
   parts: ReconcilerParts,
   prepared: Prepared,
@@ -388,68 +370,6 @@ function applied(link: Link, change: Change, remoteId: string | null, nowMs: num
       return link;
     default:
       return change satisfies never;
-  }
-}
-
-/** One row for each entity: which call followed, with what outcome. */
-function callAudit(
-  connection: string,
-  entries: ReadonlyMap<string, Entry>,
-  causes: Causes,
-  outcome: Outcome,
-  { losersOfGroup, diff }: Prepared,
-): readonly AuditEntry[] {
-  const { change } = outcome;
-  const result =
-    outcome.status === "failed"
-      ? { outcome: outcome.status, code: outcome.error.code, error: outcome.error.message }
-      : { outcome: outcome.status };
-  const row = (
-    kind: "user" | "group",
-    id: string,
-    name: string,
-    action: string,
-    more: AuditEntry["detail"],
-  ): AuditEntry => ({
-    actor: "reconcile",
-    requestId: causes.get(id)?.[0] ?? null,
-    action,
-    kind,
-    entityId: id,
-    name,
-    connection,
-    rev: entries.get(id)?.rev ?? null,
-    detail: { ...result, ...more },
-  });
-  switch (change.op) {
-    case "setMembers":
-      return [
-        ...change.add.map((member) => row("user", member.userId, member.email, "addToGroup", { group: change.name })),
-        ...change.remove.map((member) =>
-          row("user", member.userId, member.email, "removeFromGroup", { group: change.name }),
-        ),
-      ];
-    case "setGroups":
-      return [
-        ...change.add.map((group) => row("user", change.userId, change.email, "addToGroup", { group: group.name })),
-        ...change.remove.map((group) =>
-          row("user", change.userId, change.email, "removeFromGroup", { group: group.name }),
-        ),
-      ];
-    case "removeGroup": {
-      // Each of its people lost it: an auditor asks about people.
-      const losers = new Set(losersOfGroup.get(change.groupId));
-      return [
-        row("group", change.groupId, change.name, change.op, {}),
-        ...diff.users.flatMap(({ person: { user } }) =>
-          losers.has(user.id)
-            ? [row("user", user.id, user.email ?? "", "removeFromGroup", { group: change.name, with: "removeGroup" })]
-            : [],
-        ),
-      ];
-    }
-    default:
-      return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op, {}));
   }
 }
 

@@ -26,7 +26,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { RollcallError } from "../domain/errors.ts";
 import { createLogger } from "./logger.ts";
-import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "./tracing.ts";
+import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "./span.ts";
 
 /** Requests whose spans are remembered; a link to an older one is left out, its id stays. */
 const rememberedAtMost = 5000;
