@@ -51,7 +51,12 @@ export function printProblem({ path, message }: Problem): string {
   return place === "" ? message : `${place.slice(1)}: ${message}`;
 }
 
-const printKey = (key: string): string => (/^[\w$-][\w$.-]*$/.test(key) ? key : JSON.stringify(key));
+/** `token:abc` without the space is one key to YAML, and its second half a secret. */
+function printKey(key: string): string {
+  if (/^[\w$-][\w$.-]*$/.test(key)) return key;
+  const [head] = /^[^:=]*[:=](?=.)/.exec(key) ?? [];
+  return JSON.stringify(head === undefined ? key : `${head}…`);
+}
 
 function describeType(expected: string, input: unknown): string {
   if (input === undefined) return "is missing";

@@ -120,7 +120,10 @@ async function bind(session: LdapSession, how: LdapSettings["bind"], url: string
   const who = how.kind === "simple" ? how.dn : how.kind;
   // 49 credentials, 53 account locked (389 DS), 7/48/8/13 wrong way of authenticating: no other server will say otherwise.
   const isPermanent = [7, 8, 13, 48, 49, 53].includes(result.code);
-  throw new RollcallError("SOURCE_UNAVAILABLE", `${url}: bind as ${who} refused: ${describeResult(result)}`, {
+  // The server's words are its own; a password in them would be logged, stored and shown.
+  const isTold = how.kind === "simple" && result.diagnostic.includes(how.password);
+  const why = describeResult(isTold ? { ...result, diagnostic: "" } : result);
+  throw new RollcallError("SOURCE_UNAVAILABLE", `${url}: bind as ${who} refused: ${why}`, {
     isPermanent,
   });
 }
