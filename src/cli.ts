@@ -8,15 +8,16 @@ import { completionScript, shells } from "./cli/completion.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { connectVendor, disconnect, listConnections } from "./cli/connect.ts";
 import { health } from "./cli/health.ts";
+import { help, overview } from "./cli/help.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
-import { moment } from "./cli/moment.ts";
+import { moment, span } from "./cli/moment.ts";
 import { plan } from "./cli/plan.ts";
 import { rekey } from "./cli/rekey.ts";
 import { printJson } from "./cli/render.ts";
 import { emulate } from "./cli/sandbox.ts";
 import { status } from "./cli/status.ts";
 import { sync } from "./cli/sync.ts";
-import { createToken, listTokens, revokeToken } from "./cli/token.ts";
+import { createToken, listTokens, revokeToken, rotateToken } from "./cli/token.ts";
 import { showUser } from "./cli/user.ts";
 import { messageOf, RollcallError } from "./domain/errors.ts";
 import { LOG_LEVELS } from "./telemetry.ts";
@@ -156,7 +157,19 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     .addHelpText("after", help.token);
   command(token, "create", "make a token for a SCIM source", createToken, help.tokenCreate)
     .requiredOption("--source <name>", "the SCIM source that it belongs to")
+    .addOption(new Option("--expires <duration>", "worthless after that long: 90d; without it never").argParser(span))
     .option("--label <text>", "what it is for", "");
+  command(token, "rotate <id>", "make a new one in its place; the old one expires", rotateToken, help.tokenRotate)
+    .addOption(
+      new Option("--grace <duration>", "how long the old one is still good")
+        .argParser(span)
+        .default(24 * 3_600_000, "24h"),
+    )
+    .addOption(
+      new Option("--expires <duration>", "the new one's life: 90d; without it, as long as the old one had").argParser(
+        span,
+      ),
+    );
   command(token, "list", "tokens made here, good and revoked", listTokens, help.tokenList);
   command(
     token,
@@ -240,182 +253,6 @@ function connectionCommands(program: Command, command: DefineCommand): void {
   );
   command(program, "rekey", "encrypt everything stored anew under the first masterKey", rekey, help.rekey);
 }
-
-const overview = `
-Start here:
-  rollcall serve                            a sandbox: everything emulated, nothing real
-  rollcall check -c rollcall.yaml           is the configuration right, do the connections work?
-  rollcall plan  -c rollcall.yaml           what would be done?
-  rollcall serve -c rollcall.yaml           do it, and keep doing it
-
-"rollcall <command> --help" has examples and exit codes.`;
-
-/** What stands below the options of a command. */
-const help = {
-  serve: `
-Examples:
-  rollcall serve                            sandbox with made-up people; state in ./data
-  rollcall serve -c rollcall.yaml
-  ROLLCALL_CONFIG=/etc/rollcall.yaml rollcall serve --log-level debug
-
-Runs until SIGTERM or SIGINT, then finishes what is under way within 10 s.
-Exit code: 0 after a signal, 1 error.`,
-  sync: `
-Examples:
-  rollcall sync -c rollcall.yaml
-  rollcall sync -c rollcall.yaml --target acme-bitwarden --timeout 30m
-
-Exit code: 0 converged, 1 error, 3 removals are held, 4 some changes failed.`,
-  plan: `
-Examples:
-  rollcall plan -c rollcall.yaml
-  rollcall plan acme-bitwarden -c rollcall.yaml --json
-  rollcall plan -c rollcall.yaml --detailed-exitcode || echo "there is something to do"
-
-Exit code: 0, 1 error; with --detailed-exitcode 2 when there are changes.`,
-  approve: `
-Examples:
-  rollcall plan acme-bitwarden              names the held removals, and their digest
-  rollcall approve acme-bitwarden 3f9c0d1e2a4b5c6d
-
-Only these removals pass, once, in this target. What is held later has another digest.
-Exit code: 0, 1 when no removals are held under that digest.`,
-  status: `
-Examples:
-  rollcall status -c rollcall.yaml
-  rollcall status -c rollcall.yaml --json | jq '.targets[] | select(.held > 0)'
-
-Exit code: 0, 1 error. A target that fails is shown, and is no error of this command.`,
-  check: `
-Examples:
-  rollcall check -c rollcall.yaml
-  rollcall check -c rollcall.yaml --json
-
-Exit code: 0 when everything works, 1 otherwise.`,
-  health: `
-Examples:
-  rollcall health -c rollcall.yaml
-  rollcall health --ready -c rollcall.yaml
-
-For the health check of a container: finds the port in the configuration.
-Exit code: 0 it answers well, 1 it does not.`,
-  user: `
-Examples:
-  rollcall user ada@example.com
-  rollcall user 1552bd60-bd29-4d82-b5aa-a1b0cfb4f7fa --json
-
-Exit code: 0, 1 when nobody is known by that name.`,
-  audit: `
-Examples:
-  rollcall audit --person ada@example.com
-  rollcall audit --lost-access --since 7d
-  rollcall audit export --format csv --since 2026-01-01 > audit.csv
-  rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-
-All of them only read, also while "rollcall serve" runs.`,
-  auditList: `
-Examples:
-  rollcall audit list --person ada@example.com
-  rollcall audit list --lost-access --since 7d`,
-  auditExport: `
-Examples:
-  rollcall audit export > audit.jsonl
-  rollcall audit export --format csv --lost-access --target acme-bitwarden --since 90d > lost.csv
-
-The words of --action with --lost-access: suspend, remove, removeFromGroup, removeGroup.
-In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.
-Exit code: 0, 1 error.`,
-  auditVerify: `
-Examples:
-  rollcall audit verify
-  rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-
-Note the head that it prints, and keep it where nobody who can write to the database can write:
-with --head it shows later that nothing up to there was cut off or written anew.
-Exit code: 0 intact, 1 not.`,
-  alerts: `
-Examples:
-  rollcall alerts test
-  rollcall alerts test ops-mail -c rollcall.yaml
-
-Exit code: 0 when every message was taken, 1 otherwise.`,
-  backup: `
-Example:
-  rollcall backup /backup/rollcall-$(date +%F).db
-
-The copy is whole, readable by this user alone, checked page by page and audit row by row,
-and never written over a file that is there. To put it back: stop "rollcall serve", move
-the database and its -wal and -shm files away, put the copy in its place, start again.
-What only the copy asks for is then held until you approve it (docs/reliability.md).
-Exit code: 0, 1 error; then there is no copy.`,
-  token: `
-Examples:
-  rollcall token create --source okta --label "Okta, production"
-  rollcall token list
-  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
-
-To rotate: create a second one, give it to the identity provider, revoke the first.`,
-  importDc: `
-Examples:
-  rollcall import-dc "$HOME/.config/Bitwarden Directory Connector/data.json"
-  rollcall import-dc data.json -o rollcall.yaml
-
-Reads every layout since the first. Secrets are not copied; what has no equivalent is told on standard error.
-Exit code: 0, 1 when the file is none of Directory Connector's, or FILE is there already.`,
-  connect: `
-Examples:
-  rollcall connect bitwarden -c rollcall.yaml
-  rollcall connect onepassword --name acme-1password
-  rollcall connect bitwarden --region eu --client-id organization.<guid> < secret-file
-
-Asks for what is missing on a terminal; otherwise the secret is read from standard input, never from an argument.
-Signs in and reads once; only what works is stored, encrypted under the masterKey of the configuration.
-Exit code: 0 stored, 1 nothing was stored.`,
-  connections: `
-Examples:
-  rollcall connections -c rollcall.yaml
-  rollcall connections --json | jq '.connections[].name'`,
-  disconnect: `
-Examples:
-  rollcall disconnect acme-bitwarden
-  rollcall disconnect acme-bitwarden --yes  without a terminal
-
-Exit code: 0, 1 nothing was done.`,
-  tokenCreate: `
-Examples:
-  rollcall token create --source okta
-  rollcall token create --source okta --label "Okta, production" -c rollcall.yaml --json
-
-The token is printed once; only its hash is kept.`,
-  tokenList: `
-Examples:
-  rollcall token list
-  rollcall token list --json | jq -r '.tokens[].id'`,
-  tokenRevoke: `
-Examples:
-  rollcall token list                       shows the ids
-  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
-
-Exit code: 0, 1 when there is no such token.`,
-  completion: `
-Examples:
-  source <(rollcall completion bash)        in ~/.bashrc
-  source <(rollcall completion zsh)         in ~/.zshrc, after compinit
-  rollcall completion fish > ~/.config/fish/completions/rollcall.fish`,
-  rekey: `
-To replace the master key:
-  1. make a new one, and list both in the configuration: masterKey: [file:new.key, file:old.key]
-  2. rollcall rekey                         all or nothing, also while "rollcall serve" runs
-  3. take the old one out of the list
-
-Exit code: 0, 1 nothing was changed.`,
-  sandbox: `
-Examples:
-  rollcall sandbox > rollcall.yaml          and beside it:
-  rollcall token create -c rollcall.yaml --source idp
-  rollcall serve -c rollcall.yaml
-  rollcall sandbox --port 9100              a second one, with a state of its own`,
-};
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -101,12 +101,7 @@ async function readStore({
   }
   const tokens = (await store.tokens())
     .filter((token) => token.revokedAtMs === null)
-    .map(({ source, label, ...token }) => ({
-      source,
-      label,
-      // Not every release has tokens that expire.
-      expiresAtMs: "expiresAtMs" in token && typeof token.expiresAtMs === "number" ? token.expiresAtMs : null,
-    }));
+    .map(({ source, label, expiresAtMs }) => ({ source, label, expiresAtMs }));
   return { sources, targets: found, tokens, newestStoredMs: stored.length === 0 ? null : Math.max(...stored) };
 }
 

@@ -1,5 +1,6 @@
 import { type Config, ldapSources, scimSources } from "../config/index.ts";
 import { messageOf } from "../domain/errors.ts";
+import { isTokenGood } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
@@ -51,7 +52,7 @@ async function checkConnections(
   try {
     const store = await composition.openStore(config);
     cleanup.defer(() => store.close());
-    findings.push(...(await checkStore(config, store)));
+    findings.push(...(await checkStore(config, store, composition.now())));
     const connections = connect(
       composition,
       config,
@@ -81,9 +82,9 @@ async function checkConnections(
 }
 
 /** Can it be written, and has every source a token? */
-async function checkStore(config: Config, store: DirectoryStore): Promise<readonly Finding[]> {
+async function checkStore(config: Config, store: DirectoryStore, nowMs: number): Promise<readonly Finding[]> {
   await store.assertWritable();
-  const made = (await store.tokens()).filter((token) => token.revokedAtMs === null);
+  const made = (await store.tokens()).filter((token) => isTokenGood(token, nowMs));
   return [
     { name: "store", level: "ok", message: config.store.path },
     ...scimSources(config).map(({ name, tokens }): Finding => {

@@ -12,7 +12,7 @@ export const planActions = (
   now: () => number,
 ): PlanActions => ({
   async held(target) {
-    const waiting = (await store.held(target)).filter((item) => item.approvedAtMs === null && item.reason === "budget");
+    const waiting = (await store.held(target)).filter((item) => item.approvedAtMs === null && item.reason !== "seats");
     return { items: waiting, digest: digestOf(waiting.map(({ key }) => key)) };
   },
   approve: (target, digest, cause) => store.approve(target, digest, cause, now()),
@@ -26,7 +26,16 @@ export const scimTokens = (config: Config, store: DirectoryStore, url: string, n
   async create(source, label, actor) {
     if (!scimSources(config).some(({ name }) => name === source)) return null;
     const token = newToken();
-    const stored = { id: randomUUID(), source, hash: hashToken(token), label, createdAtMs: now(), revokedAtMs: null };
+    const stored = {
+      id: randomUUID(),
+      source,
+      hash: hashToken(token),
+      label,
+      createdAtMs: now(),
+      revokedAtMs: null,
+      expiresAtMs: null,
+      lastUsedAtMs: null,
+    };
     await store.addToken(stored, { actor, requestId: null });
     return token;
   },

@@ -1,3 +1,4 @@
+import type { TokenStore } from "../domain/store.ts";
 import type { SyncStore } from "../domain/sync.ts";
 import type { Logger } from "../telemetry.ts";
 
@@ -27,5 +28,25 @@ export function heardOf(
         errorMessage: null,
       })
       .catch((error: unknown) => logger.warn(`source ${name}: could not note that it was heard of`, { error }));
+  };
+}
+
+/** How often the use of a token is noted. */
+const usedEveryMs = 60_000;
+
+/** Notes when a stored token was last used, at most once a minute each, beside the request: it neither waits for that nor fails with it. */
+export function tokenUse(
+  store: Pick<TokenStore, "noteTokenUse">,
+  now: () => number,
+  logger: Pick<Logger, "warn">,
+): (id: string) => void {
+  const notedAtMs = new Map<string, number>();
+  return (id) => {
+    const atMs = now();
+    if (Math.abs(atMs - (notedAtMs.get(id) ?? 0)) < usedEveryMs) return;
+    notedAtMs.set(id, atMs);
+    store
+      .noteTokenUse(new Map([[id, atMs]]))
+      .catch((error: unknown) => logger.warn(`token ${id}: could not note that it was used`, { error }));
   };
 }

@@ -22,7 +22,7 @@ import type { Composition, GlobalOptions } from "./composition.ts";
 import { createConnections } from "./connection-desk.ts";
 import { describePoll, openDirectories } from "./directories.ts";
 import { createFleet, type Fleet } from "./fleet.ts";
-import { heardOf } from "./heard.ts";
+import { heardOf, tokenUse } from "./heard.ts";
 import { openListener } from "./listeners.ts";
 import { composeConfig, givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
@@ -153,6 +153,7 @@ async function openListeners(
     stored: () => store.tokens(),
     sources: new Set(scimSources(config).map((source) => source.name)),
     now,
+    used: tokenUse(store, now, logger),
   });
   const heard = heardOf(store, now, logger);
   const groupOptions = new Map(

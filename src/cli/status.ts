@@ -3,6 +3,7 @@ import type { Config, TargetConfig } from "../config/index.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import { budgetOf } from "../domain/guard.ts";
 import { digestOf } from "../domain/plan.ts";
+import { expiringSoon } from "../domain/resources.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
@@ -94,11 +95,17 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
       };
     }),
   );
-  return { sources, targets };
+  const tokens = expiringSoon(await store.tokens(), nowMs).map(({ id, source, label, expiresAtMs }) => ({
+    id,
+    source,
+    label,
+    expiresAt: isoTime(expiresAtMs),
+  }));
+  return { sources, targets, tokens };
 }
 
 /** Counts first, in columns; below each target what asks for attention. */
-function describeStatus({ sources, targets }: StatusReport, nowMs: number, paint: Paint): string {
+function describeStatus({ sources, targets, tokens }: StatusReport, nowMs: number, paint: Paint): string {
   const time = (iso: string | null): string => ago(iso === null ? null : Date.parse(iso), nowMs);
   const heardOf = table(
     sources.map(({ name, type, users, groups, lastSuccessAt, error }) => [
@@ -138,8 +145,14 @@ function describeStatus({ sources, targets }: StatusReport, nowMs: number, paint
     "",
     paint("strong", "targets"),
     ...(targets.length === 0 ? ["  none: the directory is kept, and nobody's access follows it"] : blocks),
+    ...(tokens.length === 0
+      ? []
+      : ["", paint("strong", "tokens"), ...tokens.map((token) => `  ${expiringText(token, paint)}`)]),
   ].join("\n");
 }
+
+const expiringText = ({ id, source, label, expiresAt }: StatusReport["tokens"][number], paint: Paint): string =>
+  `${id}  ${source}  ${oneLine(label)}  ${paint("warning", `expires ${expiresAt}`)}: rollcall token rotate ${id}`;
 
 /** How many lines of a kind are shown. */
 const linesShown = 20;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/index.ts";
 import { RollcallError } from "../domain/errors.ts";
+import { expiringSoon, isTokenGood, type StoredToken } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { fingerprint, hashToken, newToken } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
@@ -12,7 +13,7 @@ const cause = { actor: "cli:token", requestId: null };
 /** `rollcall token create`: the token is printed once; only its hash is kept. */
 export async function createToken(
   composition: Composition,
-  options: { readonly source: string; readonly label: string } & GlobalOptions,
+  options: { readonly source: string; readonly label: string; readonly expires?: number } & GlobalOptions,
 ): Promise<number> {
   const config = locateConfigOpenable(composition, options);
   const source = config.sources.find((each) => each.name === options.source);
@@ -27,28 +28,81 @@ export async function createToken(
       `no SCIM source "${options.source}" in the configuration; there is: ${known}`,
     );
   }
-  const token = newToken();
-  const stored = {
-    id: randomUUID(),
-    source: source.name,
-    hash: hashToken(token),
-    label: options.label,
-    createdAtMs: composition.now(),
-    revokedAtMs: null,
-  };
+  const { token, stored } = makeToken(composition, source.name, options.label, options.expires ?? null);
   await withStore(composition, config, (store) => store.addToken(stored, cause));
-  if (options.json) printJson(composition.terminal, { id: stored.id, source: source.name, token });
-  else
-    composition.terminal.out(
-      `${token}\n\nId ${stored.id}, for source ${source.name}. It is shown this once: give it to your identity provider now.`,
-    );
+  show(composition, options, token, stored, {});
   return 0;
+}
+
+function makeToken(composition: Composition, source: string, label: string, livesMs: number | null) {
+  const token = newToken();
+  const createdAtMs = composition.now();
+  const stored: StoredToken = {
+    id: randomUUID(),
+    source,
+    hash: hashToken(token),
+    label,
+    createdAtMs,
+    revokedAtMs: null,
+    expiresAtMs: livesMs === null ? null : createdAtMs + livesMs,
+    lastUsedAtMs: null,
+  };
+  return { token, stored };
+}
+
+function show(
+  { terminal }: Composition,
+  options: GlobalOptions,
+  token: string,
+  { id, source, expiresAtMs }: StoredToken,
+  more: object,
+): void {
+  const expiry = expiresAtMs === null ? "" : `, good until ${isoTime(expiresAtMs)}`;
+  if (options.json)
+    printJson(terminal, {
+      id,
+      source,
+      token,
+      ...(expiresAtMs !== null && { expiresAt: isoTime(expiresAtMs) }),
+      ...more,
+    });
+  else
+    terminal.out(
+      `${token}\n\nId ${id}, for source ${source}${expiry}. It is shown this once: give it to your identity provider now.`,
+    );
+}
+
+/** `rollcall token rotate`: a new one for the same source; the old one stays good for the grace period. */
+export async function rotateToken(
+  composition: Composition,
+  options: { readonly grace: number; readonly expires?: number } & GlobalOptions,
+  id = "",
+): Promise<number> {
+  const config = locateConfigOpenable(composition, options);
+  const { terminal } = composition;
+  return await withStore(composition, config, async (store) => {
+    const old = (await store.tokens()).find((each) => each.id === id);
+    // As long as the old one was made for, so that a policy of 90 days stays one.
+    const lifeMs = old?.expiresAtMs == null ? null : old.expiresAtMs - old.createdAtMs;
+    const { token, stored } = makeToken(composition, old?.source ?? "", old?.label ?? "", options.expires ?? lifeMs);
+    const untilMs = stored.createdAtMs + options.grace;
+    if (old === undefined || !(await store.rotateToken(id, stored, untilMs, cause))) {
+      terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
+      if (options.json) printJson(terminal, { id, rotated: false });
+      return 1;
+    }
+    const oldGoodUntil = isoTime(Math.min(untilMs, old.expiresAtMs ?? untilMs));
+    show(composition, options, token, stored, { replaces: id, oldGoodUntil });
+    if (!options.json) terminal.out(`The old one, ${id}, is good until ${oldGoodUntil}.`);
+    return 0;
+  });
 }
 
 /** `rollcall token list`: no token, only how to name it. */
 export async function listTokens(composition: Composition, options: GlobalOptions): Promise<number> {
   const config = locateConfigOpenable(composition, options);
   const tokens = await withStore(composition, config, (store) => store.tokens());
+  const nowMs = composition.now();
   const rows = tokens.map((token) => ({
     id: token.id,
     source: token.source,
@@ -56,6 +110,9 @@ export async function listTokens(composition: Composition, options: GlobalOption
     fingerprint: fingerprint(token.hash),
     createdAt: isoTime(token.createdAtMs),
     revokedAt: isoTime(token.revokedAtMs),
+    expiresAt: isoTime(token.expiresAtMs),
+    lastUsedAt: isoTime(token.lastUsedAtMs),
+    state: stateOf(token, nowMs),
   }));
   if (options.json) printJson(composition.terminal, { tokens: rows });
   else if (rows.length === 0)
@@ -68,14 +125,27 @@ export async function listTokens(composition: Composition, options: GlobalOption
           row.source,
           row.fingerprint,
           `made ${row.createdAt}`,
-          row.revokedAt === null ? "good" : `revoked ${row.revokedAt}`,
+          row.lastUsedAt === null ? "not used yet" : `used ${row.lastUsedAt}`,
+          row.state === "revoked" ? `revoked ${row.revokedAt}` : row.state,
+          row.expiresAt === null || row.state === "revoked"
+            ? ""
+            : `${row.state === "expired" ? "since" : "expires"} ${row.expiresAt}`,
           row.label,
         ]),
         "",
       ),
     );
+  for (const { id, source } of expiringSoon(tokens, nowMs))
+    composition.terminal.note(
+      `rollcall: token ${id} of source ${source} expires within 14 days: "rollcall token rotate ${id}" makes another in its place`,
+    );
   return 0;
 }
+
+const stateOf = (token: StoredToken, nowMs: number): "good" | "expired" | "revoked" => {
+  if (token.revokedAtMs !== null) return "revoked";
+  return isTokenGood(token, nowMs) ? "good" : "expired";
+};
 
 /** `rollcall token revoke`: a running `serve` refuses it within a second. */
 export async function revokeToken(composition: Composition, options: GlobalOptions, id?: string): Promise<number> {

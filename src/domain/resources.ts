@@ -180,4 +180,22 @@ export interface StoredToken {
   readonly label: string;
   readonly createdAtMs: number;
   readonly revokedAtMs: number | null;
+  /** From then on it is refused; null: never. */
+  readonly expiresAtMs: number | null;
+  /** To within a minute; null: not yet, or not since releases note it. */
+  readonly lastUsedAtMs: number | null;
 }
+
+/** How long before its end people are told that a token expires. */
+export const tokenNoticeMs = 14 * 24 * 3_600_000;
+
+/** Tokens that people should replace soon: neither revoked nor over yet, but within `tokenNoticeMs`. */
+export const expiringSoon = (tokens: readonly StoredToken[], nowMs: number): readonly StoredToken[] =>
+  tokens.filter(
+    ({ revokedAtMs, expiresAtMs }) =>
+      revokedAtMs === null && expiresAtMs !== null && expiresAtMs > nowMs && expiresAtMs - nowMs <= tokenNoticeMs,
+  );
+
+/** Would a request with it be answered? */
+export const isTokenGood = ({ revokedAtMs, expiresAtMs }: StoredToken, nowMs: number): boolean =>
+  revokedAtMs === null && (expiresAtMs === null || expiresAtMs > nowMs);

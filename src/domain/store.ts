@@ -10,6 +10,13 @@ import type { AuditStore, SyncStore } from "./sync.ts";
 export interface TokenStore {
   tokens(): Promise<readonly StoredToken[]>;
   addToken(token: StoredToken, cause: Cause): Promise<void>;
+  /**
+   * Adds `next` in the place of the token `id`, which is good until `untilMs`, or for less if it would have expired before.
+   * @returns false when there is no such token that is still good; nothing is added then.
+   */
+  rotateToken(id: string, next: StoredToken, untilMs: number, cause: Cause): Promise<boolean>;
+  /** Notes when tokens were last used, by id; of two times the later. Not in the audit trail. */
+  noteTokenUse(usedAtMs: ReadonlyMap<string, number>): Promise<void>;
   /** @returns false when there is no such token that is still good. */
   revokeToken(id: string, nowMs: number, cause: Cause): Promise<boolean>;
 }

@@ -1,5 +1,6 @@
 import { type Attention, type AttentionItem, type AttentionKind, invitationLifeMs } from "../domain/console.ts";
 import type { EntityKind } from "../domain/directory.ts";
+import type { HeldReason } from "../domain/plan.ts";
 import type { Condition } from "./criteria.ts";
 import type { Dialect, Driver, SqlValue } from "./driver.ts";
 
@@ -37,10 +38,10 @@ function questions(
   connection: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
-  const held = (reason: string): Question => ({
+  const held = (...reasons: readonly HeldReason[]): Question => ({
     from: "held r",
-    text: "r.connection = ? AND r.approved_ms IS NULL AND r.reason = ?",
-    params: [connection, reason],
+    text: `r.connection = ? AND r.approved_ms IS NULL AND r.reason IN (${reasons.map(() => "?").join(", ")})`,
+    params: [connection, ...reasons],
     since: "r.since_ms",
     error: "NULL",
   });
@@ -52,7 +53,7 @@ function questions(
     error: "r.error_message",
   });
   return [
-    ["held", held("budget")],
+    ["held", held("budget", "restored")],
     ["seats", held("seats")],
     [
       "failing",

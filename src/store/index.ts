@@ -1,20 +1,20 @@
 import type { AuditTrail } from "../domain/audit.ts";
 import type { EntityRef } from "../domain/directory.ts";
 import { RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore, TokenStore } from "../domain/store.ts";
+import type { DirectoryStore } from "../domain/store.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
 import { alertRows } from "./alerts.ts";
-import { writeAudit } from "./audit.ts";
 import { auditTrail } from "./audit-trail.ts";
 import { consoleRows } from "./console.ts";
 import { credentialRows } from "./credentials.ts";
-import type { Driver, Row } from "./driver.ts";
+import type { Driver } from "./driver.ts";
 import { groupRows } from "./groups.ts";
 import { auditChainStep, migrate, presentStep } from "./migrations.ts";
 import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
 import { copyToMemory, openForReading, openSqlite } from "./sqlite.ts";
 import { auditRows, syncRows } from "./sync.ts";
+import { tokenRows } from "./tokens.ts";
 import { userRows } from "./users.ts";
 
 export { backupSqlite } from "./backup.ts";
@@ -95,56 +95,5 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
         await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
       }),
     close: () => driver.close(),
-  };
-}
-
-function tokenRows(driver: Driver): TokenStore {
-  const toToken = (row: Row) => ({
-    id: String(row["id"]),
-    source: String(row["source"]),
-    hash: String(row["hash"]),
-    label: String(row["label"]),
-    createdAtMs: Number(row["created_ms"]),
-    revokedAtMs: row["revoked_ms"] as number | null,
-  });
-  return {
-    tokens: async () => (await driver.read.all("SELECT * FROM tokens ORDER BY created_ms, id")).map(toToken),
-    addToken: (token, cause) =>
-      driver.transaction(async (sql) => {
-        await sql.run(
-          "INSERT INTO tokens (id, source, hash, label, created_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?)",
-          [token.id, token.source, token.hash, token.label, token.createdAtMs, token.revokedAtMs],
-        );
-        await writeAudit(sql, token.createdAtMs, [
-          {
-            ...cause,
-            action: "token.create",
-            kind: null,
-            entityId: null,
-            name: token.label,
-            connection: null,
-            rev: null,
-            detail: { id: token.id, source: token.source },
-          },
-        ]);
-      }),
-    revokeToken: (id, nowMs, cause) =>
-      driver.transaction(async (sql) => {
-        if ((await sql.run("UPDATE tokens SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL", [nowMs, id])) === 0)
-          return false;
-        await writeAudit(sql, nowMs, [
-          {
-            ...cause,
-            action: "token.revoke",
-            kind: null,
-            entityId: null,
-            name: null,
-            connection: null,
-            rev: null,
-            detail: { id },
-          },
-        ]);
-        return true;
-      }),
   };
 }

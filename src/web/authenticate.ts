@@ -10,6 +10,9 @@ export interface Principal {
 }
 
 interface KnownToken extends Principal {
+  /** Null: of the configuration. */
+  readonly id: string | null;
+  readonly expiresAtMs: number | null;
   readonly hash: Buffer;
 }
 
@@ -29,8 +32,10 @@ function find(known: readonly KnownToken[], presented: Buffer): KnownToken | nul
   return found;
 }
 
-const principalOf = (source: string, hash: string): KnownToken => ({
+const principalOf = (source: string, hash: string, id: string | null, expiresAtMs: number | null): KnownToken => ({
   source,
+  id,
+  expiresAtMs,
   actor: `scim:${source} (token ${fingerprint(hash)})`,
   hash: Buffer.from(hash, "hex"),
 });
@@ -43,6 +48,8 @@ export interface AuthenticatorParts {
   /** Sources that exist; a stored token of another one is refused. */
   readonly sources: ReadonlySet<string>;
   readonly now: () => number;
+  /** Told of each use of a stored token, by its id. Must not throw. */
+  readonly used?: (id: string) => void;
 }
 
 /** How long a revoked token may still be taken for good. */
@@ -54,15 +61,15 @@ const lookEveryMs = 100;
  * Finds whose a bearer token is. Known tokens are answered at once from memory; an unknown one is looked up once more,
  * because another process may have made it a moment ago.
  */
-export function createAuthenticator({ configured, stored, sources, now }: AuthenticatorParts) {
-  const fixed = configured.map(({ source, token }) => principalOf(source, hashToken(token)));
+export function createAuthenticator({ configured, stored, sources, now, used }: AuthenticatorParts) {
+  const fixed = configured.map(({ source, token }) => principalOf(source, hashToken(token), null, null));
   let known: readonly KnownToken[] = fixed;
   let readAtMs = Number.NEGATIVE_INFINITY;
 
   const refresh = async (): Promise<void> => {
     readAtMs = now();
     const good = (await stored()).filter((token) => token.revokedAtMs === null && sources.has(token.source));
-    known = [...fixed, ...good.map((token) => principalOf(token.source, token.hash))];
+    known = [...fixed, ...good.map((token) => principalOf(token.source, token.hash, token.id, token.expiresAtMs))];
   };
   let nextLook: Promise<void> | null = null;
   /** A look that begins after this call: one under way may have missed a token made since. */
@@ -74,13 +81,18 @@ export function createAuthenticator({ configured, stored, sources, now }: Authen
     })();
     return nextLook;
   };
+  const admitted = (found: KnownToken | null): Principal | null => {
+    if (found === null || (found.expiresAtMs !== null && found.expiresAtMs <= now())) return null;
+    if (found.id !== null) used?.(found.id);
+    return found;
+  };
   return async (token: string): Promise<Principal | null> => {
     const presented = createHash("sha256").update(token).digest();
     const isStale = Math.abs(now() - readAtMs) >= refreshMs;
     if (isStale) await refresh();
     const found = find(known, presented);
-    if (found !== null || isStale) return found;
+    if (found !== null || isStale) return admitted(found);
     await look();
-    return find(known, presented);
+    return admitted(find(known, presented));
   };
 }

@@ -156,7 +156,16 @@ describe("a trail from before the chain", () => {
       expect(verdict).toMatchObject({ rows: 2500, firstAtMs: 1, lastAtMs: 2500, broken: null });
       await store.revokeToken("nobody", 1, { actor: "x", requestId: null });
       await store.addToken(
-        { id: "t", source: "okta", hash: "ab", label: "", createdAtMs: 1, revokedAtMs: null },
+        {
+          id: "t",
+          source: "okta",
+          hash: "ab",
+          label: "",
+          createdAtMs: 1,
+          revokedAtMs: null,
+          expiresAtMs: null,
+          lastUsedAtMs: null,
+        },
         { actor: "x", requestId: null },
       );
       expect(await store.verifyAudit(verdict.head)).toMatchObject({ rows: 2501, broken: null });

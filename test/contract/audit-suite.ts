@@ -99,7 +99,16 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
       await store.applyDelta("corp", { users: [], groups: [], goneEntryIds: ["key-2"] }, commit, cause);
       await store.commit("bw", { audit: Array.from({ length: 120 }, () => entry()) }, harness.clock.nowMs);
       await store.addToken(
-        { id: "t", source: "okta", hash: "ab", label: "x", createdAtMs: harness.clock.nowMs, revokedAtMs: null },
+        {
+          id: "t",
+          source: "okta",
+          hash: "ab",
+          label: "x",
+          createdAtMs: harness.clock.nowMs,
+          revokedAtMs: null,
+          expiresAtMs: null,
+          lastUsedAtMs: null,
+        },
         cause,
       );
       await store.deleteGroup("okta", eng.record.id, null, cause);

@@ -1403,7 +1403,16 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
 
     describe("tokens", () => {
       it("are kept as hashes, and revoked once", async () => {
-        const token = { id: "t1", source, hash: "ab", label: "laptop", createdAtMs: 5, revokedAtMs: null };
+        const token = {
+          id: "t1",
+          source,
+          hash: "ab",
+          label: "laptop",
+          createdAtMs: 5,
+          revokedAtMs: null,
+          expiresAtMs: null,
+          lastUsedAtMs: null,
+        };
         await store.addToken(token, cause);
         store = await harness.reopen();
         expect(await store.tokens()).toEqual([token]);
@@ -1413,6 +1422,59 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await store.tokens()).toEqual([{ ...token, revokedAtMs: 9 }]);
         expect((await store.audit(0, 10)).map((row) => row.action)).toEqual(["token.create", "token.revoke"]);
         expect(JSON.stringify(await store.audit(0, 10))).not.toContain('"ab"');
+      });
+
+      it("are rotated: the old one is good for a while, and never for longer than it was", async () => {
+        const token = {
+          id: "t1",
+          source,
+          hash: "ab",
+          label: "okta",
+          createdAtMs: 5,
+          revokedAtMs: null,
+          expiresAtMs: null,
+          lastUsedAtMs: null,
+        };
+        const next = { ...token, id: "t2", hash: "cd", createdAtMs: 10 };
+        await store.addToken(token, cause);
+        expect(await store.rotateToken("nobody", next, 20, cause)).toBe(false);
+        expect(await store.rotateToken("t1", next, 20, cause)).toBe(true);
+        expect(await store.tokens()).toEqual([{ ...token, expiresAtMs: 20 }, next]);
+        expect(await store.rotateToken("t1", { ...next, id: "t3", createdAtMs: 12 }, 99, cause)).toBe(true);
+        expect((await store.tokens())[0]?.expiresAtMs).toBe(20);
+        // Over: nothing is made in its place.
+        expect(await store.rotateToken("t1", { ...next, id: "t4", createdAtMs: 20 }, 99, cause)).toBe(false);
+        expect((await store.tokens()).map(({ id }) => id)).toEqual(["t1", "t2", "t3"]);
+        expect((await store.audit(0, 10)).at(-1)).toMatchObject({
+          action: "token.rotate",
+          detail: { id: "t1", by: "t3", goodUntil: "1970-01-01T00:00:00.020Z" },
+        });
+      });
+
+      it("remember when they were last used, of two times the later, without a row of the audit", async () => {
+        await store.addToken(
+          {
+            id: "t1",
+            source,
+            hash: "ab",
+            label: "",
+            createdAtMs: 5,
+            revokedAtMs: null,
+            expiresAtMs: 9,
+            lastUsedAtMs: null,
+          },
+          cause,
+        );
+        for (const atMs of [100, 50, 120])
+          await store.noteTokenUse(
+            new Map([
+              ["t1", atMs],
+              ["nobody", atMs],
+            ]),
+          );
+        store = await harness.reopen();
+        expect(await store.tokens()).toMatchObject([{ expiresAtMs: 9, lastUsedAtMs: 120 }]);
+        expect(await auditCount()).toBe(1);
       });
     });
 

@@ -38,7 +38,7 @@ describe("tokens", () => {
     expect(await statusWith(scimToken)).toBe(200);
     expect((await stage.run("token", "revoke", id)).code).toBe(1);
     expect((await stage.run("token", "list")).stdout).toMatch(
-      new RegExp(`^${id} {2}okta {2}[0-9a-f]{8} {2}made 20\\S+ {2}revoked 20\\S+ {2}the second one\n$`),
+      new RegExp(`^${id} {2}okta {2}[0-9a-f]{8} {2}made 20\\S+ {2}used 20\\S+ {2}revoked 20\\S+ {4}the second one\n$`),
     );
   });
 
@@ -55,6 +55,62 @@ describe("tokens", () => {
       1,
       'no SCIM source "nope" in the configuration; there is: okta',
     ]);
+  });
+
+  it("expire, are listed with their last use, and are told of before", async () => {
+    const made = await stage.run(
+      "token",
+      "create",
+      "--source",
+      "okta",
+      "--label",
+      "short",
+      "--expires",
+      "3s",
+      "--json",
+    );
+    const { id, token, expiresAt } = made.json;
+    secrets.push(token);
+    expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now() - 1000);
+    expect(await statusWith(token)).toBe(200);
+    const state = async () =>
+      (await stage.run("token", "list", "--json")).json.tokens.find((each: { id: string }) => each.id === id);
+    await until(async () =>
+      expect(await state()).toMatchObject({ lastUsedAt: expect.stringMatching(/^20/), expiresAt }),
+    );
+    await until(async () => expect(await statusWith(token)).toBe(401), 5000);
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
+    expect(Date.now() - Date.parse(expiresAt)).toBeLessThan(1500);
+    expect((await state()).state).toBe("expired");
+    expect((await stage.run("token", "rotate", id)).code).toBe(1);
+
+    const soon = (
+      await stage.run("token", "create", "--source", "okta", "--label", "soon", "--expires", "10d", "--json")
+    ).json;
+    secrets.push(soon.token);
+    const listed = await stage.run("token", "list");
+    expect(listed.stderr).toContain(`token ${soon.id} of source okta expires within 14 days`);
+    expect(listed.stderr).not.toContain(id);
+    const { json } = await stage.run("status", "--json");
+    expect(json.tokens).toEqual([{ id: soon.id, source: "okta", label: "soon", expiresAt: soon.expiresAt }]);
+    expect((await stage.run("status")).stdout).toContain(`rollcall token rotate ${soon.id}`);
+    expect((await stage.run("token", "create", "--source", "okta", "--expires", "soon")).code).toBe(1);
+  });
+
+  it("are rotated without a pause: both are good for the grace period, then the new one alone", async () => {
+    const old = (await stage.run("token", "create", "--source", "okta", "--label", "prod", "--json")).json;
+    const made = await stage.run("token", "rotate", old.id, "--grace", "4s", "--json");
+    secrets.push(old.token, made.json.token);
+    expect([made.code, made.json]).toMatchObject([
+      0,
+      { source: "okta", replaces: old.id, token: expect.stringMatching(/^rollcall_/) },
+    ]);
+    expect([await statusWith(old.token), await statusWith(made.json.token)]).toEqual([200, 200]);
+    await until(async () => expect(await statusWith(old.token)).toBe(401), 6000);
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(made.json.oldGoodUntil));
+    expect(await statusWith(made.json.token)).toBe(200);
+    const rows = (await stage.run("audit", "--action", "token", "--json")).json.rows;
+    expect(rows.at(-1)).toMatchObject({ action: "token.rotate", detail: { id: old.id, by: made.json.id } });
   });
 
   it("and all other secrets are nowhere in the database, nor in the logs", async () => {
