@@ -64,28 +64,32 @@ export function adminApp({
           seal: createSeal([...tokens.map(({ token }) => token), ...moreSecrets], "sign-in flow"),
           now,
         });
+  const shared = {
+    version,
+    now,
+    sleep,
+    status,
+    log: (level: "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>): void =>
+      void logger[level](message, fields),
+    reader: store,
+    trail: store,
+    connections,
+    actions: planActions(store, fleet.plan, now),
+    scim: scimTokens(config, store, scimUrl, now),
+    stopping,
+  };
   const app = createAdminApp({
     access,
-    status,
     metrics,
     console: {
+      ...shared,
       access,
       oidc,
-      version,
       isSandbox,
-      now,
-      sleep,
-      status,
       record: (entry) => store.commit("", { audit: [entry] }, now()),
-      log: (level, message, fields) => logger[level](message, fields),
       vendorUrl: (name) => vendorUrl(fleet.config(), name),
-      reader: store,
-      trail: store,
-      connections,
-      actions: planActions(store, fleet.plan, now),
-      scim: scimTokens(config, store, scimUrl, now),
-      stopping,
     },
+    api: { ...shared, targets: () => fleet.config().targets.map(({ name }) => name) },
   });
   app.set("trust proxy", admin.trustProxy);
   return app;

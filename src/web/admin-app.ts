@@ -3,19 +3,20 @@ import helmet from "helmet";
 import { messageOf } from "../domain/errors.ts";
 import type { Access } from "./access/access.ts";
 import { requireRole } from "./access/role.ts";
+import type { ApiParts } from "./api/parts.ts";
+import { createApi } from "./api/router.ts";
 import type { ConsoleParts } from "./console/parts.ts";
 import { createConsole } from "./console/router.ts";
 
 export interface AdminAppParts {
   readonly access: Access;
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
-  /** What `rollcall status --json` prints. */
-  readonly status: () => Promise<unknown>;
   readonly console: ConsoleParts;
+  readonly api: ApiParts;
 }
 
 /** What operators and monitoring reach: pages, `/metrics` and `/api/v1`. */
-export function createAdminApp({ access, metrics, status, console }: AdminAppParts): Express {
+export function createAdminApp({ access, metrics, console, api }: AdminAppParts): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -28,13 +29,18 @@ export function createAdminApp({ access, metrics, status, console }: AdminAppPar
     async (_request, response) =>
       void response.setHeader("Content-Type", metrics.contentType).end(await metrics.text()),
   );
-  app.get("/api/v1/status", requireRole("viewer"), async (_request, response) => void response.json(await status()));
+  app.use("/api/v1", createApi(api));
   app.use("/api", requireRole("viewer"));
   app.use(createConsole(console));
-  app.use(requireRole("viewer"), (_request, response) => void response.status(404).json({ error: "not found" }));
+  app.use(
+    requireRole("viewer"),
+    (_request, response) =>
+      void response.status(404).json({ error: { code: "NOT_FOUND", message: "there is nothing here" } }),
+  );
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     const status = statusOf(error);
-    response.status(status).json({ error: status === 500 ? messageOf(error) : "this request cannot be read" });
+    const message = status === 500 ? messageOf(error) : "this request cannot be read";
+    response.status(status).json({ error: { code: status === 500 ? "UNEXPECTED" : "INVALID", message } });
   });
   return app;
 }

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
 import { type Attempts, createAttempts } from "./attempts.ts";
-import { admit, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
+import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
 import { isSameOrigin } from "./same-origin.ts";
 import { createSeal, type Seal } from "./seal.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
@@ -71,7 +71,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: Acc
       return void response
         .status(401)
         .set("WWW-Authenticate", "Bearer")
-        .json({ error: "the admin token is missing or wrong" });
+        .json(problem("UNAUTHENTICATED", "the token is missing or wrong"));
     }
     const { role, fingerprint } = found;
     admit(response, {
@@ -121,12 +121,17 @@ export function formOf(request: Request): Readonly<Record<string, string | undef
 }
 
 const refuseForgery = (response: Response): void =>
-  void response.status(403).json({
-    error: "this request was not sent by a page of this console, or the page is from before you signed in: reload it",
-  });
+  void response
+    .status(403)
+    .json(
+      problem(
+        "FORGED",
+        "this request was not sent by a page of this console, or the page is from before you signed in: reload it",
+      ),
+    );
 
 const tooMany = (response: Response, seconds: number): void =>
   void response
     .status(429)
     .set("Retry-After", String(seconds))
-    .json({ error: `too many wrong tokens from this address: try again in ${seconds} s` });
+    .json(problem("TOO_MANY", `too many wrong tokens from this address: try again in ${seconds} s`));

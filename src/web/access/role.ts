@@ -41,6 +41,9 @@ export function visitorOf(response: Response): Visitor {
   return visitor;
 }
 
+/** An error as the API gives it. */
+export const problem = (code: string, message: string) => ({ error: { code, message } });
+
 /** Lets those in who have at least this role: 401 for nobody, 403 for too little. The answer is JSON; pages have their own. */
 export function requireRole(needed: Role): RequestHandler {
   return (_request, response, next) => {
@@ -49,11 +52,11 @@ export function requireRole(needed: Role): RequestHandler {
       return void response
         .status(401)
         .set("WWW-Authenticate", "Bearer")
-        .json({ error: "the admin token is missing or wrong" });
+        .json(problem("UNAUTHENTICATED", "the token is missing or wrong"));
     if (!allows(visitor.role, needed))
       return void response
         .status(403)
-        .json({ error: `this needs the role ${needed}; you are signed in as ${visitor.role}` });
+        .json(problem("FORBIDDEN", `this needs the role ${needed}; you are signed in as ${visitor.role}`));
     next();
   };
 }

@@ -1,0 +1,160 @@
+import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/console.ts";
+import type { Plan } from "../../domain/plan.ts";
+import type { StoredToken } from "../../domain/resources.ts";
+import type { AuditRow, HeldItem } from "../../domain/sync.ts";
+import { fingerprint } from "../authenticate.ts";
+import type { ListedConnection } from "../connections.ts";
+
+// What the API says, from what the domain knows: times as ISO 8601 in UTC, a connection of the store as `target`.
+
+export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+const standing = ({ connection, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: Standing) => {
+  const { errorCode, errorMessage, ...told } = rest;
+  return {
+    target: connection,
+    ...told,
+    seenSince: iso(seenSinceMs),
+    reinviteAskedAt: iso(reinviteAskedAtMs),
+    retryAt: iso(retryAtMs),
+    error: errorCode === null ? null : { code: errorCode, message: errorMessage },
+    lastSuccessAt: iso(lastSuccessAtMs),
+  };
+};
+
+export const person = ({
+  id,
+  source,
+  displayName,
+  userName,
+  email,
+  isActive,
+  absentSinceMs,
+  standings,
+}: PersonItem) => ({
+  id,
+  source,
+  displayName,
+  userName,
+  email,
+  active: isActive,
+  absentSince: iso(absentSinceMs),
+  targets: standings.map(standing),
+});
+
+export const group = ({ id, source, displayName, memberCount, absentSinceMs, standings }: GroupItem) => ({
+  id,
+  source,
+  displayName,
+  memberCount,
+  absentSince: iso(absentSinceMs),
+  targets: standings.map(standing),
+});
+
+/** What a page of one person or group says beside. */
+export const details = (each: {
+  readonly externalId: string;
+  readonly rev: number;
+  readonly createdAtMs: number;
+  readonly modifiedAtMs: number;
+}) => ({
+  externalId: each.externalId,
+  rev: each.rev,
+  createdAt: iso(each.createdAtMs),
+  modifiedAt: iso(each.modifiedAtMs),
+});
+
+export const page = <T, U>({ items, nextCursor, total }: Page<T>, each: (item: T) => U) => ({
+  items: items.map(each),
+  nextCursor,
+  total,
+});
+
+export const heldItem = ({ key, kind, entityId, reason, change, sinceMs, approvedAtMs }: HeldItem) => ({
+  key,
+  kind,
+  entityId,
+  reason,
+  since: iso(sinceMs),
+  approvedAt: iso(approvedAtMs),
+  change,
+});
+
+export const row = ({
+  seq,
+  atMs,
+  connection,
+  actor,
+  requestId,
+  action,
+  kind,
+  entityId,
+  name,
+  rev,
+  detail,
+}: AuditRow) => ({
+  seq,
+  at: iso(atMs),
+  actor,
+  requestId,
+  action,
+  kind,
+  entityId,
+  name,
+  target: connection,
+  rev,
+  detail,
+});
+
+export const attention = ({ connection, kind, count, sinceMs, first }: Attention) => ({
+  target: connection,
+  kind,
+  count,
+  since: iso(sinceMs),
+  first: first.map(({ entityId, kind: what, name, sinceMs: at, error }) => ({
+    kind: what,
+    id: entityId,
+    name,
+    since: iso(at),
+    error,
+  })),
+});
+
+export const hour = ({ connection, hourMs, ...counts }: HourTally) => ({
+  target: connection,
+  hour: iso(hourMs),
+  ...counts,
+});
+
+/** At most `limit` changes of each kind; how many there are is in the counts. */
+export function plan(target: string, made: { readonly atMs: number; readonly plan: Plan }, limit: number) {
+  const { changes, held, skipped, heldDigest } = made.plan;
+  const counts: Record<string, number> = { changes: changes.length, held: held.length, skipped: skipped.length };
+  for (const { op } of changes) counts[op] = (counts[op] ?? 0) + 1;
+  return {
+    target,
+    madeAt: iso(made.atMs),
+    counts,
+    changes: changes.slice(0, limit),
+    held: held.slice(0, limit).map(({ change, reason }) => ({ ...change, reason })),
+    skipped: skipped.slice(0, limit),
+    heldDigest,
+    isCut: Math.max(changes.length, held.length, skipped.length) > limit,
+  };
+}
+
+export const token = ({ id, source, label, hash, createdAtMs, revokedAtMs }: StoredToken) => ({
+  id,
+  source,
+  label,
+  fingerprint: fingerprint(hash),
+  createdAt: iso(createdAtMs),
+  revokedAt: iso(revokedAtMs),
+});
+
+export const connection = ({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }: ListedConnection) => ({
+  ...rest,
+  lastSuccessAt: iso(lastSuccessAtMs),
+  verifiedAt: iso(verifiedAtMs),
+  changedAt: iso(changedAtMs),
+});
