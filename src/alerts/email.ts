@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { ForbiddenAddress, guardedLookup, refuseHost } from "../outward/addresses.ts";
 import type { AlertMessage } from "./outbox.ts";
-import { guardedLookup, refuseForbiddenHost } from "./post.ts";
 import { type AlertChannel, SendError } from "./service.ts";
 import { footer, headline, type Letterhead, sender } from "./text.ts";
 
@@ -60,8 +60,9 @@ export const emailChannel = (options: EmailOptions, letterhead: Letterhead): Ale
 
 /** A connection of our own: nodemailer would look the name up by itself, and go wherever it says. */
 async function connectTo(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  refuseForbiddenHost(host);
-  const socket = connect({ host, port, lookup: guardedLookup });
+  const refused = refuseHost(host);
+  if (refused !== null) throw new SendError(refused.message);
+  const socket = connect({ host, port, lookup: guardedLookup() });
   signal.addEventListener("abort", () => socket.destroy(new Error("aborted")), { once: true });
   const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), timeoutsMs.connectionTimeout);
   try {
@@ -69,7 +70,7 @@ async function connectTo(host: string, port: number, signal: AbortSignal): Promi
     return socket;
   } catch (error) {
     socket.destroy();
-    throw error instanceof SendError ? error : new SendError(`no connection to ${host}:${port} (${reasonOf(error)})`);
+    throw new SendError(`no connection to ${host}:${port} (${reasonOf(error)})`);
   } finally {
     clearTimeout(timer);
   }
@@ -77,7 +78,7 @@ async function connectTo(host: string, port: number, signal: AbortSignal): Promi
 
 const reasonOf = (error: unknown): string => {
   const [first] = error instanceof AggregateError ? error.errors : [error];
-  if (first instanceof SendError) return first.message;
+  if (first instanceof ForbiddenAddress) return first.message;
   return first instanceof Error && "code" in first ? String(first.code) : "no answer in time";
 };
 

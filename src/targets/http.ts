@@ -3,9 +3,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Dispatcher, fetch, type Response } from "undici";
 import type { ZodType } from "zod";
 import { type ErrorCode, RollcallError } from "../domain/errors.ts";
+import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../outward/addresses.ts";
+import { createDispatcher } from "../outward/dispatcher.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
-import { ForbiddenAddress, isLoopbackHost, refuseHost } from "./addresses.ts";
-import { createDispatcher } from "./dispatcher.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 
 /** How long a vendor may keep us waiting, in milliseconds. */

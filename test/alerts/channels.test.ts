@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type EmailOptions, emailChannel } from "../../src/alerts/email.ts";
 import type { AlertMessage } from "../../src/alerts/outbox.ts";
-import { createPostJson, isForbiddenAddress } from "../../src/alerts/post.ts";
+import { createPostJson } from "../../src/alerts/post.ts";
 import { type AlertChannel, SendError } from "../../src/alerts/service.ts";
 import { slackBody, slackChannel } from "../../src/alerts/slack.ts";
 import { webhookChannel } from "../../src/alerts/webhook.ts";
@@ -124,27 +124,16 @@ describe("a webhook", () => {
     );
   });
 
-  it.each([
-    ["169.254.169.254", true],
-    ["169.254.0.1", true],
-    ["::ffff:169.254.169.254", true],
-    ["fe80::1", true],
-    ["fd00:ec2::254", true],
-    ["100.100.100.200", true],
-    ["127.0.0.1", false],
-    ["10.0.0.1", false],
-    ["192.168.1.1", false],
-    ["fd00::1", false],
-    ["8.8.8.8", false],
-  ])("to %s: forbidden %s", async (address, isForbidden) => {
-    expect(isForbiddenAddress(address)).toBe(isForbidden);
-    if (!isForbidden) return;
-    const host = address.includes(":") ? `[${address}]` : address;
-    const slack = slackChannel({ ...rules, url: `https://${host}/s3cr3t` }, bare, post);
-    expect((await refusalOf(slack.send(message, patient()))).message).toContain("metadata service");
-    const mail = emailChannel({ ...mailOptions, host: address, port: 25 }, bare);
-    expect((await refusalOf(mail.send(message, patient()))).message).toContain("metadata service");
-  });
+  it.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"])(
+    "goes nowhere near %s",
+    async (address) => {
+      const host = address.includes(":") ? `[${address}]` : address;
+      const slack = slackChannel({ ...rules, url: `https://${host}/s3cr3t` }, bare, post);
+      expect((await refusalOf(slack.send(message, patient()))).message).toContain("metadata service");
+      const mail = emailChannel({ ...mailOptions, host: address, port: 25 }, bare);
+      expect((await refusalOf(mail.send(message, patient()))).message).toContain("metadata service");
+    },
+  );
 });
 
 describe("a message for Slack", () => {

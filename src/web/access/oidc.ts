@@ -1,6 +1,9 @@
 import * as client from "openid-client";
+import { fetch } from "undici";
 import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
+import { refuseHost } from "../../outward/addresses.ts";
+import { createDispatcher } from "../../outward/dispatcher.ts";
 import { ROLES, type Role } from "./role.ts";
 import type { Seal } from "./seal.ts";
 
@@ -128,9 +131,21 @@ async function discover({ issuer, clientId, clientSecret }: OidcSettings) {
     );
   return await client.discovery(new URL(issuer), clientId, undefined, authenticate, {
     timeout: timeoutSeconds,
+    [client.customFetch]: outwardFetch(),
     // Plain http gets here only where the configuration allows it. The ID token's signature is checked too, not only the TLS that it came over.
     execute: [client.enableNonRepudiationChecks, ...(issuer.startsWith("http:") ? [client.allowInsecureRequests] : [])],
   });
+}
+
+/** The endpoints are the provider's word: they lead no further than any other URL that this process is given. */
+function outwardFetch(): client.CustomFetch {
+  const dispatcher = createDispatcher({ connectMs: timeoutSeconds * 1000 });
+  return async (url, options) => {
+    const refused = refuseHost(new URL(url).hostname);
+    if (refused !== null) throw refused;
+    // The same class, but the library's types know it by its global name.
+    return (await fetch(url, { ...options, dispatcher } as Parameters<typeof fetch>[1])) as unknown as Response;
+  };
 }
 
 /** The claim of that very name, else the one that the dots lead to. */

@@ -2,7 +2,7 @@ import type { LookupFunction } from "node:net";
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
 import { guardedLookup } from "./addresses.ts";
 
-/** What connections to a vendor need. */
+/** What connections that this process opens need. */
 export interface DispatcherOptions {
   /** To a TCP and TLS connection, in milliseconds. */
   readonly connectMs: number;
@@ -10,19 +10,22 @@ export interface DispatcherOptions {
   readonly ca?: string | undefined;
   /** Default: that of the operating system. */
   readonly lookup?: LookupFunction | undefined;
+  /** How long an idle connection stays open, in milliseconds. Default: undici's 4 s. */
+  readonly keepAliveMs?: number;
 }
 
 /**
  * Connections as HTTPS_PROXY, HTTP_PROXY and NO_PROXY wish, never by a proxy to this machine. Certificates are verified
  * whatever the environment says. Names are looked up and guarded here; behind a proxy it is the proxy that looks them up.
  */
-export function createDispatcher({ connectMs, ca, lookup }: DispatcherOptions): Dispatcher {
+export function createDispatcher({ connectMs, ca, lookup, keepAliveMs }: DispatcherOptions): Dispatcher {
   const exceptions = process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "";
   // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
   const verified = { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) };
   return new EnvHttpProxyAgent({
     connect: { timeout: connectMs, lookup: guardedLookup(lookup), ...verified },
     connectTimeout: connectMs,
+    ...(keepAliveMs !== undefined && { keepAliveTimeout: keepAliveMs }),
     requestTls: verified,
     proxyTls: { rejectUnauthorized: true },
     noProxy: [exceptions, "localhost", "127.0.0.1", "[::1]"].filter((host) => host !== "").join(","),

@@ -1,7 +1,7 @@
 import dns from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 
-/** What lies behind an address. `forbidden`: nothing that a vendor's API could be, above all what clouds tell their machines' credentials on. */
+/** What lies behind an address. `forbidden`: nothing that Rollcall has to do with, above all what clouds tell their machines' credentials on. */
 type AddressKind = "public" | "private" | "loopback" | "forbidden";
 
 type Range = readonly [network: string, prefix: number];
@@ -98,7 +98,7 @@ export function refuseAddress(hostname: string, address: string): ForbiddenAddre
     case "public":
       return null;
     case "forbidden":
-      return refuse("reserved or link-local, and never called: no vendor's API is there");
+      return refuse("reserved, link-local or a cloud's metadata service, and never called");
     case "loopback":
       return refuse("this machine: say localhost in the URL if that is meant, or mend the name's DNS entry");
     case "private":
