@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, watch as watchFile } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { Day } from "./day.ts";
 import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./evening.ts";
 import { IdentityProvider } from "./idp.ts";
+import { integrityOf } from "./integrity.ts";
 import { Random } from "./random.ts";
 import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
 import { type Call, type CallStage, type Loss, mostLostWithin, Vendors } from "./vendors.ts";
@@ -114,17 +114,6 @@ export async function crashMigrations(
     rmSync(folder, { recursive: true, force: true });
   }
   return { killed, violations };
-}
-
-/** What `PRAGMA integrity_check` finds; empty when all is well. */
-function integrityOf(storePath: string): readonly string[] {
-  const db = new DatabaseSync(storePath, { readOnly: true });
-  try {
-    const rows = db.prepare("PRAGMA integrity_check").all() as { readonly integrity_check: string }[];
-    return rows.flatMap((row) => (row.integrity_check === "ok" ? [] : [`integrity_check: ${row.integrity_check}`]));
-  } finally {
-    db.close();
-  }
 }
 
 class CrashRun {

@@ -18,6 +18,11 @@ export interface RollcallOptions {
   /** `server.limits`. */
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly storePath?: string;
+  /** Default: one SCIM source, `idp`. */
+  readonly sources?: Readonly<Record<string, unknown>>;
+  /** Options of `node` itself, e.g. `--import …`, and environment beside ours. */
+  readonly nodeOptions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   /** Put before `node`, e.g. `prlimit --fsize=…`. */
   readonly launcher?: readonly string[];
 }
@@ -57,12 +62,12 @@ export class RollcallProcess {
 
   /** Writes the configuration; what is given replaces what the options said. */
   configure(more: { readonly targets?: Readonly<Record<string, unknown>> }): void {
-    const { targets, guard, reconcile, limits = {} } = this.#options;
+    const { targets, guard, reconcile, limits = {}, sources } = this.#options;
     const config = {
       server: { listen: "127.0.0.1:0", limits },
       admin: { listen: "127.0.0.1:0", token: adminToken },
       store: `sqlite:${this.storePath}`,
-      sources: { idp: { type: "scim", token: scimToken } },
+      sources: sources ?? { idp: { type: "scim", token: scimToken } },
       targets: more.targets ?? targets,
       guard: { percent: 100, atLeast: 1000, atMost: 1000, window: "24h", ...guard },
       reconcile: { every: "2s", settle: "50ms", ...reconcile },
@@ -80,6 +85,7 @@ export class RollcallProcess {
     const [command = process.execPath, ...args] = [
       ...(this.#options.launcher ?? []),
       process.execPath,
+      ...(this.#options.nodeOptions ?? []),
       main,
       "serve",
       "-c",
@@ -88,7 +94,10 @@ export class RollcallProcess {
       "--log-level",
       "warn",
     ];
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
+    const child = spawn(command, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...environment, ...this.#options.env },
+    });
     this.log = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       this.log = (this.log + chunk.toString()).slice(-200_000);

@@ -93,6 +93,8 @@ export async function listen(
     keepAliveTimeout: timeouts.keepAliveMs,
     connectionsCheckingInterval: timeouts.lookEveryMs,
     maxHeaderSize: headBytes,
+    // Node would refuse it without a body.
+    requireHostHeader: false,
   };
   const serve: RequestListener = (request, response) => {
     const refused = refusalOf(request, crowd.isBeyond(request.socket));
@@ -117,6 +119,10 @@ export async function listen(
     });
   server.on("drop", onCrowded);
   server.on("clientError", refuse);
+  // Node would answer 417 without a body.
+  server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) =>
+    answer(response, noExpectation),
+  );
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const why = cause.code === "EADDRINUSE" ? "another process listens there" : cause.message;
@@ -189,12 +195,22 @@ const manyHeaders: Refusal = {
   detail: `there are more than ${headerCount} headers`,
 };
 
+const noExpectation: Refusal = {
+  status: 417,
+  reason: "Expectation Failed",
+  detail: "Expect can only be 100-continue",
+};
+
+/** RFC 9112 §3.2. */
+const noHost: Refusal = { status: 400, reason: "Bad Request", detail: "HTTP/1.1 needs one Host header" };
+
 /** Health is answered however many there are: what asks for it decides whether this process lives on. */
 const isHealth = (url: string): boolean => /^\/(healthz|readyz)(\?|$)/.test(url);
 
-function refusalOf({ url = "", rawHeaders }: IncomingMessage, isBeyond: boolean): Refusal | null {
+function refusalOf({ url = "", rawHeaders, headers, httpVersion }: IncomingMessage, isBeyond: boolean): Refusal | null {
   if (isBeyond && !isHealth(url)) return tooManyConnections;
   if (url.length > urlBytes) return longUrl;
+  if (headers.host === undefined && httpVersion === "1.1") return noHost;
   return rawHeaders.length / 2 > headerCount ? manyHeaders : null;
 }
 
