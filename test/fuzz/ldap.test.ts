@@ -1,0 +1,167 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ldapFuzz } from "../../bench/support/fuzz/ldap-run.ts";
+import { RollcallError } from "../../src/domain/errors.ts";
+import { toGroup, toUser } from "../../src/sources/ldap/convert.ts";
+import { LdapEntry } from "../../src/sources/ldap/entry.ts";
+import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
+import { decode, Framer } from "../../src/sources/ldap/wire.ts";
+import { noOpenldap } from "../support/ldap/openldap.ts";
+import { element } from "../support/ldap/proxy.ts";
+
+/** Whatever is thrown is ours, and says that the directory was not read. */
+function orRefused(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RollcallError);
+    expect((error as RollcallError).code).toBe("SOURCE_INCOMPLETE");
+  }
+}
+
+const bytes = fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each));
+/** BER that is sound in its outer shape, with anything inside. */
+const ber: fc.Arbitrary<Buffer> = fc.letrec<{ value: Buffer }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 5 },
+    bytes,
+    fc
+      .tuple(
+        fc.constantFrom(0x02, 0x04, 0x0a, 0x30, 0x31, 0x61, 0x64, 0x65, 0x73, 0x78, 0x79, 0x80, 0xa0, 0xa3),
+        fc.array(tie("value"), { maxLength: 4 }),
+      )
+      .map(([tag, parts]) => element(tag, ...parts)),
+  ),
+})).value;
+
+describe("what is no LDAP", () => {
+  it("is refused, whatever it is", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          bytes,
+          ber,
+          fc
+            .tuple(ber, bytes)
+            .map(([one, more]) => Buffer.concat([element(0x30, element(0x02, Buffer.from([1])), one), more])),
+        ),
+        (given) => {
+          orRefused(() => {
+            for (const message of new Framer().push(given)) decode(message);
+          });
+          // In pieces, too.
+          orRefused(() => {
+            const framer = new Framer();
+            for (let at = 0; at < given.length; at += 3)
+              for (const message of framer.push(given.subarray(at, at + 3))) decode(message);
+          });
+        },
+      ),
+      { numRuns: 8000, seed: 20261122 },
+    );
+  });
+});
+
+describe("entries with anything in them", () => {
+  const attribute = fc.constantFrom(
+    "objectClass",
+    "entryUUID",
+    "objectGUID",
+    "nsUniqueId",
+    "ipaUniqueID",
+    "mail",
+    "proxyAddresses",
+    "uid",
+    "cn",
+    "memberOf",
+    "member",
+    "memberUid",
+    "userAccountControl",
+    "accountExpires",
+    "nsAccountLock",
+    "primaryGroupID",
+    "primaryGroupToken",
+    "__proto__",
+    "member;range=0-*",
+    "member;range=0-x",
+    "pwdAccountLockedTime",
+  );
+  const value = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 30 }).map((each) => Buffer.from(each)),
+    fc.uint8Array({ maxLength: 40 }).map((each) => Buffer.from(each)),
+    fc
+      .constantFrom(
+        "",
+        "-1",
+        "9223372036854775807",
+        "0x2",
+        "512",
+        "514",
+        "1e400",
+        "TRUE",
+        "contact",
+        "SMTP:a@b.c",
+        "uid=a,dc=b",
+        "\\,=",
+        "=",
+        "x".repeat(100_000),
+      )
+      .map((each) => Buffer.from(each)),
+  );
+  const given = fc
+    .tuple(
+      fc.oneof(
+        fc.string({ unit: "binary", maxLength: 40 }),
+        fc.constantFrom("", "uid=a,dc=b", "=", ",", "a=\\", "a=#zz", 'a="'),
+      ),
+      fc.array(fc.tuple(attribute, fc.array(value, { maxLength: 3 })), { maxLength: 8 }),
+    )
+    .map(([dn, values]) => new LdapEntry(dn, new Map(values.map(([name, list]) => [name.toLowerCase(), list]))));
+
+  it.each(["openldap", "activedirectory", "389ds", "freeipa"] as const)(
+    "%s: become people and groups with an id and an address that may be one, or none",
+    (preset) => {
+      const settings = resolveLdapOptions("corp", {
+        preset,
+        url: ["ldap://x"],
+        users: { baseDn: "dc=b" },
+        groups: { baseDn: "dc=b" },
+      });
+      fc.assert(
+        fc.property(
+          given,
+          fc.array(fc.string({ unit: "binary" }), { maxLength: 3 }),
+          fc.boolean(),
+          (entry, members, isMarked) => {
+            orRefused(() => {
+              const converted = toUser(entry, settings, isMarked);
+              if (converted.kind !== "user") return;
+              const { externalId, entryId, userName, email, displayName, activeUntilMs } = converted.user;
+              for (const text of [externalId, entryId, userName, displayName]) expect(text).not.toBe("");
+              expect(email === null || /^\S+@\S+$/.test(email)).toBe(true);
+              expect(activeUntilMs === null || Number.isFinite(activeUntilMs)).toBe(true);
+            });
+            orRefused(() => {
+              const converted = toGroup(entry, settings, members);
+              if (converted.kind === "group") expect(converted.group.externalId).not.toBe("");
+            });
+          },
+        ),
+        { numRuns: 3000, seed: 20261122 },
+      );
+    },
+  );
+});
+
+describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory whose answers somebody meddles with", () => {
+  it("never makes anybody gone, and is read again when its answers are sound", async () => {
+    const report = await ldapFuzz({ polls: 60, seed: 20261122 });
+    console.log(
+      `${report.polls} polls, ${report.meddled} answers meddled with, ${report.committed} committed, ${report.seconds} s`,
+    );
+    expect(report.violations).toEqual([]);
+    // Some hurt, some do not.
+    expect(report.committed).toBeGreaterThan(0);
+    expect(report.committed).toBeLessThan(report.polls);
+  }, 120_000);
+});
