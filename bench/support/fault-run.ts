@@ -2,6 +2,7 @@ import type { Fault } from "../../src/sandbox/index.ts";
 import type { Day } from "./day.ts";
 import { differences, expectedOf, invitedTwice, lookAt } from "./evening.ts";
 import { FastClock } from "./fast-clock.ts";
+import { meddled } from "./fuzz/meddled-answers.ts";
 import { House } from "./house.ts";
 import { IdentityProvider } from "./idp.ts";
 import { Random } from "./random.ts";
@@ -98,6 +99,15 @@ export const troubles = {
     // Whom no list has shown since they were hired, and who then left, is found by the next full look, within `every`.
     evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
+  "30 % answers meddled with": {
+    begin: ({ vendors, random }) => {
+      vendors.rewriteAnswer = (call, answer) => {
+        if (!random.chance(share)) return answer;
+        vendors.meddled += 1;
+        return meddled(call, answer, random);
+      };
+    },
+  },
 } as const satisfies Readonly<Record<string, Trouble>>;
 export type TroubleName = keyof typeof troubles;
 
@@ -191,10 +201,11 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       await clock.sleep(500);
     }
     await noon;
-    const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck;
+    const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck + vendors.meddled;
     overLimit = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
     for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
     vendors.rewriteBody = (_call, body) => body;
+    vendors.rewriteAnswer = (_call, answer) => answer;
     await trouble.evening?.(stage);
     await calm(stage);
     const counted = { reads: calls.read, writes: calls.write, tokens: calls.token };
@@ -204,6 +215,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       ...invitedTwice(vendors).map((wrong) => `invited twice: ${wrong}`),
       ...differences(lookAt(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
       ...(await house.leftInPlan()),
+      ...unjust(vendors, day),
       ...(["bitwarden", "onepassword"] as const).flatMap((vendor) =>
         most(vendor) > people
           ? [`${vendor}: ${most(vendor)} people lost access within the window, the budget is ${people}`]
@@ -229,6 +241,23 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     await idp.close();
     await vendors.close();
   }
+}
+
+/** Whoever lost something although nothing in the day's script takes anything from them. */
+function unjust({ losses }: Vendors, day: Day): readonly string[] {
+  const writes = day.steps.flatMap((step) =>
+    step.kind === "write" ? [step.write] : step.kind === "burst" ? step.writes : [],
+  );
+  const mayLose = new Set(
+    writes.flatMap((each) => {
+      if (each.op === "deactivate" || each.op === "delete" || each.op === "rename") return [each.person];
+      return each.op === "leave" ? each.members : [];
+    }),
+  );
+  const deletesTeams = writes.some(({ op }) => op === "deleteTeam");
+  const keyOf = (email: string): string => email.split("@")[0]?.split("-").at(-1) ?? email;
+  const wronged = new Set(losses.map(({ email }) => email).filter((email) => !mayLose.has(keyOf(email))));
+  return deletesTeams ? [] : [...wronged].map((email) => `${email} lost access, and nobody took it away`);
 }
 
 /** Counts calls beside what else is watched. */

@@ -26,6 +26,13 @@ export interface Call {
 /** What a watcher wants done: `drop` hangs up without going on (the work of a call that has arrived is then not done). */
 export type Watch = (stage: CallStage, call: Call) => "go on" | "drop";
 
+/** An answer on its way to Rollcall. */
+export interface VendorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Buffer;
+}
+
 /** Somebody lost access to a vendor, or a group there. */
 export interface Loss {
   readonly vendor: VendorName;
@@ -49,8 +56,12 @@ export class Vendors {
   /** Changes a request's path, or an answer's body, on its way. */
   rewritePath: (vendor: VendorName, path: string) => string = (_vendor, path) => path;
   rewriteBody: (call: Call, body: Buffer) => Buffer = (_call, body) => body;
+  /** Changes all of an answer on its way; null hangs up. */
+  rewriteAnswer: (call: Call, answer: VendorAnswer) => VendorAnswer | null = (_call, answer) => answer;
   readonly #clock: () => number;
   readonly #closers: (() => Promise<void>)[] = [];
+  /** Answers that were meddled with. */
+  meddled = 0;
   urls: Readonly<Record<VendorName, string>> = { bitwarden: "", onepassword: "" };
 
   private constructor(bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox, clock: () => number) {
@@ -143,9 +154,15 @@ export class Vendors {
     if (this.watch("done", call) === "drop") return void incoming.socket.destroy();
     if (reply === null || body == null) return void incoming.socket.resetAndDestroy();
     const { "content-length": _length, ...answered } = reply.headers;
-    const sent = this.rewriteBody(call, Buffer.from(body));
-    outgoing.writeHead(reply.statusCode, { ...answered, "content-length": sent.length } as OutgoingHttpHeaders);
-    outgoing.end(sent, () => void this.watch("answered", call));
+    const sent = this.rewriteAnswer(call, {
+      status: reply.statusCode,
+      headers: answered,
+      body: this.rewriteBody(call, Buffer.from(body)),
+    });
+    if (sent === null) return void incoming.socket.resetAndDestroy();
+    const told = { "content-length": sent.body.length, ...sent.headers } as OutgoingHttpHeaders;
+    outgoing.writeHead(sent.status, told);
+    outgoing.end(sent.body, () => void this.watch("answered", call));
   }
 
   /** What each address can reach: `*` stands for the vendor itself, the rest are its groups. */
