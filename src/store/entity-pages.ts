@@ -7,7 +7,9 @@ import { standingCondition, standingsOf } from "./standings.ts";
 
 const searchAtMost = 200;
 /** Rows looked at in one statement where each one's link is looked up: some milliseconds. */
-const rowsPerLook = 5000;
+const rowsPerLook = 4000;
+/** So many are named to the database; of more, it is quicker to walk through all until the page is full. */
+const fewAtMost = 2000;
 
 interface Position {
   readonly key: string;
@@ -32,8 +34,7 @@ export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Pa
       text: "t.seq IN (SELECT user_seq FROM memberships WHERE group_seq = (SELECT seq FROM groups WHERE id = ?))",
       params: [query.groupId],
     });
-  const table = `users t ${driver.dialect.through("users_shown")}`;
-  const { seqs, total, nextCursor } = await collect(driver, "user", table, parts, query);
+  const { seqs, total, nextCursor } = await collect(driver, "user", parts, query);
   const rows = await driver.read.all(
     `SELECT t.seq, t.id, t.source, t.display_name, t.user_name, t.email, t.is_active, t.absent_since_ms FROM users t
      WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
@@ -71,7 +72,7 @@ export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Pa
     searched(query.search, ["t.display_name_key"], "t.id"),
     { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
   ];
-  const { seqs, total, nextCursor } = await collect(driver, "group", "groups t", parts, query);
+  const { seqs, total, nextCursor } = await collect(driver, "group", parts, query);
   const rows = await driver.read.all(
     `SELECT t.* FROM groups t WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
@@ -122,7 +123,6 @@ function searched(search: string, columns: readonly string[], id: string): Condi
 async function collect(
   driver: Driver,
   kind: "user" | "group",
-  table: string,
   parts: readonly Condition[],
   query: PeopleQuery | GroupsQuery,
 ): Promise<{ readonly seqs: readonly number[]; readonly total: number; readonly nextCursor: string | null }> {
@@ -134,44 +134,10 @@ async function collect(
     ...(standing === null ? [] : [standing.where]),
   ];
   const joins = standing?.joins ?? { text: "", params: [] };
-  const where = all.map(({ text }) => text).join(" AND ");
-  const params = all.flatMap((part) => part.params);
-  const isWhole = standing === null || standing.isQuick;
-  const cursor = readCursor(query.cursor);
-  const found: Position[] = [];
-  let total = 0;
-  let from = start;
-  for (;;) {
-    const end = isWhole ? null : await positionAfter(driver, table, from, rowsPerLook);
-    const range = (lower: Position): Condition => {
-      const above = lower === start ? [] : [lower.key, lower.seq];
-      // The first comparison is what ends the walk through the index.
-      const below = end === null ? [] : [end.key, end.key, end.seq];
-      const text = [
-        ...(above.length === 0 ? [] : ["(t.display_name_key, t.seq) > (?, ?)"]),
-        ...(end === null ? [] : ["t.display_name_key <= ?", "(t.display_name_key, t.seq) <= (?, ?)"]),
-        where,
-      ].join(" AND ");
-      return { text, params: [...joins.params, ...above, ...below, ...params] };
-    };
-    const whole = range(from);
-    const counted = await driver.read.get(
-      `SELECT count(*) AS n FROM ${table} ${joins.text} WHERE ${whole.text}`,
-      whole.params,
-    );
-    total += Number(counted?.["n"] ?? 0);
-    if (found.length <= query.limit && (end === null || isBefore(cursor, end))) {
-      const rest = range(isBefore(from, cursor) ? cursor : from);
-      const rows = await driver.read.all(
-        `SELECT t.display_name_key AS key, t.seq AS seq FROM ${table} ${joins.text} WHERE ${rest.text} ORDER BY t.display_name_key, t.seq LIMIT ?`,
-        [...rest.params, query.limit + 1 - found.length],
-      );
-      for (const row of rows) found.push({ key: String(row["key"]), seq: Number(row["seq"]) });
-    }
-    if (end === null) break;
-    from = end;
-    await breathe();
-  }
+  const where = { text: all.map(({ text }) => text).join(" AND "), params: all.flatMap(({ params }) => params) };
+  const wanted = { joins, where, after: readCursor(query.cursor), limit: query.limit + 1 };
+  const isQuick = standing === null || standing.isQuick;
+  const { found, total } = isQuick ? await byName(driver, kind, wanted) : await bySeq(driver, kind, wanted);
   const shown = found.slice(0, query.limit);
   const last = shown.at(-1);
   return {
@@ -181,16 +147,74 @@ async function collect(
   };
 }
 
-const isBefore = (a: Position, b: Position): boolean => (a.key === b.key ? a.seq < b.seq : a.key < b.key);
+interface Wanted {
+  readonly joins: Condition;
+  readonly where: Condition;
+  readonly after: Position;
+  readonly limit: number;
+}
+interface Found {
+  readonly found: readonly Position[];
+  readonly total: number;
+}
 
-/** The row that many after `from`; null at the end. */
-async function positionAfter(driver: Driver, table: string, from: Position, rows: number): Promise<Position | null> {
-  const row = await driver.read.get(
-    `SELECT t.display_name_key AS key, t.seq AS seq FROM ${table} WHERE (t.display_name_key, t.seq) > (?, ?)
-     ORDER BY t.display_name_key, t.seq LIMIT 1 OFFSET ?`,
-    [from.key, from.seq, rows - 1],
+/** How each kind is walked through by name. */
+const named = (driver: Driver, kind: "user" | "group"): string =>
+  kind === "user" ? `users t ${driver.dialect.through("users_shown")}` : "groups t";
+
+/** What the index of names decides, or what is few anyway. */
+async function byName(driver: Driver, kind: "user" | "group", { joins, where, after, limit }: Wanted): Promise<Found> {
+  const from = `FROM ${named(driver, kind)} ${joins.text}`;
+  const counted = await driver.read.get(`SELECT count(*) AS n ${from} WHERE ${where.text}`, [
+    ...joins.params,
+    ...where.params,
+  ]);
+  await breathe();
+  const rows = await driver.read.all(
+    `SELECT t.display_name_key AS key, t.seq AS seq ${from} WHERE (t.display_name_key, t.seq) > (?, ?) AND ${where.text}
+     ORDER BY t.display_name_key, t.seq LIMIT ?`,
+    [...joins.params, after.key, after.seq, ...where.params, limit],
   );
-  return row === undefined ? null : { key: String(row["key"]), seq: Number(row["seq"]) };
+  return { found: rows.map(toPosition), total: Number(counted?.["n"] ?? 0) };
+}
+
+const toPosition = (row: Row): Position => ({ key: String(row["key"]), seq: Number(row["seq"]) });
+
+/**
+ * Where each one's link has to be looked at: once through all in the order in which they lie, a part at a time, then by
+ * name from the cursor on until the page is full. The index of names does not tell the `rev`, so that a change of
+ * membership need not be written there too.
+ */
+async function bySeq(driver: Driver, kind: "user" | "group", { joins, where, after, limit }: Wanted): Promise<Found> {
+  const table = kind === "user" ? "users" : "groups";
+  const last = Number((await driver.read.get(`SELECT max(seq) AS seq FROM ${table}`))?.["seq"] ?? 0);
+  const matching = new Set<number>();
+  for (let from = 0; from < last; from += rowsPerLook) {
+    const rows = await driver.read.all(
+      `SELECT t.seq AS seq FROM ${table} t ${joins.text} WHERE t.seq > ? AND t.seq <= ? AND ${where.text}`,
+      [...joins.params, from, from + rowsPerLook, ...where.params],
+    );
+    for (const { seq } of rows) matching.add(Number(seq));
+    await breathe();
+  }
+  const found: Position[] = [];
+  let position = after;
+  while (found.length < limit) {
+    const few = matching.size <= fewAtMost;
+    const among = few ? `t.seq IN ${driver.dialect.inList} AND ` : "";
+    const rows = await driver.read.all(
+      `SELECT t.display_name_key AS key, t.seq AS seq FROM ${named(driver, kind)}
+       WHERE ${among}(t.display_name_key, t.seq) > (?, ?) ORDER BY t.display_name_key, t.seq LIMIT ?`,
+      [...(few ? [JSON.stringify([...matching])] : []), position.key, position.seq, rowsPerLook],
+    );
+    const page = rows.map(toPosition);
+    found.push(...page.filter(({ seq }) => matching.has(seq)));
+    const end = page.at(-1);
+    if (end === undefined || page.length < rowsPerLook) break;
+    position = end;
+    await breathe();
+  }
+  return { found: found.slice(0, limit), total: matching.size };
 }
 
 const writeCursor = ({ key, seq }: Position): string => Buffer.from(JSON.stringify([key, seq])).toString("base64url");

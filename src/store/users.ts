@@ -27,7 +27,7 @@ const toRecord = (row: Row): UserRecord => ({
 export function userRows(driver: Driver, { now, changed }: WriteContext) {
   const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
     sql.get(
-      `SELECT ${recordColumns}, t.email, t.user_name, t.user_name_key, t.external_id FROM users t WHERE t.id = ? AND t.source = ? AND t.absent_since_ms IS NULL`,
+      `SELECT ${recordColumns}, t.email, t.user_name, t.user_name_key, t.external_id, t.display_name, t.is_active FROM users t WHERE t.id = ? AND t.source = ? AND t.absent_since_ms IS NULL`,
       [id, source],
     );
 
@@ -105,32 +105,12 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         const key = fold(write.userName);
         if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
         const at = Math.max(now(), before.modifiedAtMs);
-        await sql.run(
-          "UPDATE users SET display_name = ?, display_name_key = ?, is_active = ?, rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?",
-          [
-            write.displayName,
-            fold(write.displayName),
-            write.isActive ? 1 : 0,
-            at,
-            JSON.stringify(write.resource),
-            Number(row["seq"]),
-          ],
-        );
-        // Indexed columns only when they change: most updates touch none, and each index is one more page to flush.
-        if (
-          key !== row["user_name_key"] ||
-          write.externalId !== row["external_id"] ||
-          write.email !== row["email"] ||
-          write.userName !== row["user_name"]
-        ) {
-          await sql.run("UPDATE users SET user_name = ?, user_name_key = ?, external_id = ?, email = ? WHERE seq = ?", [
-            write.userName,
-            key,
-            write.externalId,
-            write.email,
-            Number(row["seq"]),
-          ]);
-        }
+        await sql.run("UPDATE users SET rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?", [
+          at,
+          JSON.stringify(write.resource),
+          Number(row["seq"]),
+        ]);
+        await putIndexed(sql, row, write);
         const detail = changesBetween(before.resource, write.resource);
         if (detail["emails"] !== undefined || detail["userName"] !== undefined)
           await putAddresses(sql, id, write.emails);
@@ -217,6 +197,34 @@ export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Refe
     else list.push(reference);
   }
   return found;
+}
+
+/** Indexed columns only when they change: most updates touch none, and each index is one more page to flush. */
+async function putIndexed(sql: Sql, row: Row, write: UserWrite): Promise<void> {
+  const seq = Number(row["seq"]);
+  const key = fold(write.userName);
+  if (
+    key !== row["user_name_key"] ||
+    write.externalId !== row["external_id"] ||
+    write.email !== row["email"] ||
+    write.userName !== row["user_name"]
+  ) {
+    await sql.run("UPDATE users SET user_name = ?, user_name_key = ?, external_id = ?, email = ? WHERE seq = ?", [
+      write.userName,
+      key,
+      write.externalId,
+      write.email,
+      seq,
+    ]);
+  }
+  if (write.displayName !== row["display_name"] || write.isActive !== (row["is_active"] === 1)) {
+    await sql.run("UPDATE users SET display_name = ?, display_name_key = ?, is_active = ? WHERE seq = ?", [
+      write.displayName,
+      fold(write.displayName),
+      write.isActive ? 1 : 0,
+      seq,
+    ]);
+  }
 }
 
 async function assertNameFree(sql: Sql, source: string, key: string, id: string): Promise<void> {

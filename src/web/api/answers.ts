@@ -144,7 +144,16 @@ export const asked = z.object({ targets: z.array(text) });
 export const tokens = z.object({
   url: text,
   tokens: z.array(
-    z.object({ id: text, source: text, label: text, fingerprint: text, createdAt: time, revokedAt: time }),
+    z.object({
+      id: text,
+      source: text,
+      label: text,
+      fingerprint: text,
+      createdAt: time,
+      revokedAt: time,
+      expiresAt: time,
+      lastUsedAt: time,
+    }),
   ),
 });
 export const newToken = z.object({ token: text.meta({ description: "shown this once" }), source: text, url: text });

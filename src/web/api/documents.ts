@@ -143,13 +143,15 @@ export function plan(target: string, made: { readonly atMs: number; readonly pla
   };
 }
 
-export const token = ({ id, source, label, hash, createdAtMs, revokedAtMs }: StoredToken) => ({
+export const token = ({ id, source, label, hash, createdAtMs, ...at }: StoredToken) => ({
   id,
   source,
   label,
   fingerprint: fingerprint(hash),
   createdAt: iso(createdAtMs),
-  revokedAt: iso(revokedAtMs),
+  revokedAt: iso(at.revokedAtMs),
+  expiresAt: iso(at.expiresAtMs),
+  lastUsedAt: iso(at.lastUsedAtMs),
 });
 
 export const connection = ({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }: ListedConnection) => ({
