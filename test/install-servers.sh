@@ -9,6 +9,7 @@ packages=(
   389-ds-base                                                                           # 389 Directory Server
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind python3-samba ldb-tools # Samba AD
   iproute2 openssl
+  chromium fonts-liberation                                                             # the console's tests
 )
 
 missing=()

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ConnectionDraft, ConnectionType } from "../connections.ts";
+import type { ConnectionDraft, ConnectionType, FieldErrors } from "../connections.ts";
 import { confirmForm, connectBody, disconnectBody, providerBody, rotateBody, surveyBody } from "./connect-form.ts";
 import { connectionsBody } from "./connections-page.ts";
 import { vendorForms } from "./guides.ts";
@@ -140,12 +140,15 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   });
   const rotatePage = (
     name: string,
-    ...rest: [ConnectionType, Parameters<typeof rotateBody>[2], Asked["visitor"]]
+    type: ConnectionType,
+    errors: FieldErrors,
+    visitor: Asked["visitor"],
   ): PageParts => ({
+    status: statusOf(errors),
     title: `Rotate the secret of ${name}`,
     section: "connections",
     trail,
-    body: rotateBody(name, ...rest),
+    body: rotateBody(name, type, errors, visitor),
   });
 
   const disconnectPage = async (
@@ -153,6 +156,7 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     problem: string | null,
     visitor: Asked["visitor"],
   ): Promise<PageParts> => ({
+    status: problem === null ? 200 : 422,
     title: `Disconnect ${name}`,
     section: "connections",
     trail,
@@ -189,11 +193,14 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
 }
 
 const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts => ({
+  status: statusOf(form.errors),
   title: `Connect ${vendorForms[form.type].product}`,
   section: "connections",
   trail,
   body: connectBody(form),
 });
+
+const statusOf = (errors: object): number => (Object.keys(errors).length === 0 ? 200 : 422);
 
 type Filled = z.output<typeof draftShape>;
 

@@ -36,6 +36,8 @@ export interface PageParts {
   /** A short line below the heading. */
   readonly lead?: HtmlValue;
   readonly notice?: Notice | null;
+  /** HTTP status; default 200. 422 for a form with something wrong in it. */
+  readonly status?: number;
   /** Way back, for pages below a section. */
   readonly trail?: readonly { readonly href: string; readonly label: string }[];
 }

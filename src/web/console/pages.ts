@@ -33,13 +33,13 @@ export interface Pages {
     role: Role,
     act: (asked: Asked, form: Readonly<Record<string, string | undefined>>) => Promise<Done | PageParts | null>,
   ): void;
-  show(asked: Pick<Asked, "request" | "response" | "visitor">, page: PageParts, status?: number): Promise<void>;
+  show(asked: Pick<Asked, "request" | "response" | "visitor">, page: PageParts): Promise<void>;
 }
 
-/** Pages of the console on a router. */
-export function createPages(router: Router, parts: ConsoleParts, assets: Assets): Pages {
+/** Pages of the console on a router. `changed` is called after something was done. */
+export function createPages(router: Router, parts: ConsoleParts, assets: Assets, changed: () => void): Pages {
   const notices = createNotices(parts.access.sealFor("notice"), parts.access.isSecure);
-  const show: Pages["show"] = async ({ request, response, visitor }, page, status = 200) => {
+  const show: Pages["show"] = async ({ request, response, visitor }, page) => {
     const { targets } = await parts.status();
     const frame = {
       assets,
@@ -49,7 +49,7 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets)
     };
     const notice = page.notice ?? notices.take(request, response);
     response
-      .status(status)
+      .status(page.status ?? 200)
       .type("html")
       .send(renderPage(frame, visitor, { ...page, notice }).toString());
   };
@@ -72,7 +72,7 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets)
       param: (name: string): string => String(request.params[name] ?? ""),
     };
     if (allows(visitor.role, role)) return asked;
-    await show(asked, forbidden(role, visitor), 403);
+    await show(asked, forbidden(role, visitor));
     return null;
   }
 
@@ -92,8 +92,9 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets)
         const asked = await admitted(request, response, role);
         if (asked === null) return;
         const result = await act(asked, formOf(request));
+        changed();
         if (result === null) return next();
-        if (!("to" in result)) return show(asked, result, result.notice?.kind === "bad" ? 422 : 200);
+        if (!("to" in result)) return show(asked, result);
         notices.leave(response, result.notice);
         response.redirect(303, result.to);
       }),
@@ -102,12 +103,14 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets)
 
 /** There is no such page, or what it showed is gone. */
 export const notFound: PageParts = {
+  status: 404,
   title: "Nothing here",
   section: null,
   body: html`<p>There is no such page, or what it showed is gone.</p><p><a class="button secondary" href="/">To the overview</a></p>`,
 };
 
 const forbidden = (role: Role, visitor: Visitor): PageParts => ({
+  status: 403,
   title: "Not with your role",
   section: null,
   body: html`<p>This needs the role <strong>${role}</strong>; you are signed in as <strong>${visitor.role}</strong>.</p>`,
@@ -115,6 +118,7 @@ const forbidden = (role: Role, visitor: Visitor): PageParts => ({
 
 /** Something went wrong that no page expected. */
 export const failed = (error: unknown): PageParts => ({
+  status: 500,
   title: "That did not work",
   section: null,
   body: html`<p class="problem">${messageOf(error)}</p><p>The log says more.</p>`,

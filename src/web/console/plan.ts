@@ -83,8 +83,13 @@ const approvalForm = (
 <button type="submit" class="secondary">Leave held</button></form></div>`;
 
 function planView({ target, planned }: TargetPlan, { visitor, nowMs }: PlanData): Markup {
-  const again = (label: string): Markup =>
-    html`<form method="post" action="/plan/${encodeURIComponent(target.name)}/work-out">${csrfField(visitor)}<button type="submit" class="secondary">${label}</button></form>`;
+  const again = (label: string): Markup | null =>
+    only(
+      visitor,
+      "operator",
+      () =>
+        html`<form method="post" action="/plan/${encodeURIComponent(target.name)}/work-out">${csrfField(visitor)}<button type="submit" class="secondary">${label}</button></form>`,
+    );
   if (planned === null)
     return html`<div class="between"><p class="flat">What would be done if every entry of ${target.name} was compared now. It is read as a whole for that; nothing is written.</p>${again("Work out the plan")}</div>`;
   if (planned.status === "working")

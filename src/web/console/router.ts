@@ -11,6 +11,7 @@ import { createPages, failed, notFound } from "./pages.ts";
 import type { ConsoleParts } from "./parts.ts";
 import { planRoutes } from "./plan-routes.ts";
 import { signInRoutes } from "./sign-in.ts";
+import { createStatusMemory } from "./status-memory.ts";
 
 const securityHeaders = helmet({
   contentSecurityPolicy: {
@@ -33,7 +34,9 @@ const dayMs = 86_400_000;
 const recentRows = 8;
 
 /** The pages of the admin listener. Who asks must have been found out before (see `Access.identify`). */
-export function createConsole(parts: ConsoleParts): Router {
+export function createConsole(given: ConsoleParts): Router {
+  const memory = createStatusMemory(given.status, given.now);
+  const parts = { ...given, status: memory.get };
   const assets = loadAssets();
   const router = express.Router();
   router.use(securityHeaders);
@@ -43,7 +46,7 @@ export function createConsole(parts: ConsoleParts): Router {
     next();
   });
   router.use(signInRoutes({ ...parts, assets, warn: (message) => parts.log("warn", message) }));
-  const pages = createPages(router, parts, assets);
+  const pages = createPages(router, parts, assets, memory.forget);
 
   pages.get("/", "viewer", async () => {
     const { reader, vendorUrl } = parts;
@@ -69,13 +72,13 @@ export function createConsole(parts: ConsoleParts): Router {
   router.use(async (request: Request, response: Response, next: NextFunction) => {
     const visitor = findVisitor(response);
     if (visitor === null || request.method !== "GET" || request.accepts("html") === false) return next();
-    await pages.show({ request, response, visitor }, notFound, 404);
+    await pages.show({ request, response, visitor }, notFound);
   });
   router.use(async (error: unknown, request: Request, response: Response, next: NextFunction) => {
     const visitor = findVisitor(response);
     if (visitor === null || response.headersSent) return next(error);
     parts.log("error", `console: a page failed: ${messageOf(error)}`, { error });
-    await pages.show({ request, response, visitor }, failed(error), 500);
+    await pages.show({ request, response, visitor }, failed(error));
   });
   return router;
 }
