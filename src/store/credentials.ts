@@ -2,6 +2,7 @@ import type { CredentialStore, StoredCredential } from "../domain/credentials.ts
 import type { Cause } from "../domain/directory.ts";
 import { writeAudit } from "./audit.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
+import { joinRestore } from "./restores.ts";
 
 /** The tables of step 4. */
 export const credentialTables = (): readonly string[] => [
@@ -35,6 +36,7 @@ export const credentialRows = (driver: Driver, { now }: { readonly now: () => nu
          changed_ms = excluded.changed_ms, verified_ms = excluded.verified_ms`,
         [each.name, each.type, each.keyId, each.sealed, each.createdAtMs, each.changedAtMs, each.verifiedAtMs],
       );
+      if (isNew) await joinRestore(sql, each.name);
       const action = isNew ? "connection.connect" : "connection.change";
       await note(sql, each.changedAtMs, cause, action, each.name, { type: each.type, keyId: each.keyId });
     }),

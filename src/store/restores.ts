@@ -92,6 +92,16 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
   };
 }
 
+/** A connection that is made while another is careful: it knows the people of the old copy, too, and nothing of them. */
+export async function joinRestore(sql: Sql, connection: string): Promise<void> {
+  await sql.run(
+    `INSERT INTO restores (connection, at_ms) SELECT ?, max(at_ms) FROM restores
+     WHERE NOT EXISTS (SELECT 1 FROM restores WHERE connection = ?) AND NOT EXISTS (SELECT 1 FROM links WHERE connection = ?)
+     HAVING count(*) > 0`,
+    [connection, connection, connection],
+  );
+}
+
 async function markOf(sql: Sql): Promise<number | null> {
   const row = await sql.get("SELECT max(made_ms) AS at FROM backup_marks");
   return (row?.["at"] ?? null) as number | null;

@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { DirectoryStore } from "../../src/domain/store.ts";
+import { backupSqlite, openSqliteStore } from "../../src/store/index.ts";
+
+const cause = { actor: "test", requestId: null };
+const person = (userName: string) => ({
+  resource: { userName },
+  userName,
+  externalId: null,
+  email: userName,
+  emails: [userName],
+  displayName: userName,
+  isActive: true,
+});
+
+let folder: string;
+let nowMs: number;
+let store: DirectoryStore;
+let ada: string;
+const open = (name: string) => openSqliteStore(join(folder, name), { now: () => nowMs });
+const connect = (name: string) =>
+  store.putCredential(
+    {
+      name,
+      type: "bitwarden",
+      keyId: "k",
+      sealed: "s",
+      createdAtMs: nowMs,
+      changedAtMs: nowMs,
+      verifiedAtMs: nowMs,
+    },
+    cause,
+  );
+const about = async (connection: string) => {
+  const restored = await store.restored(connection, { userIds: [ada], groupIds: [] });
+  return restored && { ...restored, staleUserIds: [...restored.staleUserIds] };
+};
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rollcall-restore-"));
+  nowMs = 1_000;
+  store = await open("first.db");
+  ({ id: ada } = await store.createUser("okta", person("ada@example.com"), cause));
+});
+afterEach(async () => {
+  await store.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Goes on with the backup of what there is, as the first process that works on it does. */
+async function putBack(...targets: readonly string[]): Promise<void> {
+  await backupSqlite(join(folder, "first.db"), join(folder, "copy.db"), nowMs);
+  await store.close();
+  nowMs = 5_000;
+  store = await open("copy.db");
+  expect(await store.noticeRestore(targets, nowMs)).toBe(1_000);
+}
+
+describe("a connection that is made after a backup was put back", () => {
+  it("takes the copy's word for as little as those that were there", async () => {
+    await putBack("old");
+    nowMs = 6_000;
+    await connect("new");
+    const careful = { atMs: 5_000, isReviewed: false, staleUserIds: [ada] };
+    expect(await about("old")).toMatchObject(careful);
+    expect(await about("new")).toMatchObject(careful);
+  });
+
+  it("does not begin anew where the restore is over", async () => {
+    await putBack("old");
+    await store.commit("old", { endsRestore: true }, nowMs);
+    await connect("new");
+    expect(await about("new")).toBeNull();
+  });
+
+  it("has nothing to be careful of where nothing was put back", async () => {
+    await connect("new");
+    expect(await about("new")).toBeNull();
+  });
+});
