@@ -3,9 +3,8 @@ import type { BitwardenTargetConfig, Config } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { Logger } from "../telemetry.ts";
 import { createAccess } from "../web/access/access.ts";
-import { createOidc } from "../web/access/oidc.ts";
+import { createOidc, termsOf } from "../web/access/oidc.ts";
 import type { RoleToken } from "../web/access/role.ts";
-import { createSeal } from "../web/access/seal.ts";
 import { type AdminAppParts, createAdminApp } from "../web/admin-app.ts";
 import type { Connections } from "../web/connections.ts";
 import type { Composition } from "./composition.ts";
@@ -53,15 +52,16 @@ export function adminApp({
     { role: "operator" as const, secret: admin.operatorToken },
     { role: "viewer" as const, secret: admin.viewerToken },
   ].flatMap(({ role, secret }): readonly RoleToken[] => (secret === null ? [] : [{ role, token: secret.reveal() }]));
-  const moreSecrets = admin.oidc === null ? [] : [admin.oidc.clientSecret.reveal()];
+  const settings = admin.oidc === null ? null : { ...admin.oidc, clientSecret: admin.oidc.clientSecret.reveal() };
+  const moreSecrets = settings === null ? [] : [termsOf(settings)];
   const access = createAccess({ tokens, moreSecrets, publicUrl: admin.publicUrl, isTls: admin.tls !== null, now });
   const oidc =
-    admin.oidc === null || admin.publicUrl === null
+    settings === null || admin.publicUrl === null
       ? null
       : createOidc({
-          settings: { ...admin.oidc, clientSecret: admin.oidc.clientSecret.reveal() },
+          settings,
           publicUrl: admin.publicUrl,
-          seal: createSeal([...tokens.map(({ token }) => token), ...moreSecrets], "sign-in flow"),
+          seal: access.sealFor("sign-in flow"),
           now,
         });
   const shared = {

@@ -2,8 +2,8 @@ import express from "express";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuditEntry } from "../../src/domain/sync.ts";
 import { createAccess } from "../../src/web/access/access.ts";
-import { createOidc, type Oidc } from "../../src/web/access/oidc.ts";
-import { requireRole, visitorOf } from "../../src/web/access/role.ts";
+import { createOidc, type Oidc, termsOf } from "../../src/web/access/oidc.ts";
+import { type RoleToken, requireRole, visitorOf } from "../../src/web/access/role.ts";
 import { createSeal } from "../../src/web/access/seal.ts";
 import { loadAssets } from "../../src/web/console/assets.ts";
 import { signInRoutes } from "../../src/web/console/sign-in.ts";
@@ -29,11 +29,17 @@ let closing: (() => Promise<void>)[];
 
 /** The sign-in and three routes behind it. */
 async function start(
-  settings: { readonly publicUrl?: string; readonly tokens?: typeof tokens; readonly oidc?: Oidc } = {},
+  settings: {
+    readonly publicUrl?: string;
+    readonly tokens?: readonly RoleToken[];
+    readonly oidc?: Oidc;
+    readonly moreSecrets?: readonly string[];
+    readonly record?: (entry: AuditEntry) => Promise<void>;
+  } = {},
 ) {
   const access = createAccess({
     tokens: settings.tokens ?? tokens,
-    moreSecrets: [],
+    moreSecrets: settings.moreSecrets ?? [],
     isTls: false,
     publicUrl: settings.publicUrl ?? null,
     now: () => clock,
@@ -45,7 +51,7 @@ async function start(
       access,
       oidc: settings.oidc ?? null,
       assets,
-      record: async (entry) => void audited.push(entry),
+      record: settings.record ?? (async (entry) => void audited.push(entry)),
       warn: (message) => void warned.push(message),
       sleep: async (ms) => void slept.push(ms),
     }),
@@ -170,7 +176,55 @@ describe("a session", () => {
     };
     expect(await again({})).toBe(200);
     const rotated = tokens.map((each) => (each.role === "viewer" ? { ...each, token: "another-viewer-token" } : each));
-    expect(await again({ tokens: rotated as unknown as typeof tokens })).toBe(401);
+    expect(await again({ tokens: rotated })).toBe(401);
+  });
+
+  it("ends when its token is given another role", async () => {
+    await start({
+      tokens: [
+        { role: "admin", token: admin },
+        { role: "operator", token: "shared-token-0123456789" },
+      ],
+    });
+    const tab = await signIn("shared-token-0123456789");
+    const { cookies } = tab;
+    await start({
+      tokens: [
+        { role: "admin", token: admin },
+        { role: "viewer", token: "shared-token-0123456789" },
+      ],
+    });
+    const later = openTab(base);
+    for (const [key, value] of cookies) later.cookies.set(key, value);
+    expect((await later.get("/")).status).toBe(401);
+  });
+
+  it("ends when a group that gives a role is taken out of the configuration", async () => {
+    const oidc = {
+      issuer: "https://login.example.com",
+      clientId: "rollcall",
+      clientSecret: "s",
+      scopes: ["openid"],
+      rolesClaim: "groups",
+      roles: { viewer: ["staff"], operator: [], admin: ["identity", "interns"] },
+    };
+    await start({ moreSecrets: [termsOf(oidc)] });
+    const { cookies } = await signIn(viewer);
+    const again = async (settings: typeof oidc): Promise<number> => {
+      await start({ moreSecrets: [termsOf(settings)] });
+      const later = openTab(base);
+      for (const [key, value] of cookies) later.cookies.set(key, value);
+      return (await later.get("/")).status;
+    };
+    expect(await again({ ...oidc })).toBe(200);
+    expect(await again({ ...oidc, roles: { ...oidc.roles, admin: ["identity"] } })).toBe(401);
+  });
+
+  it("does not begin when it can't be written into the audit trail", async () => {
+    await start({ record: () => Promise.reject(new Error("the disk is full")) });
+    const tab = openTab(base);
+    expect((await tab.post("/sign-in", { token: admin, to: "/" })).status).toBe(500);
+    expect(tab.cookies.size).toBe(0);
   });
 
   it("that is signed out stays so for a copy of its cookie", async () => {

@@ -8,7 +8,7 @@ import { createSessions, type Session, type Sessions } from "./session.ts";
 export interface AccessParts {
   /** Tokens of the configuration; each signs in to the console and is a bearer token of the API. */
   readonly tokens: readonly RoleToken[];
-  /** Further secrets of sign-in: sessions end when one changes. */
+  /** What sign-in rests on besides, secrets and rules: sessions end when any of it changes. */
   readonly moreSecrets: readonly string[];
   /** What browsers reach, e.g. `https://rollcall.example.com`; null: as each request says. */
   readonly publicUrl: string | null;
@@ -40,7 +40,8 @@ const isSafe = (method: string): boolean => method === "GET" || method === "HEAD
 export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: AccessParts): Access {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
-  const secrets = [...tokens.map(({ token }) => token), ...moreSecrets];
+  // With its role: a token that is given another one ends the sessions it began.
+  const secrets = [...tokens.map(({ role, token }) => `${role} ${token}`), ...moreSecrets];
   const sessions = createSessions({ secrets, isSecure, now });
   const attempts = createAttempts(now);
   const findToken = tokenFinder(tokens);

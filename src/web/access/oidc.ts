@@ -19,6 +19,13 @@ export interface OidcSettings {
   readonly roles: Readonly<Record<Role, readonly string[]>>;
 }
 
+/**
+ * All that decides who is let in as what, as one text; it holds the secret. A role is sealed into the session: when a group
+ * is taken out of `roles`, that must not have to wait until the session ends.
+ */
+export const termsOf = ({ issuer, clientId, clientSecret, rolesClaim, roles }: OidcSettings): string =>
+  JSON.stringify([issuer, clientId, clientSecret, rolesClaim, roles.viewer, roles.operator, roles.admin]);
+
 /** Somebody the provider vouches for; role null: none of their groups has one here. */
 export interface OidcPerson {
   readonly name: string;

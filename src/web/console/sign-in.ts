@@ -55,8 +55,9 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     );
 
   const begin = async (response: Response, who: Pick<Session, "role" | "name" | "actor" | "by">, to: string) => {
-    sessions.begin(response, who);
+    // First: whoever is in is on record, and an answer that tells of a failure carries no session.
     await record(entryOf(who.actor, "console.sign-in", { role: who.role }));
+    sessions.begin(response, who);
     response.redirect(303, to);
   };
 
