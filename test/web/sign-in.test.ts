@@ -362,6 +362,19 @@ describe("guessing", () => {
     await signIn(admin, tab);
   });
 
+  it("keeps nobody out who has a token that can't be guessed", async () => {
+    const long = "f".repeat(32);
+    const { attempts } = await start({ tokens: [{ role: "admin", token: long }] });
+    const tab = openTab(base);
+    for (let guess = 0; guess < 12; guess += 1) await tab.post("/sign-in", { token: `guess-${guess}`, to: "/" });
+    for (let guess = 0; guess < 1000; guess += 1) attempts.failed(`10.0.${guess >> 8}.${guess & 255}`);
+    expect((await tab.post("/sign-in", { token: "guess", to: "/" })).status).toBe(429);
+    const bearer = (token: string) => fetch(base, { headers: { authorization: `Bearer ${token}` } });
+    expect([(await bearer("f".repeat(33))).status, (await bearer(long)).status]).toEqual([429, 200]);
+    await signIn(long, tab);
+    expect(slept).toEqual([]);
+  });
+
   it("costs a session nothing: who is in goes on", async () => {
     await start();
     const tab = await signIn(admin);

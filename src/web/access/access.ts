@@ -64,9 +64,10 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: Acc
 
   const byToken = (authorization: string, request: Request, response: Response, next: NextFunction): void => {
     const address = request.ip ?? "";
-    if (attempts.isBlocked(address)) return void tooMany(response, attempts.retryAfterSeconds(address));
     const [, presented] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
     const found = presented === undefined ? null : findToken(presented);
+    if (found?.isUnguessable !== true && attempts.isBlocked(address))
+      return void tooMany(response, attempts.retryAfterSeconds(address));
     if (found === null) {
       attempts.failed(address);
       return void response

@@ -70,14 +70,29 @@ export interface RoleToken {
 /** SHA-256; hashing first makes the comparison independent of length. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Finds the role of a token; compares with every known one, each in constant time. The fingerprint names it in the audit trail. */
+/** Of so many characters no token is found by trying: `openssl rand -hex 16` makes 32. */
+const unguessableChars = 32;
+
+/** A token that was found. */
+export interface FoundToken {
+  readonly role: Role;
+  /** Names it in the audit trail. */
+  readonly fingerprint: string;
+  /** Long enough to be heard however many wrong ones came from the same address: limiting guesses protects short ones. */
+  readonly isUnguessable: boolean;
+}
+
+/** Finds the role of a token; compares with every known one, each in constant time. */
 export function tokenFinder(tokens: readonly RoleToken[]) {
   const known = tokens.map(({ role, token }) => ({ role, hash: digest(token) }));
-  return (presented: string): { readonly role: Role; readonly fingerprint: string } | null => {
+  return (presented: string): FoundToken | null => {
     const hash = digest(presented);
-    let found: { readonly role: Role; readonly fingerprint: string } | null = null;
-    for (const each of known)
-      if (timingSafeEqual(each.hash, hash)) found = { role: each.role, fingerprint: hash.toString("hex").slice(0, 8) };
+    const about = {
+      fingerprint: hash.toString("hex").slice(0, 8),
+      isUnguessable: presented.length >= unguessableChars,
+    };
+    let found: FoundToken | null = null;
+    for (const each of known) if (timingSafeEqual(each.hash, hash)) found = { role: each.role, ...about };
     return found;
   };
 }

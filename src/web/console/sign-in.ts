@@ -2,7 +2,7 @@ import express, { type Request, type Response, type Router } from "express";
 import type { AuditEntry } from "../../domain/sync.ts";
 import { type Access, formOf } from "../access/access.ts";
 import { callbackPath, describeOidcError, flowLifeMs, type Oidc } from "../access/oidc.ts";
-import { findVisitor } from "../access/role.ts";
+import { type FoundToken, findVisitor } from "../access/role.ts";
 import { isSameOrigin } from "../access/same-origin.ts";
 import { cookieName, readCookie, type Session } from "../access/session.ts";
 import type { Assets } from "./assets.ts";
@@ -61,6 +61,9 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     response.redirect(303, to);
   };
 
+  const beginWithToken = (response: Response, { role, fingerprint }: FoundToken, to: string): Promise<void> =>
+    begin(response, { role, name: `${role} token`, actor: `console:${role} (token ${fingerprint})`, by: "token" }, to);
+
   router.get("/sign-in", (request, response) => {
     const to = localPath(request.query["to"]);
     if (findVisitor(response) !== null) return response.redirect(303, to);
@@ -71,8 +74,11 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     const address = request.ip ?? "";
     if (!isSameOrigin(request, access.publicOrigin))
       return show(response, 403, "/", "That did not come from this page. Reload it and try again.");
-    if (attempts.isBlocked(address)) return refuse(request, response);
     await readSmallForm(request, response);
+    const { token = "", to } = formOf(request);
+    const found = access.findToken(token);
+    if (found?.isUnguessable === true) return beginWithToken(response, found, localPath(to));
+    if (attempts.isBlocked(address)) return refuse(request, response);
     const delayMs = attempts.delayMs();
     if (delayMs > 0) {
       if (waiting >= waitingLimit) return refuse(request, response);
@@ -85,19 +91,12 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
       // Of many that waited together only as many are heard as one after the other.
       if (attempts.isBlocked(address)) return refuse(request, response);
     }
-    const { token = "", to } = formOf(request);
-    const found = access.findToken(token);
     if (found === null) {
       attempts.failed(address);
       warn(`console: a wrong token from ${address}`);
       return show(response, 401, localPath(to), "That token is not one of this Rollcall's.");
     }
-    const name = `${found.role} token`;
-    await begin(
-      response,
-      { role: found.role, name, actor: `console:${found.role} (token ${found.fingerprint})`, by: "token" },
-      localPath(to),
-    );
+    await beginWithToken(response, found, localPath(to));
   });
 
   const refuse = (request: Request, response: Response): void => {
