@@ -3,8 +3,10 @@
  * kills, two at a time, every fifth of them with a tight guard; ends with 1 if anything is not as promised.
  */
 import { parseArgs } from "node:util";
+import { noOpenldap } from "../test/support/ldap/openldap.ts";
 import { type CrashReport, crashMigrations, crashRun, killPoints } from "./support/crash-run.ts";
 import { makeDay } from "./support/day.ts";
+import { ldapCrashRun, pollPoints } from "./support/ldap-crash-run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -53,11 +55,23 @@ async function days(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(values.atOnce) }, days));
+// A directory beside it; without slapd (test/install-servers.sh) there is none.
+const directory =
+  noOpenldap === null
+    ? await ldapCrashRun({
+        seed: Number(values.seed),
+        sizes: [1, 50, 400, 2000],
+        killsEach: Math.min(12, wanted),
+        writes: 120,
+      })
+    : null;
+violations.push(...(directory?.violations.map((violation) => `directory: ${violation}`) ?? []));
 const sum = (of: (report: CrashReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
 console.log(`
-kills survived      ${sum(({ killed }) => killed) + migrations.killed}
+kills survived      ${sum(({ killed }) => killed) + migrations.killed + (directory?.killed ?? 0)}
 ${killPoints.map((point) => `  ${point.padEnd(22)}${sum(({ kills }) => kills[point])}`).join("\n")}
   ${"first start".padEnd(22)}${migrations.killed}
+${pollPoints.map((point) => `  ${`directory, ${point}`.padEnd(22)}${directory?.kills[point] ?? noOpenldap}`).join("\n")}
 SCIM writes         ${sum(({ writes }) => writes)}
 read back           ${sum(({ readBacks }) => readBacks)} times
 invitations         ${sum(({ mails }) => mails)}

@@ -3,6 +3,10 @@
  * request that fails is printed byte by byte, with the seed of its batch.
  */
 import { parseArgs } from "node:util";
+import { noOpenldap } from "../test/support/ldap/openldap.ts";
+import { makeDay } from "./support/day.ts";
+import { faultRun } from "./support/fault-run.ts";
+import { ldapFuzz } from "./support/fuzz/ldap-run.ts";
 import { scimFuzz } from "./support/fuzz/scim-run.ts";
 
 const { values } = parseArgs({
@@ -24,5 +28,27 @@ ${kinds.map(([kind, { good, all }]) => `  ${kind.padEnd(18)}${good} / ${all}`).j
 longest turn        ${scim.worstStallMs} ms of CPU time
 people, groups made ${scim.people}, ${scim.groups}
 violations          ${scim.violations.length}`);
-for (const violation of scim.violations) console.error(violation);
-process.exitCode = scim.violations.length === 0 ? 0 : 1;
+
+const ldap = noOpenldap === null ? await ldapFuzz({ polls: Math.ceil(Number(values.requests) / 100), seed }) : null;
+if (ldap === null) console.log(noOpenldap);
+else
+  console.log(`
+LDAP polls          ${ldap.polls} in ${ldap.seconds} s
+  answers meddled   ${ldap.meddled}
+  committed         ${ldap.committed}
+violations          ${ldap.violations.length}`);
+
+const vendors = [];
+for (let day = 0; day < Math.ceil(Number(values.requests) / 25_000); day += 1) {
+  const own = { seed: seed + day, writes: 200, staff: 30, deletesTeams: false };
+  const budget = { people: 8, windowMs: 600_000 };
+  vendors.push(await faultRun({ day: makeDay(own), seed: seed + day, trouble: "30 % answers meddled with", budget }));
+}
+console.log(`
+vendors' answers    ${vendors.reduce((sum, { reads, writes, tokens }) => sum + reads + writes + tokens, 0)} in ${vendors.length} days
+  meddled           ${vendors.reduce((sum, { struck }) => sum + struck, 0)}
+  invitations       ${vendors.reduce((sum, { mails }) => sum + mails, 0)}
+violations          ${vendors.reduce((sum, { violations }) => sum + violations.length, 0)}`);
+const violations = [...scim.violations, ...(ldap?.violations ?? []), ...vendors.flatMap((report) => report.violations)];
+for (const violation of violations) console.error(violation);
+process.exitCode = violations.length === 0 ? 0 : 1;

@@ -1,0 +1,351 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { startOpenldap } from "../../test/support/ldap/openldap.ts";
+import { type LdapProxy, startProxy } from "../../test/support/ldap/proxy.ts";
+import { type DirectoryServer, modify } from "../../test/support/ldap/server.ts";
+import { type Day, makeDay } from "./day.ts";
+import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./evening.ts";
+import { IdentityProvider } from "./idp.ts";
+import { integrityOf } from "./integrity.ts";
+import { Random } from "./random.ts";
+import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
+import { Vendors } from "./vendors.ts";
+
+/** Where a poll of the directory was when the process was killed, as its database and the directory's answers tell. */
+export const pollPoints = [
+  /** Answers were still to come: entries were being staged. */
+  "staging",
+  /** Everything was read, and the snapshot not committed. */
+  "committing",
+  /** The snapshot was committed a moment ago. */
+  "committed",
+] as const;
+export type PollPoint = (typeof pollPoints)[number];
+
+export interface LdapCrashOptions {
+  readonly seed: number;
+  /** How many people come at once, one number for each round; each round is killed `killsEach` times. */
+  readonly sizes: readonly number[];
+  readonly killsEach: number;
+  /** SCIM writes of the day beside it. */
+  readonly writes: number;
+}
+
+export interface LdapCrashReport {
+  readonly kills: Readonly<Record<PollPoint, number>>;
+  readonly killed: number;
+  readonly people: number;
+  readonly mails: number;
+  readonly violations: readonly string[];
+  readonly seconds: number;
+}
+
+const suffix = "dc=example,dc=org";
+const calmWithinMs = 120_000;
+const pageSize = 200;
+
+/** A day with both sources: an identity provider writes, and a real slapd is polled, killed again and again in the poll. */
+export async function ldapCrashRun(options: LdapCrashOptions): Promise<LdapCrashReport> {
+  await using run = await LdapCrashRun.begin(options);
+  return await run.live();
+}
+
+class LdapCrashRun {
+  readonly #options: LdapCrashOptions;
+  readonly #random: Random;
+  readonly #folder: string;
+  readonly #server: DirectoryServer;
+  readonly #proxy: LdapProxy;
+  readonly #vendors: Vendors;
+  readonly #rollcall: RollcallProcess;
+  readonly #idp: IdentityProvider;
+  readonly #day: Day;
+  readonly #kills: Record<PollPoint, number> = { staging: 0, committing: 0, committed: 0 };
+  readonly #violations: string[] = [];
+  readonly #startedAt = performance.now();
+  /** Who should be in the directory, by uid; and those of each round, who come all at once or not at all. */
+  readonly #people = new Set<string>();
+  readonly #batches: (readonly string[])[] = [];
+  #running: Running | null = null;
+  #killed = 0;
+  /** Searches of the poll under way that have ended, and of the poll before. */
+  #ended = 0;
+  #usually = 0;
+  #polls = 0;
+  #onEnded: () => void = () => undefined;
+
+  private constructor(options: LdapCrashOptions, server: DirectoryServer, proxy: LdapProxy, vendors: Vendors) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#server = server;
+    this.#proxy = proxy;
+    this.#vendors = vendors;
+    this.#folder = mkdtempSync(join(tmpdir(), "rollcall-ldap-crash-"));
+    this.#day = makeDay({ seed: options.seed, writes: options.writes, staff: 20 });
+    for (const email of this.#day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
+    this.#rollcall = new RollcallProcess({
+      folder: this.#folder,
+      targets: vendors.targets(),
+      sources: {
+        idp: { type: "scim", token: scimToken },
+        corp: {
+          type: "ldap",
+          preset: "openldap",
+          url: `ldap://127.0.0.1:${proxy.port}`,
+          bindDn: server.bindDn,
+          bindPassword: server.bindPassword,
+          every: "1s",
+          pageSize,
+          // Each poll is a snapshot of everything.
+          delta: "off",
+          users: { baseDn: `ou=people,${suffix}` },
+          groups: { baseDn: `ou=groups,${suffix}` },
+        },
+      },
+    });
+    this.#idp = new IdentityProvider({ door: { open: async () => this.#up() }, token: scimToken });
+  }
+
+  static async begin(options: LdapCrashOptions): Promise<LdapCrashRun> {
+    const server = await startOpenldap({ ldif: person("founder") + team(["founder"]) });
+    const proxy = await startProxy(server.port);
+    const bitwarden = { selfHosted: true, entityFramework: true };
+    const vendors = await Vendors.start({ random: new Random(options.seed + 1).next, bitwarden });
+    const run = new LdapCrashRun(options, server, proxy, vendors);
+    run.#people.add("founder");
+    run.#watchPolls();
+    run.#running = await run.#rollcall.start();
+    return run;
+  }
+
+  async live(): Promise<LdapCrashReport> {
+    const { sizes } = this.#options;
+    const steps = this.#day.steps.values();
+    const perRound = Math.ceil(this.#day.steps.length / sizes.length);
+    await this.#calm();
+    for (const size of sizes) {
+      await Promise.all([this.#round(size), this.#write(steps, perRound)]);
+      await this.#calm();
+    }
+    await this.#write(steps, this.#day.steps.length);
+    await this.#calm();
+    this.#checkEvening();
+    await this.#checkPlan();
+    const code = await this.#rollcall.stop();
+    if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
+    this.#violations.push(...integrityOf(this.#rollcall.storePath));
+    return {
+      kills: this.#kills,
+      killed: this.#killed,
+      people: this.#people.size,
+      mails: [...this.#vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      violations: this.#violations,
+      seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
+    };
+  }
+
+  /** People come, some go, the team changes; and the poll that finds out is killed, again and again. */
+  async #round(size: number): Promise<void> {
+    const round = this.#batches.length;
+    for (let kill = 0; kill < this.#options.killsEach; kill += 1) {
+      const searches = await this.#between();
+      const batch = Array.from({ length: size }, (_, index) => `r${round}k${kill}n${index}`);
+      this.#batches.push(batch);
+      const leaver = this.#random.pick([...this.#people].filter((uid) => uid !== "founder"));
+      if (leaver !== undefined) this.#people.delete(leaver);
+      const pages = Math.ceil(this.#people.size / pageSize);
+      for (const uid of batch) this.#people.add(uid);
+      const more = Math.ceil(this.#people.size / pageSize) - pages;
+      const members = [...this.#people].slice(-300);
+      modify(
+        this.#server,
+        batch.map(person).join("") +
+          (leaver === undefined ? "" : `dn: uid=${leaver},ou=people,${suffix}\nchangetype: delete\n\n`) +
+          `dn: cn=all,ou=groups,${suffix}\nchangetype: modify\nreplace: member\n${members.map((uid) => `member: uid=${uid},ou=people,${suffix}\n`).join("")}\n`,
+      );
+      await this.#killInPoll(pollPoints[kill % pollPoints.length] ?? "staging", searches + more, size);
+    }
+  }
+
+  /** Kills about there in the next poll, which takes so many searches. */
+  async #killInPoll(wanted: PollPoint, searches: number, size: number): Promise<void> {
+    const until = wanted === "staging" ? 1 + this.#random.below(Math.max(1, searches - 1)) : searches;
+    await this.#reach(until);
+    // The commit of many takes longer, and so does the way to it.
+    const lateMs =
+      wanted === "staging" ? 0 : wanted === "committing" ? this.#random.next() * (3 + size / 40) : 30 + size / 4;
+    if (lateMs > 0) await pause(lateMs);
+    const isRead = this.#ended >= searches;
+    await this.#rollcall.kill();
+    this.#running = null;
+    this.#killed += 1;
+    const isOpen = this.#look();
+    this.#kills[isOpen ? (isRead ? "committing" : "staging") : "committed"] += 1;
+    this.#running = await this.#rollcall.start();
+    const wrong = (await this.#idp.lostWrites(this.#running.scimUrl)) ?? [];
+    // People of the directory are not the identity provider's.
+    this.#violations.push(...wrong.map((each) => `after kill ${this.#killed}: lost write: ${each}`));
+  }
+
+  /** What the killed process left. A batch is there as a whole or not at all. @returns whether a snapshot was begun and not committed */
+  #look(): boolean {
+    const db = new DatabaseSync(this.#rollcall.storePath, { readOnly: true });
+    try {
+      const rows = db.prepare("SELECT user_name AS uid FROM users WHERE source = 'corp'").all() as {
+        readonly uid: string;
+      }[];
+      const there = new Set(rows.map(({ uid }) => uid));
+      for (const [index, batch] of this.#batches.entries()) {
+        // Whoever left before they were ever seen is missed by nobody.
+        const present = batch.filter((uid) => there.has(uid)).length;
+        const expected = batch.filter((uid) => this.#people.has(uid) || there.has(uid)).length;
+        if (present !== 0 && present !== expected)
+          this.#violations.push(
+            `after kill ${this.#killed}: ${present} of ${expected} people of batch ${index} were committed`,
+          );
+      }
+      const state = db.prepare("SELECT snapshot_id AS id FROM poll_states WHERE source = 'corp'").get() as
+        | { readonly id: unknown }
+        | undefined;
+      return (state?.id ?? null) !== null;
+    } finally {
+      db.close();
+    }
+  }
+
+  // -- polls ------------------------------------------------------------------------------------------------------------
+
+  #watchPolls(): void {
+    this.#proxy.meddle(() => {
+      // One connection is one poll.
+      if (this.#ended > 0) this.#usually = this.#ended;
+      this.#ended = 0;
+      this.#polls += 1;
+      return {
+        onAnswer: ({ op }) => {
+          if (op === 0x65) {
+            this.#ended += 1;
+            setImmediate(() => this.#onEnded());
+          }
+          return undefined;
+        },
+      };
+    });
+  }
+
+  /** Until a poll has ended and the next has not begun. @returns how many searches it took */
+  async #between(): Promise<number> {
+    const untilMs = performance.now() + 30_000;
+    const polls = this.#polls;
+    let [last, sinceMs] = [this.#ended, performance.now()];
+    while (performance.now() < untilMs) {
+      await pause(5);
+      if (this.#ended !== last) sinceMs = performance.now();
+      last = this.#ended;
+      // The second that begins from now on was whole, after whatever was killed or under way.
+      if (this.#polls >= polls + 2 && last >= this.#usually && performance.now() - sinceMs > 150) return last;
+    }
+    throw new Error(`no poll within 30 s: ${this.#rollcall.log.slice(-2000)}`);
+  }
+
+  /** Until that many searches of a poll have ended. */
+  #reach(searches: number): Promise<void> {
+    return new Promise((resolve) => {
+      const giveUp = setTimeout(resolve, 15_000);
+      this.#onEnded = () => {
+        if (this.#ended < searches) return;
+        clearTimeout(giveUp);
+        this.#onEnded = () => undefined;
+        resolve();
+      };
+    });
+  }
+
+  // -- the day ----------------------------------------------------------------------------------------------------------
+
+  async #up(): Promise<string> {
+    while (this.#running === null) await pause(10);
+    return this.#running.scimUrl;
+  }
+
+  async #write(steps: Iterator<Day["steps"][number]>, count: number): Promise<void> {
+    for (let index = 0; index < count; index += 1) {
+      const { value: step, done } = steps.next();
+      if (done === true) return;
+      if (step.kind === "write") await this.#idp.send(step.write);
+      else if (step.kind === "burst") await Promise.all(step.writes.map((write) => this.#idp.send(write)));
+    }
+  }
+
+  /** Waits until the directory was read as it is, and everything is delivered. */
+  async #calm(): Promise<void> {
+    const untilMs = performance.now() + calmWithinMs;
+    for (;;) {
+      await this.#up();
+      const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
+      const left = this.#wrongInDirectory();
+      if (targets !== null && isDelivered(targets) && left.length === 0) return;
+      if (performance.now() > untilMs)
+        throw new Error(
+          `not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)} ${left.slice(0, 5).join("; ")}\n${this.#rollcall.log.slice(-2000)}`,
+        );
+      await pause(100);
+    }
+  }
+
+  /** Whose access to Bitwarden is not as the directory has it. */
+  #wrongInDirectory(): readonly string[] {
+    const { state } = this.#vendors.bitwarden;
+    const present = new Set(
+      [...state.members.values()].flatMap(({ email, status }) =>
+        status >= 0 && email.endsWith("@example.org") ? [email] : [],
+      ),
+    );
+    const wanted = new Set([...this.#people].map(address));
+    return [
+      ...[...wanted.difference(present)].map((email) => `${email} has no access`),
+      ...[...present.difference(wanted)].map((email) => `${email} has access`),
+    ];
+  }
+
+  #checkEvening(): void {
+    const { everId, acknowledged } = this.#idp;
+    const seen = lookAt(this.#vendors, everId);
+    const own = <T>(all: Readonly<Record<string, T>>): Readonly<Record<string, T>> =>
+      Object.fromEntries(Object.entries(all).filter(([key]) => !key.startsWith("?")));
+    const found: Evening = { bitwarden: own(seen.bitwarden), teams: own(seen.teams), onePassword: seen.onePassword };
+    this.#violations.push(
+      ...invitedTwice(this.#vendors).map((each) => `invited twice: ${each}`),
+      ...differences(found, expectedOf(acknowledged, this.#day.onePasswordUsers)),
+      ...this.#wrongInDirectory(),
+    );
+    const team = this.#vendors.bitwarden.state.membersOfGroup("all");
+    const wanted = [...this.#people].slice(-300).map(address);
+    const apart = new Set(team).symmetricDifference(new Set(wanted));
+    if (apart.size > 0)
+      this.#violations.push(`team all: ${apart.size} people too many or too few, ${[...apart].slice(0, 3).join(" ")}`);
+  }
+
+  async #checkPlan(): Promise<void> {
+    const { code, out, err } = await this.#rollcall.command("plan", "--json", "--detailed-exitcode");
+    if (code !== 0) this.#violations.push(`plan is not empty, or ended with ${code}: ${out.slice(0, 500)} ${err}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rollcall.kill();
+    await this.#idp.close();
+    await this.#vendors.close();
+    await this.#proxy.stop();
+    await this.#server.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const address = (uid: string): string => `${uid}@example.org`;
+const person = (uid: string): string =>
+  `dn: uid=${uid},ou=people,${suffix}\nobjectClass: inetOrgPerson\nuid: ${uid}\ncn: ${uid}\nsn: ${uid}\nmail: ${address(uid)}\n\n`;
+const team = (uids: readonly string[]): string =>
+  `dn: cn=all,ou=groups,${suffix}\nobjectClass: groupOfNames\ncn: all\n${uids.map((uid) => `member: uid=${uid},ou=people,${suffix}\n`).join("")}\n`;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
