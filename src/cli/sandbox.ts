@@ -140,6 +140,9 @@ function keptTokens(): { readonly scimToken: string; readonly adminToken: string
   return scimToken === undefined || adminToken === undefined ? null : { scimToken, adminToken };
 }
 
+/** Whom the banner hires: somebody whom 1Password has already, as its API can't invite, and Bitwarden has not. */
+const firstPerson = "joan.clarke@example.com";
+
 /** What `npm start` says first. */
 export function sandboxBanner(
   scimUrl: string,
@@ -148,10 +151,10 @@ export function sandboxBanner(
 ): string {
   const person = JSON.stringify({
     schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
-    userName: "new.person@example.com",
+    userName: firstPerson,
     active: true,
-    name: { givenName: "New", familyName: "Person" },
-    emails: [{ value: "new.person@example.com", primary: true }],
+    name: { givenName: "Joan", familyName: "Clarke" },
+    emails: [{ value: firstPerson, primary: true }],
   });
   return [
     "",
@@ -164,10 +167,10 @@ export function sandboxBanner(
     `  Admin token    ${adminToken}   (sign in with it)`,
     `  State          ./data   (configuration: ${configPath})`,
     "",
-    "  Hire somebody (they are invited to Bitwarden two seconds later):",
+    "  Hire somebody (found in 1Password at once, and invited to Bitwarden two seconds later):",
     `  curl -H 'Authorization: Bearer ${scimToken}' -H 'Content-Type: application/scim+json' -d '${person}' ${scimUrl}/Users`,
     "",
-    "  Then look:  npx rollcall status    npx rollcall user new.person@example.com",
+    `  Then look:  the console, or  npx rollcall status    npx rollcall user ${firstPerson}`,
     "",
   ].join("\n");
 }

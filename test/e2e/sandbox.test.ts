@@ -10,7 +10,8 @@ import { killStarted, type Running, rollcall, start, until } from "./process.ts"
 import { scimClient } from "./scim-client.ts";
 import { makeFolder, removeFolder } from "./stage.ts";
 
-const newcomer = "new.person@example.com";
+const newcomer = "joan.clarke@example.com";
+const stranger = "new.person@example.com";
 
 interface Banner {
   readonly text: string;
@@ -86,7 +87,18 @@ describe("serve without a configuration, in an empty folder", () => {
     expect(json.users).toMatchObject([{ id, active: true }]);
     const [bitwarden, onePassword] = json.users[0].targets;
     expect(bitwarden).toMatchObject({ name: "bitwarden", hasAccess: true, inSync: true });
-    // Never shown as provisioned: 1Password's API cannot invite.
+    expect(onePassword).toMatchObject({ name: "onepassword", hasAccess: true, inSync: true, note: null });
+  });
+
+  it("never shows somebody as provisioned whom 1Password does not know: its API cannot invite", async () => {
+    const idp = scimClient(banner.scimUrl, banner.scimToken);
+    const id = await idp.hire(stranger);
+    const { json } = await until(async () => {
+      const found = await command("user", stranger, "--json");
+      expect(found.json.users[0].targets).toHaveLength(2);
+      return found;
+    });
+    const onePassword = json.users[0].targets.at(-1);
     expect(onePassword).toMatchObject({ name: "onepassword", hasAccess: false, inSync: false, note: "not-in-target" });
     expect((await command("user", id)).stdout).toMatch(/onepassword {2}no access; not in 1Password/);
     expect((await command("status")).stdout).toMatch(/onepassword .*1 not in 1Password/);
@@ -141,7 +153,7 @@ describe("serve without a configuration, in an empty folder", () => {
     const idp = scimClient(told.scimUrl, banner.scimToken);
     expect((await idp.call("GET", `/Users/${id}`)).body.userName).toBe(newcomer);
     await until(async () => expect((await command("plan", "--detailed-exitcode")).code).toBe(0));
-    expect(Object.fromEntries((await vendorState("bitwarden.json")).mails)).toEqual({ [newcomer]: 1 });
+    expect(Object.fromEntries((await vendorState("bitwarden.json")).mails)).toEqual({ [newcomer]: 1, [stranger]: 1 });
     expect((await running.stop()).code).toBe(0);
   });
 
