@@ -7,11 +7,14 @@ import type { ConsoleParts } from "./parts.ts";
 const rowsPerPage = 50;
 /** Each open page of the log asks the store once a second. */
 const streamsLimit = 50;
+/** Each export reads the whole trail. */
+const exportsLimit = 4;
 
 /** The log, live, and the trail as a file. */
 export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
   const { reader, trail, status, access, stopping, sleep } = parts;
   let streams = 0;
+  let exports = 0;
 
   pages.get("/activity", "viewer", async ({ request }) => {
     const filter = parseActivityFilter(request.query);
@@ -49,8 +52,18 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
   pages.get("/activity/export.:format", "viewer", async (asked) => {
     const format = asked.param("format");
     if (format !== "csv" && format !== "jsonl") return null;
+    if (exports >= exportsLimit) {
+      asked.response.status(503).set("Retry-After", "30").type("text/plain");
+      asked.response.send(`${exports} exports are under way: try again in a minute\n`);
+      return "answered";
+    }
     const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
-    await sendAudit(asked.response, trail, whole, format);
+    exports += 1;
+    try {
+      await sendAudit(asked.response, trail, whole, format);
+    } finally {
+      exports -= 1;
+    }
     return "answered";
   });
 }

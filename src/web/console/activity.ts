@@ -6,6 +6,7 @@ import { choiceField } from "./filters.ts";
 import { flag, html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import type { ConsoleStatus } from "./parts.ts";
+import { writeThrough } from "./write-through.ts";
 
 const text = z.string().max(200).catch("");
 const shape = z.object({
@@ -120,10 +121,11 @@ export async function streamActivity(request: Request, response: Response, parts
   for (let round = 1; !signal.aborted; round += 1) {
     const { rows, lookedAtSeq } = await reader.activityAfter(query, afterSeq);
     afterSeq = lookedAtSeq;
-    for (const row of rows) response.write(`id: ${row.seq}\ndata: ${JSON.stringify(activityRow(row).toString())}\n\n`);
+    const text = rows.map((row) => `id: ${row.seq}\ndata: ${JSON.stringify(activityRow(row).toString())}\n\n`).join("");
+    if (text !== "" && !(await writeThrough(response, text))) break;
     if (round % beatEvery === 0) {
       if (!isStillIn()) break;
-      response.write(": still here\n\n");
+      if (!(await writeThrough(response, ": still here\n\n"))) break;
     }
     await sleep(lookEveryMs, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;

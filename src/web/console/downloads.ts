@@ -4,6 +4,7 @@ import type { AuditFilter, AuditTrail } from "../../domain/audit.ts";
 import type { Change, Plan } from "../../domain/plan.ts";
 import type { HeldItem } from "../../domain/sync.ts";
 import { detailOf, heldSubject, lossOf, subjectOf } from "./change-words.ts";
+import { writeThrough } from "./write-through.ts";
 
 /** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
 const csv = (rows: readonly (readonly unknown[])[]): string => stringify([...rows], { escape_formulas: true });
@@ -94,20 +95,9 @@ export async function sendAudit(
       format === "csv"
         ? csv(rows.map((row) => [...Object.values(row).slice(0, -1), JSON.stringify(row.detail)]))
         : rows.map((row) => `${JSON.stringify(row)}\n`).join("");
-    // Who reads slowly holds up nobody but themselves.
-    if (!response.write(text)) await drained(response);
-    if (response.destroyed) return;
+    if (!(await writeThrough(response, text))) return;
   }
   response.end();
 }
-
-const drained = (response: Response): Promise<void> =>
-  new Promise((resolve) => {
-    const go = (): void => {
-      response.off("drain", go).off("close", go);
-      resolve();
-    };
-    response.on("drain", go).on("close", go);
-  });
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();

@@ -1,0 +1,100 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
+import express, { type Response } from "express";
+import { afterEach, expect, it, vi } from "vitest";
+import type { AuditTrail, ChainedRow } from "../../src/domain/audit.ts";
+import type { ConsoleStore } from "../../src/domain/console.ts";
+import { streamActivity } from "../../src/web/console/activity.ts";
+import { sendAudit } from "../../src/web/console/downloads.ts";
+import { serveApp } from "./browser.ts";
+
+const row = (seq: number): ChainedRow => ({
+  seq,
+  atMs: 0,
+  actor: "scim:okta",
+  requestId: null,
+  action: "user.update",
+  kind: "user",
+  entityId: "u1",
+  name: "x".repeat(2000),
+  connection: null,
+  rev: 1,
+  detail: {},
+  hash: "0".repeat(64),
+});
+const pageOf = (seq: number): readonly ChainedRow[] => Array.from({ length: 500 }, (_, index) => row(seq + index));
+
+let closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing) await close();
+  closing = [];
+});
+
+/** Serves `answer` to a client that reads nothing before it is told to. */
+async function ask(answer: (response: Response) => Promise<void>) {
+  const done = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<Response>();
+  const app = express().get("/", (_request, response) => {
+    begun.resolve(response);
+    answer(response).then(done.resolve, done.reject);
+  });
+  const server = await serveApp(app);
+  closing.push(server.close);
+  const client: Socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  client.pause();
+  client.on("error", () => undefined);
+  client.write("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+  return { client, response: await begun.promise, done: done.promise };
+}
+
+it("a live log that nobody reads is not written on, and goes on with who reads it", async () => {
+  let looks = 0;
+  const reader: Pick<ConsoleStore, "activityAfter" | "newestSeq"> = {
+    newestSeq: async () => 0,
+    activityAfter: async (_query, after) => {
+      looks += 1;
+      return { rows: pageOf(after + 1), lookedAtSeq: after + 500 };
+    },
+  };
+  const { client, response, done } = await ask((response) =>
+    streamActivity(response.req, response, {
+      reader: reader as ConsoleStore,
+      query: {} as Parameters<typeof streamActivity>[2]["query"],
+      stopping: new AbortController().signal,
+      isStillIn: () => true,
+      sleep: () => turn(),
+    }),
+  );
+  await vi.waitFor(() => expect(response.writableNeedDrain).toBe(true));
+  for (let round = 0; round < 50; round += 1) await turn();
+  const before = looks;
+  for (let round = 0; round < 200; round += 1) await turn();
+  expect(looks).toBe(before);
+  client.resume();
+  await vi.waitFor(() => expect(looks).toBeGreaterThan(before + 5));
+  client.destroy();
+  await done;
+});
+
+it("an export ends when its reader goes while the next page is fetched", async () => {
+  let isClosed = false;
+  const { done } = await ask((response) => {
+    const trail: Pick<AuditTrail, "auditRows"> = {
+      async *auditRows() {
+        try {
+          yield [row(1)];
+          response.destroy();
+          await once(response, "close");
+          for (let seq = 2; ; seq += 500) yield pageOf(seq);
+        } finally {
+          isClosed = true;
+        }
+      },
+    };
+    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+    return sendAudit(response, trail as AuditTrail, whole, "jsonl");
+  });
+  await done;
+  expect(isClosed).toBe(true);
+});
