@@ -108,6 +108,8 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
     pages.post(`/${section}/:id/sync`, "operator", async (asked, form): Promise<Done | null> => {
       const [id, target] = [asked.param("id"), form["target"] ?? ""];
       const cause = { actor: asked.visitor.actor, requestId: null };
+      // The store takes any name, and puts it into the audit trail.
+      if (!(await status()).targets.some(({ name }) => name === target)) return null;
       if (!(await reader.askSync(target, id, cause, now()))) return null;
       connections.syncNow(target);
       return {

@@ -76,12 +76,16 @@ export function createConsole(given: ConsoleParts): Router {
   });
   router.use(async (error: unknown, request: Request, response: Response, next: NextFunction) => {
     const visitor = findVisitor(response);
-    if (visitor === null || response.headersSent) return next(error);
+    if (visitor === null || response.headersSent || isOfRequest(error)) return next(error);
     parts.log("error", `console: a page failed: ${messageOf(error)}`, { error });
     await pages.show({ request, response, visitor }, failed(error));
   });
   return router;
 }
+
+/** Express and its parsers say so by a status: an address that can't be decoded, a body that is too large. */
+const isOfRequest = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "status" in error && Number(error.status) < 500;
 
 const everything = {
   entityId: null,

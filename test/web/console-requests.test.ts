@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { createAccess } from "../../src/web/access/access.ts";
+import { createAdminApp } from "../../src/web/admin-app.ts";
+import { openTab, serveApp, type Tab } from "./browser.ts";
+
+const token = "operator-token-0123456789";
+type Parts = Parameters<typeof createAdminApp>[0];
+
+let asked: unknown[];
+let logged: string[];
+let server: Awaited<ReturnType<typeof serveApp>>;
+let tab: Tab;
+
+/** The console of somebody with one target, over a store that believes everything. */
+beforeEach(async () => {
+  [asked, logged] = [[], []];
+  const access = createAccess({
+    tokens: [{ role: "operator", token }],
+    moreSecrets: [],
+    publicUrl: null,
+    isTls: false,
+    now: Date.now,
+  });
+  const parts = {
+    access,
+    oidc: null,
+    status: async () => ({ sources: [], targets: [{ name: "acme", held: 0 }] }),
+    targets: () => ["acme"],
+    record: async () => undefined,
+    log: (_level: string, message: string) => void logged.push(message),
+    now: Date.now,
+    reader: { askSync: async (...input: readonly unknown[]) => asked.push(input) > 0 },
+    actions: {},
+    scim: {},
+    connections: { syncNow: () => true },
+  };
+  const app = createAdminApp({
+    access,
+    metrics: { text: async () => "", contentType: "text/plain" },
+    console: parts as unknown as Parts["console"],
+    api: parts as unknown as Parts["api"],
+  });
+  server = await serveApp(app);
+  tab = openTab(server.url);
+  await tab.post("/sign-in", { token, to: "/" });
+});
+afterEach(() => server.close());
+
+it("a sync is asked of a target that there is, and nothing else is written down", async () => {
+  const _csrf = await tab.csrf("/nothing-here");
+  for (const target of ["", "other", "acme\n", "x".repeat(30_000)])
+    expect((await tab.post("/people/u1/sync", { _csrf, target })).status).toBe(404);
+  expect(asked).toEqual([]);
+  expect((await tab.post("/people/u1/sync", { _csrf, target: "acme" })).status).toBe(303);
+  expect(asked).toHaveLength(1);
+});
+
+it("an address that can't be decoded is the request's fault, and no error of ours", async () => {
+  expect((await tab.get("/people/%zz")).status).toBe(400);
+  expect(logged).toEqual([]);
+});
