@@ -23,7 +23,7 @@ export const planActions = (
 export const scimTokens = (config: Config, store: DirectoryStore, url: string, now: () => number): ScimTokens => ({
   url,
   list: () => store.tokens(),
-  async create(source, label, actor) {
+  async create(source, label, lifeMs, actor) {
     if (!scimSources(config).some(({ name }) => name === source)) return null;
     const token = newToken();
     const stored = {
@@ -33,7 +33,7 @@ export const scimTokens = (config: Config, store: DirectoryStore, url: string, n
       label,
       createdAtMs: now(),
       revokedAtMs: null,
-      expiresAtMs: null,
+      expiresAtMs: lifeMs === null ? null : now() + lifeMs,
       lastUsedAtMs: null,
     };
     await store.addToken(stored, { actor, requestId: null });

@@ -204,6 +204,34 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     });
   });
 
+  it("shows names as they are, whatever they try to be", async () => {
+    const evil = `"'><img src=/evil onerror="window.ran=1"><script>window.ran=1</script>=1+1`;
+    const { body } = await serve.idp.call("POST", "/Users", {
+      schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
+      userName: evil,
+      displayName: evil,
+      active: true,
+      emails: [{ value: "evil@example.com", primary: true }],
+    });
+    await until(() => expect(stateOf(stage, "evil@example.com")).toBe("invited"));
+    const { page } = await signIn();
+    const asked: string[] = [];
+    page.on("request", (request) => void asked.push(new URL(request.url()).pathname));
+    for (const path of [
+      `/people?q=${encodeURIComponent(evil)}`,
+      `/people/${body.id}`,
+      "/activity",
+      `/nothing${encodeURIComponent(evil)}`,
+    ]) {
+      await page.goto(path);
+      if (!path.startsWith("/nothing")) expect(await page.locator("main").textContent()).toContain(evil.slice(0, 30));
+      expect(await page.evaluate("window.ran"), path).toBeUndefined();
+      expect(await page.locator("main img, main script").count(), path).toBe(0);
+    }
+    expect(asked).not.toContain("/evil");
+    visits.at(-1)?.forgive(/404/);
+  });
+
   it("works the plan out in the background, and gives it as a file that no spreadsheet runs", async () => {
     const { page } = await signIn();
     await page.goto("/plan");

@@ -125,8 +125,13 @@ function tokens({ scim }: ApiParts): readonly Route[] {
       body: inputs.tokenInput,
       answer: answers.newToken,
       problems: { 404: "no such SCIM source" },
-      async handle({ body: { source, label } }, { cause }) {
-        const token = await scim.create(source, label, cause.actor);
+      async handle({ body: { source, label, expiresInDays } }, { cause }) {
+        const token = await scim.create(
+          source,
+          label,
+          expiresInDays === undefined ? null : expiresInDays * 86_400_000,
+          cause.actor,
+        );
         return token === null
           ? problem(404, "NOT_FOUND", `no SCIM source "${source}"`)
           : ok({ token, source, url: scim.url });

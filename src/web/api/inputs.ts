@@ -112,7 +112,16 @@ export const planInput = z.strictObject({ limit: z.coerce.number().int().min(0).
 export const approveInput = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{16}$/, "16 hex digits") });
 export const reinviteInput = z.strictObject({ target: name });
 export const personSyncInput = z.strictObject({ target: name.optional() });
-export const tokenInput = z.strictObject({ source: name, label: z.string().trim().min(1).max(100) });
+export const tokenInput = z.strictObject({
+  source: name,
+  label: z.string().trim().min(1).max(100),
+  expiresInDays: z
+    .int()
+    .min(1)
+    .max(3650)
+    .optional()
+    .describe("After so many days it is refused. Default: it does not end."),
+});
 
 const secret = z.string().min(1).max(1000).meta({ writeOnly: true });
 const optionalText = z.string().max(1000).optional();

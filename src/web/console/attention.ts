@@ -1,4 +1,5 @@
 import type { Attention } from "../../domain/console.ts";
+import { expiringSoon, type StoredToken } from "../../domain/resources.ts";
 import { type HtmlValue, html } from "./html.ts";
 import type { ConsoleStatus } from "./parts.ts";
 import { ago, count, figure, people, product, span, type Tone } from "./words.ts";
@@ -14,6 +15,8 @@ export interface AttentionLine {
 interface AttentionData {
   readonly status: ConsoleStatus;
   readonly attention: readonly Attention[];
+  /** Tokens of identity providers. */
+  readonly tokens: readonly StoredToken[];
   readonly vendorUrl: (target: string) => string | null;
   readonly nowMs: number;
 }
@@ -24,6 +27,7 @@ const order = ["bad", "held", "warn", "idle"] as const;
 export function attentionLines(data: AttentionData): readonly AttentionLine[] {
   const lines = [
     ...failures(data),
+    ...ending(data),
     ...data.attention.filter((each) => isOpen(each, data)).map((each) => lineOf(each, data)),
   ];
   return lines.sort((a, b) => order.indexOf(a.tone) - order.indexOf(b.tone));
@@ -53,6 +57,15 @@ function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
     ...status.targets.flatMap((target) => of("target", target)),
   ];
 }
+
+/** A provider whose token ends is shut out from one moment to the next. */
+const ending = ({ tokens, nowMs }: AttentionData): readonly AttentionLine[] =>
+  expiringSoon(tokens, nowMs).map(({ source, label, expiresAtMs }) => ({
+    tone: "warn",
+    title: `A token of ${source} is about to expire`,
+    detail: html`${label === "" ? "It" : label} ends ${ago(expiresAtMs, nowMs)}; from then on the identity provider is refused. Make another and give it to the provider first.`,
+    action: { label: "Make another", href: `/connections/new/provider?source=${encodeURIComponent(source)}` },
+  }));
 
 const firstNames = ({ first, count: total }: Attention): string => {
   const names = first.slice(0, 3).map(({ name }) => name);

@@ -1,6 +1,14 @@
 import { z } from "zod";
 import type { ConnectionDraft, ConnectionType, FieldErrors } from "../connections.ts";
-import { confirmForm, connectBody, disconnectBody, providerBody, rotateBody, surveyBody } from "./connect-form.ts";
+import {
+  confirmForm,
+  connectBody,
+  disconnectBody,
+  providerBody,
+  rotateBody,
+  surveyBody,
+  tokenLives,
+} from "./connect-form.ts";
 import { connectionsBody } from "./connections-page.ts";
 import { vendorForms } from "./guides.ts";
 import type { PageParts } from "./layout.ts";
@@ -60,7 +68,8 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
 
   pages.post("/connections/new/provider", "admin", async ({ visitor }, form) => {
     const source = form["source"] ?? "";
-    const token = await scim.create(source, (form["label"] ?? "").trim().slice(0, 100), visitor.actor);
+    const lifeMs = tokenLives[form["life"] ?? ""] ?? null;
+    const token = await scim.create(source, (form["label"] ?? "").trim().slice(0, 100), lifeMs, visitor.actor);
     return token === null ? null : providerPage(source, token, visitor);
   });
   const providerPage = (source: string, token: string | null, visitor: Asked["visitor"]): PageParts => ({

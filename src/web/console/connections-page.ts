@@ -1,4 +1,4 @@
-import type { StoredToken } from "../../domain/resources.ts";
+import { isTokenGood, type StoredToken } from "../../domain/resources.ts";
 import type { Visitor } from "../access/role.ts";
 import { fingerprint } from "../authenticate.ts";
 import type { ListedConnection } from "../connections.ts";
@@ -72,7 +72,7 @@ function sourceCard(
   { name, type, error, lastSuccessAt }: SourceStatus,
   { tokens, visitor, nowMs }: ConnectionsData,
 ): Markup {
-  const own = tokens.filter((token) => token.source === name && token.revokedAtMs === null);
+  const own = tokens.filter((token) => token.source === name && isTokenGood(token, nowMs));
   const tone: Tone = error !== null ? "bad" : lastSuccessAt === null ? "idle" : "good";
   const heard = lastSuccessAt === null ? null : Date.parse(lastSuccessAt);
   return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${sourceType(type)}</p></div>${badge(tone, error !== null ? "Failing" : heard === null ? "Not heard of yet" : "Working")}</header>
@@ -82,15 +82,12 @@ ${
   own.length > 0 &&
   html`<ul class="tokens">${own.map(
     (token) =>
-      html`<li><div><code>${fingerprint(token.hash)}</code> ${token.label || html`<em>no label</em>`}<small>made ${ago(token.createdAtMs, nowMs)}${tokenEnd(token, nowMs)}</small></div>${only(visitor, "admin", () => html`<form method="post" action="/connections/tokens/${encodeURIComponent(token.id)}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke<span class="sr"> ${fingerprint(token.hash)}</span></button></form>`)}</li>`,
+      html`<li><div><code>${fingerprint(token.hash)}</code> ${token.label || html`<em>no label</em>`}<small>made ${ago(token.createdAtMs, nowMs)}, last used ${ago(token.lastUsedAtMs, nowMs)}${tokenEnd(token, nowMs)}</small></div>${only(visitor, "admin", () => html`<form method="post" action="/connections/tokens/${encodeURIComponent(token.id)}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke<span class="sr"> ${fingerprint(token.hash)}</span></button></form>`)}</li>`,
   )}</ul>`
 }
 ${type === "scim" && only(visitor, "admin", () => html`<footer><a class="button secondary" href="/connections/new/provider?source=${encodeURIComponent(name)}">Connect an identity provider</a></footer>`)}
 </article>`;
 }
 
-/** Tokens may have an end. */
-function tokenEnd(token: StoredToken, nowMs: number): Markup | null {
-  const untilMs = "expiresAtMs" in token && typeof token.expiresAtMs === "number" ? token.expiresAtMs : null;
-  return untilMs === null ? null : html`, ${untilMs < nowMs ? "expired" : "expires"} ${ago(untilMs, nowMs)}`;
-}
+const tokenEnd = ({ expiresAtMs }: StoredToken, nowMs: number): Markup | null =>
+  expiresAtMs === null ? null : html`, ${expiresAtMs < nowMs ? "expired" : "expires"} ${ago(expiresAtMs, nowMs)}`;

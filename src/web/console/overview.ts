@@ -1,4 +1,5 @@
 import type { Attention, HourTally } from "../../domain/console.ts";
+import type { StoredToken } from "../../domain/resources.ts";
 import type { AuditRow } from "../../domain/sync.ts";
 import { activityList } from "./activity-rows.ts";
 import { type AttentionLine, attentionLines } from "./attention.ts";
@@ -13,6 +14,7 @@ export interface OverviewData {
   readonly attention: readonly Attention[];
   readonly hours: readonly HourTally[];
   readonly recent: readonly AuditRow[];
+  readonly tokens: readonly StoredToken[];
   readonly vendorUrl: (target: string) => string | null;
   readonly nowMs: number;
 }

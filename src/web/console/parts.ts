@@ -80,8 +80,8 @@ export interface ScimTokens {
   /** With /scim/v2. */
   readonly url: string;
   list(): Promise<readonly StoredToken[]>;
-  /** Makes one for a SCIM source; given once, kept as a hash. Null when there is no such source. */
-  create(source: string, label: string, actor: string): Promise<string | null>;
+  /** Makes one for a SCIM source; given once, kept as a hash. `lifeMs` null: it does not end. Null when there is no such source. */
+  create(source: string, label: string, lifeMs: number | null, actor: string): Promise<string | null>;
   /** False when there is no such token that is still good. */
   revoke(id: string, actor: string): Promise<boolean>;
 }

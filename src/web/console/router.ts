@@ -53,15 +53,16 @@ export function createConsole(given: ConsoleParts): Router {
     const status = await parts.status();
     const targets = status.targets.map(({ name }) => name);
     const nowMs = parts.now();
-    const [attention, hours, { rows: recent }] = await Promise.all([
+    const [attention, hours, { rows: recent }, tokens] = await Promise.all([
       reader.attention(targets, nowMs),
       reader.hourly(targets, nowMs - dayMs),
       reader.activity({ ...everything, limit: recentRows }),
+      parts.scim.list(),
     ]);
     return {
       title: "Overview",
       section: "overview",
-      body: overviewBody({ status, attention, hours, recent, vendorUrl, nowMs }),
+      body: overviewBody({ status, attention, hours, recent, tokens, vendorUrl, nowMs }),
     };
   });
   entityRoutes(pages, parts);

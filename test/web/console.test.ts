@@ -1,0 +1,192 @@
+import { describe, expect, it } from "vitest";
+import { attentionLines } from "../../src/web/console/attention.ts";
+import { flag, html, raw } from "../../src/web/console/html.ts";
+import { createPlanDesk } from "../../src/web/console/plan-desk.ts";
+import { localPath } from "../../src/web/console/sign-in.ts";
+import { createStatusMemory } from "../../src/web/console/status-memory.ts";
+
+describe("html", () => {
+  it.each([
+    ["<b>", "&lt;b&gt;"],
+    [`" onclick='x'`, "&quot; onclick=&#39;x&#39;"],
+    ["a & b", "a &amp; b"],
+    [0, "0"],
+    [null, ""],
+    [undefined, ""],
+    [false, ""],
+    [["<", [">"]], "&lt;&gt;"],
+    [html`<i>${"<"}</i>`, "<i>&lt;</i>"],
+    [raw("<hr>"), "<hr>"],
+    [flag("checked", true), " checked"],
+    [flag("checked", false), ""],
+  ] as const)("prints %j as %s", (value, text) => {
+    expect(html`${value}`.toString()).toBe(text);
+  });
+
+  it("takes nothing for markup that was not made by a template", () => {
+    const forged = { toString: () => "<script>", text: "<script>" } as unknown as string;
+    expect(() => html`${forged}`).toThrow(TypeError);
+  });
+});
+
+describe("where a sign-in leads", () => {
+  it.each([
+    ["/people?q=a", "/people?q=a"],
+    ["//evil.example", "/"],
+    ["/\\evil.example", "/"],
+    ["https://evil.example", "/"],
+    ["/sign-out", "/"],
+    [["/people"], "/"],
+    [undefined, "/"],
+    [`/${"a".repeat(2000)}`, "/"],
+  ])("is for %j %s", (asked, path) => {
+    expect(localPath(asked)).toBe(path);
+  });
+});
+
+describe("the status that pages share", () => {
+  const status = { sources: [], targets: [] };
+
+  it("is counted once in two seconds, anew after something was done, and a failure is kept from nobody", async () => {
+    let [asked, clock, isBroken] = [0, 0, false];
+    const memory = createStatusMemory(
+      async () => {
+        asked += 1;
+        if (isBroken) throw new Error("no store");
+        return status;
+      },
+      () => clock,
+    );
+    await Promise.all([memory.get(), memory.get()]);
+    clock = 1999;
+    await memory.get();
+    expect(asked).toBe(1);
+    clock = 2000;
+    await memory.get();
+    expect(asked).toBe(2);
+    memory.forget();
+    await memory.get();
+    expect(asked).toBe(3);
+    memory.forget();
+    isBroken = true;
+    await expect(memory.get()).rejects.toThrow("no store");
+    isBroken = false;
+    expect(await memory.get()).toBe(status);
+  });
+});
+
+describe("plans", () => {
+  const plan = { changes: [], held: [], skipped: [], heldDigest: null };
+
+  it("are worked out once at a time, and forgotten after half an hour", async () => {
+    let [clock, begun] = [0, 0];
+    const running = Promise.withResolvers<typeof plan>();
+    const desk = createPlanDesk({
+      now: () => clock,
+      plan: () => {
+        begun += 1;
+        return running.promise;
+      },
+    });
+    expect(desk.find("a")).toBeNull();
+    desk.start("a");
+    desk.start("a");
+    expect([begun, desk.find("a")]).toEqual([1, { status: "working", sinceMs: 0 }]);
+    running.resolve(plan);
+    await running.promise;
+    await Promise.resolve();
+    expect(desk.find("a")).toEqual({ status: "done", atMs: 0, plan });
+    clock = 30 * 60_000;
+    expect(desk.find("a")).toBeNull();
+  });
+
+  it("that fail say why", async () => {
+    const desk = createPlanDesk({ now: () => 0, plan: () => Promise.reject(new Error("502 from the API")) });
+    desk.start("a");
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(desk.find("a")).toEqual({ status: "failed", atMs: 0, message: "502 from the API" });
+  });
+});
+
+describe("what needs a person", () => {
+  const target = {
+    name: "op",
+    type: "onepassword",
+    inSync: 0,
+    pending: 0,
+    failed: 0,
+    held: 0,
+    missing: 2,
+    oldestPendingSeconds: null,
+    lastSuccessAt: null,
+    failingSince: null,
+    error: null,
+    heldDigest: null,
+    budget: { allowed: 3, spent: 0 },
+  };
+  const found = { connection: "op", count: 9, sinceMs: null, first: [] };
+
+  it("names failures first, then what is held, then what can wait", () => {
+    const lines = attentionLines({
+      status: { sources: [], targets: [{ ...target, error: { code: "TARGET_UNREACHABLE", message: "no answer" } }] },
+      attention: [
+        { ...found, kind: "missing" },
+        { ...found, kind: "accepted" },
+        { ...found, kind: "held" },
+      ],
+      tokens: [],
+      vendorUrl: () => "https://vendor.example/members",
+      nowMs: 0,
+    });
+    expect(lines.map(({ tone }) => tone)).toEqual(["bad", "held", "warn", "idle"]);
+    expect(lines[2]?.action).toEqual({
+      label: "Open 1Password",
+      href: "https://vendor.example/members",
+      isExternal: true,
+    });
+    // Who has left is in no target, and is missing nowhere: the status counts who should be there.
+    expect(lines[3]?.title).toBe("2 people not in op");
+  });
+
+  it("is a token that ends within two weeks, and no other", () => {
+    const dayMs = 86_400_000;
+    const token = {
+      id: "t",
+      source: "okta",
+      hash: "h",
+      label: "Okta",
+      createdAtMs: 0,
+      revokedAtMs: null,
+      lastUsedAtMs: null,
+    };
+    const lines = attentionLines({
+      status: { sources: [], targets: [] },
+      attention: [],
+      tokens: [
+        { ...token, expiresAtMs: 13 * dayMs },
+        { ...token, expiresAtMs: 15 * dayMs },
+        { ...token, expiresAtMs: null },
+        { ...token, expiresAtMs: 13 * dayMs, revokedAtMs: 1 },
+      ],
+      vendorUrl: () => null,
+      nowMs: 0,
+    });
+    expect(lines.map(({ title, detail }) => [title, String(detail)])).toEqual([
+      ["A token of okta is about to expire", expect.stringContaining("in 13 days")],
+    ]);
+  });
+
+  it("is nothing when those who are missing have left", () => {
+    const status = { sources: [], targets: [{ ...target, missing: 0 }] };
+    expect(
+      attentionLines({
+        status,
+        attention: [{ ...found, kind: "missing" }],
+        tokens: [],
+        vendorUrl: () => null,
+        nowMs: 0,
+      }),
+    ).toEqual([]);
+  });
+});
