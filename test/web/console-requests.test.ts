@@ -6,12 +6,18 @@ import { openTab, serveApp, type Tab } from "./browser.ts";
 const token = "operator-token-0123456789";
 type Parts = Parameters<typeof createAdminApp>[0];
 
+const targets = ["acme", "acme.prod"].map((name) => ({
+  name,
+  type: "bitwarden",
+  held: 0,
+  budget: { allowed: 3, spent: 0 },
+}));
 let asked: unknown[];
 let logged: string[];
 let server: Awaited<ReturnType<typeof serveApp>>;
 let tab: Tab;
 
-/** The console of somebody with one target, over a store that believes everything. */
+/** The console of somebody with two targets, over a store that believes everything. */
 beforeEach(async () => {
   [asked, logged] = [[], []];
   const access = createAccess({
@@ -24,13 +30,16 @@ beforeEach(async () => {
   const parts = {
     access,
     oidc: null,
-    status: async () => ({ sources: [], targets: [{ name: "acme", held: 0 }] }),
+    status: async () => ({ sources: [], targets }),
     targets: () => ["acme"],
     record: async () => undefined,
     log: (_level: string, message: string) => void logged.push(message),
     now: Date.now,
     reader: { askSync: async (...input: readonly unknown[]) => asked.push(input) > 0 },
-    actions: {},
+    actions: {
+      held: async () => ({ items: [], digest: null }),
+      plan: () => new Promise(() => undefined),
+    },
     scim: {},
     connections: { syncNow: () => true },
   };
@@ -58,4 +67,10 @@ it("a sync is asked of a target that there is, and nothing else is written down"
 it("an address that can't be decoded is the request's fault, and no error of ours", async () => {
   expect((await tab.get("/people/%zz")).status).toBe(400);
   expect(logged).toEqual([]);
+});
+
+it("a plan that is being worked out is looked for by an id that may hold dots", async () => {
+  const _csrf = await tab.csrf("/nothing-here");
+  expect((await tab.post("/plan/acme.prod/work-out", { _csrf })).status).toBe(303);
+  expect((await tab.get("/plan")).text).toMatch(/id="plan-acme\.prod" [^>]*hx-select="\[id='plan-acme\.prod'\]"/);
 });

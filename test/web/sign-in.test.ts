@@ -470,6 +470,19 @@ describe("OpenID Connect", () => {
     expect((await tab.get("/")).text).toContain("viewer console:eve (oidc)");
   });
 
+  it("calls nobody by what can't be seen", async () => {
+    await startWith();
+    provider.person = {
+      sub: "u3",
+      email: "\u202e\u200b",
+      preferred_username: "eve\n\u001b[31m\u202eada",
+      groups: ["staff"],
+    };
+    const tab = openTab(base);
+    await comeBack(tab, await goThere(tab));
+    expect((await tab.get("/")).text).toContain("viewer console:eve[31mada (oidc)");
+  });
+
   it("finds roles in a claim below another, or where only userinfo tells them", async () => {
     await startWith({ rolesClaim: "realm_access.roles" });
     provider.person = { sub: "u1", preferred_username: "ada", realm_access: { roles: ["helpdesk"] } };

@@ -119,7 +119,7 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
       )
         Object.assign(claims, await client.fetchUserInfo(provider, tokens.access_token, subject));
       return {
-        name: nameIn(claims) ?? subject,
+        name: nameIn(claims) ?? visible(subject),
         role: roleOf(claimAt(claims, settings.rolesClaim), settings.roles),
         returnTo: flow.data.returnTo,
       };
@@ -172,14 +172,21 @@ function roleOf(claim: unknown, roles: OidcSettings["roles"]): Role | null {
   return ROLES.findLast((role) => roles[role].some((value) => values.has(value))) ?? null;
 }
 
-/** An unverified address could be somebody else's: then another name is used. */
+/** An unverified address could be somebody else's: then another name is used. Without what is not seen, or turns text around: it names people in the audit trail. */
 function nameIn(claims: Readonly<Record<string, unknown>>): string | null {
   const email = claims["email_verified"] === false ? undefined : claims["email"];
-  const found = [email, claims["preferred_username"], claims["name"]].find(
-    (each) => typeof each === "string" && each !== "",
+  return (
+    [email, claims["preferred_username"], claims["name"]]
+      .map((each) => (typeof each === "string" ? visible(each) : ""))
+      .find((each) => each !== "") ?? null
   );
-  return found === undefined ? null : String(found).slice(0, 200);
 }
+
+const visible = (text: string): string =>
+  text
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "")
+    .trim()
+    .slice(0, 200);
 
 /** What went wrong, for the log: never a token or a code. */
 export function describeOidcError(error: unknown): string {

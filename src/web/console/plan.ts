@@ -40,7 +40,7 @@ function targetSection(plan: TargetPlan, data: PlanData): Markup {
   return html`<section aria-labelledby="${target.name}">
 <div class="between"><h2 id="${target.name}">${target.name} <small>${product(target.type)}</small></h2>${budgetText(target)}</div>
 ${held.length > 0 && heldPanel(plan, data)}
-<div class="panel" id="plan-${target.name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="#plan-${target.name}" hx-swap="outerHTML"`}>
+<div class="panel" id="plan-${target.name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="[id='plan-${target.name}']" hx-swap="outerHTML"`}>
 ${planView(plan, data)}
 </div>
 </section>`;
