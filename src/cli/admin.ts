@@ -54,7 +54,14 @@ export function adminApp({
   ].flatMap(({ role, secret }): readonly RoleToken[] => (secret === null ? [] : [{ role, token: secret.reveal() }]));
   const settings = admin.oidc === null ? null : { ...admin.oidc, clientSecret: admin.oidc.clientSecret.reveal() };
   const moreSecrets = settings === null ? [] : [termsOf(settings)];
-  const access = createAccess({ tokens, moreSecrets, publicUrl: admin.publicUrl, isTls: admin.tls !== null, now });
+  const access = createAccess({
+    tokens,
+    moreSecrets,
+    publicUrl: admin.publicUrl,
+    isTls: admin.tls !== null,
+    now,
+    warn: (message) => logger.warn(message),
+  });
   const oidc =
     settings === null || admin.publicUrl === null
       ? null

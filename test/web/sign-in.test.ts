@@ -43,6 +43,7 @@ async function start(
     isTls: false,
     publicUrl: settings.publicUrl ?? null,
     now: () => clock,
+    warn: (message) => void warned.push(message),
   });
   const app = express();
   app.use(access.identify);
@@ -373,6 +374,13 @@ describe("guessing", () => {
     expect([(await bearer("f".repeat(33))).status, (await bearer(long)).status]).toEqual([429, 200]);
     await signIn(long, tab);
     expect(slept).toEqual([]);
+  });
+
+  it("is in the log, as often as an address is heard", async () => {
+    await start();
+    for (let guess = 0; guess < 15; guess += 1)
+      await fetch(base, { headers: { authorization: `Bearer guess-${guess}` } });
+    expect(warned).toEqual(Array<string>(10).fill("api: a wrong token from 127.0.0.1"));
   });
 
   it("costs a session nothing: who is in goes on", async () => {

@@ -15,6 +15,8 @@ export interface AccessParts {
   /** Does the listener itself speak TLS? */
   readonly isTls: boolean;
   readonly now: () => number;
+  /** Told of wrong bearer tokens: ten a minute of each address at most. Default: nobody. */
+  readonly warn?: (message: string) => void;
 }
 
 /** Who may come in, shared by pages, API and metrics. */
@@ -37,7 +39,7 @@ export interface Access {
 const readForm = express.urlencoded({ extended: false, limit: "32kb", parameterLimit: 200 });
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD" || method === "OPTIONS";
 
-export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: AccessParts): Access {
+export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn }: AccessParts): Access {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
   // With its role: a token that is given another one ends the sessions it began.
@@ -70,6 +72,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now }: Acc
       return void tooMany(response, attempts.retryAfterSeconds(address));
     if (found === null) {
       attempts.failed(address);
+      warn?.(`api: a wrong token from ${address}`);
       return void response
         .status(401)
         .set("WWW-Authenticate", "Bearer")
