@@ -98,7 +98,7 @@ Examples:
 
 Exit code: 0 when every message was taken, 1 otherwise.`,
   backup: `
-Example:
+Examples:
   rollcall backup /backup/rollcall-$(date +%F).db
 
 The copy is whole, readable by this user alone, checked page by page and audit row by row,
@@ -148,7 +148,7 @@ Examples:
 
 The token is printed once; only its hash is kept.`,
   tokenRotate: `
-Example:
+Examples:
   rollcall token rotate 0b47dca4-0ba5-4626-b773-40f433875bbe --grace 2h
 
 The new token is printed once, for the same source and with the same label. Give it to the
@@ -171,10 +171,11 @@ Examples:
   source <(rollcall completion zsh)         in ~/.zshrc, after compinit
   rollcall completion fish > ~/.config/fish/completions/rollcall.fish`,
   rekey: `
-To replace the master key:
-  1. make a new one, and list both in the configuration: masterKey: [file:new.key, file:old.key]
-  2. rollcall rekey                         all or nothing, also while "rollcall serve" runs
-  3. take the old one out of the list
+Examples:
+  rollcall rekey -c rollcall.yaml           all or nothing, also while "rollcall serve" runs
+
+To replace the master key: make a new one, list both in the configuration with the new one
+first (masterKey: [file:new.key, file:old.key]), run this, take the old one out of the list.
 
 Exit code: 0, 1 nothing was changed.`,
   sandbox: `
