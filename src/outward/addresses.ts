@@ -21,6 +21,9 @@ const FORBIDDEN_6: readonly Range[] = [
   ["fe80::", 10], // link-local
   ["fec0::", 10], // site-local, given up
   ["ff00::", 8], // multicast
+  ["2001::", 32], // Teredo: another address inside
+  ["2002::", 16], // 6to4: likewise
+  ["64:ff9b:1::", 48], // NAT64 of a network's own: likewise
   ["fd00:ec2::", 32], // metadata of AWS
   ["fd20:ce::254", 128], // metadata of GCP
 ];

@@ -100,6 +100,9 @@ describe("addresses", () => {
     ["::ffff:a9fe:a9fe", [own, cloud, local]],
     ["64:ff9b::a9fe:a9fe", [own, cloud, local]],
     ["::169.254.169.254", [own, cloud, local]],
+    ["2002:a9fe:a9fe::1", [own, cloud, local]],
+    ["2001:0:1:2::5601:5601", [own, cloud, local]],
+    ["64:ff9b:1::a9fe:a9fe", [own, cloud, local]],
     // This machine.
     ["127.0.0.1", [own, cloud]],
     ["127.255.0.1", [own, cloud]],

@@ -50,7 +50,7 @@ GET    /api/v1/people                        viewer
 GET    /api/v1/people/{id}                   viewer
 GET    /api/v1/groups                        viewer
 GET    /api/v1/groups/{id}                   viewer
-GET    /api/v1/targets/{target}/plan         viewer
+GET    /api/v1/targets/{target}/plan         operator
 GET    /api/v1/targets/{target}/held         viewer
 GET    /api/v1/activity                      viewer
 GET    /api/v1/activity/stream               viewer

@@ -150,6 +150,8 @@ function plansAndHeld(parts: ApiParts): readonly Route[] {
   return [
     route({
       ...read,
+      // Reading a whole target costs calls of the vendor's allowance.
+      role: "operator",
       path: "/targets/{target}/plan",
       id: "getPlan",
       tag: "Plan and removals",
