@@ -1,12 +1,12 @@
 import { Argument, Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
 import { testAlerts } from "./cli/alerts.ts";
-import { approve } from "./cli/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./cli/audit.ts";
 import { backup } from "./cli/backup.ts";
 import { check } from "./cli/check.ts";
 import { completionScript, shells } from "./cli/completion.ts";
 import type { Composition, GlobalOptions } from "./cli/composition.ts";
 import { connectVendor, disconnect, listConnections } from "./cli/connect.ts";
+import { approve, dismiss } from "./cli/decide.ts";
 import { health } from "./cli/health.ts";
 import { help, overview } from "./cli/help.ts";
 import { importDirectoryConnector } from "./cli/import-dc.ts";
@@ -113,6 +113,13 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     "let the held removals with that digest pass once",
     approve,
     help.approve,
+  );
+  command(
+    program,
+    "dismiss <target> <digest>",
+    "have the held removals with that digest wait, whatever the budget allows",
+    dismiss,
+    help.dismiss,
   );
   command(program, "status", "how each source and target is doing", status, help.status);
   command(program, "check", "validate the configuration and try every connection", check, help.check);

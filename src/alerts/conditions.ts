@@ -28,7 +28,8 @@ export interface Health {
 
 /** One target with what its removals and people wait for. */
 export interface TargetFacts extends Health {
-  readonly held: { readonly keys: readonly string[]; readonly sinceMs: number | null };
+  /** What nobody has approved or dismissed; so many of it only a restored copy of the database asks for. */
+  readonly held: { readonly keys: readonly string[]; readonly restored: number; readonly sinceMs: number | null };
   readonly budget: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
   /** People and groups whose last call failed, by entity id, with the code. */
   readonly failures: readonly { readonly entityId: string; readonly code: string }[];
@@ -238,10 +239,24 @@ function targetFailing(target: TargetFacts, limits: Limits, nowMs: number): Cond
   ];
 }
 
-function removalsHeld({ name, held, budget }: TargetFacts, { gatherMs }: AlertLimits, nowMs: number): Condition[] {
+/** Why they wait, as a sentence; what a restored copy asks for may also give access. */
+function whyHeld({ held: { keys, restored }, budget }: TargetFacts): string {
+  const over = keys.length - restored;
+  const rule = `the budget of ${budget.allowed} in ${span(budget.windowMs)}`;
+  const reasons = [
+    ...(over > 0 ? [`${plural(over, "removal goes", "removals go")} beyond ${rule}`] : []),
+    ...(restored > 0 ? [`${plural(restored, "change is", "changes are")} asked for only by the restored backup`] : []),
+  ];
+  return `${reasons.join(" and ")}: ${keys.length === 1 ? "it waits" : "they wait"} for a decision`;
+}
+
+function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: number): Condition[] {
+  const { name, held, budget } = target;
   const digest = digestOf(held.keys);
   if (digest === null || !lasts(held.sinceMs, gatherMs, nowMs)) return [];
   const count = held.keys.length;
+  const what =
+    held.restored === 0 ? plural(count, "removal is", "removals are") : plural(count, "change is", "changes are");
   return [
     {
       key: `removals-held:${name}`,
@@ -249,10 +264,10 @@ function removalsHeld({ name, held, budget }: TargetFacts, { gatherMs }: AlertLi
       severity: "warning",
       subject: name,
       sinceMs: held.sinceMs,
-      title: `${plural(count, "removal is", "removals are")} held in ${name}`,
-      text: `${plural(count, "removal goes", "removals go")} beyond the budget of ${budget.allowed} in ${span(budget.windowMs)} and ${count === 1 ? "waits" : "wait"} for an approval. Look at the names with "rollcall plan ${name}"; if they are right: rollcall approve ${name} ${digest}`,
+      title: `${what} held in ${name}`,
+      text: `${whyHeld(target)}. Look at the names with "rollcall plan ${name}"; if they are right: rollcall approve ${name} ${digest}; if not, so that they stay held: rollcall dismiss ${name} ${digest}`,
       version: digest,
-      facts: { count, digest, allowed: budget.allowed, spent: budget.spent },
+      facts: { count, restored: held.restored, digest, allowed: budget.allowed, spent: budget.spent },
     },
   ];
 }

@@ -165,7 +165,7 @@ function recoveryTitle(kind: AlertKind, subject: string | null, lastedMs: number
   const after = `after ${span(lastedMs)}`;
   switch (kind) {
     case "removals-held":
-      return `no removals are held in ${subject} any more`;
+      return `nothing that is held in ${subject} waits for a decision any more`;
     case "source-failing":
       return `source ${subject} works again, was failing for ${span(lastedMs)}`;
     case "target-failing":

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Config, scimSources } from "../config/index.ts";
-import { digestOf, type Plan } from "../domain/plan.ts";
+import { heldDigests, isApprovable } from "../domain/held.ts";
+import type { Plan } from "../domain/plan.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { hashToken, newToken } from "../web/authenticate.ts";
 import type { PlanActions, ScimTokens } from "../web/console/parts.ts";
@@ -12,10 +13,12 @@ export const planActions = (
   now: () => number,
 ): PlanActions => ({
   async held(target) {
-    const waiting = (await store.held(target)).filter((item) => item.approvedAtMs === null && item.reason !== "seats");
-    return { items: waiting, digest: digestOf(waiting.map(({ key }) => key)) };
+    const items = (await store.held(target)).filter(isApprovable);
+    const { heldDigest: digest, ...parts } = heldDigests(items);
+    return { items, digest, ...parts };
   },
   approve: (target, digest, cause) => store.approve(target, digest, cause, now()),
+  dismiss: (target, digest, cause) => store.dismiss(target, digest, cause, now()),
   plan,
 });
 

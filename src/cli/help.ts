@@ -23,7 +23,8 @@ Examples:
   rollcall sync -c rollcall.yaml
   rollcall sync -c rollcall.yaml --target acme-bitwarden --timeout 30m
 
-Exit code: 0 converged, 1 error, 3 removals are held, 4 some changes failed.`,
+Exit code: 0 converged, 1 error, 3 removals are held and nobody has decided about them,
+4 some changes failed.`,
   plan: `
 Examples:
   rollcall plan -c rollcall.yaml
@@ -37,6 +38,14 @@ Examples:
   rollcall approve acme-bitwarden 3f9c0d1e2a4b5c6d
 
 Only these removals pass, once, in this target. What is held later has another digest.
+Exit code: 0, 1 when no removals are held under that digest.`,
+  dismiss: `
+Examples:
+  rollcall plan acme-bitwarden              names the held removals, and their digest
+  rollcall dismiss acme-bitwarden 3f9c0d1e2a4b5c6d
+
+For what is not right, a broken filter say: exactly these stay held, whatever the budget allows, until the directory no
+longer asks for them or somebody approves them. What is held later is not dismissed. Also while "rollcall serve" runs.
 Exit code: 0, 1 when no removals are held under that digest.`,
   status: `
 Examples:

@@ -68,10 +68,10 @@ export async function plan(
 }
 
 /** As the contract has it: each change with its `op` and the entity's `email` or group `name`. */
-export const planJson = (name: string, { changes, held, skipped, heldDigest }: Plan) => ({
+export const planJson = (name: string, { changes, held, skipped, ...digests }: Plan) => ({
   name,
   changes,
-  held: held.map(({ change, reason }) => ({ ...change, reason })),
+  held: held.map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
   skipped,
-  heldDigest,
+  ...digests,
 });

@@ -1,5 +1,12 @@
 import { stripVTControlCharacters } from "node:util";
-import { type Change, type ChangeOp, type HeldReason, type Plan, unreachable } from "../domain/plan.ts";
+import {
+  type Change,
+  type ChangeOp,
+  type HeldChange,
+  type HeldReason,
+  type Plan,
+  unreachable,
+} from "../domain/plan.ts";
 import type { Paint, Style, Terminal } from "./composition.ts";
 
 /** ISO 8601, or null. */
@@ -110,12 +117,32 @@ export function countOps(changes: readonly Change[]): string {
     .join(", ");
 }
 
-/** Why a change is held, for people. */
-export const heldBecause: Readonly<Record<HeldReason, string>> = {
+const reasonText: Readonly<Record<HeldReason, string>> = {
   budget: "over the removal budget",
   restored: "only the restored backup asks for it",
   seats: "maxSeats is reached",
 };
+
+/** Why a change is held, for people. */
+export const heldBecause = ({ reason, isDismissed }: Pick<HeldChange, "reason" | "isDismissed">): string =>
+  isDismissed ? "dismissed" : reasonText[reason];
+
+/** The lines that say what can be decided about what is held, with the digests that name it. */
+export const decisionLines = (
+  name: string,
+  { undecidedDigest, dismissedDigest }: Pick<Plan, "undecidedDigest" | "dismissedDigest">,
+  paint: Paint,
+): readonly string[] => [
+  ...(undecidedDigest === null
+    ? []
+    : [
+        `to let what is held pass once: ${paint("strong", `rollcall approve ${name} ${undecidedDigest}`)}`,
+        `if it is not right, so that it stays held: ${paint("strong", `rollcall dismiss ${name} ${undecidedDigest}`)}`,
+      ]),
+  ...(dismissedDigest === null
+    ? []
+    : [`to let what was dismissed pass once after all: rollcall approve ${name} ${dismissedDigest}`]),
+];
 
 /** A plan for people: counts first, then each change, at most `limit` of a kind. */
 export function describePlan(name: string, plan: Plan, paint: Paint, limit = 200): string {
@@ -133,13 +160,18 @@ export function describePlan(name: string, plan: Plan, paint: Paint, limit = 200
     return [paint(opStyle(change.op), op), what];
   };
   section(plan.changes.map(painted));
-  section(plan.held.map(({ change, reason }) => [paint("warning", "held"), ...painted(change), heldBecause[reason]]));
+  section(
+    plan.held.map(({ change, reason, isDismissed }) => [
+      paint("warning", "held"),
+      ...painted(change),
+      heldBecause({ reason, isDismissed }),
+    ]),
+  );
   section(
     plan.skipped.map(({ change, reason }) => [paint("quiet", "skipped"), ...describe(change), paint("quiet", reason)]),
   );
   if (plan.held.some(({ reason }) => reason === "seats"))
     lines.push("  raise maxSeats in the configuration to let the held invitations pass");
-  if (plan.heldDigest !== null)
-    lines.push(`  to let what is held pass once: ${paint("strong", `rollcall approve ${name} ${plan.heldDigest}`)}`);
+  lines.push(...decisionLines(name, plan, paint).map((line) => `  ${line}`));
   return lines.join("\n");
 }

@@ -251,7 +251,7 @@ async function metricsText(metrics: Metrics, { sources, targets }: StatusReport,
     });
   for (const source of sources) health("source", source);
   for (const target of targets) {
-    const { name, inSync, pending, failed, held, missing, oldestPendingSeconds, budget } = target;
+    const { name, inSync, pending, failed, held, dismissed, missing, oldestPendingSeconds, budget } = target;
     health("target", target);
     metrics.budget({ target: name, ...budget });
     metrics.entities({
@@ -260,6 +260,7 @@ async function metricsText(metrics: Metrics, { sources, targets }: StatusReport,
       pending,
       failed,
       held,
+      dismissed,
       missing,
       oldestPendingSeconds: oldestPendingSeconds ?? 0,
     });

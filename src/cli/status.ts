@@ -2,13 +2,14 @@ import { existsSync } from "node:fs";
 import type { Config, TargetConfig } from "../config/index.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import { budgetOf } from "../domain/guard.ts";
-import { digestOf } from "../domain/plan.ts";
+import { heldDigests } from "../domain/held.ts";
 import { expiringSoon } from "../domain/resources.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
+import type { HeldItem } from "../domain/sync.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
-import { ago, count, describe, isoTime, oneLine, printJson, table, tally } from "./render.ts";
+import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "./render.ts";
 import { withoutName } from "./targets.ts";
 
 /** `rollcall status`: how each source and target is doing. */
@@ -82,8 +83,16 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
         failingSince: isoTime(state?.failingSinceMs ?? null),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
         budget: { allowed: budgetOf((await store.peopleWithAccess(name)) + spent, guard), spent },
-        heldDigest: digestOf(held.filter((item) => item.reason !== "seats").map((item) => item.key)),
-        heldChanges: held.map(({ change, reason, sinceMs }) => ({ ...change, reason, since: isoTime(sinceMs) })),
+        // Of the held: who waits only for what somebody has dismissed.
+        dismissed: Math.min(rest.held, onlyDismissed(held)),
+        ...heldDigests(held),
+        heldChanges: held.map(({ change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
+          ...change,
+          reason,
+          since: isoTime(sinceMs),
+          dismissedAt: isoTime(dismissedAtMs),
+          dismissedBy,
+        })),
         problems: problems.map((problem) => ({
           kind: problem.kind,
           name: problem.name,
@@ -103,6 +112,16 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
   }));
   return { sources, targets, tokens };
 }
+
+/** How many people and groups wait only for what was dismissed. */
+function onlyDismissed(held: readonly HeldItem[]): number {
+  const undecided = new Set(held.flatMap((item) => (item.dismissedAtMs === null ? [item.entityId] : [])));
+  return new Set(held.map(({ entityId }) => entityId)).size - undecided.size;
+}
+
+/** "7 held", "7 held (2 dismissed)". */
+export const heldTally = ({ held, dismissed }: { readonly held: number; readonly dismissed: number }): string =>
+  dismissed === 0 ? `${held} held` : `${held} held (${dismissed === held ? "dismissed" : `${dismissed} dismissed`})`;
 
 /** Counts first, in columns; below each target what asks for attention. */
 function describeStatus({ sources, targets, tokens }: StatusReport, nowMs: number, paint: Paint): string {
@@ -129,7 +148,7 @@ function describeStatus({ sources, targets, tokens }: StatusReport, nowMs: numbe
         tally(paint, "good", target.inSync, "in sync"),
         tally(paint, "warning", target.pending, "pending"),
         tally(paint, "bad", target.failed, "failed"),
-        tally(paint, "warning", target.held, "held"),
+        paint(target.held === target.dismissed ? "quiet" : "warning", heldTally(target)),
         paint("quiet", `last success ${time(target.lastSuccessAt)}`),
         paint("warning", missing),
       ];
@@ -188,13 +207,20 @@ function attention(target: StatusReport["targets"][number], paint: Paint): reado
   if (target.budget.spent > 0) lines.push(`removal budget: ${target.budget.spent} of ${target.budget.allowed} spent`);
   if (target.oldestPendingSeconds !== null)
     lines.push(`the oldest pending change waits for ${target.oldestPendingSeconds} s`);
-  for (const change of target.heldChanges.slice(0, linesShown))
+  const undecided = target.heldChanges.filter(({ dismissedAt }) => dismissedAt === null);
+  for (const change of undecided.slice(0, linesShown))
     lines.push(`${paint("warning", `held (${change.reason}):`)} ${describe(change).join(" ")}`);
-  if (target.heldChanges.length > linesShown) lines.push(`… and ${target.heldChanges.length - linesShown} more held`);
-  if (target.heldDigest !== null)
+  if (undecided.length > linesShown) lines.push(`… and ${undecided.length - linesShown} more held`);
+  const dismissed = target.heldChanges.filter(({ dismissedAt }) => dismissedAt !== null);
+  for (const { dismissedAt, dismissedBy, ...change } of dismissed.slice(0, linesShown))
     lines.push(
-      `to let what is held pass once: ${paint("strong", `rollcall approve ${target.name} ${target.heldDigest}`)}`,
+      paint(
+        "quiet",
+        `held (dismissed): ${describe(change).join(" ")}, ${dismissedAt} by ${oneLine(dismissedBy ?? "")}`,
+      ),
     );
+  if (dismissed.length > linesShown) lines.push(`… and ${dismissed.length - linesShown} more dismissed`);
+  lines.push(...decisionLines(target.name, target, paint));
   for (const { name, error, note, retryAt } of target.problems.slice(0, linesShown)) {
     lines.push(
       `${paint(error === null ? "warning" : "bad", `${oneLine(name)}:`)} ${error === null ? explain(note, target.type) : withoutName(target.name, error)}${retryAt === null ? "" : paint("quiet", ` (next try ${retryAt})`)}`,

@@ -13,7 +13,7 @@ import { bar, showProgress } from "./progress.ts";
 import { count, describe, describePlan, printJson } from "./render.ts";
 import { noticeRestore } from "./restored.ts";
 import { interruption } from "./signals.ts";
-import { type StatusReport, statusReport } from "./status.ts";
+import { heldTally, type StatusReport, statusReport } from "./status.ts";
 import { type Connection, closeAll, connect, selectTargets, withoutName } from "./targets.ts";
 
 interface SyncOptions {
@@ -32,7 +32,7 @@ interface Delivered {
   readonly error: string | null;
 }
 
-/** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held, 4 some changes failed. */
+/** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held that nobody has decided about, 4 some changes failed. */
 export async function sync(composition: Composition, options: SyncOptions & GlobalOptions): Promise<number> {
   const interrupted = interruption();
   const config = locateConfig(composition, options);
@@ -94,8 +94,9 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   );
   if (polled.some((each) => each.error !== null)) return 1;
   if (delivered.some((each) => each.error !== null)) return 1;
-  if (states.some((state) => state.heldDigest !== null)) return 3;
-  return states.some((state) => state.failed + state.pending + state.held > 0) ? 4 : 0;
+  // What somebody has said no to is decided: a job of cron need not say so every time.
+  if (states.some((state) => state.undecidedDigest !== null)) return 3;
+  return states.some((state) => state.failed + state.pending + state.held - state.dismissed > 0) ? 4 : 0;
 }
 
 type TargetState = StatusReport["targets"][number];
@@ -197,7 +198,7 @@ function print(
         : [
             state.pending > 0 && `${state.pending} pending`,
             state.failed > 0 && terminal.paint("bad", `${state.failed} failed`),
-            state.held > 0 && terminal.paint("warning", `${state.held} held`),
+            state.held > 0 && terminal.paint("warning", heldTally(state)),
           ].filter(Boolean);
     terminal.out([`${each.name}: ${count(each.applied, "change")} applied`, ...rest].join(", "));
     if (each.error !== null) terminal.note(`rollcall: ${each.name}: ${each.error}`);

@@ -51,6 +51,8 @@ const toJson = ({ user, userName, groups, links, held, history }: Dossier) => ({
     ...item.change,
     since: isoTime(item.sinceMs),
     approvedAt: isoTime(item.approvedAtMs),
+    dismissedAt: isoTime(item.dismissedAtMs),
+    dismissedBy: item.dismissedBy,
   })),
   history: history.map((row) => ({
     at: isoTime(row.atMs),
@@ -95,7 +97,7 @@ function describeDossier(
         ),
     ...held.map(
       (item) =>
-        `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}`,
+        `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}${item.dismissedAtMs === null ? "" : `, dismissed ${isoTime(item.dismissedAtMs)} by ${item.dismissedBy}`}`,
     ),
     paint("strong", "  history"),
     table(

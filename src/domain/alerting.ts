@@ -7,10 +7,12 @@ export interface FailedEntity {
   readonly code: string;
 }
 
-/** What waits for an approval in one target. */
+/** What waits for a decision in one target. */
 export interface HeldSummary {
-  /** Keys of removals over the budget that nobody has approved; `digestOf` names them. */
+  /** Keys of what is held and was neither approved nor dismissed; `digestOf` names them. */
   readonly keys: readonly string[];
+  /** How many of them only a restored copy of the database asks for; the others go beyond the budget. */
+  readonly restored: number;
   /** Since when the oldest of them waits; null for none. */
   readonly sinceMs: number | null;
 }

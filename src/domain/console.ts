@@ -166,8 +166,10 @@ export interface HourTally {
 
 /** Why a person should look. */
 export type AttentionKind =
-  /** Removals beyond the budget. */
+  /** Removals beyond the budget that nobody has approved or dismissed. */
   | "held"
+  /** The same of what only a restored copy of the database asks for, taking or giving access. */
+  | "restored"
   /** Invitations beyond `maxSeats`. */
   | "seats"
   /** The target refuses, or has failed five times or more. */

@@ -17,6 +17,7 @@ export type ErrorCode =
   | "TARGET_REFUSED"
   | "TARGET_INCOMPLETE"
   | "UNEXPECTED_RESPONSE"
+  | "DISMISSED"
   | "ABORTED";
 
 /** What a failed call means for the next attempt. */

@@ -1,6 +1,7 @@
 import { type Diff, type Pair, pairChange, remoteGroupId } from "./diff.ts";
 import type { EntityKind } from "./directory.ts";
-import { type Change, digestOf, type HeldChange, type Plan, removalKeys, type SkippedChange } from "./plan.ts";
+import { heldDigests } from "./held.ts";
+import { type Change, type HeldChange, type HeldReason, type Plan, removalKeys, type SkippedChange } from "./plan.ts";
 import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
 import { membershipKey, type RestoredState } from "./restored.ts";
 import type { HeldItem } from "./sync.ts";
@@ -20,8 +21,10 @@ export interface GuardInput {
   readonly peopleWithAccess: number;
   /** Who was charged to the budget within the window, by user id. A person costs once. */
   readonly charged: ReadonlySet<string>;
-  /** Keys of held removals that somebody approved. */
+  /** Keys of held changes that somebody approved: they pass at no cost. */
   readonly approved: ReadonlySet<string>;
+  /** Keys of held changes that somebody said no to: they wait whatever the budget allows. None of them is approved. */
+  readonly dismissed: ReadonlySet<string>;
   /** Seats taken in the target; null when unknown because not everything was observed. */
   readonly seatsTaken: number | null;
   /** Who loses a group that is removed: user ids, or remote ids of people who are not ours. By group id. */
@@ -40,8 +43,13 @@ export interface GuardedPlan {
   /** People charged within the window who lose something (again) now: their charge lasts a window from now, and costs no more. */
   readonly renew: readonly string[];
   /** What waits: the same as `plan.held`, one item for each key. */
-  readonly heldItems: readonly Omit<HeldItem, "sinceMs" | "approvedAtMs">[];
+  readonly heldItems: readonly GuardedItem[];
   readonly budget: { readonly allowed: number; readonly spent: number };
+}
+
+/** What waits, before it is written down. */
+export interface GuardedItem extends Pick<HeldItem, "key" | "kind" | "entityId" | "change" | "reason"> {
+  readonly isDismissed: boolean;
 }
 
 interface Removal {
@@ -55,11 +63,11 @@ interface Removal {
 
 /**
  * Lets removals pass as far as the budget reaches, in order, and holds the rest. What somebody approved passes and
- * costs nothing: it was decided by a person. Invitations and restores beyond `maxSeats` wait too. After a restore
- * everything waits, taking and giving alike, that only the restored copy asks for.
+ * costs nothing: it was decided by a person; so was what somebody dismissed, and it waits. Invitations and restores
+ * beyond `maxSeats` wait too. After a restore everything waits, taking and giving alike, that only the restored copy asks for.
  */
 export function guard(input: GuardInput): GuardedPlan {
-  const { diff, policy, charged, approved } = input;
+  const { diff, policy, charged, approved, dismissed } = input;
   const allowed = input.isBudgetSpent ? 0 : budgetOf(input.peopleWithAccess + charged.size, policy.budget);
   const isStale = staleness(input.restored);
   const spent = new Set(charged);
@@ -70,7 +78,11 @@ export function guard(input: GuardInput): GuardedPlan {
     const cost = removal.people.filter((id) => !spent.has(id));
     if (approved.has(removal.key)) {
       passing.add(removal);
-    } else if (!isStale.removal(removal) && (cost.length === 0 || spent.size + cost.length <= allowed)) {
+    } else if (
+      !dismissed.has(removal.key) &&
+      !isStale.removal(removal) &&
+      (cost.length === 0 || spent.size + cost.length <= allowed)
+    ) {
       for (const id of removal.people) {
         if (charged.has(id)) renew.add(id);
         spent.add(id);
@@ -82,8 +94,9 @@ export function guard(input: GuardInput): GuardedPlan {
   }
 
   const giving = diff.changes.filter((change) => removalKeys(change).length === 0);
-  const staleGrants = giving.filter(isGrant).filter(({ userId }) => isStale.user(userId));
-  const notGiven = new Set(staleGrants.map(({ userId }) => userId));
+  const waits = (key: string, isOld: boolean): boolean => dismissed.has(key) || (isOld && !approved.has(key));
+  const heldGrants = giving.filter(isGrant).filter((grant) => waits(grantKey(grant), isStale.user(grant.userId)));
+  const notGiven = new Set(heldGrants.map(({ userId }) => userId));
   const seats = withinSeats(
     giving.filter((change) => !(isGrant(change) && notGiven.has(change.userId))),
     policy.maxSeats,
@@ -94,54 +107,52 @@ export function guard(input: GuardInput): GuardedPlan {
     ({ kind, person }) =>
       kind === "add" && !seats.heldUsers.has(person.person.user.id) && !notGiven.has(person.person.user.id),
   );
-  const stalePairs = wantedPairs.filter(isStale.joining);
-  const addingPairs = wantedPairs.filter((pair) => !isStale.joining(pair));
+  const isHeldPair = (pair: Pair): boolean => waits(joiningKey(pair), isStale.joining(pair));
+  const heldPairs = wantedPairs.filter(isHeldPair);
+  const addingPairs = wantedPairs.filter((pair) => !isHeldPair(pair));
   const passingChanges = [...passing].filter(({ pair }) => pair === null).map(({ change }) => change);
+  const item = (key: string, about: Pick<GuardedItem, "kind" | "entityId" | "change" | "reason">): GuardedItem => ({
+    key,
+    ...about,
+    isDismissed: dismissed.has(key),
+  });
+  const reasonOf = (removal: Removal): HeldReason => (isStale.removal(removal) ? "restored" : "budget");
+  const heldItems = [
+    ...held.map((removal) => item(removal.key, { ...aboutOf(removal), reason: reasonOf(removal) })),
+    ...heldGrants.map((change) =>
+      item(grantKey(change), { kind: "user", entityId: change.userId, change, reason: "restored" }),
+    ),
+    ...heldPairs.map((pair) =>
+      item(joiningKey(pair), {
+        kind: "user",
+        entityId: pair.person.person.user.id,
+        change: pairChange(pair),
+        reason: "restored",
+      }),
+    ),
+    ...seats.held.map((change) =>
+      item(`seat:${change.userId}`, { kind: "user", entityId: change.userId, change, reason: "seats" }),
+    ),
+  ];
   const plan: Plan = {
     changes: inRunningOrder([...passingChanges, ...seats.passing, ...compact([...passingPairs, ...addingPairs])]),
     held: [
-      ...heldChanges(
-        held.filter((removal) => !isStale.removal(removal)),
-        "budget",
+      ...heldChanges(held, (removal) => ({ reason: reasonOf(removal), isDismissed: dismissed.has(removal.key) })),
+      ...heldGrants.map(
+        (change): HeldChange => ({ change, reason: "restored", isDismissed: dismissed.has(grantKey(change)) }),
       ),
-      ...heldChanges(held.filter(isStale.removal), "restored"),
-      ...staleGrants.map((change): HeldChange => ({ change, reason: "restored" })),
-      ...compact(stalePairs).map((change): HeldChange => ({ change, reason: "restored" })),
-      ...seats.held.map((change): HeldChange => ({ change, reason: "seats" })),
+      ...[false, true].flatMap((isDismissed) =>
+        compact(heldPairs.filter((pair) => dismissed.has(joiningKey(pair)) === isDismissed)).map(
+          (change): HeldChange => ({ change, reason: "restored", isDismissed }),
+        ),
+      ),
+      ...seats.held.map((change): HeldChange => ({ change, reason: "seats", isDismissed: false })),
     ],
     skipped: diff.skipped as readonly SkippedChange[],
-    heldDigest: digestOf([...held.map(({ key }) => key), ...staleGrants.map(grantKey), ...stalePairs.map(joiningKey)]),
+    ...heldDigests(
+      heldItems.map((each) => ({ ...each, approvedAtMs: null, dismissedAtMs: each.isDismissed ? 0 : null })),
+    ),
   };
-  const heldItems = [
-    ...held.map((removal) => ({
-      key: removal.key,
-      kind: removal.kind,
-      entityId: removal.entityId,
-      change: removal.change,
-      reason: isStale.removal(removal) ? ("restored" as const) : ("budget" as const),
-    })),
-    ...staleGrants.map((change) => ({
-      key: grantKey(change),
-      kind: "user" as const,
-      entityId: change.userId,
-      change,
-      reason: "restored" as const,
-    })),
-    ...stalePairs.map((pair) => ({
-      key: joiningKey(pair),
-      kind: "user" as const,
-      entityId: pair.person.person.user.id,
-      change: pairChange(pair),
-      reason: "restored" as const,
-    })),
-    ...seats.held.map((change) => ({
-      key: `seat:${change.userId}`,
-      kind: "user" as const,
-      entityId: change.userId,
-      change,
-      reason: "seats" as const,
-    })),
-  ];
   return {
     plan,
     charge: [...spent].filter((id) => !charged.has(id)),
@@ -156,8 +167,9 @@ type Grant = Extract<Change, { readonly op: "invite" | "restore" | "reinvite" }>
 const isGrant = (change: Change): change is Grant =>
   change.op === "invite" || change.op === "restore" || change.op === "reinvite";
 const grantKey = ({ op, userId }: Grant): string => `${op}:${userId}`;
-const joiningKey = ({ group, person }: Pair): string =>
-  `join:${membershipKey(group.item.group.id, person.person.user.id)}`;
+const joiningKey = (pair: Pair): string =>
+  `join:${membershipKey(pair.group.item.group.id, pair.person.person.user.id)}`;
+const aboutOf = ({ kind, entityId, change }: Removal) => ({ kind, entityId, change });
 
 /** What only a restored copy asks for: people and groups as they were in it, memberships that it had or lacked. */
 function staleness(restored: RestoredState | null) {
@@ -239,12 +251,27 @@ function withinSeats(changes: readonly Change[], maxSeats: number | null, seatsT
   return { passing, held, heldUsers };
 }
 
-/** Held removals as they are shown: memberships of one group together. */
-function heldChanges(held: readonly Removal[], reason: "budget" | "restored"): readonly HeldChange[] {
-  const whole = held.filter(({ pair }) => pair === null).map(({ change }): HeldChange => ({ change, reason }));
-  const pairs = held.flatMap(({ pair }) => pair ?? []);
-  const byGroup = Map.groupBy(pairs, (pair) => pair.group.item.group.id);
-  return [...whole, ...[...byGroup.values()].map((each): HeldChange => ({ change: setMembers(each), reason }))];
+/** Held removals as they are shown: what waits for the same reason together, memberships of one group as one. */
+function heldChanges(
+  held: readonly Removal[],
+  why: (removal: Removal) => Omit<HeldChange, "change">,
+): readonly HeldChange[] {
+  const groups = Map.groupBy(held, (removal) => {
+    const { reason, isDismissed } = why(removal);
+    return `${isDismissed ? 1 : 0} ${reason}`;
+  });
+  return [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([, removals]) => {
+      const [first] = removals;
+      if (first === undefined) return [];
+      const whole = removals.filter(({ pair }) => pair === null).map(({ change }) => change);
+      const byGroup = Map.groupBy(
+        removals.flatMap(({ pair }) => pair ?? []),
+        (pair) => pair.group.item.group.id,
+      );
+      return [...whole, ...[...byGroup.values()].map(setMembers)].map((change) => ({ change, ...why(first) }));
+    });
 }
 
 /**

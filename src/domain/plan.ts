@@ -62,6 +62,8 @@ export type HeldReason = "budget" | "restored" | "seats";
 export interface HeldChange {
   readonly change: Change;
   readonly reason: HeldReason;
+  /** Somebody said no to it: it waits whatever the budget allows. */
+  readonly isDismissed: boolean;
 }
 
 export interface SkippedChange {
@@ -77,6 +79,10 @@ export interface Plan {
   readonly skipped: readonly SkippedChange[];
   /** Of what is held and can be approved; null when there is nothing. */
   readonly heldDigest: string | null;
+  /** The part of it that nobody has decided about; null when there is nothing. */
+  readonly undecidedDigest: string | null;
+  /** The part of it that somebody has dismissed; null when there is nothing. */
+  readonly dismissedDigest: string | null;
 }
 
 /** The directory entities that a change is about. */
@@ -125,6 +131,33 @@ export function removalKeys(change: Change): readonly string[] {
     case "createGroup":
     case "adoptGroup":
     case "renameGroup":
+      return [];
+    default:
+      return unreachable(change);
+  }
+}
+
+/**
+ * The stable names of what a change gives, under which it is held after a restore: `invite:<userId>` and the like,
+ * `join:<groupId>:<userId>`. Empty for a change that gives nothing.
+ */
+export function grantKeys(change: Change): readonly string[] {
+  switch (change.op) {
+    case "invite":
+    case "restore":
+    case "reinvite":
+      return [`${change.op}:${change.userId}`];
+    case "setMembers":
+      return change.add.map((member) => `join:${change.groupId}:${member.userId}`);
+    case "setGroups":
+      return change.add.map((group) => `join:${group.groupId}:${change.userId}`);
+    case "adopt":
+    case "suspend":
+    case "remove":
+    case "createGroup":
+    case "adoptGroup":
+    case "renameGroup":
+    case "removeGroup":
       return [];
     default:
       return unreachable(change);

@@ -48,6 +48,10 @@ export interface HeldItem {
   readonly change: Change;
   readonly sinceMs: number;
   readonly approvedAtMs: number | null;
+  /** When somebody said no: it waits from then on whatever the budget allows, until it is approved or not asked for any more. */
+  readonly dismissedAtMs: number | null;
+  /** The actor who said so. */
+  readonly dismissedBy: string | null;
 }
 
 /** What an audit row tells: who asked, what changed, which target call followed, with what outcome. */
@@ -81,7 +85,7 @@ export interface RunRecord {
   readonly refund?: readonly string[];
   /**
    * What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay, and
-   * those under a key of `keep`: they were approved and are being carried out.
+   * those under a key of `keep`, which is being carried out: they were approved. A decision about what stays held stays.
    */
   readonly held?: {
     readonly considered: ReadonlySet<string> | null;
@@ -147,11 +151,22 @@ export interface SyncStore {
    * newest first, at most 10 of each. Who changed without a request, or not at all (drift), is left out.
    */
   causes(connection: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** @throws `DISMISSED`, with nothing written, when a key of `held.keep` was dismissed since the run asked: it is to ask again. */
   commit(connection: string, record: RunRecord, nowMs: number): Promise<void>;
-  /** Lets what is held with exactly that digest pass once, and ends the caution after a restore. Gives the number; 0 when there is no such digest. */
+  /**
+   * Lets what is held with exactly that digest (see `namedBy`) pass once, dismissed or not. The caution after a restore
+   * ends when nothing is left that is held for it. Gives the number; 0 when there is no such digest.
+   */
   approve(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
   /** Stores removals as held and approved that a fresh plan showed under that digest. */
   approveItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
+  /**
+   * Has what is held with exactly that digest wait whatever the budget allows, until somebody approves it or nothing asks
+   * for it any more. What is held later is not dismissed. Gives the number; 0 when there is no such digest.
+   */
+  dismiss(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
+  /** Stores removals as held and dismissed that a fresh plan showed under that digest. */
+  dismissItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
 
   putConnection(state: ConnectionState): Promise<void>;
   connections(): Promise<readonly ConnectionState[]>;

@@ -1,6 +1,7 @@
 import { type Diff, diff, type KnownMemberships, remoteGroupId } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import { type GuardedPlan, guard } from "../domain/guard.ts";
+import { isApprovable } from "../domain/held.ts";
 import { type World, worldOf } from "../domain/match.ts";
 import type { TargetPolicy } from "../domain/policy.ts";
 import { isBudgetSpent, isRestoreOver } from "../domain/restored.ts";
@@ -81,6 +82,9 @@ export async function prepare(
     peopleWithAccess: await peopleWithAccess(parts, difference),
     charged: new Set(charged.keys()),
     approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
+    dismissed: new Set(
+      held.filter((item) => isApprovable(item) && item.dismissedAtMs !== null).map((item) => item.key),
+    ),
     seatsTaken: observed.isComplete
       ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length
       : null,

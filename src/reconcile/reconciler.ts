@@ -1,7 +1,7 @@
 import { type Diff, ownSuspensionsOf } from "../domain/diff.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { hasCode, RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
-import { type Change, entitiesOf, type Plan, removalKeys } from "../domain/plan.ts";
+import { type Change, entitiesOf, grantKeys, type Plan, removalKeys } from "../domain/plan.ts";
 import type { HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
@@ -56,10 +56,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const { target, tracer = noTracing } = parts;
       const attributes = { "rollcall.target": target.name, "rollcall.scope": scope.kind };
       return tracer.span(`reconcile ${target.name}`, { attributes }, async (span) => {
-        const prepared = await prepare(parts, scope, signal);
-        if (prepared === null) return null;
+        const made = await prepareAndCarryOut(parts, scope, signal, span);
+        if (made === null) return null;
+        const { prepared, report } = made;
         const isCut = scope.kind === "dirty" && prepared.slice.users.length >= scope.limit;
-        const report = await carryOut(parts, prepared, signal, span);
         const { applied, unconfirmed, failed: refused, plan } = report;
         span.set({
           "rollcall.applied": applied,
@@ -77,6 +77,22 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       return prepared;
     },
   };
+}
+
+/** Somebody says no while a run looks: rarely once, hardly ever twice. */
+const looksAtMost = 3;
+
+/** What was dismissed while the run was looking is not carried out: it looks again, before its first call. */
+async function prepareAndCarryOut(parts: ReconcilerParts, scope: SliceScope, signal: AbortSignal, span: TraceSpan) {
+  for (let look = 1; ; look += 1) {
+    const prepared = await prepare(parts, scope, signal);
+    if (prepared === null) return null;
+    try {
+      return { prepared, report: await carryOut(parts, prepared, signal, span) };
+    } catch (error) {
+      if (!hasCode(error, "DISMISSED") || look >= looksAtMost) throw error;
+    }
+  }
 }
 
 /** An entity on its way through one run. */
@@ -233,14 +249,15 @@ function before(
     ? null
     : new Set([...diff.users.map(({ person }) => person.user.id), ...slice.dirtyGroupIds]);
   const nowMs = now();
-  const items = guarded.heldItems.map((item): HeldItem => ({ ...item, sinceMs: nowMs, approvedAtMs: null }));
-  // Approved removals stay on record until they are done, so that a failed call can be tried again.
-  const running = guarded.plan.changes.flatMap((change) => removalKeys(change).map((key) => ({ key, change })));
+  const undecided = { sinceMs: nowMs, approvedAtMs: null, dismissedAtMs: null, dismissedBy: null };
+  const items = guarded.heldItems.map(({ isDismissed: _known, ...item }): HeldItem => ({ ...item, ...undecided }));
+  // What was approved stays on record until it is done, so that a failed call can be tried again.
+  const running = guarded.plan.changes.flatMap((change) => keysOnRecord(change, knownHeld));
   return {
     links,
     charge: [...guarded.charge, ...guarded.renew],
     endsRestore,
-    held: { considered, items, keep: new Set(running.map(({ key }) => key)) },
+    held: { considered, items, keep: new Set(running) },
     audit: heldAudit(
       target.name,
       items.filter((item) => !knownHeld.has(item.key)),
@@ -249,6 +266,12 @@ function before(
     answered: withoutWork(diff, slice.reinvites, guarded.plan),
   };
 }
+
+/** The keys under which a change may be on record as held; what gives access hardly ever was, so of that only those known. */
+const keysOnRecord = (change: Change, knownHeld: ReadonlySet<string>): readonly string[] => [
+  ...removalKeys(change),
+  ...(knownHeld.size === 0 ? [] : grantKeys(change).filter((key) => knownHeld.has(key))),
+];
 
 /** What an earlier run asked for without an answer, and this look shows: an import says nothing about each person. */
 const confirmed = (known: ReadonlyMap<string, Link | null>, entries: ReadonlyMap<string, Entry>) =>
@@ -309,7 +332,7 @@ function afterOutcome(
     delivered,
     answered: answeredBy(outcome, prepared.slice.reinvites),
     audit: callAudit(target.name, entries, causes, outcome, prepared),
-    done: outcome.status === "applied" ? keys : [],
+    done: outcome.status === "applied" ? keysOnRecord(change, prepared.knownHeld) : [],
     // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
     charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
     refund: isRefused ? guarded.charge.filter((userId) => isAbout(keys, userId) && !losesMore(userId)) : [],

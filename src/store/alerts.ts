@@ -25,10 +25,14 @@ export function alertRows(driver: Driver): AlertStore {
 
     async heldSummary(connection) {
       const rows = await driver.read.all(
-        "SELECT key, since_ms FROM held WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL ORDER BY since_ms",
+        "SELECT key, reason, since_ms FROM held WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL AND dismissed_ms IS NULL ORDER BY since_ms",
         [connection],
       );
-      return { keys: rows.map((row) => String(row["key"])), sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null };
+      return {
+        keys: rows.map((row) => String(row["key"])),
+        restored: rows.filter((row) => row["reason"] === "restored").length,
+        sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null,
+      };
     },
 
     async alertState() {

@@ -38,10 +38,10 @@ function questions(
   connection: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
-  const held = (...reasons: readonly HeldReason[]): Question => ({
+  const held = (reason: HeldReason): Question => ({
     from: "held r",
-    text: `r.connection = ? AND r.approved_ms IS NULL AND r.reason IN (${reasons.map(() => "?").join(", ")})`,
-    params: [connection, ...reasons],
+    text: "r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason = ?",
+    params: [connection, reason],
     since: "r.since_ms",
     error: "NULL",
   });
@@ -53,7 +53,8 @@ function questions(
     error: "r.error_message",
   });
   return [
-    ["held", held("budget", "restored")],
+    ["held", held("budget")],
+    ["restored", held("restored")],
     ["seats", held("seats")],
     [
       "failing",

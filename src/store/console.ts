@@ -5,8 +5,8 @@ import { askRows } from "./asks.ts";
 import { attention } from "./attention.ts";
 import type { Driver } from "./driver.ts";
 import { groupsPage, peoplePage, toGroups, toPerson } from "./entity-pages.ts";
+import { toHeld } from "./held.ts";
 import { standingsOf } from "./standings.ts";
-import { toHeld } from "./sync.ts";
 import { hourly } from "./tallies.ts";
 
 /** Groups named on one person's page. */

@@ -1,8 +1,10 @@
 import { RollcallError } from "../domain/errors.ts";
 import { alertTables } from "./alerts.ts";
 import { chainExisting, failedOutcome } from "./audit.ts";
+import { lossIndex } from "./audit-trail.ts";
 import { credentialTables } from "./credentials.ts";
 import type { Dialect, Driver, Sql } from "./driver.ts";
+import { dismissals } from "./held.ts";
 import { restoreTables } from "./restores.ts";
 import { snapshotTables } from "./snapshot-schema.ts";
 
@@ -112,6 +114,7 @@ export const migrations: readonly Migration[] = [
   { id: 4, statements: credentialTables },
   consoleReads,
   { id: 6, statements: alertTables },
+  { id: 7, statements: () => [...dismissals(), lossIndex] },
 ];
 
 /** What this release works with. */

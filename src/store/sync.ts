@@ -1,21 +1,12 @@
-import type { Cause, EntityKind } from "../domain/directory.ts";
+import type { EntityKind } from "../domain/directory.ts";
 import type { Link } from "../domain/link.ts";
-import { type Change, digestOf, type HeldReason } from "../domain/plan.ts";
-import type {
-  AuditEntry,
-  AuditStore,
-  ConnectionState,
-  Dossier,
-  HeldItem,
-  RunRecord,
-  SyncStore,
-  TargetCounts,
-} from "../domain/sync.ts";
+import type { AuditStore, ConnectionState, Dossier, RunRecord, SyncStore, TargetCounts } from "../domain/sync.ts";
 import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
-import { endRestore, type restoreRows, reviewRestore } from "./restores.ts";
+import { heldRows, replaceHeld, toHeld } from "./held.ts";
+import { endRestore, type restoreRows } from "./restores.ts";
 import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
 import { breathe, chunks } from "./slicing.ts";
 import { stateSql } from "./standings.ts";
@@ -24,23 +15,11 @@ import { countUp } from "./tallies.ts";
 /** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
 const causesAtMost = 10;
 
-/** A held removal from a row of `held`. */
-export const toHeld = (row: Row): HeldItem => ({
-  key: String(row["key"]),
-  kind: row["kind"] as EntityKind,
-  entityId: String(row["entity_id"]),
-  reason: row["reason"] as HeldReason,
-  change: JSON.parse(String(row["change"])) as Change,
-  sinceMs: Number(row["since_ms"]),
-  approvedAtMs: row["approved_ms"] as number | null,
-});
-
 /** Links, budget, held removals and the state of connections: see `SyncStore`. */
 export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeof restoreRows>> {
-  const held = async (sql: Sql, connection: string): Promise<readonly HeldItem[]> =>
-    (await sql.all("SELECT * FROM held WHERE connection = ? ORDER BY since_ms, key", [connection])).map(toHeld);
-
   return {
+    ...heldRows(driver),
+
     slice: (connection, scope, nowMs) => readSlice(driver, connection, scope, nowMs),
 
     async linkedTo(connection, remoteIds) {
@@ -77,8 +56,6 @@ export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeo
       return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
     },
 
-    held: (connection) => held(driver.read, connection),
-
     async causes(connection, entityIds) {
       const found = new Map<string, string[]>();
       for (const some of chunks(entityIds)) {
@@ -100,36 +77,6 @@ export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeo
     },
 
     commit: (connection, record, nowMs) => driver.transaction((sql) => writeRun(sql, connection, record, nowMs)),
-
-    approve: (connection, digest, cause, nowMs) =>
-      driver.transaction(async (sql) => {
-        const waiting = (await held(sql, connection)).filter(
-          (item) => item.reason !== "seats" && item.approvedAtMs === null,
-        );
-        if (digestOf(waiting.map((item) => item.key)) !== digest) return 0;
-        await sql.run(
-          "UPDATE held SET approved_ms = ? WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL",
-          [nowMs, connection],
-        );
-        await reviewRestore(sql, connection, nowMs);
-        await retryApproved(sql, connection, nowMs);
-        await writeAudit(sql, nowMs, approval(connection, digest, waiting, cause));
-        return waiting.length;
-      }),
-
-    approveItems: (connection, items, cause, nowMs) =>
-      driver.transaction(async (sql) => {
-        for (const item of items) await putHeld(sql, connection, { ...item, approvedAtMs: nowMs });
-        await sql.run(`UPDATE held SET approved_ms = ? WHERE connection = ? AND key IN ${driver.dialect.inList}`, [
-          nowMs,
-          connection,
-          JSON.stringify(items.map((item) => item.key)),
-        ]);
-        await reviewRestore(sql, connection, nowMs);
-        await retryApproved(sql, connection, nowMs);
-        const digest = digestOf(items.map((item) => item.key));
-        await writeAudit(sql, nowMs, approval(connection, digest, items, cause));
-      }),
 
     putConnection: (state) =>
       driver.transaction(async (sql) => {
@@ -180,14 +127,6 @@ export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeo
   };
 }
 
-/** What was approved is to be looked at now: the reconciler, perhaps in another process, goes by the retry times. */
-async function retryApproved(sql: Sql, connection: string, nowMs: number): Promise<void> {
-  await sql.run(
-    "UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NOT NULL)",
-    [nowMs, connection, connection],
-  );
-}
-
 const toConnection = (row: Row): ConnectionState => ({
   name: String(row["name"]),
   role: row["role"] as ConnectionState["role"],
@@ -197,43 +136,6 @@ const toConnection = (row: Row): ConnectionState => ({
   errorCode: row["error_code"] as string | null,
   errorMessage: row["error_message"] as string | null,
 });
-
-/** A row for each removal, so that an auditor finds whose word it was; then one for the approval. */
-const approval = (
-  connection: string,
-  digest: string | null,
-  items: readonly HeldItem[],
-  cause: Cause,
-): readonly AuditEntry[] => [
-  ...items.map(({ kind, entityId, key, change }): AuditEntry => {
-    // Held memberships are kept one by one.
-    const [member] = change.op === "setMembers" ? change.remove : [];
-    const about =
-      member !== undefined && "name" in change
-        ? { action: "approved.removeFromGroup", name: member.email, group: { group: change.name } }
-        : { action: `approved.${change.op}`, name: "email" in change ? change.email : change.name, group: {} };
-    return {
-      ...cause,
-      action: about.action,
-      kind,
-      entityId,
-      name: about.name,
-      connection,
-      rev: null,
-      detail: { digest, key, ...about.group },
-    };
-  }),
-  {
-    ...cause,
-    action: "approve",
-    kind: null,
-    entityId: null,
-    name: null,
-    connection,
-    rev: null,
-    detail: { digest, removals: items.length },
-  },
-];
 
 async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
   for (const link of record.links ?? []) await putLink(sql, link);
@@ -286,49 +188,6 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
       link.seenSinceMs,
     ],
   );
-}
-
-async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<void> {
-  // The first time it was held, and an approval, stay.
-  await sql.run(
-    `INSERT INTO held (connection, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (connection, key) DO UPDATE SET reason = excluded.reason, change = excluded.change`,
-    [
-      connection,
-      item.key,
-      item.kind,
-      item.entityId,
-      item.reason,
-      JSON.stringify(item.change),
-      item.sinceMs,
-      item.approvedAtMs,
-    ],
-  );
-}
-
-async function replaceHeld(
-  sql: Sql,
-  connection: string,
-  { considered, items, keep }: NonNullable<RunRecord["held"]>,
-  nowMs: number,
-): Promise<void> {
-  const present = new Set(items.map((item) => item.key));
-  for (const row of await sql.all("SELECT key, entity_id, approved_ms FROM held WHERE connection = ?", [connection])) {
-    const key = String(row["key"]);
-    const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
-    const isRunning = row["approved_ms"] !== null && keep.has(key);
-    if (isLookedAt && !present.has(key) && !isRunning)
-      await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
-    // Approved while this run was looking: the run still takes it for held, and its link would make it wait.
-    if (present.has(key) && row["approved_ms"] !== null) {
-      await sql.run("UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id = ?", [
-        nowMs,
-        connection,
-        String(row["entity_id"]),
-      ]);
-    }
-  }
-  for (const item of items) await putHeld(sql, connection, item);
 }
 
 const tables = { user: "users", group: "groups" } as const;

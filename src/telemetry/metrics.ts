@@ -36,6 +36,8 @@ export interface EntitiesSample {
   readonly pending: number;
   readonly failed: number;
   readonly held: number;
+  /** Of the held: who waits only for what somebody has dismissed. */
+  readonly dismissed: number;
   /** People whom the target does not know and can't be given. */
   readonly missing: number;
   /** Age of the oldest change that is not delivered; 0 when none waits. */
@@ -157,7 +159,10 @@ export function createMetrics({ version }: Build): Metrics {
   const oldestPending = new Gauge(
     define("oldest_pending_seconds", "Age of the oldest undelivered change.", ["target"]),
   );
-  const held = new Gauge(define("removals_held", "Removals over the budget that wait for an approval.", ["target"]));
+  const held = new Gauge(define("removals_held", "People and groups whose removal waits for an approval.", ["target"]));
+  const dismissed = new Gauge(
+    define("removals_dismissed", "Of the held: those that somebody has dismissed.", ["target"]),
+  );
   const targetSeconds = new Histogram({
     ...define("target_request_seconds", "Time of calls to a vendor.", ["target", "operation", "status"]),
     buckets: TARGET_SECONDS,
@@ -198,10 +203,11 @@ export function createMetrics({ version }: Build): Metrics {
     },
     scimShed: ({ source, reason }) => shed.inc({ source, reason }),
     change: ({ target, op, outcome }) => changes.inc({ target, op, outcome }),
-    entities: ({ target, oldestPendingSeconds, ...counts }) => {
+    entities: ({ target, oldestPendingSeconds, dismissed: decided, ...counts }) => {
       for (const [state, count] of Object.entries(counts)) entities.set({ target, state }, count);
       oldestPending.set({ target }, oldestPendingSeconds);
       held.set({ target }, counts.held);
+      dismissed.set({ target }, decided);
     },
     health: ({ role, name, lastSuccessAtMs, failingSeconds }) => {
       if (lastSuccessAtMs !== null) health[role].lastSuccess.set({ [role]: name }, lastSuccessAtMs / 1000);
@@ -214,7 +220,8 @@ export function createMetrics({ version }: Build): Metrics {
     },
     forgetTarget: (target) => {
       for (const state of entityStates) entities.remove({ target, state });
-      for (const gauge of [oldestPending, held, budgetAllowed, budgetSpent, budgetRatio]) gauge.remove({ target });
+      for (const gauge of [oldestPending, held, dismissed, budgetAllowed, budgetSpent, budgetRatio])
+        gauge.remove({ target });
       for (const gauge of [health.target.lastSuccess, health.target.failing]) gauge.remove({ target });
     },
     targetRequest: ({ target, operation, status, seconds }) =>

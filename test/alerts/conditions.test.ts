@@ -31,7 +31,7 @@ const target = (more: Partial<TargetFacts>): AlertFacts => ({
     {
       name: "acme",
       ...health,
-      held: { keys: [], sinceMs: null },
+      held: { keys: [], restored: 0, sinceMs: null },
       budget: { allowed: 10, spent: 0, windowMs: day },
       failures: [],
       ...more,
@@ -50,6 +50,7 @@ const source = (minutes: number, errorCode: string): AlertFacts => ({
 const held = (count: number, seconds: number) => ({
   held: {
     keys: Array.from({ length: count }, (_, index) => `access:${index}`),
+    restored: 0,
     sinceMs: count === 0 ? null : nowMs - seconds * 1000,
   },
 });
@@ -168,9 +169,24 @@ describe("conditions", () => {
     const [seven, eight] = [7, 8].map((count) => conditions(target(held(count, 60)), limits, nowMs)[0]);
     const digest = digestOf(held(7, 0).held.keys) ?? "";
     expect(seven?.text).toContain(`rollcall approve acme ${digest}`);
-    expect(seven?.facts).toEqual({ count: 7, digest, allowed: 10, spent: 0 });
+    expect(seven?.text).toContain(`rollcall dismiss acme ${digest}`);
+    expect(seven?.facts).toEqual({ count: 7, restored: 0, digest, allowed: 10, spent: 0 });
     expect(seven?.key).toBe(eight?.key);
     expect(seven?.version).not.toBe(eight?.version);
+  });
+
+  it.each([
+    [0, "7 removals are held in acme", "7 removals go beyond the budget of 10 in 24 h: they wait for a decision."],
+    [7, "7 changes are held in acme", "7 changes are asked for only by the restored backup: they wait for a decision."],
+    [
+      1,
+      "7 changes are held in acme",
+      "6 removals go beyond the budget of 10 in 24 h and 1 change is asked for only by the restored backup: they wait for a decision.",
+    ],
+  ])("say why they are held: %i of 7 for a restored backup", (restored, title, text) => {
+    const [told] = conditions(target({ held: { ...held(7, 60).held, restored } }), limits, nowMs);
+    expect(told?.title).toBe(title);
+    expect(told?.text.startsWith(text)).toBe(true);
   });
 
   it("name nobody", () => {

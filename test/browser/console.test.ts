@@ -244,7 +244,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     ]);
     const csv = await readFile(await download.path(), "utf8");
     expect(csv.split("\n").filter((line) => line.includes("suspend"))).toHaveLength(53);
-    expect(csv).toContain("who,change,would lose,held since");
+    expect(csv).toContain("who,change,what would happen,held since");
   });
 
   it("is followed live, paused and gone on with", async () => {
@@ -391,9 +391,17 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await section.getByRole("button", { name: "Leave held" }).click();
     await page.getByRole("status").getByText("Left held in acme-bitwarden").waitFor();
     expect(membersIn(stage, "revoked")).toHaveLength(2);
+    // Somebody has said no: it stands there quietly, can be approved all the same, and the overview asks for nobody.
+    const dismissed = section.getByText("53 removals dismissed");
+    await dismissed.waitFor();
+    await page.goto("/");
+    await page.getByRole("region", { name: "Targets" }).waitFor();
+    expect(await page.getByText("held back in acme-bitwarden").count()).toBe(0);
 
     // One comes back after the page was made: exactly these are no longer these.
     await page.goto("/plan");
+    await dismissed.click();
+    await section.getByText("by console:admin").first().waitFor();
     await serve.idp.setActive(true, ids.get("person-50@example.com") ?? "");
     await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(52), 20_000);
     await confirm.fill("53");
@@ -401,6 +409,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await page.getByText("The held removals have changed since that page was made").waitFor();
     expect(membersIn(stage, "revoked")).toHaveLength(2);
 
+    await section.getByText("52 removals dismissed").click();
     await confirm.fill("52");
     await section.getByRole("button", { name: "Approve 52 removals" }).click();
     await page.getByText("52 removals may pass once").waitFor();

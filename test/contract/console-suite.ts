@@ -50,6 +50,8 @@ const heldItem = (entityId: string): HeldItem => ({
   change: { op: "suspend", userId: entityId, email: "x@example.com", remoteId: "r" },
   sinceMs: 7,
   approvedAtMs: null,
+  dismissedAtMs: null,
+  dismissedBy: null,
 });
 
 const call = (entityId: string, more: Partial<AuditEntry> = {}): AuditEntry => ({

@@ -86,6 +86,8 @@ const heldItem = (entityId: string, more: Partial<HeldItem> = {}): HeldItem => (
   change: suspend(entityId),
   sinceMs: 10,
   approvedAtMs: null,
+  dismissedAtMs: null,
+  dismissedBy: null,
   ...more,
 });
 
@@ -995,6 +997,129 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       });
     });
 
+    describe("a dismissal", () => {
+      const nobody = new Set<string>();
+      const [both, a, b] = [["access:a", "access:b"], ["access:a"], ["access:b"]].map((keys) => digestOf(keys) ?? "");
+      const decided = async () =>
+        (await store.held("bw")).map((each) => [each.key, each.approvedAtMs, each.dismissedAtMs, each.dismissedBy]);
+      const looks = (items: readonly HeldItem[], considered: ReadonlySet<string> | null = null, keep = nobody) =>
+        store.commit("bw", { held: { considered, items, keep } }, 30);
+      beforeEach(() =>
+        store.commit(
+          "bw",
+          {
+            links: [link("a", { retryAtMs: 9999 }), link("b")],
+            held: { considered: null, items: [heldItem("a"), heldItem("b")], keep: nobody },
+          },
+          10,
+        ),
+      );
+
+      it("takes exactly a digest, says who and when, and outlasts runs of any scope and a restart", async () => {
+        expect(await store.dismiss("bw", "0".repeat(16), cause, 20)).toBe(0);
+        expect(await store.dismiss("op", both ?? "", cause, 20)).toBe(0);
+        expect(await store.dismiss("bw", both ?? "", cause, 20)).toBe(2);
+        // Again is the same, and whose word it was stays.
+        expect(await store.dismiss("bw", both ?? "", { actor: "other", requestId: null }, 25)).toBe(2);
+        await looks([heldItem("a", { sinceMs: 30 }), heldItem("b", { sinceMs: 30 })]);
+        await looks([heldItem("a", { sinceMs: 30 })], new Set(["a", "z"]));
+        store = await harness.reopen();
+        expect(await decided()).toEqual([
+          ["access:a", null, 20, "scim:okta"],
+          ["access:b", null, 20, "scim:okta"],
+        ]);
+        expect(await store.nextRetryAtMs("bw")).toBe(9999);
+        const told = (await store.audit(0, 100)).filter(({ action }) => action.startsWith("dismiss"));
+        expect(told.map(({ action, entityId, actor, detail }) => [action, entityId, actor, detail["digest"]])).toEqual([
+          ["dismissed.suspend", "a", "scim:okta", both],
+          ["dismissed.suspend", "b", "scim:okta", both],
+          ["dismiss", null, "scim:okta", both],
+        ]);
+      });
+
+      it("is not of what is held later, nor of the same person once they were off the list", async () => {
+        await store.dismiss("bw", both ?? "", cause, 20);
+        await looks([heldItem("c", { sinceMs: 30 })], new Set(["c"]));
+        await looks([], new Set(["a"]));
+        await looks([heldItem("a", { sinceMs: 40 })], new Set(["a"]));
+        expect(await decided()).toEqual([
+          ["access:b", null, 20, "scim:okta"],
+          ["access:c", null, null, null],
+          ["access:a", null, null, null],
+        ]);
+      });
+
+      it("leaves what came later to be approved alone, by a digest of its own, or all together", async () => {
+        await store.dismiss("bw", both ?? "", cause, 20);
+        await looks([heldItem("c", { sinceMs: 30 })], new Set(["c"]));
+        expect(await store.approve("bw", digestOf(["access:c"]) ?? "", cause, 40)).toBe(1);
+        expect(await decided()).toEqual([
+          ["access:a", null, 20, "scim:okta"],
+          ["access:b", null, 20, "scim:okta"],
+          ["access:c", 40, null, null],
+        ]);
+        expect(await store.approve("bw", a ?? "", cause, 50)).toBe(0);
+        expect(await store.approve("bw", both ?? "", cause, 50)).toBe(2);
+        expect(await decided()).toEqual([
+          ["access:a", 50, null, null],
+          ["access:b", 50, null, null],
+          ["access:c", 40, null, null],
+        ]);
+        expect(await store.nextRetryAtMs("bw")).toBe(50);
+        expect(await store.dismiss("bw", both ?? "", cause, 60)).toBe(0);
+
+        await looks([heldItem("d"), heldItem("e")], null);
+        await store.dismiss("bw", digestOf(["access:d", "access:e"]) ?? "", cause, 70);
+        await looks([heldItem("f")], new Set(["f"]));
+        const all = digestOf(["access:d", "access:e", "access:f"]) ?? "";
+        expect(await store.dismiss("bw", all, cause, 80)).toBe(3);
+        expect(await store.approve("bw", all, cause, 90)).toBe(3);
+      });
+
+      it("that comes while a run is about to carry it out stops that run before its first call", async () => {
+        await store.dismiss("bw", both ?? "", cause, 20);
+        await expect(
+          store.commit(
+            "bw",
+            { charge: ["a"], held: { considered: null, items: [heldItem("b")], keep: new Set(["access:a"]) } },
+            30,
+          ),
+        ).rejects.toMatchObject({ code: "DISMISSED" });
+        expect((await store.charges("bw", 0)).size).toBe(0);
+        expect((await decided()).map(([key]) => key)).toEqual(["access:a", "access:b"]);
+        await store.approve("bw", both ?? "", cause, 40);
+        await looks([], null, new Set(["access:a", "access:b"]));
+        expect((await decided()).map(([, approved]) => approved)).toEqual([40, 40]);
+      });
+
+      it("of what only a fresh plan showed stores it, and changes nothing about what is approved", async () => {
+        await store.approve("bw", both ?? "", cause, 15);
+        await looks([heldItem("b")], null, new Set(["access:a"]));
+        await store.dismissItems("bw", [heldItem("b"), heldItem("n", { sinceMs: 20 })], cause, 20);
+        expect(await decided()).toEqual([
+          ["access:a", 15, null, null],
+          ["access:b", 15, null, null],
+          ["access:n", null, 20, "scim:okta"],
+        ]);
+        expect(b).not.toBe(a);
+      });
+
+      it("asks for nobody any more: neither alerts nor the list of what needs a person", async () => {
+        const [ada, bob] = [await hire("ada"), await hire("bob")];
+        await looks([heldItem(ada), heldItem(bob, { reason: "restored" })]);
+        const kinds = async () => (await store.attention(["bw"], 0)).map(({ kind, count }) => [kind, count]);
+        expect(await kinds()).toEqual([
+          ["held", 1],
+          ["restored", 1],
+        ]);
+        expect(await store.heldSummary("bw")).toMatchObject({ restored: 1, keys: { length: 2 } });
+        await store.dismiss("bw", digestOf([`access:${ada}`, `access:${bob}`]) ?? "", cause, 20);
+        expect(await kinds()).toEqual([]);
+        expect(await store.heldSummary("bw")).toEqual({ keys: [], restored: 0, sinceMs: null });
+        expect((await store.targetCounts("bw")).held).toBe(2);
+      });
+    });
+
     describe("counts", () => {
       it("have each entity exactly once, by what matters most about it", async () => {
         harness.clock.nowMs = 500;
@@ -1207,9 +1332,10 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await store.failures("op", 10)).toEqual([]);
         expect(await store.heldSummary("bw")).toEqual({
           keys: [heldItem("early").key, heldItem("late").key],
+          restored: 0,
           sinceMs: 4,
         });
-        expect(await store.heldSummary("op")).toEqual({ keys: [], sinceMs: null });
+        expect(await store.heldSummary("op")).toEqual({ keys: [], restored: 0, sinceMs: null });
         expect(await store.alertState()).toBeNull();
         await store.putAlertState("one");
         await store.putAlertState('{"two":2}');

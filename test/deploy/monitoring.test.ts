@@ -68,7 +68,16 @@ async function everyLabel(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   metrics.change({ target: "t", op: "invite", outcome: "applied" });
   metrics.targetRequest({ target: "t", operation: "o", status: 200, seconds: 1 });
   metrics.ldapPoll({ source: "s", mode: "full", seconds: 1 });
-  metrics.entities({ target: "t", inSync: 0, pending: 0, failed: 0, held: 0, missing: 0, oldestPendingSeconds: 0 });
+  metrics.entities({
+    target: "t",
+    inSync: 0,
+    pending: 0,
+    failed: 0,
+    held: 0,
+    dismissed: 0,
+    missing: 0,
+    oldestPendingSeconds: 0,
+  });
   metrics.budget({ target: "t", allowed: 1, spent: 0 });
   for (const role of ["source", "target"] as const)
     metrics.health({ role, name: "n", lastSuccessAtMs: 1, failingSeconds: 0 });

@@ -211,6 +211,18 @@ describe("acting", () => {
     const wrong = await ask("POST", path, { token: operatorToken, body: { digest: "0".repeat(16) } });
     expect([wrong.status, wrong.json.error.code]).toEqual([409, "NO_SUCH_DIGEST"]);
     expect(membersIn(stage, "revoked")).toHaveLength(3);
+    // No, and then yes after all.
+    const dismiss = `/targets/${target}/dismiss`;
+    expect((await ask("POST", dismiss, { body: { digest: "0".repeat(16) } })).status).toBe(409);
+    const no = await ask("POST", dismiss, { token: operatorToken, body: { digest: held.digest } });
+    expect(no.json).toEqual({ target, digest: held.digest, dismissed: 5 });
+    const left = (await ask("GET", `/targets/${target}/held`)).json;
+    expect(left).toMatchObject({ digest: held.digest, undecidedDigest: null, dismissedDigest: held.digest });
+    expect(left.items[0].dismissedBy).toMatch(/^api:operator/);
+    expect((await ask("GET", "/overview")).json.attention.map(({ kind }: { kind: string }) => kind)).not.toContain(
+      "held",
+    );
+    expect((await ask("GET", "/status")).json.targets[0]).toMatchObject({ held: 5, dismissed: 5 });
     const good = await ask("POST", path, { token: operatorToken, body: { digest: held.digest } });
     expect(good.json.approved).toBe(5);
     await until(() => expect(membersIn(stage, "revoked")).toHaveLength(8));

@@ -89,6 +89,8 @@ describe("the guard", () => {
         held: expect.any(Array),
         skipped: [],
         heldDigest: expect.stringMatching(/^[0-9a-f]{16}$/),
+        undecidedDigest: target.heldDigest,
+        dismissedDigest: null,
       });
       const gone = new Set(name === "acme-bitwarden" ? membersIn(stage, "revoked") : suspended(stage));
       expect(target.held.map((change: { op: string; email: string }) => `${change.op} ${change.email}`).sort()).toEqual(

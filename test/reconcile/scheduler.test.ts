@@ -69,7 +69,7 @@ interface Run {
 }
 
 const report = (more: Partial<RunReport> = {}): RunReport => ({
-  plan: { changes: [], held: [], skipped: [], heldDigest: null },
+  plan: { changes: [], held: [], skipped: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null },
   isCut: false,
   applied: 0,
   unconfirmed: 0,

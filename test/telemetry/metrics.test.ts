@@ -14,6 +14,7 @@ describe("metrics", () => {
       pending: 2,
       failed: 1,
       held: 3,
+      dismissed: 2,
       missing: 4,
       oldestPendingSeconds: 60,
     });
@@ -23,6 +24,7 @@ describe("metrics", () => {
       pending: 0,
       failed: 1,
       held: 3,
+      dismissed: 2,
       missing: 4,
       oldestPendingSeconds: 0,
     });
@@ -44,6 +46,7 @@ describe("metrics", () => {
         'rollcall_oldest_pending_seconds{target="acme"} 0',
         'rollcall_entities{target="acme",state="missing"} 4',
         'rollcall_removals_held{target="acme"} 3',
+        'rollcall_removals_dismissed{target="acme"} 2',
         'rollcall_target_last_success_timestamp_seconds{target="acme"} 1800000000.5',
         'rollcall_target_failing_seconds{target="acme"} 0',
         'rollcall_source_failing_seconds{source="corp"} 90',

@@ -76,6 +76,7 @@ function guarded({ changes = [], pairs = [], allowed = 2, maxSeats = null, ...mo
     peopleWithAccess: 100,
     charged: new Set(),
     approved: new Set(),
+    dismissed: new Set(),
     seatsTaken: null,
     losersOfGroup: new Map(),
     restored: null,
@@ -91,8 +92,8 @@ describe("the guard", () => {
     const result = guarded({ changes: ["a", "b", "c", "d"].map(suspend) });
     expect(keysOf(result.plan.changes)).toEqual(["access:a", "access:b"]);
     expect(result.plan.held).toEqual([
-      { change: suspend("c"), reason: "budget" },
-      { change: suspend("d"), reason: "budget" },
+      { change: suspend("c"), reason: "budget", isDismissed: false },
+      { change: suspend("d"), reason: "budget", isDismissed: false },
     ]);
     expect(result.charge).toEqual(["a", "b"]);
     expect(result.budget).toEqual({ allowed: 2, spent: 2 });
@@ -112,6 +113,7 @@ describe("the guard", () => {
       diff: { users: [], groups: [], changes: [], pairs: [], skipped: [] },
       policy,
       approved: new Set<string>(),
+      dismissed: new Set<string>(),
       seatsTaken: null,
       losersOfGroup: new Map(),
       restored: null,
@@ -182,6 +184,45 @@ describe("the guard", () => {
     expect(keysOf(result.plan.changes)).toEqual(["access:a", "access:c", "group:old", "member:eng:d"]);
     expect(result.charge).toEqual(["a"]);
     expect(held(result)).toEqual(["access:b"]);
+  });
+
+  it("has what was dismissed wait, whatever the budget and whoever paid already", () => {
+    const result = guarded({
+      allowed: 100,
+      charged: new Set(["a"]),
+      dismissed: new Set(["access:a", "member:eng:d", "group:old", "access:gone"]),
+      changes: [suspend("a"), suspend("b"), removeGroup("old", 1), removeGroup("new", 1)],
+      pairs: [pair("remove", "eng", "d"), pair("remove", "eng", "e")],
+      losersOfGroup: new Map([
+        ["old", ["f"]],
+        ["new", ["g"]],
+      ]),
+    });
+    expect(keysOf(result.plan.changes)).toEqual(["access:b", "group:new", "member:eng:e"]);
+    expect([...held(result)].sort()).toEqual(["access:a", "group:old", "member:eng:d"]);
+    expect(result.heldItems.every(({ isDismissed }) => isDismissed)).toBe(true);
+    expect([...result.charge].sort()).toEqual(["b", "e", "g"]);
+    expect(result.renew).toEqual([]);
+  });
+
+  it("shows what was dismissed beside what is undecided, each under a digest of its own", () => {
+    const result = guarded({
+      allowed: 0,
+      dismissed: new Set(["member:eng:a", "access:c"]),
+      changes: [suspend("b"), suspend("c")],
+      pairs: [pair("remove", "eng", "a"), pair("remove", "eng", "d")],
+    });
+    expect(result.plan.held.map(({ change, isDismissed }) => [...keysOf([change]), isDismissed])).toEqual([
+      ["access:b", false],
+      ["member:eng:d", false],
+      ["access:c", true],
+      ["member:eng:a", true],
+    ]);
+    expect(result.plan).toMatchObject({
+      heldDigest: digestOf(held(result)),
+      undecidedDigest: digestOf(["access:b", "member:eng:d"]),
+      dismissedDigest: digestOf(["access:c", "member:eng:a"]),
+    });
   });
 
   it("never holds what takes nothing away", () => {
@@ -404,6 +445,34 @@ describe("the guard after a restore", () => {
     const result = guarded({ restored, changes: [invite("seen")], pairs: [pair("add", "new", "seen")] });
     expect(result.plan.changes).toEqual([]);
     expect(held(result)).toEqual(["invite:seen"]);
+  });
+
+  it("lets what was approved of it pass, and only that", () => {
+    const result = guarded({
+      restored,
+      approved: new Set(["invite:old", "join:ops:old", "access:seen"]),
+      changes: [invite("old"), suspend("seen")],
+      pairs: [pair("add", "ops", "old"), pair("add", "eng", "old")],
+    });
+    expect(keysOf(result.plan.changes)).toEqual(["access:seen"]);
+    expect(result.plan.changes.map(({ op }) => op)).toEqual(["suspend", "invite", "setGroups"]);
+    expect(held(result)).toEqual(["join:eng:old"]);
+  });
+
+  it.each([
+    ["while it lasts", restored],
+    ["once others were approved", { ...restored, isReviewed: true }],
+    ["once it is over", null],
+  ])("has what was dismissed of it wait %s", (_when, state) => {
+    const result = guarded({
+      restored: state,
+      allowed: 10,
+      dismissed: new Set(["invite:seen", "join:eng:old", "access:old"]),
+      changes: [invite("seen"), invite("new"), suspend("old")],
+      pairs: [pair("add", "eng", "old"), pair("add", "new", "seen"), pair("add", "new", "new")],
+    });
+    expect([...held(result)].sort()).toEqual(["access:old", "invite:seen", "join:eng:old"]);
+    expect(result.plan.changes.map(({ op }) => op)).toEqual(["invite", "setGroups"]);
   });
 
   it("lets it all pass once somebody has approved it", () => {

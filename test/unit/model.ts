@@ -1,4 +1,5 @@
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
+import { isUndecided } from "../../src/domain/held.ts";
 import { isDirty, type Link } from "../../src/domain/link.ts";
 import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/plan.ts";
 import type { TargetPolicy } from "../../src/domain/policy.ts";
@@ -231,23 +232,40 @@ export function modelStore(
       for (const id of record.refund ?? []) charged.delete(id);
       if (record.held !== undefined) {
         const { considered, items, keep } = record.held;
+        const present = new Set(items.map(({ key }) => key));
         for (const [key, item] of held)
-          if ((considered === null || considered.has(item.entityId)) && !keep.has(key)) held.delete(key);
-        for (const item of items) held.set(item.key, item);
+          if ((considered === null || considered.has(item.entityId)) && !keep.has(key) && !present.has(key))
+            held.delete(key);
+        for (const item of items) held.set(item.key, { ...item, ...decisionOn(held.get(item.key)) });
       }
       for (const key of record.done ?? []) held.delete(key);
     },
     approve: async () => {
-      for (const [key, item] of held) held.set(key, { ...item, approvedAtMs: nowMs });
+      for (const [key, item] of held) held.set(key, { ...item, approvedAtMs: nowMs, dismissedAtMs: null });
       return held.size;
     },
     approveItems: notModelled,
+    dismiss: async (_connection, _digest, { actor }) => {
+      for (const [key, item] of held)
+        if (isUndecided(item)) held.set(key, { ...item, dismissedAtMs: nowMs, dismissedBy: actor });
+      return held.size;
+    },
+    dismissItems: notModelled,
     putConnection: notModelled,
     connections: notModelled,
     sourceCounts: notModelled,
     targetCounts: notModelled,
   };
 }
+
+const decisionOn = (before: HeldItem | undefined): Partial<HeldItem> =>
+  before === undefined
+    ? {}
+    : {
+        approvedAtMs: before.approvedAtMs,
+        dismissedAtMs: before.dismissedAtMs,
+        dismissedBy: before.dismissedBy,
+      };
 
 interface ModelMember {
   email: string;

@@ -145,9 +145,14 @@ const budget: fc.Arbitrary<BudgetPolicy> = fc.record({
   windowMs: fc.constant(dayMs),
 });
 
-function reconcilerOf(directory: ModelDirectory, target: ModelTarget, more: Partial<TargetPolicy>, seed = 0) {
+function reconcilerOf(
+  directory: ModelDirectory,
+  target: ModelTarget,
+  more: Partial<TargetPolicy>,
+  seed = 0,
+  store = modelStore(directory, seed),
+) {
   target.seed = seed;
-  const store = modelStore(directory, seed);
   const reconciler: Reconciler = createReconciler({
     target,
     store,
@@ -347,5 +352,49 @@ describe("any directory in any target", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("takes nothing that was dismissed, however large the budget, while the directory asks for it", async () => {
+    let seen = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        before,
+        policy,
+        fc.array(steps, { minLength: 3, maxLength: 5 }),
+        fc.boolean(),
+        async (given, rules, [first = [], second = [], ...later], isTargeted) => {
+          const directory = new ModelDirectory();
+          const target = build(given);
+          const none = { percent: 0, atLeast: 0, atMost: 0, windowMs: dayMs };
+          const { reconciler, store } = reconcilerOf(directory, target, { ...rules, budget: none });
+          play(directory, first);
+          await reconciler.run(all, forever);
+          play(directory, second);
+          await reconciler.run(all, forever);
+          await store.dismiss("model", "", { actor: "t", requestId: null }, nowMs);
+          const generous = reconcilerOf(directory, target, rules, 0, store).reconciler;
+          for (const chapter of [[], ...later]) {
+            play(directory, chapter);
+            const dismissed = new Set((await store.held("model")).map(({ key }) => key));
+            const free = reconcilerOf(directory, target, rules);
+            for (const [id, link] of store.links) free.store.links.set(id, link);
+            const wanted = keysOf((await free.reconciler.plan(forever)).guarded.plan.changes);
+            const { plan, heldItems } = (await generous.plan(forever)).guarded;
+            expect(heldItems.map(({ key }) => key).sort()).toEqual(wanted.filter((key) => dismissed.has(key)));
+            expect(keysOf(plan.changes)).toEqual(wanted.filter((key) => !dismissed.has(key)));
+            expect(plan.held.every(({ isDismissed }) => isDismissed)).toBe(true);
+            await generous.run(isTargeted ? dirty : all, forever);
+            // Still there and still dismissed; what is not asked for any more has gone, at the latest after a full look.
+            const left = new Set((await store.held("model")).map(({ key }) => key));
+            expect(wanted.filter((key) => dismissed.has(key) && !left.has(key))).toEqual([]);
+            expect([...left].filter((key) => !dismissed.has(key))).toEqual([]);
+            if (!isTargeted) expect([...left].sort()).toEqual(wanted.filter((key) => dismissed.has(key)));
+            seen += left.size;
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(seen).toBeGreaterThan(100);
   });
 });

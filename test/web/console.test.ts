@@ -76,7 +76,7 @@ describe("the status that pages share", () => {
 });
 
 describe("plans", () => {
-  const plan = { changes: [], held: [], skipped: [], heldDigest: null };
+  const plan = { changes: [], held: [], skipped: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null };
 
   it("are worked out once at a time, and forgotten after half an hour", async () => {
     let [clock, begun] = [0, 0];
@@ -117,6 +117,7 @@ describe("what needs a person", () => {
     pending: 0,
     failed: 0,
     held: 0,
+    dismissed: 0,
     missing: 2,
     oldestPendingSeconds: null,
     lastSuccessAt: null,

@@ -14,6 +14,9 @@ export function actingRoutes(parts: ApiParts): readonly Route[] {
   return [...operating(parts), ...tokens(parts), ...connecting(parts)];
 }
 
+const noDigest = (target: string, digest: string) =>
+  problem(409, "NO_SUCH_DIGEST", `${target} holds no removals with digest ${digest}: look at what is held now`);
+
 const operate = { method: "post", role: "operator", query: inputs.nothing } as const;
 
 function operating(parts: ApiParts): readonly Route[] {
@@ -32,13 +35,24 @@ function operating(parts: ApiParts): readonly Route[] {
       async handle({ params: { target }, body: { digest } }, { cause }) {
         if (!targets().includes(target)) return noTarget(target, parts);
         const approved = await actions.approve(target, digest, cause);
-        return approved > 0
-          ? ok({ target, digest, approved })
-          : problem(
-              409,
-              "NO_SUCH_DIGEST",
-              `${target} holds no removals with digest ${digest}: look at what is held now`,
-            );
+        return approved > 0 ? ok({ target, digest, approved }) : noDigest(target, digest);
+      },
+    }),
+    route({
+      ...operate,
+      path: "/targets/{target}/dismiss",
+      id: "dismissHeld",
+      tag: "Plan and removals",
+      summary:
+        "Has exactly the held removals with that digest wait, whatever the budget allows, until somebody approves them",
+      params: inputs.byTarget,
+      body: inputs.approveInput,
+      answer: answers.dismissed,
+      problems: { 404: "no such target", 409: "other removals are held by now" },
+      async handle({ params: { target }, body: { digest } }, { cause }) {
+        if (!targets().includes(target)) return noTarget(target, parts);
+        const dismissed = await actions.dismiss(target, digest, cause);
+        return dismissed > 0 ? ok({ target, digest, dismissed }) : noDigest(target, digest);
       },
     }),
     route({

@@ -56,9 +56,11 @@ const heldItem = z.looseObject({
   key: text,
   kind: z.enum(["user", "group"]),
   entityId: text,
-  reason: z.enum(["budget", "seats"]),
+  reason: z.enum(["budget", "restored", "seats"]),
   since: time,
   approvedAt: time,
+  dismissedAt: time.meta({ description: "since when it waits whatever the budget allows" }),
+  dismissedBy: textOrNull,
   change,
 });
 const row = z.object({
@@ -95,10 +97,13 @@ export const status = z.looseObject({
       pending: count,
       failed: count,
       held: count,
+      dismissed: count.meta({ description: "of the held: who waits only for what somebody has dismissed" }),
       missing: count,
       oldestPendingSeconds: z.number().nullable(),
       lastSuccessAt: time,
       heldDigest: textOrNull,
+      undecidedDigest: textOrNull,
+      dismissedDigest: textOrNull,
     }),
   ),
 });
@@ -107,7 +112,7 @@ export const overview = z.object({
   attention: z.array(
     z.object({
       target: text,
-      kind: z.enum(["held", "seats", "failing", "accepted", "missing", "invitation"]),
+      kind: z.enum(["held", "restored", "seats", "failing", "accepted", "missing", "invitation"]),
       count,
       since: time,
       first: z.array(
@@ -128,18 +133,24 @@ export const overview = z.object({
     }),
   ),
 });
-export const held = z.object({ target: text, digest: textOrNull, items: z.array(heldItem) });
+const digests = {
+  undecidedDigest: textOrNull.meta({ description: "of what nobody has decided about" }),
+  dismissedDigest: textOrNull.meta({ description: "of what somebody has dismissed" }),
+};
+export const held = z.object({ target: text, digest: textOrNull, ...digests, items: z.array(heldItem) });
 export const plan = z.object({
   target: text,
   madeAt: time,
   counts: z.record(text, count),
   changes: z.array(change),
-  held: z.array(z.looseObject({ op: text, reason: text })),
+  held: z.array(z.looseObject({ op: text, reason: text, dismissed: z.boolean() })),
   skipped: z.array(z.object({ change, reason: text })),
   heldDigest: textOrNull,
+  ...digests,
   isCut: z.boolean().meta({ description: "more than `limit` of a kind: the counts tell how many" }),
 });
 export const approved = z.object({ target: text, digest: text, approved: count });
+export const dismissed = z.object({ target: text, digest: text, dismissed: count });
 export const asked = z.object({ targets: z.array(text) });
 export const tokens = z.object({
   url: text,

@@ -70,13 +70,15 @@ export const page = <T, U>({ items, nextCursor, total }: Page<T>, each: (item: T
   total,
 });
 
-export const heldItem = ({ key, kind, entityId, reason, change, sinceMs, approvedAtMs }: HeldItem) => ({
+export const heldItem = ({ key, kind, entityId, reason, change, ...decided }: HeldItem) => ({
   key,
   kind,
   entityId,
   reason,
-  since: iso(sinceMs),
-  approvedAt: iso(approvedAtMs),
+  since: iso(decided.sinceMs),
+  approvedAt: iso(decided.approvedAtMs),
+  dismissedAt: iso(decided.dismissedAtMs),
+  dismissedBy: decided.dismissedBy,
   change,
 });
 
@@ -128,7 +130,7 @@ export const hour = ({ connection, hourMs, ...counts }: HourTally) => ({
 
 /** At most `limit` changes of each kind; how many there are is in the counts. */
 export function plan(target: string, made: { readonly atMs: number; readonly plan: Plan }, limit: number) {
-  const { changes, held, skipped, heldDigest } = made.plan;
+  const { changes, held, skipped, ...digests } = made.plan;
   const counts: Record<string, number> = { changes: changes.length, held: held.length, skipped: skipped.length };
   for (const { op } of changes) counts[op] = (counts[op] ?? 0) + 1;
   return {
@@ -136,9 +138,11 @@ export function plan(target: string, made: { readonly atMs: number; readonly pla
     madeAt: iso(made.atMs),
     counts,
     changes: changes.slice(0, limit),
-    held: held.slice(0, limit).map(({ change, reason }) => ({ ...change, reason })),
+    held: held
+      .slice(0, limit)
+      .map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
     skipped: skipped.slice(0, limit),
-    heldDigest,
+    ...digests,
     isCut: Math.max(changes.length, held.length, skipped.length) > limit,
   };
 }

@@ -172,15 +172,15 @@ function plansAndHeld(parts: ApiParts): readonly Route[] {
       path: "/targets/{target}/held",
       id: "getHeld",
       tag: "Plan and removals",
-      summary: "Removals over the budget that wait for a person, with the digest that approves exactly them",
+      summary: "What waits for an approval, dismissed or not, with the digests that name all of it and each part",
       params: inputs.byTarget,
       query: inputs.nothing,
       answer: answers.held,
       problems: { 404: "no such target" },
       async handle({ params: { target } }) {
         if (!parts.targets().includes(target)) return noTarget(target, parts);
-        const { items, digest } = await parts.actions.held(target);
-        return ok({ target, digest, items: items.map(documents.heldItem) });
+        const { items, ...digests } = await parts.actions.held(target);
+        return ok({ target, ...digests, items: items.map(documents.heldItem) });
       },
     }),
   ];

@@ -8,7 +8,7 @@ export function toneOf({ detail, action }: AuditRow): Tone {
   const outcome = detail["outcome"];
   if (outcome === "failed" || detail["error"] !== undefined) return "bad";
   if (outcome === "unconfirmed") return "wait";
-  if (action.startsWith("approve") || action.startsWith("held.")) return "held";
+  if (/^(approve|dismiss|held\.)/.test(action)) return "held";
   return outcome === "applied" ? "good" : "idle";
 }
 
@@ -24,7 +24,7 @@ const actionWords: Readonly<Record<string, string>> = {
   "group.leave": "Left a group",
   "group.members": "Members changed",
   approve: "Held removals approved",
-  dismiss: "Held removals left held",
+  dismiss: "Held removals dismissed",
   "console.sign-in": "Signed in",
   "console.sign-out": "Signed out",
   "token.create": "Token made",
@@ -37,11 +37,17 @@ const actionWords: Readonly<Record<string, string>> = {
   "reinvite.ask": "Asked to invite again",
 };
 
+const decisionWords: Readonly<Record<string, string>> = {
+  held: "Held back",
+  approved: "Approved",
+  dismissed: "Dismissed",
+};
+
 /** The action in words; one that has none as it is stored. */
 export function actionWord(action: string): string {
-  const [, decision, op] = /^(held|approved)\.(\w+)$/.exec(action) ?? [];
+  const [, decision, op] = /^(held|approved|dismissed)\.(\w+)$/.exec(action) ?? [];
   if (op === undefined) return actionWords[action] ?? opWord(action);
-  return `${decision === "held" ? "Held back" : "Approved"}: ${opWord(op).toLowerCase()}`;
+  return `${decisionWords[decision ?? ""]}: ${opWord(op).toLowerCase()}`;
 }
 
 const short = (value: Json): string => {

@@ -11,7 +11,7 @@ import { writeThrough } from "./write-through.ts";
 const text = z.string().max(200).catch("");
 const shape = z.object({
   target: text,
-  kind: z.enum(["", "directory", "calls", "decisions", "sign-ins"]).catch(""),
+  kind: z.enum(["", "directory", "calls", "decisions", "dismissals", "sign-ins"]).catch(""),
   actor: text,
   failed: z.enum(["", "1"]).catch(""),
   before: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).nullable().catch(null),
@@ -26,12 +26,14 @@ const kinds: Readonly<Record<Exclude<ActivityFilter["kind"], "">, Partial<Activi
   directory: { actor: "scim:" },
   calls: { actor: "reconcile" },
   decisions: { action: "approve" },
+  dismissals: { action: "dismiss" },
   "sign-ins": { action: "console" },
 };
 const kindChoices = [
   { value: "directory", label: "From the directory (SCIM)" },
   { value: "calls", label: "Calls to targets" },
   { value: "decisions", label: "Approvals" },
+  { value: "dismissals", label: "Dismissals" },
   { value: "sign-ins", label: "Sign-ins" },
 ];
 

@@ -91,6 +91,13 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
         detail: html`More would lose access at once than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
         action: { label: "Review by name", href: `/plan#${each.connection}` },
       };
+    case "restored":
+      return {
+        tone: "held",
+        title: `${count(each.count, "entry waits", "people or groups wait")} for a decision in ${each.connection}`,
+        detail: html`Only the restored backup asks for it, taking or giving access${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
+        action: { label: "Review by name", href: `/plan#${each.connection}` },
+      };
     case "seats":
       return {
         tone: "held",

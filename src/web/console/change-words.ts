@@ -45,30 +45,42 @@ export function detailOf(change: Change): string {
 const joinLeave = (add: readonly string[], remove: readonly string[]): string =>
   [add.length > 0 && `in: ${list(add)}`, remove.length > 0 && `out: ${list(remove)}`].filter(Boolean).join("; ");
 
-/** What somebody would lose by a held removal. */
-export function lossOf({ change }: HeldItem, target: string): string {
+/** What would happen to somebody if a held change was approved: what they lose, or are given by what only a restored copy asks for. */
+export function consequenceOf({ change }: HeldItem, target: string): string {
   switch (change.op) {
     case "suspend":
-      return "access: suspended, can be undone";
+      return "loses access: suspended, can be undone";
     case "remove":
-      return `the account in ${target}: removed`;
+      return `loses the account in ${target}: removed`;
     case "removeGroup":
-      return `the group, with ${figure(change.memberCount)} in it`;
+      return `the group goes, with ${figure(change.memberCount)} in it`;
     case "setMembers":
-      return `the group ${change.name}`;
+      return change.remove.length > 0 ? `loses the group ${change.name}` : `is put into the group ${change.name}`;
     case "setGroups":
-      return `the group${change.remove.length === 1 ? "" : "s"} ${list(change.remove.map(({ name }) => name))}`;
-    default:
+      return change.remove.length > 0
+        ? `loses the group${change.remove.length === 1 ? "" : "s"} ${list(change.remove.map(({ name }) => name))}`
+        : `is put into ${list(change.add.map(({ name }) => name))}`;
+    case "invite":
+      return `is invited to ${target}`;
+    case "restore":
+      return `has access to ${target} again`;
+    case "reinvite":
+      return `is invited to ${target} again`;
+    case "adopt":
+    case "createGroup":
+    case "adoptGroup":
+    case "renameGroup":
       return change.op;
+    default:
+      return unreachable(change);
   }
 }
 
-/** Whom a held removal is about; one of `setMembers` is stored for each member that is taken out. */
+/** Whom a held change is about; one of `setMembers` is stored for each member that is taken out or put in. */
 export function heldSubject({ change, entityId }: HeldItem): string {
   if (change.op !== "setMembers") return subjectOf(change);
-  return (
-    change.remove.find(({ userId }) => userId === entityId)?.email ?? list(change.remove.map(({ email }) => email))
-  );
+  const members = [...change.remove, ...change.add];
+  return members.find(({ userId }) => userId === entityId)?.email ?? list(members.map(({ email }) => email));
 }
 
 /** How often each op occurs, most frequent first. */

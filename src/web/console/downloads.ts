@@ -3,7 +3,7 @@ import type { Response } from "express";
 import type { AuditFilter, AuditTrail } from "../../domain/audit.ts";
 import type { Change, Plan } from "../../domain/plan.ts";
 import type { HeldItem } from "../../domain/sync.ts";
-import { detailOf, heldSubject, lossOf, subjectOf } from "./change-words.ts";
+import { consequenceOf, detailOf, heldSubject, subjectOf } from "./change-words.ts";
 import { writeThrough } from "./write-through.ts";
 
 /** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
@@ -19,7 +19,14 @@ const csvType = "text/csv; charset=utf-8";
 /** The held removals of a target. */
 export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: "csv" | "json"): void {
   if (format === "json") {
-    const items = held.map(({ key, change, reason, sinceMs }) => ({ key, ...change, reason, since: isoOf(sinceMs) }));
+    const items = held.map(({ key, change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
+      key,
+      ...change,
+      reason,
+      since: isoOf(sinceMs),
+      dismissedAt: dismissedAtMs === null ? null : isoOf(dismissedAtMs),
+      dismissedBy,
+    }));
     return void sendFile(
       response,
       `held-${target}.json`,
@@ -27,20 +34,28 @@ export function sendHeld(response: Response, target: string, held: readonly Held
       JSON.stringify({ target, held: items }, null, 2),
     );
   }
-  const rows = held.map((item) => [heldSubject(item), item.change.op, lossOf(item, target), isoOf(item.sinceMs)]);
-  sendFile(response, `held-${target}.csv`, csvType, csv([["who", "change", "would lose", "held since"], ...rows]));
+  const rows = held.map((item) => [
+    heldSubject(item),
+    item.change.op,
+    consequenceOf(item, target),
+    isoOf(item.sinceMs),
+    item.dismissedAtMs === null ? "" : isoOf(item.dismissedAtMs),
+    item.dismissedBy ?? "",
+  ]);
+  const columns = ["who", "change", "what would happen", "held since", "dismissed at", "dismissed by"];
+  sendFile(response, `held-${target}.csv`, csvType, csv([columns, ...rows]));
 }
 
 /** What `rollcall plan --json` prints for a target, or the same as rows. */
 export function sendPlan(response: Response, target: string, plan: Plan, format: "csv" | "json"): void {
-  const { changes, held, skipped, heldDigest } = plan;
+  const { changes, held, skipped, ...digests } = plan;
   if (format === "json") {
     const body = {
       name: target,
       changes,
-      held: held.map(({ change, reason }) => ({ ...change, reason })),
+      held: held.map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
       skipped,
-      heldDigest,
+      ...digests,
     };
     return void sendFile(response, `plan-${target}.json`, "application/json", JSON.stringify(body, null, 2));
   }
@@ -58,7 +73,7 @@ export function sendPlan(response: Response, target: string, plan: Plan, format:
     csv([
       ["state", "change", "who or what", "detail", "reason"],
       ...changes.map((change) => row("would be done", change, "")),
-      ...held.map(({ change, reason }) => row("held", change, reason)),
+      ...held.map(({ change, reason, isDismissed }) => row("held", change, isDismissed ? "dismissed" : reason)),
       ...skipped.map(({ change, reason }) => row("skipped", change, reason)),
     ]),
   );

@@ -66,9 +66,9 @@ function attentionSection(lines: readonly AttentionLine[]): Markup {
 </section>`;
 }
 
-function targetTone({ error, failed, held, pending, lastSuccessAt }: TargetStatus): readonly [Tone, string] {
+function targetTone({ error, failed, held, dismissed, pending, lastSuccessAt }: TargetStatus): readonly [Tone, string] {
   if (error !== null) return ["bad", "Failing"];
-  if (held > 0) return ["held", "Holding back"];
+  if (held > dismissed) return ["held", "Holding back"];
   if (failed > 0) return ["warn", "Some refused"];
   if (lastSuccessAt === null) return ["idle", "Not looked at yet"];
   return pending > 0 ? ["wait", "Working"] : ["good", "In sync"];

@@ -45,7 +45,7 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets,
       assets,
       version: parts.version,
       isSandbox: parts.isSandbox,
-      badges: { plan: targets.reduce((sum, target) => sum + target.held, 0) },
+      badges: { plan: targets.reduce((sum, target) => sum + target.held - target.dismissed, 0) },
     };
     const notice = page.notice ?? notices.take(request, response);
     response

@@ -28,6 +28,8 @@ export interface TargetStatus {
   readonly pending: number;
   readonly failed: number;
   readonly held: number;
+  /** Of the held: who waits only for what somebody has dismissed. */
+  readonly dismissed: number;
   readonly missing: number;
   readonly oldestPendingSeconds: number | null;
   readonly lastSuccessAt: string | null;
@@ -65,12 +67,25 @@ export interface ConsoleParts {
   readonly stopping: AbortSignal;
 }
 
+/** What waits in one target at this moment. */
+export interface HeldNow {
+  readonly items: readonly HeldItem[];
+  /** Of all of it. */
+  readonly digest: string | null;
+  /** Of what nobody has decided about. */
+  readonly undecidedDigest: string | null;
+  /** Of what somebody has dismissed. */
+  readonly dismissedDigest: string | null;
+}
+
 /** Held removals and plans. */
 export interface PlanActions {
-  /** Removals over the budget that nobody has approved, under their digest; null without any. */
-  held(target: string): Promise<{ readonly items: readonly HeldItem[]; readonly digest: string | null }>;
+  /** What waits for an approval, dismissed or not, and the digests that name all of it and each part; null without any. */
+  held(target: string): Promise<HeldNow>;
   /** Lets exactly the held removals with that digest pass once. Gives their number; 0 when there is no such digest any more. */
   approve(target: string, digest: string, cause: Cause): Promise<number>;
+  /** Has exactly what is held with that digest wait whatever the budget allows. Gives the number; 0 as above. */
+  dismiss(target: string, digest: string, cause: Cause): Promise<number>;
   /** What would be done now; writes nothing. @throws what the target throws as a whole */
   plan(target: string, signal: AbortSignal): Promise<Plan>;
 }

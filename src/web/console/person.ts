@@ -120,7 +120,7 @@ function standingCard(
   return html`<article class="card ${tone}"><header><div><h3>${connection}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
 ${note !== null && html`<p class="hint flat">${want !== "access" && note === "not-in-target" ? `Not in ${product(type)}: there is nothing to take away.` : noteText(note, product(type))}</p>`}
-${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}: <a href="/plan#${connection}">review</a>` : "approved, and under way"}.</p>`)}
+${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${connection}">review</a>` : "approved, and under way"}.</p>`)}
 ${factList(facts)}
 ${only(
   visitor,

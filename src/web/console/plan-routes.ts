@@ -1,3 +1,4 @@
+import { namedBy } from "../../domain/held.ts";
 import { sendHeld, sendPlan } from "./downloads.ts";
 import type { Asked, Done, Pages } from "./pages.ts";
 import type { ConsoleParts, TargetStatus } from "./parts.ts";
@@ -7,7 +8,7 @@ import { count } from "./words.ts";
 
 /** What would happen, what is held, and the decision about it. */
 export function planRoutes(pages: Pages, parts: ConsoleParts): void {
-  const { actions, status, now, record } = parts;
+  const { actions, status, now } = parts;
   const desk = createPlanDesk({ plan: actions.plan, now });
   const targetOf = async ({ param }: Asked): Promise<TargetStatus | null> =>
     (await status()).targets.find(({ name }) => name === param("target")) ?? null;
@@ -16,8 +17,7 @@ export function planRoutes(pages: Pages, parts: ConsoleParts): void {
     const { targets } = await status();
     const plans = await Promise.all(
       targets.map(async (target) => {
-        const { items, digest } = await actions.held(target.name);
-        return { target, held: items, digest, planned: desk.find(target.name) };
+        return { target, held: await actions.held(target.name), planned: desk.find(target.name) };
       }),
     );
     return {
@@ -43,8 +43,9 @@ export function planRoutes(pages: Pages, parts: ConsoleParts): void {
     const target = await targetOf(asked);
     if (target === null) return null;
     const to = `/plan#${target.name}`;
-    const { items, digest } = await actions.held(target.name);
-    if (digest === null || digest !== form["digest"])
+    const digest = form["digest"] ?? "";
+    const items = namedBy((await actions.held(target.name)).items, digest);
+    if (items.length === 0)
       return {
         to,
         notice: {
@@ -74,22 +75,21 @@ export function planRoutes(pages: Pages, parts: ConsoleParts): void {
   pages.post("/plan/:target/dismiss", "operator", async (asked, form): Promise<Done | null> => {
     const target = await targetOf(asked);
     if (target === null) return null;
-    await record({
-      actor: asked.visitor.actor,
-      requestId: null,
-      action: "dismiss",
-      kind: null,
-      entityId: null,
-      name: null,
-      connection: target.name,
-      rev: null,
-      detail: { digest: (form["digest"] ?? "").slice(0, 64) },
-    });
+    const cause = { actor: asked.visitor.actor, requestId: null };
+    const dismissed = await actions.dismiss(target.name, form["digest"] ?? "", cause);
+    if (dismissed === 0)
+      return {
+        to: `/plan#${target.name}`,
+        notice: {
+          kind: "bad",
+          text: "The held removals have changed since that page was made. Nothing is dismissed: look at the new list.",
+        },
+      };
     return {
-      to: "/",
+      to: `/plan#${target.name}`,
       notice: {
         kind: "info",
-        text: `Left held in ${target.name}, and noted in the audit trail. Mend it in the directory, or come back to approve.`,
+        text: `Left held in ${target.name}: ${count(dismissed, "removal waits", "removals wait")} whatever the budget allows. Mend it in the directory, or come back to approve.`,
       },
     };
   });

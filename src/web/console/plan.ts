@@ -1,11 +1,12 @@
+import { isUndecided } from "../../domain/held.ts";
 import type { Plan } from "../../domain/plan.ts";
 import type { HeldItem } from "../../domain/sync.ts";
 import type { Visitor } from "../access/role.ts";
-import { detailOf, heldSubject, lossOf, opCounts, subjectOf } from "./change-words.ts";
+import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "./change-words.ts";
 import { html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import { csrfField, only } from "./layout.ts";
-import type { TargetStatus } from "./parts.ts";
+import type { HeldNow, TargetStatus } from "./parts.ts";
 import type { Planned } from "./plan-desk.ts";
 import { ago, badge, count, figure, opTone, opWord, product } from "./words.ts";
 
@@ -16,9 +17,8 @@ const heldShown = 500;
 /** One target on the page of plans. */
 export interface TargetPlan {
   readonly target: TargetStatus;
-  /** Removals beyond the budget that nobody has approved. */
-  readonly held: readonly HeldItem[];
-  readonly digest: string | null;
+  /** What waits for an approval. */
+  readonly held: HeldNow;
   readonly planned: Planned | null;
 }
 
@@ -39,7 +39,8 @@ function targetSection(plan: TargetPlan, data: PlanData): Markup {
   const { target, held, planned } = plan;
   return html`<section aria-labelledby="${target.name}">
 <div class="between"><h2 id="${target.name}">${target.name} <small>${product(target.type)}</small></h2>${budgetText(target)}</div>
-${held.length > 0 && heldPanel(plan, data)}
+${held.undecidedDigest !== null && heldPanel(plan, held.undecidedDigest, data)}
+${held.dismissedDigest !== null && dismissedPanel(plan, held.dismissedDigest, data)}
 <div class="panel" id="plan-${target.name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="[id='plan-${target.name}']" hx-swap="outerHTML"`}>
 ${planView(plan, data)}
 </div>
@@ -49,38 +50,71 @@ ${planView(plan, data)}
 const budgetText = ({ budget }: TargetStatus): Markup =>
   html`<p class="hint">Removal budget: ${figure(budget.spent)} of ${count(budget.allowed, "person", "people")} used</p>`;
 
-function heldPanel({ target, held, digest }: TargetPlan, { visitor, nowMs }: PlanData): Markup {
-  const name = target.name;
-  const total = held.length;
-  return html`<div class="panel heldback"><h3>${icon("held")}<span>${count(total, "removal is", "removals are")} held back</span></h3>
-<p>At once, more people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names; nothing happens to them meanwhile.</p>
-<div class="scroll tall" role="region" aria-label="Held removals of ${name}" tabindex="0"><table>
-<caption>${count(total, "held removal", "held removals")}${total > heldShown && `, the first ${heldShown} shown`} · <a href="/plan/${encodeURIComponent(name)}/held.csv" download>CSV</a> · <a href="/plan/${encodeURIComponent(name)}/held.json" download>JSON</a></caption>
-<thead><tr><th scope="col">Who</th><th scope="col">Would lose</th><th scope="col">Held since</th></tr></thead>
-<tbody>${held
-    .slice(0, heldShown)
-    .map(
-      (item) =>
-        html`<tr><th scope="row" class="name"><a href="/${item.kind === "user" ? "people" : "groups"}/${encodeURIComponent(item.entityId)}">${heldSubject(item)}</a></th><td>${lossOf(item, product(target.type))}</td><td>${ago(item.sinceMs, nowMs)}</td></tr>`,
-    )}</tbody></table></div>
-${digest !== null && only(visitor, "operator", () => approvalForm(name, total, digest, visitor))}
-${visitor.role === "viewer" && html`<p class="hint">Approving needs the role operator.</p>`}
+function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
+  const items = held.items.filter(isUndecided);
+  const restored = items.filter(({ reason }) => reason === "restored").length;
+  const noun = restored === 0 ? "removal" : "change";
+  const total = count(items.length, noun);
+  return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
+${whyHeld(target.name, items.length - restored, restored)}
+${heldTable(target, items, nowMs)}
+${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
+${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
 </div>`;
 }
 
-const approvalForm = (
+/** What was dismissed waits for nobody: it stands there quietly, and can be approved all the same. */
+function dismissedPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
+  const items = held.items.filter((item) => !isUndecided(item));
+  const noun = items.some(({ reason }) => reason === "restored") ? "change" : "removal";
+  return html`<details class="panel"><summary>${badge("idle", "Dismissed")} <strong>${count(items.length, noun)} dismissed</strong>: held whatever the budget allows</summary>
+<p>Somebody has looked at these and said no. They stay held until the directory no longer asks for them, or until they are approved.</p>
+${heldTable(target, items, nowMs)}
+${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}</div>`)}
+</details>`;
+}
+
+const whyHeld = (name: string, overBudget: number, restored: number): readonly (Markup | false)[] => [
+  overBudget > 0 &&
+    html`<p>At once, more people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
+  restored > 0 &&
+    html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
+];
+
+const heldTable = (
+  { name, type }: TargetStatus,
+  items: readonly HeldItem[],
+  nowMs: number,
+): Markup => html`<div class="scroll tall" role="region" aria-label="${items.every(isUndecided) ? "Held" : "Dismissed"} removals of ${name}" tabindex="0"><table>
+<caption>${count(items.length, "entry", "entries")}${items.length > heldShown && `, the first ${heldShown} shown`} · <a href="/plan/${encodeURIComponent(name)}/held.csv" download>CSV</a> · <a href="/plan/${encodeURIComponent(name)}/held.json" download>JSON</a></caption>
+<thead><tr><th scope="col">Who</th><th scope="col">What would happen</th><th scope="col">Held since</th>${items.some((item) => !isUndecided(item)) && html`<th scope="col">Dismissed</th>`}</tr></thead>
+<tbody>${items
+  .slice(0, heldShown)
+  .map(
+    (item) =>
+      html`<tr><th scope="row" class="name"><a href="/${item.kind === "user" ? "people" : "groups"}/${encodeURIComponent(item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, product(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
+  )}</tbody></table></div>`;
+
+function approvalForm(
   name: string,
-  total: number,
+  items: readonly HeldItem[],
+  { digest, noun }: { readonly digest: string; readonly noun: string },
+  visitor: Visitor,
+): Markup {
+  const id = `confirm-${name}-${digest}`;
+  return html`<form method="post" action="/plan/${encodeURIComponent(name)}/approve">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
+<label for="${id}">To let exactly these pass once, type <strong>${items.length}</strong> (the number of ${noun}s) or <strong>${name}</strong></label>
+<div class="row"><input id="${id}" name="confirm" autocomplete="off" spellcheck="false" required><button type="submit" class="danger">Approve ${count(items.length, noun)}</button></div>
+<p class="hint">Digest <code>${digest}</code>. If anybody is added or taken off meanwhile, nothing is approved and this page shows the new list.</p></form>`;
+}
+
+const dismissalForm = (
+  name: string,
   digest: string,
   visitor: Visitor,
-): Markup => html`<div class="decide">
-<form method="post" action="/plan/${encodeURIComponent(name)}/approve">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
-<label for="confirm-${name}">To let exactly these pass once, type <strong>${total}</strong> (the number of removals) or <strong>${name}</strong></label>
-<div class="row"><input id="confirm-${name}" name="confirm" autocomplete="off" spellcheck="false" required><button type="submit" class="danger">Approve ${count(total, "removal")}</button></div>
-<p class="hint">Digest <code>${digest}</code>. If anybody is added or taken off meanwhile, nothing is approved and this page shows the new list.</p></form>
-<form method="post" action="/plan/${encodeURIComponent(name)}/dismiss">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
-<p class="hint">Not right? Leave them held and mend it in the directory: who is back there is off this list by themselves. As the budget grows again, a few pass each day.</p>
-<button type="submit" class="secondary">Leave held</button></form></div>`;
+): Markup => html`<form method="post" action="/plan/${encodeURIComponent(name)}/dismiss">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
+<p class="hint">Not right? Leave them held: exactly these wait, however the budget grows, and nothing asks you about them again. Mend it in the directory: who is back there is off this list by themselves. You can still approve them later; what is held later is a new question.</p>
+<button type="submit" class="secondary">Leave held</button></form>`;
 
 function planView({ target, planned }: TargetPlan, { visitor, nowMs }: PlanData): Markup {
   const again = (label: string): Markup | null =>
@@ -103,7 +137,7 @@ ${opCounts(plan.changes).map(
   ([op, changes]) =>
     html`<details><summary>${badge(opTone(op), opWord(op))} <strong>${figure(changes.length)}</strong></summary><ul class="names">${changes.slice(0, namesShown).map((change) => html`<li>${subjectOf(change)}${detailOf(change) !== "" && html` <small>${detailOf(change)}</small>`}</li>`)}${changes.length > namesShown && html`<li><em>and ${figure(changes.length - namesShown)} more: download them</em></li>`}</ul></details>`,
 )}
-${plan.held.length > 0 && html`<p class="hint">${count(plan.held.length, "change is", "changes are")} held besides: over the removal budget, or out of seats.</p>`}
+${plan.held.length > 0 && html`<p class="hint">${count(plan.held.length, "change is", "changes are")} held besides: over the removal budget, asked for only by a restored backup, dismissed, or out of seats.</p>`}
 ${
   plan.skipped.length > 0 &&
   html`<details><summary>${badge("idle", "Skipped")} <strong>${figure(plan.skipped.length)}</strong></summary><ul class="names">${plan.skipped.slice(0, namesShown).map(({ change, reason }) => html`<li>${subjectOf(change)} <small>${opWord(change.op)}: ${reason}</small></li>`)}</ul></details>`
