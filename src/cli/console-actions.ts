@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { type Config, scimSources } from "../config/index.ts";
 import { heldDigests, isApprovable } from "../domain/held.ts";
 import type { Plan } from "../domain/plan.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import { hashToken, newToken } from "../web/authenticate.ts";
 import type { PlanActions, ScimTokens } from "../web/console/parts.ts";
+import { makeToken, rotate } from "./scim-tokens.ts";
 
 /** Held removals and plans, as `approve` and `plan` of the command line have them. */
 export const planActions = (
@@ -26,21 +25,15 @@ export const planActions = (
 export const scimTokens = (config: Config, store: DirectoryStore, url: string, now: () => number): ScimTokens => ({
   url,
   list: () => store.tokens(),
-  async create(source, label, lifeMs, actor) {
+  async create(source, label, lifeMs, cause) {
     if (!scimSources(config).some(({ name }) => name === source)) return null;
-    const token = newToken();
-    const stored = {
-      id: randomUUID(),
-      source,
-      hash: hashToken(token),
-      label,
-      createdAtMs: now(),
-      revokedAtMs: null,
-      expiresAtMs: lifeMs === null ? null : now() + lifeMs,
-      lastUsedAtMs: null,
-    };
-    await store.addToken(stored, { actor, requestId: null });
-    return token;
+    const { token, stored } = makeToken(source, label, lifeMs, now());
+    await store.addToken(stored, cause);
+    return { token, ...stored };
   },
-  revoke: (id, actor) => store.revokeToken(id, now(), { actor, requestId: null }),
+  async rotate(id, graceMs, cause) {
+    const made = await rotate(store, id, { graceMs }, cause, now());
+    return made === null ? null : { token: made.token, ...made.stored, oldGoodUntilMs: made.oldGoodUntilMs };
+  },
+  revoke: (id, cause) => store.revokeToken(id, now(), cause),
 });

@@ -1,12 +1,12 @@
-import { randomUUID } from "node:crypto";
 import type { Config } from "../config/index.ts";
 import { RollcallError } from "../domain/errors.ts";
-import { expiringSoon, isTokenGood, type StoredToken } from "../domain/resources.ts";
+import { expiringSoon, type StoredToken, tokenState } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import { fingerprint, hashToken, newToken } from "../web/authenticate.ts";
+import { fingerprint } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";
 import { isoTime, printJson, table } from "./render.ts";
+import { makeToken, rotate } from "./scim-tokens.ts";
 
 const cause = { actor: "cli:token", requestId: null };
 
@@ -28,26 +28,10 @@ export async function createToken(
       `no SCIM source "${options.source}" in the configuration; there is: ${known}`,
     );
   }
-  const { token, stored } = makeToken(composition, source.name, options.label, options.expires ?? null);
+  const { token, stored } = makeToken(source.name, options.label, options.expires ?? null, composition.now());
   await withStore(composition, config, (store) => store.addToken(stored, cause));
   show(composition, options, token, stored, {});
   return 0;
-}
-
-function makeToken(composition: Composition, source: string, label: string, livesMs: number | null) {
-  const token = newToken();
-  const createdAtMs = composition.now();
-  const stored: StoredToken = {
-    id: randomUUID(),
-    source,
-    hash: hashToken(token),
-    label,
-    createdAtMs,
-    revokedAtMs: null,
-    expiresAtMs: livesMs === null ? null : createdAtMs + livesMs,
-    lastUsedAtMs: null,
-  };
-  return { token, stored };
 }
 
 function show(
@@ -81,18 +65,14 @@ export async function rotateToken(
   const config = locateConfigOpenable(composition, options);
   const { terminal } = composition;
   return await withStore(composition, config, async (store) => {
-    const old = (await store.tokens()).find((each) => each.id === id);
-    // As long as the old one was made for, so that a policy of 90 days stays one.
-    const lifeMs = old?.expiresAtMs == null ? null : old.expiresAtMs - old.createdAtMs;
-    const { token, stored } = makeToken(composition, old?.source ?? "", old?.label ?? "", options.expires ?? lifeMs);
-    const untilMs = stored.createdAtMs + options.grace;
-    if (old === undefined || !(await store.rotateToken(id, stored, untilMs, cause))) {
+    const made = await rotate(store, id, { graceMs: options.grace, lifeMs: options.expires }, cause, composition.now());
+    if (made === null) {
       terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
       if (options.json) printJson(terminal, { id, rotated: false });
       return 1;
     }
-    const oldGoodUntil = isoTime(Math.min(untilMs, old.expiresAtMs ?? untilMs));
-    show(composition, options, token, stored, { replaces: id, oldGoodUntil });
+    const oldGoodUntil = isoTime(made.oldGoodUntilMs);
+    show(composition, options, made.token, made.stored, { replaces: id, oldGoodUntil });
     if (!options.json) terminal.out(`The old one, ${id}, is good until ${oldGoodUntil}.`);
     return 0;
   });
@@ -112,7 +92,7 @@ export async function listTokens(composition: Composition, options: GlobalOption
     revokedAt: isoTime(token.revokedAtMs),
     expiresAt: isoTime(token.expiresAtMs),
     lastUsedAt: isoTime(token.lastUsedAtMs),
-    state: stateOf(token, nowMs),
+    state: tokenState(token, nowMs),
   }));
   if (options.json) printJson(composition.terminal, { tokens: rows });
   else if (rows.length === 0)
@@ -141,11 +121,6 @@ export async function listTokens(composition: Composition, options: GlobalOption
     );
   return 0;
 }
-
-const stateOf = (token: StoredToken, nowMs: number): "good" | "expired" | "revoked" => {
-  if (token.revokedAtMs !== null) return "revoked";
-  return isTokenGood(token, nowMs) ? "good" : "expired";
-};
 
 /** `rollcall token revoke`: a running `serve` refuses it within a second. */
 export async function revokeToken(composition: Composition, options: GlobalOptions, id?: string): Promise<number> {

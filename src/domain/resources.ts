@@ -199,3 +199,9 @@ export const expiringSoon = (tokens: readonly StoredToken[], nowMs: number): rea
 /** Would a request with it be answered? */
 export const isTokenGood = ({ revokedAtMs, expiresAtMs }: StoredToken, nowMs: number): boolean =>
   revokedAtMs === null && (expiresAtMs === null || expiresAtMs > nowMs);
+
+/** What has become of a token. */
+export const tokenState = (token: StoredToken, nowMs: number): "good" | "expired" | "revoked" => {
+  if (token.revokedAtMs !== null) return "revoked";
+  return isTokenGood(token, nowMs) ? "good" : "expired";
+};

@@ -342,7 +342,23 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       expect(await ask()).toBe(200);
       await page.getByRole("link", { name: "Done" }).click();
       expect(await page.content()).not.toContain(token);
-      await page.locator("li", { hasText: "Okta <production>" }).getByRole("button", { name: "Revoke" }).click();
+
+      const row = page.locator("li", { hasText: "Okta <production>" });
+      await row.getByText("Rotate").click();
+      await row.getByLabel("The old one stays good for").selectOption("1 hour");
+      await row.getByRole("button", { name: "Make a new one" }).click();
+      const second = (await page.locator("#scim-token").textContent()) ?? "";
+      await page.getByText("The token before it is good until").waitFor();
+      expect(await accessibilityProblems(page)).toEqual([]);
+      const askWith = async (secret: string) =>
+        (await fetch(`${url}/Users?count=0`, { headers: { authorization: `Bearer ${secret}` } })).status;
+      expect([await ask(), await askWith(second)]).toEqual([200, 200]);
+      await page.getByRole("link", { name: "Done" }).click();
+      // The old one ends in an hour; the new one, as the first, never.
+      await row.getByText("Expires soon").waitFor();
+      expect(await row.count()).toBe(2);
+      expect(await accessibilityProblems(page)).toEqual([]);
+      await row.filter({ hasText: "Expires soon" }).getByRole("button", { name: "Revoke" }).click();
       await page.getByRole("status").getByText("The token is revoked").waitFor();
       await until(async () => expect(await ask()).toBe(401));
     });

@@ -244,6 +244,41 @@ describe("acting", () => {
     expect((await ask("POST", "/tokens", { body: { source: "corp", label: "x" } })).status).toBe(404);
   });
 
+  it("makes tokens that end, and rotates them: both are good for the grace period, then the new one alone", async () => {
+    const use = async ({ json }: Answer): Promise<number> =>
+      (await fetch(`${json.url}/Users`, { headers: { authorization: `Bearer ${json.token}` } })).status;
+    const listed = async (id: string) =>
+      (await ask("GET", "/tokens")).json.tokens.find((each: { id: string }) => each.id === id);
+    const old = await ask("POST", "/tokens", { body: { source: "okta", label: "ends", expiresIn: "10d" } });
+    expect(Date.parse(old.json.expiresAt) - Date.now()).toBeGreaterThan(9.9 * 86_400_000);
+    expect(await use(old)).toBe(200);
+    expect(await listed(old.json.id)).toMatchObject({
+      state: "good",
+      expiresSoon: true,
+      expiresAt: old.json.expiresAt,
+    });
+
+    const path = `/tokens/${old.json.id}/rotate`;
+    const next = await ask("POST", path, { body: { grace: "2s" } });
+    expect(next.json).toMatchObject({ source: "okta", label: "ends", replaces: old.json.id });
+    // A policy of ten days stays one.
+    expect(Date.parse(next.json.expiresAt) - Date.now()).toBeGreaterThan(9.9 * 86_400_000);
+    expect([await use(old), await use(next)]).toEqual([200, 200]);
+    await until(async () => expect(await use(old)).toBe(401));
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(next.json.oldGoodUntil));
+    expect(await use(next)).toBe(200);
+    expect(await listed(old.json.id)).toMatchObject({ state: "expired", expiresSoon: false });
+    expect((await ask("POST", path, { body: {} })).status).toBe(404);
+    expect((await ask("POST", "/tokens/none/rotate", { body: {} })).status).toBe(404);
+    for (const grace of ["0s", "soon", "3651d", 5])
+      expect((await ask("POST", `/tokens/${next.json.id}/rotate`, { body: { grace } })).status).toBe(400);
+    const { json } = await ask("GET", "/activity?action=token.rotate");
+    expect(json.rows).toMatchObject([
+      { actor: expect.stringMatching(/^api:admin/), requestId: next.headers.get("x-request-id") },
+    ]);
+    expect((await ask("DELETE", `/tokens/${next.json.id}`)).json.revoked).toBe(true);
+  });
+
   it("verifies, connects, rotates and disconnects", async () => {
     const { apiUrl, identityUrl, clientId, clientSecret } = stage.bitwarden;
     const draft = { name: "second", type: "bitwarden", apiUrl, identityUrl, clientId, clientSecret };

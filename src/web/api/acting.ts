@@ -113,7 +113,7 @@ function operating(parts: ApiParts): readonly Route[] {
 
 const administer = { role: "admin", query: inputs.nothing } as const;
 
-function tokens({ scim }: ApiParts): readonly Route[] {
+function tokens({ scim, now }: ApiParts): readonly Route[] {
   return [
     route({
       ...administer,
@@ -126,7 +126,8 @@ function tokens({ scim }: ApiParts): readonly Route[] {
       body: null,
       answer: answers.tokens,
       problems: {},
-      handle: async () => ok({ url: scim.url, tokens: (await scim.list()).map(documents.token) }),
+      handle: async () =>
+        ok({ url: scim.url, tokens: (await scim.list()).map((each) => documents.token(each, now())) }),
     }),
     route({
       ...administer,
@@ -139,16 +140,33 @@ function tokens({ scim }: ApiParts): readonly Route[] {
       body: inputs.tokenInput,
       answer: answers.newToken,
       problems: { 404: "no such SCIM source" },
-      async handle({ body: { source, label, expiresInDays } }, { cause }) {
-        const token = await scim.create(
-          source,
-          label,
-          expiresInDays === undefined ? null : expiresInDays * 86_400_000,
-          cause.actor,
-        );
-        return token === null
+      async handle({ body: { source, label, expiresIn } }, { cause }) {
+        const given = await scim.create(source, label, expiresIn ?? null, cause);
+        return given === null
           ? problem(404, "NOT_FOUND", `no SCIM source "${source}"`)
-          : ok({ token, source, url: scim.url });
+          : ok(documents.givenToken(given, scim.url));
+      },
+    }),
+    route({
+      ...administer,
+      method: "post",
+      path: "/tokens/{id}/rotate",
+      id: "rotateToken",
+      tag: "Tokens",
+      summary: "Makes a SCIM token in another's place, with as long a life; the old one is good for the grace period",
+      params: inputs.byId,
+      body: inputs.rotateTokenInput,
+      answer: answers.rotatedToken,
+      problems: { 404: "no such token that is still good" },
+      async handle({ params: { id }, body: { grace } }, { cause }) {
+        const given = await scim.rotate(id, grace, cause);
+        return given === null
+          ? problem(404, "NOT_FOUND", `no good token has the id ${id}`)
+          : ok({
+              ...documents.givenToken(given, scim.url),
+              replaces: id,
+              oldGoodUntil: documents.iso(given.oldGoodUntilMs),
+            });
       },
     }),
     route({
@@ -163,7 +181,7 @@ function tokens({ scim }: ApiParts): readonly Route[] {
       answer: answers.revoked,
       problems: { 404: "no such token that is still good" },
       async handle({ params: { id } }, { cause }) {
-        return (await scim.revoke(id, cause.actor))
+        return (await scim.revoke(id, cause))
           ? ok({ id, revoked: true })
           : problem(404, "NOT_FOUND", `no good token has the id ${id}`);
       },

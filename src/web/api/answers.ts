@@ -163,11 +163,21 @@ export const tokens = z.object({
       createdAt: time,
       revokedAt: time,
       expiresAt: time,
-      lastUsedAt: time,
+      lastUsedAt: time.meta({ description: "to within a minute" }),
+      state: z.enum(["good", "expired", "revoked"]),
+      expiresSoon: z.boolean().meta({ description: "good, and for 14 days more at most" }),
     }),
   ),
 });
-export const newToken = z.object({ token: text.meta({ description: "shown this once" }), source: text, url: text });
+export const newToken = z.object({
+  token: text.meta({ description: "shown this once" }),
+  id: text,
+  source: text,
+  label: text,
+  url: text,
+  expiresAt: time,
+});
+export const rotatedToken = newToken.extend({ replaces: text, oldGoodUntil: time });
 export const revoked = z.object({ id: text, revoked: z.literal(true) });
 export const connections = z.object({
   cannotStore: textOrNull,

@@ -1,9 +1,10 @@
 import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/console.ts";
 import type { Plan } from "../../domain/plan.ts";
-import type { StoredToken } from "../../domain/resources.ts";
+import { expiringSoon, type StoredToken, tokenState } from "../../domain/resources.ts";
 import type { AuditRow, HeldItem } from "../../domain/sync.ts";
 import { fingerprint } from "../authenticate.ts";
 import type { ListedConnection } from "../connections.ts";
+import type { GivenToken } from "../console/parts.ts";
 
 // What the API says, from what the domain knows: times as ISO 8601 in UTC, a connection of the store as `target`.
 
@@ -147,15 +148,29 @@ export function plan(target: string, made: { readonly atMs: number; readonly pla
   };
 }
 
-export const token = ({ id, source, label, hash, createdAtMs, ...at }: StoredToken) => ({
+export const token = (stored: StoredToken, nowMs: number) => {
+  const { id, source, label, hash, createdAtMs, ...at } = stored;
+  return {
+    id,
+    source,
+    label,
+    fingerprint: fingerprint(hash),
+    createdAt: iso(createdAtMs),
+    revokedAt: iso(at.revokedAtMs),
+    expiresAt: iso(at.expiresAtMs),
+    lastUsedAt: iso(at.lastUsedAtMs),
+    state: tokenState(stored, nowMs),
+    expiresSoon: expiringSoon([stored], nowMs).length > 0,
+  };
+};
+
+export const givenToken = ({ token: secret, id, source, label, expiresAtMs }: GivenToken, url: string) => ({
+  token: secret,
   id,
   source,
   label,
-  fingerprint: fingerprint(hash),
-  createdAt: iso(createdAtMs),
-  revokedAt: iso(at.revokedAtMs),
-  expiresAt: iso(at.expiresAtMs),
-  lastUsedAt: iso(at.lastUsedAtMs),
+  url,
+  expiresAt: iso(expiresAtMs),
 });
 
 export const connection = ({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }: ListedConnection) => ({

@@ -17,6 +17,15 @@ const notes = [
 export const syncStates = ["inSync", "pending", "failed", "held", "missing"] as const;
 export const seenStates = ["invited", "accepted", "active", "suspended", "staged", "unknown", "absent"] as const;
 
+const dayMs = 86_400_000;
+const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: dayMs };
+/** A length of time as in `30m`, `24h` or `90d`, in milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d{1,6}[smhd]$/, "a duration looks like 30m, 24h or 90d")
+  .transform((text) => Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0))
+  .refine((ms) => ms > 0 && ms <= 3650 * dayMs, "more than nothing, and up to 3650d");
+
 export const nothing = z.strictObject({});
 export const name = z.string().min(1).max(200);
 export const byId = z.strictObject({ id: name });
@@ -115,12 +124,14 @@ export const personSyncInput = z.strictObject({ target: name.optional() });
 export const tokenInput = z.strictObject({
   source: name,
   label: z.string().trim().min(1).max(100),
-  expiresInDays: z
-    .int()
-    .min(1)
-    .max(3650)
+  expiresIn: duration
     .optional()
-    .describe("After so many days it is refused. Default: it does not end."),
+    .meta({ description: "after that long it is refused: `90d`; without it, it does not end" }),
+});
+export const rotateTokenInput = z.strictObject({
+  grace: duration
+    .default(dayMs)
+    .meta({ description: "how long the old one is still good: `24h`, which is the default" }),
 });
 
 const secret = z.string().min(1).max(1000).meta({ writeOnly: true });

@@ -29,6 +29,7 @@ const actionWords: Readonly<Record<string, string>> = {
   "console.sign-out": "Signed out",
   "token.create": "Token made",
   "token.revoke": "Token revoked",
+  "token.rotate": "Token rotated",
   "connection.connect": "Connected",
   "connection.change": "Connection changed",
   "connection.disconnect": "Disconnected",

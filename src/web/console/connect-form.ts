@@ -4,7 +4,8 @@ import { providerGuides, vendorForms } from "./guides.ts";
 import { flag, type HtmlValue, html, type Markup } from "./html.ts";
 import { type IconName, icon } from "./icons.ts";
 import { csrfField } from "./layout.ts";
-import { figure } from "./words.ts";
+import type { GivenToken } from "./parts.ts";
+import { figure, moment } from "./words.ts";
 
 export interface ConnectForm {
   readonly type: ConnectionType;
@@ -123,14 +124,24 @@ export const tokenLives: Readonly<Record<string, number>> = {
   "in a year": 365 * 86_400_000,
 };
 
+/** How long the token before it may still be good, in milliseconds, by what people choose; the first is the default. */
+export const tokenGraces: Readonly<Record<string, number>> = {
+  "24 hours": 86_400_000,
+  "1 hour": 3_600_000,
+  "7 days": 7 * 86_400_000,
+};
+
+/** A token that was just made, in another's place where `oldGoodUntilMs` says how long that one is still good. */
+export type Given = GivenToken & { readonly oldGoodUntilMs?: number };
+
 /** Connecting an identity provider: a URL, and a token that is shown once. */
-export function providerBody(source: string, scimUrl: string, token: string | null, visitor: Visitor): Markup {
+export function providerBody(source: string, scimUrl: string, given: Given | null, visitor: Visitor): Markup {
   return html`<div class="columns wide-first"><div class="panel stacked"><h2>Give these two to your identity provider</h2>
 <p class="label">Base URL</p><p class="copy"><code id="scim-url">${scimUrl}</code><button type="button" class="secondary" data-copy="scim-url" hidden>Copy</button></p>
 ${
-  token === null
+  given === null
     ? html`<form method="post" action="/connections/new/provider">${csrfField(visitor)}<input type="hidden" name="source" value="${source}"><label for="label">What this token is for</label><input id="label" name="label" maxlength="100" autocomplete="off" placeholder="Okta, production"><label for="life">Ends</label><select id="life" name="life"><option value="">never</option>${Object.keys(tokenLives).map((life) => html`<option>${life}</option>`)}</select><div class="actions"><button type="submit">Make a token</button><a class="button secondary" href="/connections">Cancel</a></div><p class="hint">It is random, shown once, and stored only as a hash. Make one for each provider: each can be revoked by itself.</p></form>`
-    : html`<p class="label">Token</p><p class="copy"><code id="scim-token">${token}</code><button type="button" class="secondary" data-copy="scim-token" hidden>Copy</button></p><div class="notice warn">${icon("warn")}<div>This is the only time it is shown. Copy it now; if it is lost, make another and revoke this one.</div></div><p><a class="button" href="/connections">Done</a></p>`
+    : html`<p class="label">Token</p><p class="copy"><code id="scim-token">${given.token}</code><button type="button" class="secondary" data-copy="scim-token" hidden>Copy</button></p><div class="notice warn">${icon("warn")}<div>This is the only time it is shown. Copy it now; if it is lost, make another and revoke this one.</div></div>${given.oldGoodUntilMs !== undefined && html`<p>The token before it is good until ${moment(given.oldGoodUntilMs)}: until then the identity provider must have this one.</p>`}${given.expiresAtMs !== null && html`<p class="hint">It ends ${moment(given.expiresAtMs)}.</p>`}<p><a class="button" href="/connections">Done</a></p>`
 }</div>
 <aside class="panel" aria-label="Guides"><h2>Where they go</h2>${providerGuides.map(({ name, steps }) => html`<details name="guide"><summary>${name}</summary><ol>${steps.map((step) => html`<li>${step}</li>`)}</ol></details>`)}<p class="hint">The whole guides, with what each provider does oddly, are in <code>docs/guides</code>.</p></aside></div>`;
 }

@@ -4,9 +4,11 @@ import {
   confirmForm,
   connectBody,
   disconnectBody,
+  type Given,
   providerBody,
   rotateBody,
   surveyBody,
+  tokenGraces,
   tokenLives,
 } from "./connect-form.ts";
 import { connectionsBody } from "./connections-page.ts";
@@ -35,6 +37,7 @@ const keptShape = z.object({
   draft: draftShape.extend({ name: z.string(), type: z.enum(["bitwarden", "onepassword"]) }),
 });
 
+const causeOf = ({ actor }: Asked["visitor"]) => ({ actor, requestId: null });
 const isType = (text: string): text is ConnectionType => text === "bitwarden" || text === "onepassword";
 const trail = [{ href: "/connections", label: "Connections" }];
 
@@ -69,18 +72,30 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   pages.post("/connections/new/provider", "admin", async ({ visitor }, form) => {
     const source = form["source"] ?? "";
     const lifeMs = tokenLives[form["life"] ?? ""] ?? null;
-    const token = await scim.create(source, (form["label"] ?? "").trim().slice(0, 100), lifeMs, visitor.actor);
-    return token === null ? null : providerPage(source, token, visitor);
+    const label = (form["label"] ?? "").trim().slice(0, 100);
+    const given = await scim.create(source, label, lifeMs, causeOf(visitor));
+    return given === null ? null : providerPage(source, given, visitor);
   });
-  const providerPage = (source: string, token: string | null, visitor: Asked["visitor"]): PageParts => ({
-    title: `Connect an identity provider to ${source}`,
+  const providerPage = (source: string, given: Given | null, visitor: Asked["visitor"]): PageParts => ({
+    title:
+      given?.oldGoodUntilMs === undefined ? `Connect an identity provider to ${source}` : `A new token for ${source}`,
     section: "connections",
     trail,
-    body: providerBody(source, scim.url, token, visitor),
+    body: providerBody(source, scim.url, given, visitor),
+  });
+
+  pages.post("/connections/tokens/:id/rotate", "admin", async ({ param, visitor }, form): Promise<Done | PageParts> => {
+    const graceMs = tokenGraces[form["grace"] ?? ""];
+    const given = graceMs === undefined ? null : await scim.rotate(param("id"), graceMs, causeOf(visitor));
+    if (given !== null) return providerPage(given.source, given, visitor);
+    return {
+      to: "/connections#sources",
+      notice: { kind: "bad", text: "There is no such token that is still good: nothing was made." },
+    };
   });
 
   pages.post("/connections/tokens/:id/revoke", "admin", async ({ param, visitor }): Promise<Done> => {
-    const isRevoked = await scim.revoke(param("id"), visitor.actor);
+    const isRevoked = await scim.revoke(param("id"), causeOf(visitor));
     return {
       to: "/connections#sources",
       notice: isRevoked

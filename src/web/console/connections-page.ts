@@ -1,7 +1,8 @@
-import { isTokenGood, type StoredToken } from "../../domain/resources.ts";
+import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../domain/resources.ts";
 import type { Visitor } from "../access/role.ts";
 import { fingerprint } from "../authenticate.ts";
 import type { ListedConnection } from "../connections.ts";
+import { tokenGraces } from "./connect-form.ts";
 import { html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import { csrfField, only } from "./layout.ts";
@@ -72,7 +73,8 @@ function sourceCard(
   { name, type, error, lastSuccessAt }: SourceStatus,
   { tokens, visitor, nowMs }: ConnectionsData,
 ): Markup {
-  const own = tokens.filter((token) => token.source === name && isTokenGood(token, nowMs));
+  // One that has ended lately says why its provider gets nowhere.
+  const own = tokens.filter((token) => token.source === name && isShown(token, nowMs));
   const tone: Tone = error !== null ? "bad" : lastSuccessAt === null ? "idle" : "good";
   const heard = lastSuccessAt === null ? null : Date.parse(lastSuccessAt);
   return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${sourceType(type)}</p></div>${badge(tone, error !== null ? "Failing" : heard === null ? "Not heard of yet" : "Working")}</header>
@@ -82,12 +84,27 @@ ${
   own.length > 0 &&
   html`<ul class="tokens">${own.map(
     (token) =>
-      html`<li><div><code>${fingerprint(token.hash)}</code> ${token.label || html`<em>no label</em>`}<small>made ${ago(token.createdAtMs, nowMs)}, last used ${ago(token.lastUsedAtMs, nowMs)}${tokenEnd(token, nowMs)}</small></div>${only(visitor, "admin", () => html`<form method="post" action="/connections/tokens/${encodeURIComponent(token.id)}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke<span class="sr"> ${fingerprint(token.hash)}</span></button></form>`)}</li>`,
+      html`<li><div><code>${fingerprint(token.hash)}</code> ${token.label || html`<em>no label</em>`} ${tokenBadge(token, nowMs)}<small>made ${ago(token.createdAtMs, nowMs)}, last used ${ago(token.lastUsedAtMs, nowMs)}${tokenEnd(token, nowMs)}</small></div>${isTokenGood(token, nowMs) && only(visitor, "admin", () => tokenActions(token, visitor))}</li>`,
   )}</ul>`
 }
 ${type === "scim" && only(visitor, "admin", () => html`<footer><a class="button secondary" href="/connections/new/provider?source=${encodeURIComponent(name)}">Connect an identity provider</a></footer>`)}
 </article>`;
 }
+
+const isShown = (token: StoredToken, nowMs: number): boolean =>
+  token.revokedAtMs === null && (token.expiresAtMs === null || nowMs - token.expiresAtMs < tokenNoticeMs);
+
+function tokenBadge(token: StoredToken, nowMs: number): Markup | null {
+  if (!isTokenGood(token, nowMs)) return badge("bad", "Expired");
+  return expiringSoon([token], nowMs).length > 0 ? badge("warn", "Expires soon") : null;
+}
+
+const tokenActions = (token: StoredToken, visitor: Visitor): Markup => {
+  const path = `/connections/tokens/${encodeURIComponent(token.id)}`;
+  const named = html`<span class="sr"> ${fingerprint(token.hash)}</span>`;
+  return html`<div class="actions"><details><summary>Rotate${named}</summary><form method="post" action="${path}/rotate">${csrfField(visitor)}<label for="grace-${token.id}">The old one stays good for</label><div class="row"><select id="grace-${token.id}" name="grace">${Object.keys(tokenGraces).map((grace) => html`<option>${grace}</option>`)}</select><button type="submit">Make a new one</button></div></form></details>
+<form method="post" action="${path}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke${named}</button></form></div>`;
+};
 
 const tokenEnd = ({ expiresAtMs }: StoredToken, nowMs: number): Markup | null =>
   expiresAtMs === null ? null : html`, ${expiresAtMs < nowMs ? "expired" : "expires"} ${ago(expiresAtMs, nowMs)}`;

@@ -96,7 +96,14 @@ export interface ScimTokens {
   readonly url: string;
   list(): Promise<readonly StoredToken[]>;
   /** Makes one for a SCIM source; given once, kept as a hash. `lifeMs` null: it does not end. Null when there is no such source. */
-  create(source: string, label: string, lifeMs: number | null, actor: string): Promise<string | null>;
+  create(source: string, label: string, lifeMs: number | null, cause: Cause): Promise<GivenToken | null>;
+  /** Makes one in its place that lives as long as it did; the old one is good for `graceMs` more. Null when no good token has that id. */
+  rotate(id: string, graceMs: number, cause: Cause): Promise<(GivenToken & { readonly oldGoodUntilMs: number }) | null>;
   /** False when there is no such token that is still good. */
-  revoke(id: string, actor: string): Promise<boolean>;
+  revoke(id: string, cause: Cause): Promise<boolean>;
+}
+
+/** A token that was just made: `token` is shown this once. */
+export interface GivenToken extends Pick<StoredToken, "id" | "source" | "label" | "expiresAtMs"> {
+  readonly token: string;
 }
