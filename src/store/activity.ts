@@ -10,8 +10,27 @@ const rowsPerLook = 20_000;
 /** Rows looked at for one page, where no index leads to them; the page then says where to go on. */
 const rowsPerPage = 1_000_000;
 
+/** Filters of which it is remembered where nothing fits. */
+const filtersKept = 50;
+
+/**
+ * Parts of the trail, `rowsPerLook` places each, where nothing fits a filter. Rows are only ever added at the end, so
+ * what was empty stays so: a filter for what is rare reads the trail once.
+ */
+function emptyParts() {
+  const known = new Map<string, Set<number>>();
+  return (where: Condition): Set<number> => {
+    const key = JSON.stringify(where);
+    const found = known.get(key) ?? new Set();
+    if (!known.has(key) && known.size >= filtersKept) known.clear();
+    known.set(key, found);
+    return found;
+  };
+}
+
 /** The audit trail by filters: see `ConsoleStore`. */
 export function activityRows(driver: Driver) {
+  const emptyFor = emptyParts();
   const newestSeq = async (): Promise<number> =>
     Number((await driver.read.get("SELECT coalesce(max(seq), 0) AS seq FROM audit"))?.["seq"] ?? 0);
 
@@ -27,20 +46,12 @@ export function activityRows(driver: Driver) {
         query.beforeSeq ?? above,
         query.untilMs === null ? above : await firstSeqAt(driver, query.untilMs),
       );
-      const look = path.isIndexed ? Number.POSITIVE_INFINITY : rowsPerLook;
       const stopAt = Math.max(bottom, path.isIndexed ? bottom : top - rowsPerPage);
-      const rows: AuditRow[] = [];
-      let before = top;
-      while (before > stopAt && rows.length <= query.limit) {
-        const from = Math.max(stopAt, before - look);
-        const found = await driver.read.all(
-          `SELECT * FROM audit ${path.through} WHERE ${path.text} AND seq >= ? AND seq < ? AND ${where.text} ORDER BY seq DESC LIMIT ?`,
-          [...path.params, from, before, ...where.params, query.limit + 1 - rows.length],
-        );
-        for (const row of found) rows.push(toAuditRow(row));
-        before = from;
-        if (before > stopAt) await breathe();
-      }
+      const isTimed = query.sinceMs !== null || query.untilMs !== null;
+      const bounds = { top, stopAt, limit: query.limit + 1 };
+      const rows = path.isIndexed
+        ? await between(driver, path, where, stopAt, top, bounds.limit)
+        : await partByPart(driver, path, where, bounds, isTimed ? null : emptyFor(where));
       const shown = rows.slice(0, query.limit);
       const isMore = rows.length > query.limit;
       if (isMore) return { rows: shown, nextBeforeSeq: shown.at(-1)?.seq ?? null };
@@ -63,6 +74,47 @@ export function activityRows(driver: Driver) {
       return { rows, lookedAtSeq };
     },
   };
+}
+
+/** Newest first. */
+async function between(
+  driver: Driver,
+  path: Path,
+  where: Condition,
+  from: number,
+  before: number,
+  limit: number,
+): Promise<readonly AuditRow[]> {
+  const found = await driver.read.all(
+    `SELECT * FROM audit ${path.through} WHERE ${path.text} AND seq >= ? AND seq < ? AND ${where.text} ORDER BY seq DESC LIMIT ?`,
+    [...path.params, from, before, ...where.params, limit],
+  );
+  return found.map(toAuditRow);
+}
+
+/** Where only looking at each row tells: newest first, with other work let in between. Parts known as `empty` are left out, and more of them noted. */
+async function partByPart(
+  driver: Driver,
+  path: Path,
+  where: Condition,
+  { top, stopAt, limit }: { readonly top: number; readonly stopAt: number; readonly limit: number },
+  empty: Set<number> | null,
+): Promise<readonly AuditRow[]> {
+  const rows: AuditRow[] = [];
+  let before = top;
+  while (before > stopAt && rows.length < limit) {
+    const start = Math.floor((before - 1) / rowsPerLook) * rowsPerLook;
+    const from = Math.max(stopAt, start);
+    if (empty?.has(start) !== true) {
+      const found = await between(driver, path, where, from, before, limit - rows.length);
+      rows.push(...found);
+      // Only a part that is full: one at the end still grows.
+      if (found.length === 0 && from === start && before === start + rowsPerLook) empty?.add(start);
+      await breathe();
+    }
+    before = from;
+  }
+  return rows;
 }
 
 interface Path extends Condition {

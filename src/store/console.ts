@@ -6,6 +6,7 @@ import { attention } from "./attention.ts";
 import type { Driver } from "./driver.ts";
 import { groupsPage, peoplePage, toGroups, toPerson } from "./entity-pages.ts";
 import { toHeld } from "./held.ts";
+import type { StandingSets } from "./standing-sets.ts";
 import { standingsOf } from "./standings.ts";
 import { hourly } from "./tallies.ts";
 
@@ -15,11 +16,11 @@ const groupsAtMost = 1000;
 /** What the console and the API read: see `ConsoleStore`. */
 export function consoleRows(
   driver: Driver,
-  context: { readonly changed: (refs: readonly EntityRef[]) => void },
+  context: { readonly changed: (refs: readonly EntityRef[]) => void; readonly sets: StandingSets },
 ): ConsoleStore {
   return {
-    people: (query) => peoplePage(driver, query),
-    groups: (query) => groupsPage(driver, query),
+    people: (query) => peoplePage(driver, context.sets, query),
+    groups: (query) => groupsPage(driver, context.sets, query),
 
     async person(id, connections) {
       const row = await driver.read.get("SELECT * FROM users WHERE id = ?", [id]);

@@ -30,6 +30,8 @@ export interface Driver {
   readonly dialect: Dialect;
   /** Outside a transaction. */
   readonly read: Sql;
+  /** Another text after each commit, of this process or of another one. */
+  readonly generation: () => Promise<string>;
   /**
    * Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. `isLarge` says that it
    * changes thousands of rows: it then shares its commit with no other.

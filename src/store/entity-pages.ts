@@ -3,13 +3,10 @@ import type { Condition } from "./criteria.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row } from "./driver.ts";
 import { breathe } from "./slicing.ts";
-import { standingCondition, standingsOf } from "./standings.ts";
+import type { StandingSets } from "./standing-sets.ts";
+import { standingsOf } from "./standings.ts";
 
 const searchAtMost = 200;
-/** Rows looked at in one statement where each one's link is looked up: some milliseconds. */
-const rowsPerLook = 4000;
-/** So many are named to the database; of more, it is quicker to walk through all until the page is full. */
-const fewAtMost = 2000;
 
 interface Position {
   readonly key: string;
@@ -18,7 +15,7 @@ interface Position {
 const start: Position = { key: "", seq: -1 };
 
 /** People by name: see `ConsoleStore`. */
-export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Page<PersonItem>> {
+export async function peoplePage(driver: Driver, sets: StandingSets, query: PeopleQuery): Promise<Page<PersonItem>> {
   const where = searched(query.search, ["t.display_name_key", "t.user_name_key", "t.email"], "t.id");
   const presence = {
     present: "t.absent_since_ms IS NULL",
@@ -34,7 +31,7 @@ export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Pa
       text: "t.seq IN (SELECT user_seq FROM memberships WHERE group_seq = (SELECT seq FROM groups WHERE id = ?))",
       params: [query.groupId],
     });
-  const { seqs, total, nextCursor } = await collect(driver, "user", parts, query);
+  const { seqs, total, nextCursor } = await collect(driver, sets, "user", parts, query);
   const rows = await driver.read.all(
     `SELECT t.seq, t.id, t.source, t.display_name, t.user_name, t.email, t.is_active, t.absent_since_ms FROM users t
      WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
@@ -62,7 +59,7 @@ export const toPerson = (row: Row, standings: ReadonlyMap<string, PersonItem["st
 });
 
 /** Groups by name: see `ConsoleStore`. */
-export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Page<GroupItem>> {
+export async function groupsPage(driver: Driver, sets: StandingSets, query: GroupsQuery): Promise<Page<GroupItem>> {
   const presence = {
     present: "t.absent_since_ms IS NULL",
     inactive: "1 = 0",
@@ -72,7 +69,7 @@ export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Pa
     searched(query.search, ["t.display_name_key"], "t.id"),
     { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
   ];
-  const { seqs, total, nextCursor } = await collect(driver, "group", parts, query);
+  const { seqs, total, nextCursor } = await collect(driver, sets, "group", parts, query);
   const rows = await driver.read.all(
     `SELECT t.* FROM groups t WHERE t.seq IN ${driver.dialect.inList} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
@@ -122,22 +119,22 @@ function searched(search: string, columns: readonly string[], id: string): Condi
 /** The rows of one page in order of name, and how many there are: in parts, with other work let in between. */
 async function collect(
   driver: Driver,
+  sets: StandingSets,
   kind: "user" | "group",
   parts: readonly Condition[],
   query: PeopleQuery | GroupsQuery,
 ): Promise<{ readonly seqs: readonly number[]; readonly total: number; readonly nextCursor: string | null }> {
-  const standing =
-    query.standing === null ? null : await standingCondition(driver, kind, query.standing, query.connections);
   const all = [
     ...parts,
     ...(query.source === null ? [] : [{ text: "t.source = ?", params: [query.source] }]),
-    ...(standing === null ? [] : [standing.where]),
+    ...(query.standing === null ? [] : [await sets.among(kind, query.standing, query.connections)]),
   ];
-  const joins = standing?.joins ?? { text: "", params: [] };
   const where = { text: all.map(({ text }) => text).join(" AND "), params: all.flatMap(({ params }) => params) };
-  const wanted = { joins, where, after: readCursor(query.cursor), limit: query.limit + 1 };
-  const isQuick = standing === null || standing.isQuick;
-  const { found, total } = isQuick ? await byName(driver, kind, wanted) : await bySeq(driver, kind, wanted);
+  const { found, total } = await byName(driver, kind, {
+    where,
+    after: readCursor(query.cursor),
+    limit: query.limit + 1,
+  });
   const shown = found.slice(0, query.limit);
   const last = shown.at(-1);
   return {
@@ -148,7 +145,6 @@ async function collect(
 }
 
 interface Wanted {
-  readonly joins: Condition;
   readonly where: Condition;
   readonly after: Position;
   readonly limit: number;
@@ -162,60 +158,19 @@ interface Found {
 const named = (driver: Driver, kind: "user" | "group"): string =>
   kind === "user" ? `users t ${driver.dialect.through("users_shown")}` : "groups t";
 
-/** What the index of names decides, or what is few anyway. */
-async function byName(driver: Driver, kind: "user" | "group", { joins, where, after, limit }: Wanted): Promise<Found> {
-  const from = `FROM ${named(driver, kind)} ${joins.text}`;
-  const counted = await driver.read.get(`SELECT count(*) AS n ${from} WHERE ${where.text}`, [
-    ...joins.params,
-    ...where.params,
-  ]);
+async function byName(driver: Driver, kind: "user" | "group", { where, after, limit }: Wanted): Promise<Found> {
+  const from = `FROM ${named(driver, kind)}`;
+  const counted = await driver.read.get(`SELECT count(*) AS n ${from} WHERE ${where.text}`, where.params);
   await breathe();
   const rows = await driver.read.all(
     `SELECT t.display_name_key AS key, t.seq AS seq ${from} WHERE (t.display_name_key, t.seq) > (?, ?) AND ${where.text}
      ORDER BY t.display_name_key, t.seq LIMIT ?`,
-    [...joins.params, after.key, after.seq, ...where.params, limit],
+    [after.key, after.seq, ...where.params, limit],
   );
   return { found: rows.map(toPosition), total: Number(counted?.["n"] ?? 0) };
 }
 
 const toPosition = (row: Row): Position => ({ key: String(row["key"]), seq: Number(row["seq"]) });
-
-/**
- * Where each one's link has to be looked at: once through all in the order in which they lie, a part at a time, then by
- * name from the cursor on until the page is full. The index of names does not tell the `rev`, so that a change of
- * membership need not be written there too.
- */
-async function bySeq(driver: Driver, kind: "user" | "group", { joins, where, after, limit }: Wanted): Promise<Found> {
-  const table = kind === "user" ? "users" : "groups";
-  const last = Number((await driver.read.get(`SELECT max(seq) AS seq FROM ${table}`))?.["seq"] ?? 0);
-  const matching = new Set<number>();
-  for (let from = 0; from < last; from += rowsPerLook) {
-    const rows = await driver.read.all(
-      `SELECT t.seq AS seq FROM ${table} t ${joins.text} WHERE t.seq > ? AND t.seq <= ? AND ${where.text}`,
-      [...joins.params, from, from + rowsPerLook, ...where.params],
-    );
-    for (const { seq } of rows) matching.add(Number(seq));
-    await breathe();
-  }
-  const found: Position[] = [];
-  let position = after;
-  while (found.length < limit) {
-    const few = matching.size <= fewAtMost;
-    const among = few ? `t.seq IN ${driver.dialect.inList} AND ` : "";
-    const rows = await driver.read.all(
-      `SELECT t.display_name_key AS key, t.seq AS seq FROM ${named(driver, kind)}
-       WHERE ${among}(t.display_name_key, t.seq) > (?, ?) ORDER BY t.display_name_key, t.seq LIMIT ?`,
-      [...(few ? [JSON.stringify([...matching])] : []), position.key, position.seq, rowsPerLook],
-    );
-    const page = rows.map(toPosition);
-    found.push(...page.filter(({ seq }) => matching.has(seq)));
-    const end = page.at(-1);
-    if (end === undefined || page.length < rowsPerLook) break;
-    position = end;
-    await breathe();
-  }
-  return { found: found.slice(0, limit), total: matching.size };
-}
 
 const writeCursor = ({ key, seq }: Position): string => Buffer.from(JSON.stringify([key, seq])).toString("base64url");
 

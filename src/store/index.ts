@@ -13,6 +13,7 @@ import { auditChainStep, migrate, presentStep } from "./migrations.ts";
 import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
 import { copyToMemory, openForReading, openSqlite } from "./sqlite.ts";
+import { standingSets } from "./standing-sets.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { tokenRows } from "./tokens.ts";
 import { userRows } from "./users.ts";
@@ -68,6 +69,7 @@ const tracedDriver = (driver: Driver, tracer: Tracer): Driver => ({
 export async function openStore(plain: Driver, { now, tracer = noTracing }: StoreOptions): Promise<DirectoryStore> {
   await migrate(plain);
   const driver = tracer.isOn ? tracedDriver(plain, tracer) : plain;
+  const sets = standingSets(driver);
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
   const changed = (refs: readonly EntityRef[]): void => {
     for (const listener of listeners) listener(refs);
@@ -76,13 +78,13 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     ...userRows(driver, { now, changed }),
     ...groupRows(driver, { now, changed }),
     ...snapshotRows(driver, { changed }),
-    ...syncRows(driver),
+    ...syncRows(driver, sets),
     ...restoreRows(driver),
     ...auditRows(driver),
     ...auditTrail(driver),
     ...tokenRows(driver),
     ...credentialRows(driver, { now }),
-    ...consoleRows(driver, { changed }),
+    ...consoleRows(driver, { changed, sets }),
     ...alertRows(driver),
     onChange(listener) {
       listeners.add(listener);

@@ -111,6 +111,11 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   const writeSql = statementsOf(writer);
   const steps = stepsOf(writer);
 
+  // SQLite counts what other connections commit, not what a connection does itself: in memory there is only one, and what
+  // it writes is seen before the end, whichever that is.
+  let ended = 0;
+  const version = reader.prepare("PRAGMA data_version");
+
   const drain = async (): Promise<void> => {
     while (waiting.length > 0) await commitTogether(writer, steps, writeSql, nextBatch(waiting));
     running = null;
@@ -123,8 +128,14 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
         run: async (sql) => {
           result = await work(sql);
         },
-        done: () => resolve(result),
-        failed: reject,
+        done: () => {
+          ended += 1;
+          resolve(result);
+        },
+        failed: (error) => {
+          ended += 1;
+          reject(error);
+        },
       });
       // After the events that are ready now, so that their writes join this commit.
       running ??= new Promise((next) => setImmediate(next)).then(drain);
@@ -133,6 +144,7 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   return {
     dialect,
     read: statementsOf(reader),
+    generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended}`),
     transaction,
     close: async () => {
       await running;

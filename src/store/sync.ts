@@ -1,6 +1,5 @@
-import type { EntityKind } from "../domain/directory.ts";
 import type { Link } from "../domain/link.ts";
-import type { AuditStore, ConnectionState, Dossier, RunRecord, SyncStore, TargetCounts } from "../domain/sync.ts";
+import type { AuditStore, ConnectionState, Dossier, RunRecord, SyncStore } from "../domain/sync.ts";
 import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
@@ -9,14 +8,14 @@ import { heldRows, replaceHeld, toHeld } from "./held.ts";
 import { endRestore, type restoreRows } from "./restores.ts";
 import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
 import { breathe, chunks } from "./slicing.ts";
-import { stateSql } from "./standings.ts";
+import type { StandingSets } from "./standing-sets.ts";
 import { countUp } from "./tallies.ts";
 
 /** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
 const causesAtMost = 10;
 
 /** Links, budget, held removals and the state of connections: see `SyncStore`. */
-export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeof restoreRows>> {
+export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, keyof ReturnType<typeof restoreRows>> {
   return {
     ...heldRows(driver),
 
@@ -123,7 +122,7 @@ export function syncRows(driver: Driver): Omit<SyncStore, keyof ReturnType<typeo
       return counts;
     },
 
-    targetCounts: (connection, kinds = ["user", "group"]) => countEntities(driver, connection, kinds),
+    targetCounts: (connection, kinds = ["user", "group"]) => sets.counts(connection, kinds),
   };
 }
 
@@ -188,40 +187,6 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
       link.seenSinceMs,
     ],
   );
-}
-
-const tables = { user: "users", group: "groups" } as const;
-/** Rows counted in one statement: some milliseconds. */
-const rowsPerCount = 5000;
-
-/** Every entity is in exactly one of the counts: see `SyncState`. Other work runs in between. */
-async function countEntities(driver: Driver, connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts> {
-  const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
-  let oldestPendingMs: number | null = null;
-  for (const kind of kinds) {
-    const last = await driver.read.get(`SELECT max(seq) AS seq FROM ${tables[kind]}`);
-    for (let after = 0; after < Number(last?.["seq"] ?? 0); after += rowsPerCount) {
-      const rows = await driver.read.all(
-        // Since when it waits: the first change that the target has not been given. A membership moves no modified_ms.
-        `SELECT state, count(*) AS n, min(CASE WHEN state = 'pending' THEN
-             coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.connection IS NULL AND a.rev > applied), modified_ms)
-           END) AS oldest FROM (
-           SELECT t.id, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, ${stateSql(kind)} AS state
-           FROM ${tables[kind]} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
-           WHERE t.seq > ? AND t.seq <= ?) AS states
-         WHERE state IS NOT NULL GROUP BY state`,
-        [connection, connection, kind, after, after + rowsPerCount],
-      );
-      for (const row of rows) {
-        const state = row["state"] as keyof typeof counts;
-        counts[state] += Number(row["n"]);
-        if (state === "pending")
-          oldestPendingMs = Math.min(oldestPendingMs ?? Number.POSITIVE_INFINITY, Number(row["oldest"]));
-      }
-      await breathe();
-    }
-  }
-  return { ...counts, oldestPendingMs };
 }
 
 /** The history and the present state of people: see `AuditStore`. */

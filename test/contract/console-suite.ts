@@ -210,6 +210,29 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await namesOf({ connections: [], standing: { by: "state", state: "inSync" } })).toEqual([]);
       });
 
+      it("and the counts tell of each commit at once, whoever made it", async () => {
+        const [ada, bo] = [await create("Ada"), await create("Bo")];
+        const other = await harness.beside();
+        const told = async () => {
+          const { inSync, pending } = await store.targetCounts("bw", ["user"]);
+          return [
+            inSync,
+            pending,
+            ...(await namesOf({ standing: { by: "state", state: "inSync" } })),
+            ...(await namesOf({ standing: { by: "state", state: "pending" } })),
+          ];
+        };
+        expect(await told()).toEqual([0, 2, "Ada", "Bo"]);
+        expect(await told()).toEqual([0, 2, "Ada", "Bo"]);
+        await put(linkOf(ada));
+        expect(await told()).toEqual([1, 1, "Ada", "Bo"]);
+        await other.commit("bw", { links: [linkOf(bo)] }, harness.clock.nowMs);
+        expect(await told()).toEqual([2, 0, "Ada", "Bo"]);
+        const edit = () => userWrite("Ada", { displayName: "Ada B" });
+        await Promise.all([store.targetCounts("bw", ["user"]), store.updateUser("okta", ada, null, edit, cause)]);
+        expect(await told()).toEqual([1, 1, "Bo", "Ada B"]);
+      });
+
       it("are found by what the target shows, and by the note", async () => {
         const [ada, bo] = [await create("Ada"), await create("Bo")];
         await put(linkOf(ada, { seenState: "accepted", seenSinceMs: 9 }), linkOf(bo, { note: "email-differs" }));
@@ -332,6 +355,25 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(rest.rows.map((row) => row.action)).toEqual(["user.create", "user.create"]);
         expect(rest.nextBeforeSeq).toBeNull();
       });
+
+      it("of a rare kind is found after parts of the trail were seen to have none", async () => {
+        const { nowMs } = harness.clock;
+        const rows = Array.from({ length: 45_000 }, () => call("x"));
+        const rare = call("x", { action: "console.signIn", name: "first" });
+        const found = ["console.signIn first"];
+        await store.commit("bw", { audit: rows.slice(3000) }, nowMs);
+        // A clock that was set back: the time leaves out what is in the middle of the trail.
+        await store.commit("bw", { audit: [rare] }, nowMs - hour);
+        await store.commit("bw", { audit: rows }, nowMs);
+        expect(await seqs({ action: "console", sinceMs: nowMs })).toEqual([]);
+        expect(await seqs({ action: "console" })).toEqual(found);
+        expect(await seqs({ action: "console" })).toEqual(found);
+        expect(await seqs({ action: "console", beforeSeq: 42_001 })).toEqual([]);
+        await store.commit("bw", { audit: [{ ...rare, name: "second" }, ...rows] }, nowMs);
+        expect(await seqs({ action: "console" })).toEqual(["console.signIn second", ...found]);
+        expect(await seqs({ action: "console", beforeSeq: 87_002 })).toEqual(found);
+        expect(await seqs({ action: "approve" })).toEqual([]);
+      }, 60_000);
 
       it("is followed live", async () => {
         const before = await store.newestSeq();
