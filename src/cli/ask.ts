@@ -13,6 +13,13 @@ const context = { output: process.stderr };
 
 const required = (text: string): true | string => text.trim() !== "" || "it is needed";
 
+/** Told at once: what is asked for later would be typed in vain. */
+const url = (text: string): true | string =>
+  /^https?:\/\/[^\s/]+/.test(text.trim()) || "a URL begins with https:// and the name of a host";
+const organizationKey = (text: string): true | string =>
+  /^organization\.[0-9a-f-]{36}$/i.test(text.trim()) ||
+  "it looks like organization.00000000-0000-0000-0000-000000000000";
+
 /** Ctrl-C at a question. */
 async function orStopped<T>(answer: Promise<T>): Promise<T> {
   try {
@@ -58,7 +65,14 @@ async function askAll(type: ConnectionType, given: Asked, own: Readonly<Record<s
   const isPlaced = isKnown("region") || isKnown("apiUrl") || isKnown("identityUrl");
   const place = isPlaced ? {} : await askPlace(type);
   const text = async (key: "accountId" | "clientId", message: string): Promise<Asked> =>
-    isKnown(key) ? {} : { [key]: await input({ message, validate: required }, context) };
+    isKnown(key)
+      ? {}
+      : {
+          [key]: await input(
+            { message, validate: key === "clientId" && type === "bitwarden" ? organizationKey : required },
+            context,
+          ),
+        };
   return {
     ...given,
     ...place,
@@ -76,11 +90,11 @@ async function askPlace(type: ConnectionType): Promise<Asked> {
   const choices = [...vendors[type].regions, own];
   const region = await select({ message: `Where is your ${vendors[type].account}?`, choices }, context);
   if (region !== "") return { region };
-  const apiUrl = await input({ message: "API URL (https://vault.example.com/api):", validate: required }, context);
+  const apiUrl = await input({ message: "API URL (https://vault.example.com/api):", validate: url }, context);
   if (type === "onepassword") return { apiUrl };
   const suggestion = apiUrl.trim().replace(/\/api\/*$/, "/identity");
   return {
     apiUrl,
-    identityUrl: await input({ message: "Identity URL:", default: suggestion, validate: required }, context),
+    identityUrl: await input({ message: "Identity URL:", default: suggestion, validate: url }, context),
   };
 }

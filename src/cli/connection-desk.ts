@@ -108,6 +108,8 @@ async function verify(
     const message = `targets.${name}.clientSecret stands in ${file.fileName} and would win over what is stored: remove it there first`;
     return { ok: false, errors: { name: message } };
   }
+  const overruled = overruledBy(file, name, keys);
+  if (overruled.length > 0) return { ok: false, errors: errorsOf(overruled) };
   const draft = file.draft(name, keys);
   if ("problems" in draft) return { ok: false, errors: errorsOf(draft.problems) };
   const other = await accountBefore(parts, name);
@@ -120,6 +122,18 @@ async function verify(
   const { survey } = verified;
   const findings = [...survey.findings, ...(await invitations(parts, name, survey.type, survey.members))];
   return { ok: true, survey: { ...survey, findings } };
+}
+
+/** What the file says otherwise of the same target: it would win over what is stored, and the secret go elsewhere. */
+function overruledBy(file: ConfigFile, name: string, keys: Readonly<Record<string, string>>) {
+  const own = file.targets[name] ?? {};
+  const plain = (text: string): string => text.replace(/\/+$/, "");
+  return ASKED.filter((key) => typeof own[key] === "string" && plain(own[key]) !== plain(keys[key] ?? "")).map(
+    (field) => ({
+      field,
+      message: `${file.fileName} says otherwise under targets.${name}.${field}, and would win: make them the same, or remove it there`,
+    }),
+  );
 }
 
 const accountWord = (keys: Readonly<Record<string, string>>): string => {

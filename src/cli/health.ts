@@ -16,7 +16,7 @@ export async function health(composition: Composition, options: HealthOptions & 
   const { ok, text } = await ask(url);
   if (options.json) printJson(composition.terminal, { url, ok, answer: text });
   else if (ok) composition.terminal.out("ok");
-  else composition.terminal.note(`rollcall: ${url}: ${text}`);
+  else composition.terminal.note(`rollcall: ${url} does not answer well: ${text}`);
   return ok ? 0 : 1;
 }
 
@@ -27,7 +27,7 @@ async function ask(url: string): Promise<{ readonly ok: boolean; readonly text: 
     return { ok: response.ok, text: response.ok ? text : `${response.status} ${text}` };
   } catch (error) {
     const cause = error instanceof Error ? error.cause : null;
-    return { ok: false, text: messageOf(cause instanceof Error ? cause : error) };
+    return { ok: false, text: `${messageOf(cause instanceof Error ? cause : error)}; is "rollcall serve" running?` };
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
+import { unreadable } from "../config/index.ts";
 import { RollcallError } from "../domain/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { type Converted, convertConnectorConfig } from "./import-dc/convert.ts";
@@ -46,7 +47,7 @@ function readText(path: string): string {
     const { size } = statSync(path);
     if (size <= maxFileBytes) return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new RollcallError("CONFIG_INVALID", `cannot read ${path}`, { cause });
+    throw new RollcallError("CONFIG_INVALID", unreadable(path, cause));
   }
   throw new RollcallError("CONFIG_INVALID", `${path} is larger than ${maxFileBytes} bytes: that is no data.json`);
 }
@@ -60,7 +61,7 @@ function write(path: string, text: string): void {
     throw new RollcallError(
       "CONFIG_INVALID",
       isThere ? `${path} is there already and is not overwritten: name another file` : `cannot write ${path}`,
-      { cause },
+      isThere ? {} : { cause },
     );
   }
 }

@@ -227,7 +227,11 @@ function attention(target: StatusReport["targets"][number], paint: Paint): reado
     );
   }
   if (target.problems.length > linesShown)
-    lines.push(`… and ${target.problems.length - linesShown} more (--json shows up to ${problemsShown})`);
+    lines.push(
+      target.problems.length < problemsShown
+        ? `… and ${target.problems.length - linesShown} more (--json shows all)`
+        : `… and more: the counts above are of all (--json names ${problemsShown}; the console, everybody)`,
+    );
   return lines;
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Config } from "../config/index.ts";
-import type { Link } from "../domain/link.ts";
+import type { Link, SeenState } from "../domain/link.ts";
 import type { AuditRow, Dossier } from "../domain/sync.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
@@ -114,8 +114,19 @@ function describeDossier(
   return lines.join("\n");
 }
 
+/** Of somebody who counts as having access. */
+const accessText: Readonly<Record<SeenState, string>> = {
+  invited: "invited, not accepted yet",
+  accepted: "accepted, waits to be confirmed by an administrator",
+  active: "has access",
+  suspended: "has access",
+  staged: "has access",
+  unknown: "has access",
+  absent: "has access",
+};
+
 function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
-  const access = link.hasAccess ? paint("good", "has access") : paint("warning", "no access");
+  const access = link.hasAccess ? paint("good", accessText[link.seenState ?? "active"]) : paint("warning", "no access");
   if (link.errorMessage !== null) {
     const reason = withoutName(link.connection, link.errorMessage);
     return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;

@@ -21,5 +21,6 @@ export {
   scimSources,
   type TargetConfig,
 } from "./load.ts";
+export { unreadable } from "./references.ts";
 export { Secret } from "./secret.ts";
 export type { StoredTarget } from "./stored.ts";

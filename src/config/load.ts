@@ -5,7 +5,7 @@ import { z } from "zod";
 import { RollcallError } from "../domain/errors.ts";
 import { isSection } from "./fields.ts";
 import { describeIssue, printProblem, problemsOf } from "./problems.ts";
-import { codeOf, type Problem, type ReferenceScope, resolveReferences } from "./references.ts";
+import { type Problem, type ReferenceScope, resolveReferences, unreadable } from "./references.ts";
 import { configSchema, storeSettings } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 import { isMissingCredential, mergeStored, type StoredTarget, withConnectHint } from "./stored.ts";
@@ -108,9 +108,8 @@ function readText(path: string): string {
     const { size } = statSync(path);
     if (size <= MAX_FILE_BYTES) return readFileSync(path, "utf8");
   } catch (error) {
-    throw new RollcallError("CONFIG_INVALID", `cannot read the configuration ${path} (${codeOf(error)})`, {
-      cause: error,
-    });
+    // The cause says the same again, less plainly.
+    throw new RollcallError("CONFIG_INVALID", `no configuration: ${unreadable(path, error)}`);
   }
   throw new RollcallError("CONFIG_INVALID", `the configuration ${path} is larger than ${MAX_FILE_BYTES} bytes`);
 }

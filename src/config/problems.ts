@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isSection } from "./fields.ts";
 import type { Problem } from "./references.ts";
 
 const NOUNS: Readonly<Record<string, string>> = {
@@ -25,7 +26,9 @@ export const describeIssue: z.core.$ZodErrorMap = (issue) => {
     case "invalid_key":
       return "is not a name: 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit";
     case "invalid_union":
-      return Array.isArray(issue.options) ? `must be ${oneOf(issue.options)}` : "must be text, or a list of texts";
+      return Array.isArray(issue.options)
+        ? describeKind(issue.options, issue.discriminator, issue.input)
+        : "must be text, or a list of texts";
     case "unrecognized_keys":
       return issue.keys.map((key) => describeUnknownKey(key, knownKeys(issue.inst))).join("\n");
     default:
@@ -62,6 +65,12 @@ function describeType(expected: string, input: unknown): string {
   if (input === undefined) return "is missing";
   const quotes = expected === "string" && /^(number|boolean)$/.test(typeof input) ? ": put it in quotes" : "";
   return `must be ${NOUNS[expected] ?? expected}${quotes}`;
+}
+
+/** Of sections whose `type` tells what else they hold: none is something else than a wrong one. */
+function describeKind(options: readonly unknown[], key: unknown, input: unknown): string {
+  const isAbsent = isSection(input) && typeof key === "string" && input[key] === undefined;
+  return isAbsent ? `is missing: ${oneOf(options)}` : `must be ${oneOf(options)}`;
 }
 
 function describeLimit(origin: string, bound: string, limit: number | bigint): string {

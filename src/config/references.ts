@@ -55,13 +55,20 @@ function readSecretFile(path: string, failures: string[]): string {
   try {
     const stat = statSync(path);
     if (stat.isFile() && stat.size <= MAX_SECRET_FILE_BYTES) return readFileSync(path, "utf8").replace(/\r?\n$/, "");
-    failures.push(`${path} is not a file of at most ${MAX_SECRET_FILE_BYTES} bytes`);
+    failures.push(
+      stat.isDirectory() ? `${path} is a directory` : `${path} is not a file of at most ${MAX_SECRET_FILE_BYTES} bytes`,
+    );
   } catch (error) {
-    failures.push(`cannot read ${path} (${codeOf(error)})`);
+    failures.push(unreadable(path, error));
   }
   return "";
 }
 
-/** `ENOENT`, `EACCES`, … of a file system error. */
-export const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+/** Why a file can't be read, with its path, in a few words. */
+export function unreadable(path: string, error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+  if (code === "ENOENT") return `there is no file ${path}`;
+  if (code === "EISDIR") return `${path} is a directory`;
+  if (code === "EACCES" || code === "EPERM") return `no permission to read ${path}`;
+  return `cannot read ${path} (${code})`;
+}

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
@@ -266,8 +266,16 @@ function translated<T>(work: () => T, path?: string): T {
   }
 }
 
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 function unavailable(error: unknown, path?: string): RollcallError {
   const where = path === undefined ? "" : ` ${path}`;
+  // SQLite says of a folder "disk I/O error", which frightens, and helps nobody.
+  if (path !== undefined && isDirectory(path))
+    return new RollcallError(
+      "STORE_UNAVAILABLE",
+      `database${where}: is a directory; name a file in it, as in sqlite:${path}/rollcall.db`,
+    );
   return new RollcallError("STORE_UNAVAILABLE", `database${where}: ${messageOf(error)}`, { cause: error });
 }
 

@@ -260,8 +260,9 @@ export class HttpClient {
     }
     const reason = reasonOf(cause);
     const host = new URL(request.url).host;
+    // fetch's own "fetch failed" would only stand behind the reason and add nothing.
     const error = this.error("TARGET_UNREACHABLE", `${request.operation}: no connection to ${host} (${reason.text})`, {
-      cause,
+      ...(!(cause instanceof Error && cause.message === "fetch failed") && { cause }),
     });
     return { kind: "lost", error, mayBeDone: !reason.isBeforeSending, isBrief: reason.isBrief };
   }

@@ -254,7 +254,7 @@ describe("what is refused", () => {
       "admin.tls.clientCaFile: is missing: clientCert says that certificates of clients are looked at, this is who signs them",
     ],
     ["empty sources", "sources: {}", "sources: needs at least one source"],
-    ["a source without type", "sources: { a: {} }", "sources.a.type: must be scim or ldap"],
+    ["a source without type", "sources: { a: {} }", "sources.a.type: is missing: scim or ldap"],
     [
       "LDAP without its server",
       "sources: { corp: { type: ldap, preset: openldap, users: { baseDn: 'dc=x' } } }",
@@ -437,12 +437,8 @@ describe("what is refused", () => {
       `${SCIM}admin: { token: "\${canary" }`,
       "admin.token: ${…} must hold the name of an environment variable: letters, digits and _",
     ],
-    ["a missing file", `${SCIM}admin: { token: "file:nope" }`, `admin.token: cannot read ${dir}/nope (ENOENT)`],
-    [
-      "a folder as file",
-      `${SCIM}admin: { token: "file:." }`,
-      `admin.token: ${dir} is not a file of at most 65536 bytes`,
-    ],
+    ["a missing file", `${SCIM}admin: { token: "file:nope" }`, `admin.token: there is no file ${dir}/nope`],
+    ["a folder as file", `${SCIM}admin: { token: "file:." }`, `admin.token: ${dir} is a directory`],
     [
       "a key that is there twice",
       "sources:\n  a: { type: scim }\n  a: { type: scim }",
@@ -475,7 +471,7 @@ guard: { atLeast: 2, percent: many }
         "server.publicUrl: plain http is for loopback only: use https, or say allowInsecureHttp: true",
         "sources.okta.tokn: unknown key; did you mean 'token'?",
         "targets.acme.apiUrl: environment variable BASE is not set",
-        `targets.acme.clientSecret: cannot read ${dir}/gone (ENOENT)`,
+        `targets.acme.clientSecret: there is no file ${dir}/gone`,
         "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
         "targets.acme.guard.atLeast: 2 is more than atMost, 1",
         "targets.acme.identityUrl: is missing: apiUrl and identityUrl go together",
@@ -507,7 +503,7 @@ describe("loadConfig", () => {
 
   it("says what it can't read", () => {
     const path = join(dir, "absent.yaml");
-    expect(() => loadConfig(path, {})).toThrowError(`cannot read the configuration ${path} (ENOENT)`);
+    expect(() => loadConfig(path, {})).toThrowError(`no configuration: there is no file ${path}`);
     writeFileSync(path, "#".repeat(300_000));
     expect(() => loadConfig(path, {})).toThrowError(`the configuration ${path} is larger than 262144 bytes`);
   });

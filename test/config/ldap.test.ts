@@ -70,7 +70,7 @@ describe("config/examples", () => {
       message
         .split("\n")
         .slice(1)
-        .filter((line) => !line.includes("cannot read")),
+        .filter((line) => !line.includes("there is no file")),
     ).toEqual([]);
   });
 });

@@ -108,6 +108,12 @@ describe("a stored connection", () => {
 
   it("is what a missing credential is answered with", () => {
     const run = 'run "rollcall connect bitwarden --name acme"';
+    expect(errorsOf(() => file("{ acme: { maxSeats: 7 } }").compose([]))).toEqual([
+      'targets.acme.type: is missing: bitwarden or onepassword; or run "rollcall connect bitwarden|onepassword --name acme"',
+    ]);
+    expect(errorsOf(() => file("{ acme: { maxSeats: 7 } }").compose([{ name: "acme", problem: "locked" }]))).toEqual([
+      "targets.acme.clientSecret: locked",
+    ]);
     expect(errorsOf(() => file("{ acme: { type: bitwarden } }").compose([]))).toEqual([
       `targets.acme.clientSecret: is missing: ${run}, or set it here`,
       `targets.acme.clientId: is missing: ${run}, or set it here`,

@@ -130,6 +130,10 @@ describe("a SQLite file between processes", () => {
       code: "STORE_UNAVAILABLE",
       message: expect.stringContaining("999"),
     });
+    await expect((async () => openSqliteStore(folder))()).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      message: `database ${folder}: is a directory; name a file in it, as in sqlite:${folder}/rollcall.db`,
+    });
     const text = join(folder, "text.db");
     writeFileSync(text, "this is no database, though it is long enough to be looked at as one".repeat(50));
     await expect((async () => openSqliteStore(text))()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });

@@ -19,6 +19,7 @@ describe("rollcall health", () => {
     const before = await stage.run("health");
     expect(before).toMatchObject({ code: 1, stdout: "" });
     expect(before.stderr).toContain(`http://127.0.0.1:${port}/healthz`);
+    expect(before.stderr).toContain('is "rollcall serve" running?');
 
     const serving = await stage.serve();
     expect(await stage.run("health")).toMatchObject({ code: 0, stdout: "ok\n" });

@@ -101,7 +101,7 @@ describe("a wrong configuration", () => {
     const missing = await rollcall(["serve", "-c", "nowhere.yaml"], options);
     expect([missing.code, missing.stderr]).toEqual([
       1,
-      expect.stringMatching(/cannot read the configuration .*nowhere\.yaml \(ENOENT\)/),
+      expect.stringMatching(/no configuration: there is no file .*nowhere\.yaml$/m),
     ]);
     const none = await rollcall(["status"], options);
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("ROLLCALL_CONFIG")]);

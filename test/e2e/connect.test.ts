@@ -85,7 +85,7 @@ describe("connect", () => {
         "http://127.0.0.1:4/id",
       ],
       "x",
-      /--api-url: token\.get: no connection to 127\.0\.0\.1:4 \(ECONNREFUSED 127\.0\.0\.1:4\)/,
+      /--api-url: token\.get: no connection to 127\.0\.0\.1:4 \(ECONNREFUSED 127\.0\.0\.1:4\)$/m,
     ],
     ["another vendor", () => ["lastpass"], "x", /can't connect "lastpass": there is bitwarden and onepassword/],
     [
@@ -162,6 +162,15 @@ describe("connect", () => {
     expect(run.stderr).toMatch(
       /--name: targets\.bitwarden\.clientSecret stands in \S+ and would win over what is stored/,
     );
+  });
+
+  it("does not go where the file does not", async () => {
+    const own = { apiUrl: "http://127.0.0.1:4/api", identityUrl: "http://127.0.0.1:4/identity" };
+    await using second = await makeStage({ sections: { targets: { bitwarden: own }, masterKey: newKey() } });
+    const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
+    for (const key of ["api-url: .*bitwarden.apiUrl", "identity-url: .*bitwarden.identityUrl"])
+      expect(run.stderr).toMatch(new RegExp(`--${key}, and would win: make them the same, or remove it there`));
+    expect(run.stderr).not.toContain("stored connection");
   });
 
   it("without a master key says how to make one", async () => {

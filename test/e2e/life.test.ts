@@ -27,6 +27,10 @@ describe("one person's life across both targets", () => {
   it("hired: invited once", async () => {
     id = await serve.idp.hire(ada, { name: { givenName: "Ada", familyName: "Lovelace" } });
     await until(() => expect(stateOf(stage, ada)).toBe("invited"), soon);
+    await until(
+      async () => expect((await stage.run("user", ada)).stdout).toContain("invited, not accepted yet;"),
+      soon,
+    );
     stage.bitwarden.state.accept(ada, "Ada Lovelace");
     stage.bitwarden.state.confirm(ada);
     expect(inOnePassword()).toBe("ACTIVE");
