@@ -27,7 +27,10 @@ export function personBody(data: EntityData & { readonly person: PersonDetail })
     ["E-mail address", person.email ?? "none"],
     ["User name", person.userName],
     ["Groups", groupChips(person)],
-    ["Key at the source", html`<code>${person.externalId}</code>`],
+    // Over SCIM the provider works with the id that it was given here.
+    ...(person.externalId === person.id
+      ? []
+      : [["Key at the source", html`<code>${person.externalId}</code>`] as const]),
     ["Id here", html`<code>${person.id}</code>`],
     ["First seen", moment(person.createdAtMs)],
     ["Last change", ago(person.modifiedAtMs, data.nowMs)],
@@ -129,6 +132,7 @@ ${only(
   <form method="post" action="${path}/sync">${csrfField(visitor)}<input type="hidden" name="target" value="${connection}"><button type="submit" class="secondary">Sync now</button></form>
   ${
     seenState === "invited" &&
+    want === "access" &&
     (standing.reinviteAskedAtMs === null
       ? html`<form method="post" action="${path}/reinvite">${csrfField(visitor)}<input type="hidden" name="target" value="${connection}"><button type="submit" class="secondary">Invite again</button></form>`
       : html`<p>Asked to be invited again ${ago(standing.reinviteAskedAtMs, nowMs)}</p>`)

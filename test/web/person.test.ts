@@ -1,0 +1,56 @@
+import { expect, it } from "vitest";
+import type { PersonDetail, Standing } from "../../src/domain/console.ts";
+import { personBody } from "../../src/web/console/person.ts";
+
+const standing: Standing = {
+  connection: "bw",
+  state: "inSync",
+  note: null,
+  remoteId: "m-1",
+  ownership: "created",
+  hasAccess: true,
+  seenState: "invited",
+  seenSinceMs: 0,
+  reinviteAskedAtMs: null,
+  attempts: 0,
+  retryAtMs: null,
+  errorCode: null,
+  errorMessage: null,
+  lastSuccessAtMs: 0,
+};
+const ada: PersonDetail = {
+  id: "id-1",
+  source: "okta",
+  externalId: "id-1",
+  displayName: "Ada",
+  userName: "ada",
+  email: "ada@example.com",
+  isActive: true,
+  absentSinceMs: null,
+  standings: [standing],
+  rev: 1,
+  createdAtMs: 0,
+  modifiedAtMs: 0,
+  groups: [],
+  held: [],
+};
+const page = (person: PersonDetail): string =>
+  personBody({
+    person,
+    history: { rows: [], nextBeforeSeq: null },
+    status: { sources: [], targets: [] },
+    visitor: { role: "operator", name: "ops", actor: "console:operator", via: "session", csrfToken: "t" },
+    nowMs: 0,
+  }).toString();
+
+it("who is invited can be invited again, unless the directory no longer wants them there", () => {
+  expect(page(ada)).toContain("Invite again");
+  expect(page({ ...ada, isActive: false })).not.toContain("Invite again");
+  expect(page({ ...ada, absentSinceMs: 0 })).not.toContain("Invite again");
+  expect(page({ ...ada, standings: [{ ...standing, note: "out-of-scope" }] })).not.toContain("Invite again");
+});
+
+it("a key at the source that is the id here is told once", () => {
+  expect(page(ada)).not.toContain("Key at the source");
+  expect(page({ ...ada, externalId: "guid-7" })).toContain("guid-7");
+});
