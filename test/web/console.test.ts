@@ -150,6 +150,21 @@ describe("what needs a person", () => {
     expect(lines[3]?.title).toBe("2 people not in op");
   });
 
+  it("says how many removals passed before the others were held", () => {
+    const told = (spent: number): string =>
+      String(
+        attentionLines({
+          status: { sources: [], targets: [{ ...target, missing: 0, budget: { allowed: 15, spent } }] },
+          attention: [{ ...found, kind: "held" }],
+          tokens: [],
+          vendorUrl: () => null,
+          nowMs: 0,
+        })[0]?.detail,
+      );
+    expect(told(15)).toContain("15 people have lost access or a group already.");
+    expect(told(0)).not.toContain("already");
+  });
+
   it("is a token that ends within two weeks, and no other", () => {
     const dayMs = 86_400_000;
     const token = {

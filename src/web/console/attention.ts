@@ -48,7 +48,7 @@ function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
           {
             tone: "bad",
             title: role === "source" ? `${name} cannot be read` : `${name} cannot be reached or refuses us`,
-            detail: html`Since ${ago(failingSince === null ? null : Date.parse(failingSince), nowMs)}: ${error.message ?? error.code}${role === "source" ? " The last good state stays; nobody loses access because of it." : " Changes wait and are made as soon as it answers."}`,
+            detail: html`Since ${ago(failingSince === null ? null : Date.parse(failingSince), nowMs)}: ${error.message ?? error.code}. ${role === "source" ? "The last good state stays; nobody loses access because of it." : "Changes wait, removals too, and are made once it answers. It is tried again within 7 minutes; Sync now tries at once."}`,
             action: { label: "Look at the connection", href: `/connections#${name}` },
           },
         ];
@@ -73,6 +73,12 @@ const firstNames = ({ first, count: total }: Attention): string => {
   return more > 0 ? `${names.join(", ")} and ${figure(more)} more` : names.join(", ");
 };
 
+/** What is held is what came after: who is called to a bad filter must know of those who came first. */
+function alreadyGone(target: ConsoleStatus["targets"][number] | undefined): string {
+  const spent = target?.budget.spent ?? 0;
+  return spent === 0 ? "" : ` ${people(spent)} ${spent === 1 ? "has" : "have"} lost access or a group already.`;
+}
+
 function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): AttentionLine {
   const target = status.targets.find(({ name }) => name === each.connection);
   const name = product(target?.type ?? each.connection);
@@ -88,7 +94,7 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
       return {
         tone: "held",
         title: `${count(each.count, "removal is", "removals are")} held back in ${each.connection}`,
-        detail: html`More would lose access at once than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
+        detail: html`More would lose access than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${alreadyGone(target)}${since}`,
         action: { label: "Review by name", href: `/plan#${each.connection}` },
       };
     case "restored":

@@ -56,7 +56,7 @@ function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowM
   const noun = restored === 0 ? "removal" : "change";
   const total = count(items.length, noun);
   return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
-${whyHeld(target.name, items.length - restored, restored)}
+${whyHeld(target, items.length - restored, restored)}
 ${heldTable(target, items, nowMs)}
 ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
 ${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
@@ -74,9 +74,12 @@ ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target
 </details>`;
 }
 
-const whyHeld = (name: string, overBudget: number, restored: number): readonly (Markup | false)[] => [
+const whyHeld = ({ name, budget }: TargetStatus, overBudget: number, restored: number): readonly (Markup | false)[] => [
   overBudget > 0 &&
-    html`<p>At once, more people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
+    html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
+  overBudget > 0 &&
+    budget.spent > 0 &&
+    html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity?kind=calls&amp;target=${encodeURIComponent(name)}">see the calls</a>. Who is back in the directory has it back by themselves.</p>`,
   restored > 0 &&
     html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
 ];
