@@ -63,7 +63,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
       subcommandTerm: (command) =>
         [command.name(), command.usage().replace(/\[(options|command)\] ?/g, "")].join(" ").trim(),
     })
-    .showHelpAfterError('(try "rollcall --help")')
+    .showHelpAfterError('(try "rollcall --help"; options come after the command: rollcall status -c rollcall.yaml)')
     .addHelpText("after", overview)
     .exitOverride();
 

@@ -185,7 +185,7 @@ export async function emulate(
   const vendors = await startVendors(directory, [options.port, options.port + 1]);
   const config = { sources: { idp: { type: "scim" } }, targets: targetsOf(vendors) };
   terminal.note(
-    `Emulated Bitwarden and 1Password of a made-up company run until Ctrl-C; nothing here is real. State: ./${directory}. A configuration for them:\n`,
+    `Emulated Bitwarden and 1Password of a made-up company run until Ctrl-C; nothing here is real. State: ./${directory}. A configuration for them; "rollcall token create --source idp -c FILE" makes its SCIM token, and a section "admin: { token: … }" opens the console:\n`,
   );
   if (options.json) printJson(terminal, config);
   else terminal.out(stringify(config));

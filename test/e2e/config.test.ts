@@ -208,6 +208,7 @@ describe("a configuration", () => {
 describe("the command line", () => {
   it.each([
     [["statsu"], /unknown command 'statsu'\n\(Did you mean status\?\)/],
+    [["-c", "rollcall.yaml", "status"], /unknown option '-c'\n.*options come after the command: rollcall status -c/],
     [["status", "--jsn"], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
     [
       ["plan", "--detailed-exit-code"],
