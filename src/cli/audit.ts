@@ -1,6 +1,7 @@
 import { stringify } from "csv-stringify/sync";
-import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LossCause, LostAccess } from "../domain/audit.ts";
+import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LostAccess } from "../domain/audit.ts";
 import { RollcallError } from "../domain/errors.ts";
+import { loss, lossCells } from "../web/api/losses.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";
 import type { Moment } from "./moment.ts";
@@ -60,7 +61,7 @@ export async function listAudit(
     if (options.lostAccess === true) {
       let losses: readonly LostAccess[] = [];
       for await (const page of trail.lostAccess(filter)) losses = [...losses, ...page].slice(-options.limit);
-      if (options.json) printJson(terminal, { lostAccess: losses.map(lossJson) });
+      if (options.json) printJson(terminal, { lostAccess: losses.map(loss) });
       else terminal.out(losses.length === 0 ? "no access was taken away" : readable(losses.map(lossLine)));
       return;
     }
@@ -79,7 +80,7 @@ export async function exportAudit(
   const filter = filterOf(composition, options);
   await withTrail(composition, options, (trail) =>
     options.lostAccess === true
-      ? print(composition, options.format, trail.lostAccess(filter), lossJson, lossCells)
+      ? print(composition, options.format, trail.lostAccess(filter), loss, lossCells)
       : print(composition, options.format, trail.auditRows(filter), rowJson, rowCells),
   );
   return 0;
@@ -177,69 +178,6 @@ const rowCells = {
   rev: ({ rev }: ChainedRow) => rev,
   detail: ({ detail }: ChainedRow) => JSON.stringify(detail),
   hash: ({ hash }: ChainedRow) => hash,
-};
-
-const causeJson = (cause: LossCause | null) =>
-  cause && {
-    seq: cause.seq,
-    at: isoTime(cause.atMs),
-    action: cause.action,
-    actor: cause.actor,
-    source: sourceIn(cause.actor),
-    requestId: cause.requestId,
-    detail: cause.detail,
-  };
-
-/** `scim:okta (token 1a2b3c4d)` is okta's word, `ldap:corp` that of corp. */
-const sourceIn = (actor: string): string | null => /^(?:scim|ldap):(\S+)/.exec(actor)?.[1] ?? null;
-
-const lossJson = ({
-  seq,
-  atMs,
-  connection,
-  what,
-  kind,
-  entityId,
-  name,
-  group,
-  outcome,
-  cause,
-  approval,
-}: LostAccess) => ({
-  seq,
-  at: isoTime(atMs),
-  target: connection,
-  what,
-  kind,
-  entityId,
-  name,
-  group,
-  outcome,
-  why: cause === null ? "drift" : "directory",
-  cause: causeJson(cause),
-  approval: causeJson(approval),
-});
-
-const lossCells = {
-  seq: ({ seq }: LostAccess) => seq,
-  at: ({ atMs }: LostAccess) => isoTime(atMs),
-  target: ({ connection }: LostAccess) => connection,
-  what: ({ what }: LostAccess) => what,
-  kind: ({ kind }: LostAccess) => kind,
-  entityId: ({ entityId }: LostAccess) => entityId,
-  name: ({ name }: LostAccess) => name,
-  group: ({ group }: LostAccess) => group,
-  outcome: ({ outcome }: LostAccess) => outcome,
-  why: ({ cause }: LostAccess) => (cause === null ? "drift" : "directory"),
-  causeSeq: ({ cause }: LostAccess) => cause?.seq ?? null,
-  causeAt: ({ cause }: LostAccess) => isoTime(cause?.atMs ?? null),
-  causeAction: ({ cause }: LostAccess) => cause?.action ?? null,
-  causeActor: ({ cause }: LostAccess) => cause?.actor ?? null,
-  causeSource: ({ cause }: LostAccess) => (cause === null ? null : sourceIn(cause.actor)),
-  causeRequestId: ({ cause }: LostAccess) => cause?.requestId ?? null,
-  causeDetail: ({ cause }: LostAccess) => (cause === null ? null : JSON.stringify(cause.detail)),
-  approvedAt: ({ approval }: LostAccess) => isoTime(approval?.atMs ?? null),
-  approvedBy: ({ approval }: LostAccess) => approval?.actor ?? null,
 };
 
 const rowLine = (row: ChainedRow): readonly string[] => [

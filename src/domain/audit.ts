@@ -78,6 +78,13 @@ export interface LostAccess {
   readonly approval: LossCause | null;
 }
 
+/** A part of those who lost access, newest first. */
+export interface LossPage {
+  readonly losses: readonly LostAccess[];
+  /** For `beforeSeq`; null at the end. A page may have none and yet be followed by one: so many are looked at and no more. */
+  readonly nextBeforeSeq: number | null;
+}
+
 /** The trail as it is read and checked; any process may, while another writes. */
 export interface AuditTrail {
   /** In pages, oldest first. */
@@ -86,6 +93,8 @@ export interface AuditTrail {
   newestAuditRows(filter: AuditFilter, limit: number): Promise<readonly ChainedRow[]>;
   /** Removals, each with its cause, in pages, oldest first. `action` narrows down to one `LossKind`. */
   lostAccess(filter: AuditFilter): AsyncIterable<readonly LostAccess[]>;
+  /** The newest removals before that `seq` (null: of all), at most `limit` (1 to 200), each with its cause. */
+  newestLosses(filter: AuditFilter, beforeSeq: number | null, limit: number): Promise<LossPage>;
   /** Walks over all rows. `keptHead`: a head noted earlier; the trail must still have that row with that hash. */
   verifyAudit(keptHead: AuditHead | null): Promise<AuditVerdict>;
 }

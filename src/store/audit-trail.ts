@@ -11,6 +11,11 @@ const windowRows = 2000;
 /** Rows about one entity that a cause is looked for in. */
 const historyAtMost = 300;
 
+/** Losses that one statement looks at, whoever they are about: some milliseconds. */
+const lossesPerStatement = 500;
+/** Then a page ends, whether or not it is full. */
+const lossesLookedAt = 20_000;
+
 /** Rows that tell of access taken away, written out: so the index that has only them is found. */
 const isLossText = `connection IS NOT NULL AND action IN (${lossKinds.map((kind) => `'${kind}'`).join(", ")})`;
 
@@ -44,12 +49,35 @@ export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">):
       const isLoss = { text: `${isLossText} AND action IN ${dialect.inList}`, params: [JSON.stringify(kinds)] };
       for await (const page of rows({ ...filter, action: null }, isLoss)) {
         const losses: LostAccess[] = [];
-        for (const row of page.map(toAuditRow)) {
-          const loss = lossOf(row, await historyBefore(read, row));
+        for (const row of page) {
+          const loss = await lossIn(read, row);
           if (loss !== null) losses.push(loss);
         }
         if (losses.length > 0) yield losses;
       }
+    },
+
+    async newestLosses(filter, beforeSeq, limit) {
+      const kinds = filter.action === null ? anything : { text: "action = ?", params: [filter.action] };
+      const fits = both(condition({ ...filter, action: null }), kinds);
+      const losses: LostAccess[] = [];
+      let before = beforeSeq ?? (await lastSeq(read)) + 1;
+      for (let looked = 0; looked < lossesLookedAt; looked += lossesPerStatement) {
+        const rows = await read.all(
+          `SELECT *, CASE WHEN ${fits.text} THEN 1 ELSE 0 END AS fits FROM audit ${dialect.through("audit_losses")}
+           WHERE seq < ? AND ${isLossText} ORDER BY seq DESC LIMIT ?`,
+          [...fits.params, before, lossesPerStatement],
+        );
+        for (const row of rows) {
+          before = Number(row["seq"]);
+          const loss = row["fits"] === 1 ? await lossIn(read, row) : null;
+          if (loss !== null) losses.push(loss);
+          if (losses.length === limit) return { losses, nextBeforeSeq: before };
+        }
+        if (rows.length < lossesPerStatement) return { losses, nextBeforeSeq: null };
+        await breathe();
+      }
+      return { losses, nextBeforeSeq: before };
     },
 
     verifyAudit: (keptHead) => verify({ read, dialect }, keptHead),
@@ -107,6 +135,13 @@ async function* forward(sql: Sql, where: Condition): AsyncGenerator<readonly Row
     if (page.length > 0) yield page;
     await breathe();
   }
+}
+
+/** A loss with its cause. Other work gets its turn: a page may be a thousand losses, each with a history. */
+async function lossIn(sql: Sql, row: Row): Promise<LostAccess | null> {
+  await breathe();
+  const told = toAuditRow(row);
+  return lossOf(told, await historyBefore(sql, told));
 }
 
 /** What is on record about the same entity before that row, newest first. */

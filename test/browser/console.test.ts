@@ -91,6 +91,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       "/connections/new/onepassword",
       "/connections/new/provider",
       "/activity",
+      "/activity/lost-access",
     ];
   };
 
@@ -432,6 +433,17 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await until(() => expect(membersIn(stage, "revoked")).toHaveLength(54), 20_000);
     const { json } = await stage.run("audit", "list", "--action", "approve", "--json");
     expect(json.rows.at(-1)).toMatchObject({ actor: expect.stringMatching(/^console:admin \(token [0-9a-f]{8}\)$/) });
+
+    await page.goto("/activity");
+    await page.getByRole("link", { name: "Lost access" }).click();
+    await page.getByLabel("Who").fill("person-07@example.com");
+    await page.getByRole("button", { name: "Apply" }).click();
+    const loss = page.getByRole("row", { name: /^person-07@example\.com/ });
+    for (const words of ["suspended, can be undone", "Deactivated in the directory", "okta", "by console:admin"])
+      await loss.getByText(words).first().waitFor();
+    const file = await page.request.get((await page.getByRole("link", { name: "CSV" }).getAttribute("href")) ?? "");
+    const [, row] = (await file.text()).split("\n");
+    expect(row).toMatch(/,acme-bitwarden,suspend,user,[^,]+,person-07@example\.com,.*,console:admin/);
   });
 
   it("lets the process stop at once, however many follow the log", async () => {

@@ -213,6 +213,52 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
       expect((await store.verifyAudit(null)).broken).toBeNull();
     });
 
+    it("tells the newest losses page by page, whoever they are about and however much lies between", async () => {
+      const loss = (at: number, more = {}) =>
+        entry({
+          entityId: `u${at}`,
+          name: `u${at}@example.com`,
+          action: "suspend",
+          detail: { outcome: "applied" },
+          ...more,
+        });
+      for (let at = 0; at < 1200; at += 1) {
+        const noise = Array.from({ length: 3 }, () => entry());
+        await store.commit(
+          at % 2 === 0 ? "bw" : "op",
+          { audit: [...noise, loss(at, { connection: at % 2 === 0 ? "bw" : "op" })] },
+          at,
+        );
+      }
+      await store.commit(
+        "bw",
+        { audit: [loss(9000, { detail: { outcome: "failed" } }), loss(9001, { action: "held.suspend" })] },
+        1300,
+      );
+      const names = async (filter: Partial<AuditFilter>, before: number | null, limit: number) => {
+        const { losses, nextBeforeSeq } = await store.newestLosses({ ...everything, ...filter }, before, limit);
+        return { names: losses.map(({ name }) => name?.split("@")[0]), next: nextBeforeSeq };
+      };
+      const first = await names({}, null, 2);
+      expect(first.names).toEqual(["u1199", "u1198"]);
+      expect((await names({}, first.next, 2)).names).toEqual(["u1197", "u1196"]);
+      expect(await names({ connection: "op", untilMs: 4 }, null, 10)).toEqual({ names: ["u3", "u1"], next: null });
+      expect(await names({ sinceMs: 1197 }, null, 10)).toEqual({ names: ["u1199", "u1198", "u1197"], next: null });
+      expect((await names({ person: "u7@example.com" }, null, 10)).names).toEqual(["u7"]);
+      expect(await names({ person: "nobody" }, null, 10)).toEqual({ names: [], next: null });
+      expect((await names({ action: "remove" }, null, 10)).names).toEqual([]);
+
+      const seen: (string | undefined)[] = [];
+      for (let before: number | null = null, more = true; more; more = before !== null) {
+        const page: Awaited<ReturnType<typeof names>> = await names({}, before, 200);
+        seen.push(...page.names);
+        before = page.next;
+      }
+      expect(seen).toEqual(Array.from({ length: 1200 }, (_, at) => `u${1199 - at}`));
+      const streamed = (await all(store.lostAccess(everything))).flat().map(({ name }) => name?.split("@")[0]);
+      expect(streamed).toEqual([...seen].reverse());
+    });
+
     it("is read in pages of bounded size, the newest first found", async () => {
       await store.commit("bw", { audit: Array.from({ length: 5000 }, (_, at) => entry({ rev: at })) }, 1);
       const pages = await all(store.auditRows(everything));

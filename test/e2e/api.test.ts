@@ -226,6 +226,18 @@ describe("acting", () => {
     const good = await ask("POST", path, { token: operatorToken, body: { digest: held.digest } });
     expect(good.json.approved).toBe(5);
     await until(() => expect(membersIn(stage, "revoked")).toHaveLength(8));
+    const { losses, nextBefore } = (await ask("GET", `/activity/lost-access?target=${target}&limit=5`)).json;
+    expect(losses).toHaveLength(5);
+    expect(losses[0]).toMatchObject({
+      what: "suspend",
+      why: "directory",
+      cause: { source: "okta" },
+      approval: { actor: expect.stringMatching(/^api:operator/) },
+    });
+    expect((await ask("GET", `/activity/lost-access?before=${nextBefore}`)).json.losses).not.toEqual([]);
+    const sent = (await ask("GET", `/audit/lost-access?target=${target}`)).text.trim().split("\n");
+    expect(sent.map((line) => JSON.parse(line)).slice(-5)).toEqual([...losses].reverse());
+    expect((await ask("GET", "/audit/lost-access?format=csv")).text).toMatch(/^seq,at,target,what,/);
     const { json } = await ask("GET", "/activity?action=approve");
     expect(json.rows[0].actor).toMatch(/^api:operator/);
   });
@@ -331,6 +343,8 @@ describe("who may not, and what does not fit", () => {
     ["GET", "/people?serach=a"],
     ["GET", "/activity?since=yesterday"],
     ["GET", "/audit/export?format=xml"],
+    ["GET", "/audit/lost-access?action=suspend"],
+    ["GET", "/activity/lost-access?limit=201"],
     ["POST", `/targets/${target}/approve`],
     ["POST", "/tokens"],
   ])("%s %s is refused with what is wrong", async (method, path) => {

@@ -3,9 +3,14 @@ import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "./process.ts";
-import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
+import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
 
 const people = emails(8);
+interface LossPage {
+  readonly losses: readonly unknown[];
+  readonly nextBefore: number | null;
+}
+
 const formula = '=HYPERLINK("http://example.com","x")';
 
 describe("rollcall audit", () => {
@@ -64,6 +69,28 @@ describe("rollcall audit", () => {
     expect(listed.stdout).toMatch(
       /acme-bitwarden +suspend +person-01@example.com +user\.update active true -> false.* by scim:okta/,
     );
+  });
+
+  it("answers the same over the API, as files and page by page", async () => {
+    const ask = (path: string) =>
+      fetch(`${serve.adminUrl}${path}`, { headers: { authorization: `Bearer ${adminToken}` } });
+    const printed = (await stage.run("audit", "export", "--lost-access")).stdout;
+    const sent = await ask("/api/v1/audit/lost-access");
+    expect(sent.headers.get("content-disposition")).toContain("rollcall-lost-access.jsonl");
+    expect(await sent.text()).toBe(printed);
+    const csv = await stage.run("audit", "export", "--lost-access", "--format", "csv");
+    const table = await (await ask("/api/v1/audit/lost-access?format=csv")).text();
+    expect(table).toBe(csv.stdout.replaceAll("\r\n", "\n"));
+    const one = await (await ask(`/api/v1/audit/lost-access?person=${people[1]}&since=2020-01-01T00:00:00Z`)).text();
+    expect(lines(one)).toMatchObject([{ name: people[1] }]);
+    expect(await (await ask("/api/v1/audit/lost-access?until=2020-01-01T00:00:00Z")).text()).toBe("");
+
+    const page = async (query: string) =>
+      (await (await ask(`/api/v1/activity/lost-access${query}`)).json()) as LossPage;
+    const first = await page("?limit=2");
+    const rest = await page(`?limit=200&before=${first.nextBefore}`);
+    expect([...first.losses, ...rest.losses]).toEqual(lines(printed).reverse());
+    expect(rest.nextBefore).toBeNull();
   });
 
   it("exports as JSON lines and CSV, filtered, and no cell is a formula", async () => {

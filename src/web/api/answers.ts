@@ -87,6 +87,36 @@ export const personDetail = person.extend({
 });
 export const groupDetail = group.extend({ ...details, members: people });
 export const activity = z.object({ rows: z.array(row), nextBefore: z.number().int().nullable() });
+const lossCause = z
+  .object({
+    seq: count,
+    at: time,
+    action: text,
+    actor: text,
+    source: textOrNull.meta({ description: "whose word it was; null: no source's" }),
+    requestId: textOrNull,
+    detail: json,
+  })
+  .nullable();
+export const losses = z.object({
+  losses: z.array(
+    z.object({
+      seq: count,
+      at: time,
+      target: text,
+      what: z.enum(["suspend", "remove", "removeFromGroup", "removeGroup"]),
+      kind: z.enum(["user", "group"]).nullable(),
+      entityId: textOrNull,
+      name: textOrNull,
+      group: textOrNull,
+      outcome: z.enum(["applied", "unconfirmed"]),
+      why: z.enum(["directory", "drift"]),
+      cause: lossCause.meta({ description: "the change of the directory behind it" }),
+      approval: lossCause.meta({ description: "who let it pass, where the guard had held it" }),
+    }),
+  ),
+  nextBefore: z.number().int().nullable(),
+});
 export const status = z.looseObject({
   sources: z.array(z.looseObject({ name: text, type: text, users: count, groups: count, lastSuccessAt: time })),
   targets: z.array(

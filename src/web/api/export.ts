@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
 import type { AuditFilter, AuditTrail, ChainedRow } from "../../domain/audit.ts";
+import { writeThrough } from "../console/write-through.ts";
 import { row } from "./documents.ts";
+import { loss, lossCells } from "./losses.ts";
 
 const columns = [
   "seq",
@@ -45,6 +47,35 @@ export async function sendAudit(
     } catch {
       return void response.destroy();
     }
+  }
+  response.end();
+}
+
+/** Who lost access, as a file, in the same way; what `rollcall audit export --lost-access` prints. */
+export async function sendLosses(
+  trail: Pick<AuditTrail, "lostAccess">,
+  filter: AuditFilter,
+  format: "jsonl" | "csv",
+  response: Response,
+): Promise<void> {
+  response.status(200).set({
+    "Content-Type": format === "csv" ? "text/csv; charset=utf-8" : "application/jsonl; charset=utf-8",
+    "Content-Disposition": `attachment; filename="rollcall-lost-access.${format}"`,
+    "Cache-Control": "no-store",
+  });
+  const cells = Object.values(lossCells);
+  const csv = (rows: readonly (readonly (string | number | null)[])[]): string =>
+    stringify(
+      rows.map((each) => [...each]),
+      { escape_formulas: true },
+    );
+  if (format === "csv" && !(await writeThrough(response, csv([Object.keys(lossCells)])))) return;
+  for await (const page of trail.lostAccess(filter)) {
+    const text =
+      format === "csv"
+        ? csv(page.map((each) => cells.map((cell) => cell(each))))
+        : page.map((each) => `${JSON.stringify(loss(each))}\n`).join("");
+    if (!(await writeThrough(response, text))) return;
   }
   response.end();
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { AuditFilter } from "../../domain/audit.ts";
 import type { ActivityQuery, GroupsQuery, StandingFilter } from "../../domain/console.ts";
 
 const notes = [
@@ -108,13 +109,28 @@ export function activityQuery(input: Partial<z.output<typeof activityInput>>): A
   };
 }
 
-export const exportInput = z.strictObject({
-  format: z.enum(["jsonl", "csv"]).default("jsonl"),
+const narrowed = {
   since: time.optional(),
   until: time.optional(),
-  person: name.optional(),
+  person: name.optional().meta({ description: "an e-mail address, userName or id, under any that they have or had" }),
   target: name.optional(),
-  action: name.optional(),
+};
+const format = z.enum(["jsonl", "csv"]).default("jsonl");
+export const exportInput = z.strictObject({ format, ...narrowed, action: name.optional() });
+export const lossExportInput = z.strictObject({ format, ...narrowed });
+export const lossesInput = z.strictObject({
+  ...narrowed,
+  before: z.coerce.number().int().min(1).optional().meta({ description: "`nextBefore` of the page before" }),
+  limit: limit(200),
+});
+
+/** The question to the audit trail. */
+export const auditFilter = (input: Omit<z.output<typeof exportInput>, "format">): AuditFilter => ({
+  sinceMs: input.since ?? null,
+  untilMs: input.until ?? null,
+  person: input.person ?? null,
+  connection: input.target ?? null,
+  action: input.action ?? null,
 });
 
 export const planInput = z.strictObject({ limit: z.coerce.number().int().min(0).max(5000).default(500) });

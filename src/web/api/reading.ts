@@ -1,10 +1,11 @@
 import * as answers from "./answers.ts";
 import * as documents from "./documents.ts";
-import { sendAudit } from "./export.ts";
+import { sendAudit, sendLosses } from "./export.ts";
 import * as inputs from "./inputs.ts";
+import { loss } from "./losses.ts";
 import type { ApiParts } from "./parts.ts";
 import { createPlans } from "./plans.ts";
-import { ok, problem, type Route, route } from "./route.ts";
+import { ok, problem, type Reply, type Route, route } from "./route.ts";
 import { streamActivity } from "./stream.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -190,6 +191,17 @@ function activities(parts: ApiParts): readonly Route[] {
   const { reader, trail } = parts;
   let streams = 0;
   let exports = 0;
+  /** Each reads the whole trail. */
+  const exporting = async (send: () => Promise<void>): Promise<Reply> => {
+    if (exports >= exportsAtMost) return problem(503, "BUSY", `${exports} exports are under way: wait for one`);
+    exports += 1;
+    try {
+      await send();
+    } finally {
+      exports -= 1;
+    }
+    return "written";
+  };
   return [
     route({
       ...read,
@@ -240,23 +252,36 @@ function activities(parts: ApiParts): readonly Route[] {
       answer: answers.anyText,
       media: ["application/jsonl", "text/csv"],
       problems: { 503: "too many exports at once" },
-      async handle({ query }, { response }) {
-        if (exports >= exportsAtMost) return problem(503, "BUSY", `${exports} exports are under way: wait for one`);
-        const { since, until, person, target, action } = query;
-        exports += 1;
-        try {
-          const filter = {
-            sinceMs: since ?? null,
-            untilMs: until ?? null,
-            person: person ?? null,
-            connection: target ?? null,
-            action: action ?? null,
-          };
-          await sendAudit(trail, filter, query.format, response);
-        } finally {
-          exports -= 1;
-        }
-        return "written";
+      handle: ({ query: { format, ...query } }, { response }) =>
+        exporting(() => sendAudit(trail, inputs.auditFilter(query), format, response)),
+    }),
+    route({
+      ...read,
+      path: "/audit/lost-access",
+      id: "exportLostAccess",
+      tag: "Activity",
+      summary: "Who lost access to what, when, why and on whose word, as a file, oldest first",
+      params: inputs.nothing,
+      query: inputs.lossExportInput,
+      answer: answers.anyText,
+      media: ["application/jsonl", "text/csv"],
+      problems: { 503: "too many exports at once" },
+      handle: ({ query: { format, ...query } }, { response }) =>
+        exporting(() => sendLosses(trail, inputs.auditFilter(query), format, response)),
+    }),
+    route({
+      ...read,
+      path: "/activity/lost-access",
+      id: "listLostAccess",
+      tag: "Activity",
+      summary: "The same page by page, newest first; a page may be empty and yet be followed by one",
+      params: inputs.nothing,
+      query: inputs.lossesInput,
+      answer: answers.losses,
+      problems: {},
+      async handle({ query: { before, limit, ...query } }) {
+        const { losses, nextBeforeSeq } = await trail.newestLosses(inputs.auditFilter(query), before ?? null, limit);
+        return ok({ losses: losses.map(loss), nextBefore: nextBeforeSeq });
       },
     }),
   ];

@@ -1,7 +1,9 @@
 import { findVisitor } from "../access/role.ts";
+import { sendLosses } from "../api/export.ts";
 import { activityBody, activityQuery, exportLinks, parseActivityFilter, streamActivity } from "./activity.ts";
 import { sendAudit } from "./downloads.ts";
-import type { Pages } from "./pages.ts";
+import { lossExports, lossesBody, lossQuery, parseLossFilter } from "./losses.ts";
+import type { Asked, Pages } from "./pages.ts";
 import type { ConsoleParts } from "./parts.ts";
 
 const rowsPerPage = 50;
@@ -49,7 +51,35 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
     return "answered";
   });
 
-  pages.get("/activity/export.:format", "viewer", async (asked) => {
+  pages.get("/activity/lost-access", "viewer", async ({ request }) => {
+    const filter = parseLossFilter(request.query);
+    return {
+      title: "Lost access",
+      section: "activity",
+      trail: [{ href: "/activity", label: "Activity" }],
+      lead: "Who lost access to what, when, why and on whose word, newest first. Times are UTC.",
+      actions: lossExports(filter),
+      body: lossesBody({
+        page: await trail.newestLosses(lossQuery(filter), filter.before, rowsPerPage),
+        filter,
+        status: await status(),
+      }),
+    };
+  });
+
+  pages.get("/activity/lost-access/export.:format", "viewer", (asked) =>
+    exporting(asked, (format) =>
+      sendLosses(trail, lossQuery(parseLossFilter(asked.request.query)), format, asked.response),
+    ),
+  );
+
+  pages.get("/activity/export.:format", "viewer", (asked) => {
+    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+    return exporting(asked, (format) => sendAudit(asked.response, trail, whole, format));
+  });
+
+  /** Each walks over the whole trail. */
+  async function exporting(asked: Asked, send: (format: "csv" | "jsonl") => Promise<void>): Promise<"answered" | null> {
     const format = asked.param("format");
     if (format !== "csv" && format !== "jsonl") return null;
     if (exports >= exportsLimit) {
@@ -57,13 +87,12 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
       asked.response.send(`${exports} exports are under way: try again in a minute\n`);
       return "answered";
     }
-    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
     exports += 1;
     try {
-      await sendAudit(asked.response, trail, whole, format);
+      await send(format);
     } finally {
       exports -= 1;
     }
     return "answered";
-  });
+  }
 }

@@ -93,7 +93,7 @@ ${
 }
 
 /** Beside the heading: the trail as a file. */
-export const exportLinks: Markup = html`<a class="button secondary" href="/activity/export.csv" download>${icon("download")}Audit trail, CSV</a><a class="button secondary" href="/activity/export.jsonl" download>${icon("download")}JSON lines</a>`;
+export const exportLinks: Markup = html`<a class="button secondary" href="/activity/lost-access">Lost access</a><a class="button secondary" href="/activity/export.csv" download>${icon("download")}Audit trail, CSV</a><a class="button secondary" href="/activity/export.jsonl" download>${icon("download")}JSON lines</a>`;
 
 export interface StreamParts {
   readonly reader: ConsoleStore;
