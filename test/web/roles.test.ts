@@ -33,6 +33,7 @@ GET    /connections                          viewer
 GET    /connections/new/provider             admin
 POST   /connections/new/provider             admin
 POST   /connections/tokens/:id/revoke        admin
+POST   /connections/tokens/:id/rotate        admin
 GET    /connections/new/:type                admin
 POST   /connections/new/:type                admin
 GET    /connections/:name/rotate             admin
@@ -43,6 +44,8 @@ POST   /connections/:name/sync               operator
 GET    /activity                             viewer
 GET    /activity/stream                      viewer
 GET    /activity/export.:format              viewer
+GET    /activity/lost-access                 viewer
+GET    /activity/lost-access/export.:format  viewer
 GET    /api/v1/openapi.json                  viewer
 GET    /api/v1/status                        viewer
 GET    /api/v1/overview                      viewer
@@ -54,13 +57,17 @@ GET    /api/v1/targets/{target}/plan         operator
 GET    /api/v1/targets/{target}/held         viewer
 GET    /api/v1/activity                      viewer
 GET    /api/v1/activity/stream               viewer
+GET    /api/v1/activity/lost-access          viewer
 GET    /api/v1/audit/export                  viewer
+GET    /api/v1/audit/lost-access             viewer
 POST   /api/v1/targets/{target}/approve      operator
+POST   /api/v1/targets/{target}/dismiss      operator
 POST   /api/v1/targets/{target}/sync         operator
 POST   /api/v1/people/{id}/sync              operator
 POST   /api/v1/people/{id}/reinvite          operator
 GET    /api/v1/tokens                        admin
 POST   /api/v1/tokens                        admin
+POST   /api/v1/tokens/{id}/rotate            admin
 DELETE /api/v1/tokens/{id}                   admin
 GET    /api/v1/connections                   viewer
 POST   /api/v1/connections/verify            admin
