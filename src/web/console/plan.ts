@@ -79,7 +79,7 @@ const whyHeld = ({ name, budget }: TargetStatus, overBudget: number, restored: n
     html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
   overBudget > 0 &&
     budget.spent > 0 &&
-    html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity?kind=calls&amp;target=${encodeURIComponent(name)}">see the calls</a>. Who is back in the directory has it back by themselves.</p>`,
+    html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity/lost-access?target=${encodeURIComponent(name)}">see who</a>. Who is back in the directory has it back by themselves.</p>`,
   restored > 0 &&
     html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
 ];
