@@ -356,15 +356,16 @@ const SAFE_HEADERS = {
 
 function write(response: Response, { status, body, headers }: ScimAnswer, requestId: string): void {
   if (response.headersSent || response.destroyed) return;
-  response.setHeader("X-Request-Id", requestId);
+  // All at once: a header set before makes Node go through the others one by one.
+  const always = { "X-Request-Id": requestId, ...SAFE_HEADERS };
   if (body === null) {
-    response.writeHead(status, { ...SAFE_HEADERS, ...headers }).end();
+    response.writeHead(status, { ...always, ...headers }).end();
     return;
   }
   const text = JSON.stringify(body);
   response
     .writeHead(status, {
-      ...SAFE_HEADERS,
+      ...always,
       ...headers,
       "Content-Type": "application/scim+json",
       "Content-Length": Buffer.byteLength(text),
