@@ -24,6 +24,8 @@ export async function backupSqlite(path: string, file: string, nowMs: number): P
   const failed = (what: string, cause?: unknown): RollcallError =>
     new RollcallError("STORE_UNAVAILABLE", `backup ${file}: ${what}`, { cause });
   if (existsSync(file)) throw failed("there is a file already; give another name");
+  const folder = dirname(resolve(file));
+  if (!existsSync(folder)) throw failed(`there is no folder ${folder}; make it first`);
   const source = openForReading(path);
   const partial = `${resolve(file)}.partial-${process.pid}`;
   try {
@@ -38,7 +40,7 @@ export async function backupSqlite(path: string, file: string, nowMs: number): P
     // Unlike a rename this never takes the place of a file that came meanwhile.
     linkSync(partial, file);
     rmSync(partial);
-    flush(dirname(resolve(file)));
+    flush(folder);
     return backup;
   } catch (error) {
     throw error instanceof RollcallError ? error : failed(messageOf(error), error);

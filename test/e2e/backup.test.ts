@@ -44,6 +44,11 @@ describe("a backup", () => {
     const before = statSync(file).mtimeMs;
     const again = await stage.run("backup", file);
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("there is a file already")]);
+    const nowhere = await stage.run("backup", join(stage.folder, "no-such-folder", "copy.db"));
+    expect([nowhere.code, nowhere.stderr]).toEqual([
+      1,
+      expect.stringMatching(/there is no folder \S+no-such-folder; make/),
+    ]);
     expect(statSync(file).mtimeMs).toBe(before);
     expect((await stage.run("audit", "verify", "--head", made.json.head)).code).toBe(0);
   });
