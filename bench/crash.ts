@@ -60,8 +60,8 @@ const directory =
   noOpenldap === null
     ? await ldapCrashRun({
         seed: Number(values.seed),
-        sizes: [1, 50, 400, 2000],
-        killsEach: Math.min(12, wanted),
+        sizes: [1, 40, 200, 600],
+        killsEach: Math.min(6, wanted),
         writes: 120,
       })
     : null;

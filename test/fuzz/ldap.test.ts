@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ldapFuzz } from "../../bench/support/fuzz/ldap-run.ts";
 import { RollcallError } from "../../src/domain/errors.ts";
+import { PageControl, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/controls.ts";
 import { toGroup, toUser } from "../../src/sources/ldap/convert.ts";
 import { LdapEntry } from "../../src/sources/ldap/entry.ts";
 import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
@@ -34,11 +35,53 @@ const ber: fc.Arbitrary<Buffer> = fc.letrec<{ value: Buffer }>((tie) => ({
   ),
 })).value;
 
+const octet = (text: string): Buffer => element(0x04, Buffer.from(text));
+/** Sound answers of each kind, with controls. */
+const sound: readonly Buffer[] = [
+  element(
+    0x64,
+    octet("uid=a,dc=b"),
+    element(
+      0x30,
+      ...["mail", "uid"].map((name) => element(0x30, octet(name), element(0x31, octet("a@b.c"), octet("x")))),
+    ),
+  ),
+  element(0x65, element(0x0a, Buffer.from([0])), octet(""), octet("fine"), element(0xa3, octet("ldap://x"))),
+  element(0x73, octet("ldap://x"), octet("ldap://y")),
+  element(
+    0x79,
+    element(0x80, Buffer.from("1.3.6.1.4.1.4203.1.9.1.4")),
+    element(
+      0x81,
+      element(0xa3, octet("c"), element(0x01, Buffer.from([255])), element(0x31, octet("0123456789abcdef"))),
+    ),
+  ),
+].map((operation) =>
+  element(
+    0x30,
+    element(0x02, Buffer.from([1])),
+    operation,
+    element(0xa0, element(0x30, octet("1.2.840.113556.1.4.319"), octet("value"))),
+  ),
+);
+/** With some bytes exchanged, or cut off within. */
+const damaged = fc
+  .tuple(fc.constantFrom(...sound), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat(6))
+  .map(([given, noise, short]) => {
+    const changed = Buffer.from(given);
+    for (const [at, byte] of noise) changed[at % changed.length] = byte;
+    // The outer length goes with it: what is cut off is within.
+    const cut = Buffer.from(changed.subarray(0, changed.length - short));
+    if ((cut[1] ?? 0) < 0x80) cut[1] = cut.length - 2;
+    return cut;
+  });
+
 describe("what is no LDAP", () => {
   it("is refused, whatever it is", () => {
     fc.assert(
       fc.property(
         fc.oneof(
+          damaged,
           bytes,
           ber,
           fc
@@ -59,6 +102,29 @@ describe("what is no LDAP", () => {
       ),
       { numRuns: 8000, seed: 20261122 },
     );
+  });
+});
+
+describe("what controls bring", () => {
+  const value = fc.oneof(bytes, ber, damaged);
+  it.each([
+    ["pages", PageControl.cookieOf],
+    ["states", readSyncState],
+    ["ends", readSyncDone],
+    ["infos", readSyncInfo],
+  ] as const)("%s are read or refused, and that ends", (_name, read) => {
+    fc.assert(
+      fc.property(value, (given) => orRefused(() => void read(given))),
+      { numRuns: 3000, seed: 20261122 },
+    );
+  });
+
+  it("a cookie that is cut off is no last page", () => {
+    const whole = element(0x30, element(0x02, Buffer.from([0])), octet("more"));
+    expect(PageControl.cookieOf(whole).toString()).toBe("more");
+    for (let length = 0; length < whole.length; length += 1) {
+      expect(() => PageControl.cookieOf(whole.subarray(0, length))).toThrow("not LDAP");
+    }
   });
 });
 

@@ -6,7 +6,7 @@ import { isFull } from "./extent.ts";
 const seed = 20261122;
 /** People who come at once: a commit of some milliseconds, and one of many. */
 const extent = isFull
-  ? { sizes: [1, 50, 400, 1500], killsEach: 6, writes: 120 }
+  ? { sizes: [1, 40, 300], killsEach: 5, writes: 120 }
   : { sizes: [5, 400], killsEach: 3, writes: 60 };
 
 describe.skipIf(noOpenldap !== null)(noOpenldap ?? "kills in the polls of a directory, beside SCIM", () => {

@@ -1,4 +1,5 @@
-import { Ber, BerReader, BerWriter, Control } from "ldapts";
+import { Ber, BerWriter, Control } from "ldapts";
+import { BerScanner } from "./ber.ts";
 
 /** Simple paged results (RFC 2696). Not ldapts's own class: its `search` refuses it, and the cookie is read here. */
 export class PageControl extends Control {
@@ -21,12 +22,11 @@ export class PageControl extends Control {
     writer.writeBuffer(value.buffer, Ber.OctetString);
   }
 
-  /** The cookie of an answer; empty on the last page. */
+  /** The cookie of an answer; empty on the last page. @throws `SOURCE_INCOMPLETE`: a cookie that is cut off is no last page */
   static cookieOf(value: Buffer): Buffer {
-    const reader = new BerReader(value);
-    reader.readSequence();
-    reader.readInt();
-    return reader.readString(Ber.OctetString, true) ?? Buffer.alloc(0);
+    const page = new BerScanner(value).enter(0x30);
+    page.integer();
+    return page.next(0x04);
   }
 }
 
@@ -64,41 +64,41 @@ export const syncStateOid = `${sync}.2`;
 export const syncDoneOid = `${sync}.3`;
 export const syncInfoOid = `${sync}.4`;
 
-/** Sync State (RFC 4533 §2.3): state 3 is delete; `uuid` is 16 bytes. */
+/** Sync State (RFC 4533 §2.3): state 3 is delete; `uuid` is 16 bytes. @throws `SOURCE_INCOMPLETE` */
 export function readSyncState(value: Buffer): { readonly isDelete: boolean; readonly uuid: Buffer } {
-  const reader = new BerReader(value);
-  reader.readSequence();
-  const state = reader.readEnumeration();
-  return { isDelete: state === 3, uuid: reader.readString(Ber.OctetString, true) ?? Buffer.alloc(0) };
+  const state = new BerScanner(value).enter(0x30);
+  return { isDelete: state.integer(0x0a) === 3, uuid: state.next(0x04) };
 }
 
-/** Sync Done (RFC 4533 §2.4). No cookie means: keep the one you have. */
+const cookieIn = (scanner: BerScanner): Buffer | null => (scanner.peek() === 0x04 ? scanner.next(0x04) : null);
+const flagIn = (scanner: BerScanner): boolean => (scanner.peek() === 0x01 ? scanner.boolean() : false);
+
+/** Sync Done (RFC 4533 §2.4). No cookie means: keep the one you have. @throws `SOURCE_INCOMPLETE` */
 export function readSyncDone(value: Buffer): { readonly cookie: Buffer | null; readonly refreshDeletes: boolean } {
-  const reader = new BerReader(value);
-  const end = reader.readSequence() === null ? 0 : reader.offset + reader.length;
-  const cookie =
-    reader.offset < end && reader.peek() === Ber.OctetString ? reader.readString(Ber.OctetString, true) : null;
-  return { cookie, refreshDeletes: reader.offset < end ? (reader.readBoolean() ?? false) : false };
+  const whole = new BerScanner(value);
+  if (whole.isAtEnd) return { cookie: null, refreshDeletes: false };
+  const done = whole.enter(0x30);
+  return { cookie: cookieIn(done), refreshDeletes: flagIn(done) };
 }
 
-/** Sync Info (RFC 4533 §2.5): a set of ids that are deleted, or the word that a phase lists what is still there. */
+/**
+ * Sync Info (RFC 4533 §2.5): a set of ids that are deleted, or the word that a phase lists what is still there.
+ * @throws `SOURCE_INCOMPLETE`
+ */
 export function readSyncInfo(value: Buffer): {
   readonly kind: "cookie" | "deleted" | "present";
   readonly cookie: Buffer | null;
   readonly uuids: readonly Buffer[];
 } {
-  const reader = new BerReader(value);
-  const tag = reader.peek();
-  if (tag === 0x80) return { kind: "cookie", cookie: reader.readString(0x80, true), uuids: [] };
-  reader.readSequence();
-  const end = reader.offset + reader.length;
-  const cookie =
-    reader.offset < end && reader.peek() === Ber.OctetString ? reader.readString(Ber.OctetString, true) : null;
+  const whole = new BerScanner(value);
+  const tag = whole.peek() ?? 0;
+  if (tag === 0x80) return { kind: "cookie", cookie: whole.next(0x80), uuids: [] };
+  const info = whole.enter(tag);
+  const cookie = cookieIn(info);
   // refreshDelete [1], refreshPresent [2]: the ids were sent as entries; syncIdSet [3] has them here.
   if (tag !== 0xa3) return { kind: tag === 0xa2 ? "present" : "deleted", cookie, uuids: [] };
-  const refreshDeletes = reader.offset < end && reader.peek() === Ber.Boolean ? (reader.readBoolean() ?? false) : false;
+  const refreshDeletes = flagIn(info);
   const uuids: Buffer[] = [];
-  reader.readSequence(0x31);
-  while (reader.offset < end) uuids.push(reader.readString(Ber.OctetString, true) ?? Buffer.alloc(0));
+  for (const set = info.enter(0x31); !set.isAtEnd; ) uuids.push(set.next(0x04));
   return { kind: refreshDeletes ? "deleted" : "present", cookie, uuids };
 }

@@ -1,5 +1,4 @@
-import { Ber, BerReader } from "ldapts";
-import { RollcallError } from "../../domain/errors.ts";
+import { BerScanner, decodeError } from "./ber.ts";
 import { LdapEntry } from "./entry.ts";
 
 /** A control on an answer. */
@@ -69,106 +68,82 @@ function lengthOfMessage(bytes: Buffer): number {
   return length;
 }
 
-const decodeError = (what: string, cause?: unknown): RollcallError =>
-  new RollcallError("SOURCE_INCOMPLETE", `the server's answer is not LDAP: ${what}`, { cause });
-
 /**
  * Decodes one message (RFC 4511 §4.1.1).
  * @throws `SOURCE_INCOMPLETE` for what is not LDAP
  */
 export function decode(bytes: Buffer): LdapMessage {
-  try {
-    const reader = new BerReader(bytes);
-    reader.readSequence();
-    const messageId = reader.readInt() ?? 0;
-    const tag = reader.readSequence() ?? 0;
-    const end = reader.offset + reader.length;
-    const body = decodeBody(reader, tag, end);
-    reader.offset = end;
-    return { messageId, controls: decodeControls(reader, bytes.length), ...body };
-  } catch (error) {
-    throw error instanceof RollcallError ? error : decodeError("a message can't be read", error);
-  }
+  const message = new BerScanner(bytes).enter(0x30);
+  const messageId = message.integer();
+  const tag = message.peek() ?? 0;
+  const body = decodeBody(message.enter(tag), tag);
+  return { messageId, controls: message.peek() === 0xa0 ? decodeControls(message.enter(0xa0)) : [], ...body };
 }
 
 type Body = LdapMessage extends infer M ? (M extends unknown ? Omit<M, "messageId" | "controls"> : never) : never;
 
-function decodeBody(reader: BerReader, tag: number, end: number): Body {
+function decodeBody(body: BerScanner, tag: number): Body {
   switch (tag) {
     case 0x64:
-      return { kind: "entry", entry: decodeEntry(reader, end) };
+      return { kind: "entry", entry: decodeEntry(body) };
     case 0x65:
-      return { kind: "done", result: decodeResult(reader, end) };
+      return { kind: "done", result: decodeResult(body) };
     case 0x61:
-      return { kind: "bound", result: decodeResult(reader, end) };
+      return { kind: "bound", result: decodeResult(body) };
     case 0x78:
-      return { kind: "extended", result: decodeResult(reader, end) };
+      return { kind: "extended", result: decodeResult(body) };
     case 0x73:
-      return { kind: "reference", uris: strings(reader, end) };
+      return { kind: "reference", uris: strings(body) };
     case 0x79:
-      return decodeIntermediate(reader, end);
+      return decodeIntermediate(body);
     default:
       throw decodeError(`operation 0x${tag.toString(16)}`);
   }
 }
 
-function decodeEntry(reader: BerReader, end: number): LdapEntry {
-  const dn = reader.readString() ?? "";
+function decodeEntry(body: BerScanner): LdapEntry {
+  const dn = body.text();
   const values = new Map<string, readonly Buffer[]>();
-  reader.readSequence();
-  while (reader.offset < end) {
-    reader.readSequence();
-    const name = (reader.readString() ?? "").toLowerCase();
-    reader.readSequence(0x31);
-    const setEnd = reader.offset + reader.length;
+  for (const attributes = body.enter(0x30); !attributes.isAtEnd; ) {
+    const attribute = attributes.enter(0x30);
+    const name = attribute.text().toLowerCase();
     const list: Buffer[] = [];
-    while (reader.offset < setEnd) list.push(octets(reader));
+    for (const set = attribute.enter(0x31); !set.isAtEnd; ) list.push(set.next(0x04));
     values.set(name, list);
   }
   return new LdapEntry(dn, values);
 }
 
-function decodeResult(reader: BerReader, end: number): LdapResult {
-  const code = reader.readEnumeration() ?? -1;
-  reader.readString();
-  const diagnostic = reader.readString() ?? "";
-  if (reader.offset >= end || reader.peek() !== 0xa3) return { code, diagnostic, referrals: [] };
-  reader.readSequence(0xa3);
-  return { code, diagnostic, referrals: strings(reader, reader.offset + reader.length) };
+function decodeResult(body: BerScanner): LdapResult {
+  const code = body.integer(0x0a);
+  body.next(0x04);
+  const diagnostic = body.text();
+  return { code, diagnostic, referrals: body.peek() === 0xa3 ? strings(body.enter(0xa3)) : [] };
 }
 
-function decodeIntermediate(reader: BerReader, end: number): Body {
+function decodeIntermediate(body: BerScanner): Body {
   let oid = "";
   let value: Buffer = Buffer.alloc(0);
-  while (reader.offset < end) {
-    if (reader.peek() === 0x80) oid = reader.readString(0x80) ?? "";
-    else value = octets(reader, 0x81);
+  while (!body.isAtEnd) {
+    if (body.peek() === 0x80) oid = body.text(0x80);
+    else value = body.next(0x81);
   }
   return { kind: "intermediate", oid, value };
 }
 
-function decodeControls(reader: BerReader, end: number): readonly ResponseControl[] {
-  if (reader.offset >= end || reader.peek() !== 0xa0) return [];
-  reader.readSequence(0xa0);
+function decodeControls(list: BerScanner): readonly ResponseControl[] {
   const controls: ResponseControl[] = [];
-  while (reader.offset < end) {
-    reader.readSequence();
-    const controlEnd = reader.offset + reader.length;
-    const oid = reader.readString() ?? "";
-    if (reader.offset < controlEnd && reader.peek() === Ber.Boolean) reader.readBoolean();
-    controls.push({ oid, value: reader.offset < controlEnd ? octets(reader) : Buffer.alloc(0) });
+  while (!list.isAtEnd) {
+    const control = list.enter(0x30);
+    const oid = control.text();
+    if (control.peek() === 0x01) control.boolean();
+    controls.push({ oid, value: control.isAtEnd ? Buffer.alloc(0) : control.next(0x04) });
   }
   return controls;
 }
 
-function octets(reader: BerReader, tag: number = Ber.OctetString): Buffer {
-  const value = reader.readString(tag, true);
-  if (value === null) throw decodeError("a value is cut off");
-  return value;
-}
-
-function strings(reader: BerReader, end: number): readonly string[] {
+function strings(list: BerScanner): readonly string[] {
   const found: string[] = [];
-  while (reader.offset < end) found.push(octets(reader).toString("utf8"));
+  while (!list.isAtEnd) found.push(list.text());
   return found;
 }
