@@ -7,9 +7,10 @@ import { lockForReconciling, openSqliteStore } from "../../src/store/index.ts";
 const [mode, path = "", prefix = "", count = "1e9"] = process.argv.slice(2);
 
 if (mode === "lock") {
-  lockForReconciling(path);
+  const lock = lockForReconciling(path);
   process.stdout.write("locked\n");
-  setInterval(() => {}, 1000);
+  // Kept: the connection that holds the lock would be closed with the garbage.
+  setInterval(() => lock, 1000);
 } else {
   const store = await openSqliteStore(path);
   for (let index = 0; index < Number(count); index += 8) {
