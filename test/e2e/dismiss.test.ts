@@ -4,7 +4,9 @@ import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, sci
 
 const people = emails(24);
 const leavers = people.slice(0, 10);
-const windowMs = 1500;
+const budgetOf3 = { percent: 5, atLeast: 3, atMost: 3 };
+/** Nothing passes by itself while it is held and dismissed; afterwards windows go by. */
+const [long, short] = ["24h", "1500ms"];
 
 describe("what was dismissed", () => {
   let stage: Stage;
@@ -32,7 +34,7 @@ describe("what was dismissed", () => {
 
   beforeAll(async () => {
     stage = await makeStage({
-      sections: { guard: { percent: 5, atLeast: 3, atMost: 3, window: `${windowMs}ms` } },
+      sections: { guard: { ...budgetOf3, window: long } },
     });
     for (const email of people) stage.onePassword.state.addUser({ email });
     serve = await stage.serve();
@@ -45,14 +47,17 @@ describe("what was dismissed", () => {
 
   it("stays held while the same elsewhere passes window by window, and nothing asks for anybody", async () => {
     await serve.idp.setActive(false, ...ids.slice(0, leavers.length));
-    // Both hold; one is dismissed at once, with the budget of a window at most gone before.
-    await until(async () => {
-      digest = (await held()).heldDigest;
-      expect((await stage.run("dismiss", "acme-bitwarden", digest)).code).toBe(0);
-    });
+    await until(() => expect([membersIn(stage, "revoked").length, suspended().length]).toEqual([3, 3]));
+    const left = leavers.length - 3;
+    await until(async () =>
+      expect(await statusOf(serve)).toMatchObject({ bitwarden: { held: left }, onePassword: { held: left } }),
+    );
+    digest = (await held()).heldDigest;
+    expect((await stage.run("dismiss", "acme-bitwarden", digest)).code).toBe(0);
     const lost = membersIn(stage, "revoked");
-    expect(lost.length).toBeLessThan(leavers.length);
-    const left = leavers.length - lost.length;
+    await serve.stop();
+    await stage.configure({ guard: { ...budgetOf3, window: short } });
+    serve = await stage.serve();
 
     // In 1Password nobody decides: all ten go, three in a window, so four windows pass at least.
     await until(async () => {
@@ -63,6 +68,8 @@ describe("what was dismissed", () => {
     expect(membersIn(stage, "revoked")).toEqual(lost);
 
     expect(await held()).toMatchObject({
+      // Its runs decide so by themselves: that the store refuses to record anything else would show as a failure.
+      error: null,
       held: left,
       dismissed: left,
       heldDigest: digest,
@@ -73,7 +80,8 @@ describe("what was dismissed", () => {
     expect(overview.attention).toEqual([]);
     const { stdout } = await stage.run("status");
     expect(stdout).toContain(`${left} held (dismissed)`);
-    expect(stdout).toMatch(new RegExp(`held \\(dismissed\\): suspend ${leavers[9]}, 20\\S+Z by cli:dismiss `));
+    const one = leavers.find((email) => !lost.includes(email));
+    expect(stdout).toMatch(new RegExp(`held \\(dismissed\\): suspend ${one}, 20\\S+Z by cli:dismiss `));
     const metrics = await fetch(`${serve.adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
     expect(await metrics.text()).toContain(`rollcall_removals_dismissed{target="acme-bitwarden"} ${left}\n`);
   });
@@ -95,9 +103,9 @@ describe("what was dismissed", () => {
   });
 
   it("is off the list when the person is back, and a new question when they leave again", async () => {
-    const [back = ""] = leavers.slice(-1);
-    const id = ids[leavers.length - 1] ?? "";
-    const { held: before } = await held();
+    const { held: before, heldChanges } = await held();
+    const back = heldChanges[0].email;
+    const id = ids[people.indexOf(back)] ?? "";
     await serve.idp.setActive(true, id);
     await until(async () => expect((await held()).held).toBe(before - 1));
     expect(membersIn(stage, "revoked")).not.toContain(back);
