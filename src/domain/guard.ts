@@ -94,8 +94,13 @@ export function guard(input: GuardInput): GuardedPlan {
   }
 
   const giving = diff.changes.filter((change) => removalKeys(change).length === 0);
-  const waits = (key: string, isOld: boolean): boolean => dismissed.has(key) || (isOld && !approved.has(key));
-  const heldGrants = giving.filter(isGrant).filter((grant) => waits(grantKey(grant), isStale.user(grant.userId)));
+  // A no to what only the copy asked for is no answer to a source that asks for it anew; and it outlasts the review of the rest.
+  const isCopys = staleness(input.restored && { ...input.restored, isReviewed: false });
+  const waits = (key: string, isOld: boolean, isTheCopys: boolean): boolean =>
+    dismissed.has(key) ? isTheCopys : isOld && !approved.has(key);
+  const heldGrants = giving
+    .filter(isGrant)
+    .filter((grant) => waits(grantKey(grant), isStale.user(grant.userId), isCopys.user(grant.userId)));
   const notGiven = new Set(heldGrants.map(({ userId }) => userId));
   const seats = withinSeats(
     giving.filter((change) => !(isGrant(change) && notGiven.has(change.userId))),
@@ -107,7 +112,7 @@ export function guard(input: GuardInput): GuardedPlan {
     ({ kind, person }) =>
       kind === "add" && !seats.heldUsers.has(person.person.user.id) && !notGiven.has(person.person.user.id),
   );
-  const isHeldPair = (pair: Pair): boolean => waits(joiningKey(pair), isStale.joining(pair));
+  const isHeldPair = (pair: Pair): boolean => waits(joiningKey(pair), isStale.joining(pair), isCopys.joining(pair));
   const heldPairs = wantedPairs.filter(isHeldPair);
   const addingPairs = wantedPairs.filter((pair) => !isHeldPair(pair));
   const passingChanges = [...passing].filter(({ pair }) => pair === null).map(({ change }) => change);

@@ -462,7 +462,6 @@ describe("the guard after a restore", () => {
   it.each([
     ["while it lasts", restored],
     ["once others were approved", { ...restored, isReviewed: true }],
-    ["once it is over", null],
   ])("has what was dismissed of it wait %s", (_when, state) => {
     const result = guarded({
       restored: state,
@@ -473,6 +472,17 @@ describe("the guard after a restore", () => {
     });
     expect([...held(result)].sort()).toEqual(["access:old", "invite:seen", "join:eng:old"]);
     expect(result.plan.changes.map(({ op }) => op)).toEqual(["invite", "setGroups"]);
+  });
+
+  it("takes a no to the copy for no answer to a source that tells of somebody anew", () => {
+    const result = guarded({
+      restored: { ...restored, staleUserIds: new Set(["old"]) },
+      allowed: 10,
+      dismissed: new Set(["invite:seen"]),
+      changes: [invite("seen")],
+    });
+    expect(held(result)).toEqual([]);
+    expect(result.plan.changes).toEqual([invite("seen")]);
   });
 
   it("lets it all pass once somebody has approved it", () => {
