@@ -39,8 +39,8 @@ LDAP polls          ${ldap.polls} in ${ldap.seconds} s
 violations          ${ldap.violations.length}`);
 
 const vendors = [];
-for (let day = 0; day < Math.ceil(Number(values.requests) / 25_000); day += 1) {
-  const own = { seed: seed + day, writes: 200, staff: 30, deletesTeams: false };
+for (let day = 0; day < Math.ceil(Number(values.requests) / 10_000); day += 1) {
+  const own = { seed: seed + day, writes: 100, staff: 25, deletesTeams: false };
   const budget = { people: 8, windowMs: 600_000 };
   vendors.push(await faultRun({ day: makeDay(own), seed: seed + day, trouble: "30 % answers meddled with", budget }));
 }

@@ -107,6 +107,7 @@ export const troubles = {
         return meddled(call, answer, random);
       };
     },
+    evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
 } as const satisfies Readonly<Record<string, Trouble>>;
 export type TroubleName = keyof typeof troubles;
@@ -117,9 +118,9 @@ function loseSome({ vendors, random }: Stage): void {
   vendors.rewriteBody = (call, body) => (random.chance(share) ? withoutSome(call, body, random) : body);
 }
 
-/** 1Password is asked for pages of a thousand: here they hold seven, so that there are some. */
+/** 1Password is asked for pages of a thousand: here they hold twelve: some pages, and now and then a list that is whole. */
 const inSmallPages = (vendor: VendorName, path: string): string =>
-  vendor === "onepassword" ? path.replace(/max_page_size=\d+/, "max_page_size=7") : path;
+  vendor === "onepassword" ? path.replace(/max_page_size=\d+/, "max_page_size=12") : path;
 
 /** Bitwarden's list of members without some of them. */
 function withoutSome({ what }: Call, body: Buffer, random: Random): Buffer {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { LookupFunction } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Dispatcher, fetch, type Response } from "undici";
@@ -78,6 +79,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
+  /** The body is no UTF-8: what stands in `text` for the bytes that are none may be part of an id. */
+  readonly isBroken?: boolean;
 }
 
 /** Sent, but no answer came: the vendor may have done it. */
@@ -219,8 +222,14 @@ export class HttpClient {
         dispatcher: this.#dispatcher,
         signal: AbortSignal.any([signal, patience.signal]),
       });
-      const text = await this.#readText(request, response, () => silence.refresh());
-      return { kind: "answer", status: response.status, headers: new Headers([...response.headers]), text };
+      const body = await this.#readBody(request, response, () => silence.refresh());
+      return {
+        kind: "answer",
+        status: response.status,
+        headers: new Headers([...response.headers]),
+        text: body.toString("utf8").replace(/^\uFEFF/, ""),
+        isBroken: !isUtf8(body),
+      };
     } catch (cause) {
       if (cause instanceof RollcallError) throw cause;
       if (signal.aborted) throw this.#aborted(signal);
@@ -231,10 +240,9 @@ export class HttpClient {
     }
   }
 
-  async #readText(request: HttpRequest, response: Response, onProgress: () => void): Promise<string> {
+  async #readBody(request: HttpRequest, response: Response, onProgress: () => void): Promise<Buffer> {
     onProgress();
-    const decoder = new TextDecoder();
-    let text = "";
+    const chunks: Uint8Array[] = [];
     let sizeBytes = 0;
     for await (const chunk of response.body ?? []) {
       onProgress();
@@ -246,9 +254,9 @@ export class HttpClient {
           `${request.operation} answered ${response.status} with more than ${limit} bytes`,
         );
       }
-      text += decoder.decode(chunk, { stream: true });
+      chunks.push(chunk);
     }
-    return text + decoder.decode();
+    return Buffer.concat(chunks);
   }
 
   #lost(request: HttpRequest, cause: unknown): Attempt {
@@ -378,6 +386,7 @@ export function parseAnswer<T>(http: HttpClient, operation: string, answer: Answ
 
 /** The answer's JSON; undefined when it is none. */
 export function jsonOf(answer: Answer): unknown {
+  if (answer.isBroken === true) return undefined;
   try {
     return JSON.parse(answer.text) as unknown;
   } catch {

@@ -253,6 +253,22 @@ describe("HttpClient", () => {
 });
 
 describe("parseAnswer", () => {
+  it("takes no id from an answer that is no UTF-8: what stands for a broken byte would be kept, and asked for for ever", async () => {
+    let body = Buffer.from('\ufeff{"id":"abc"}');
+    const url = await serve((_request, response) => response.end(body));
+    const { http } = client();
+    const ask = async () => {
+      const reply = await http.send(get(url), patient);
+      if (reply.kind === "lost") throw reply.error;
+      return parseAnswer(http, "things.get", reply, schema);
+    };
+    expect(await ask()).toEqual({ id: "abc" });
+    body = Buffer.from('{"id":"aXc"}');
+    body[body.indexOf("X")] = 0xff;
+    await expect(ask()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE" });
+    await http.close();
+  });
+
   const schema = z.looseObject({ id: z.string() });
   const secret = "s3cret";
   it.each([

@@ -30,12 +30,19 @@ const strange = [
   "12345678901234567890123",
 ];
 
+/** In place of one value of a sound answer: no text and no null, which would be a key or a name in good form. */
+const ofAnotherType = strange.filter((value) => !value.startsWith('"') && value !== "null");
+
 const meddlings: readonly Meddling[] = [
   // Statuses that say something else than the body.
-  (answer, random) => ({
-    ...answer,
-    status: random.pick([201, 202, 204, 206, 299, 304, 400, 403, 409, 418, 451, 500, 501, 503, 507, 599]) ?? 500,
-  }),
+  (answer, random, { kind }) => {
+    // A no to what was done is a lie in good form: it gives back what the removal had cost.
+    const refusals = kind === "write" ? [] : [400, 403, 409, 418, 451];
+    return {
+      ...answer,
+      status: random.pick([201, 202, 204, 206, 299, 304, 500, 501, 503, 507, 599, ...refusals]) ?? 500,
+    };
+  },
   (answer, random) => ({
     ...answer,
     status: random.pick([301, 302, 307, 308]) ?? 302,
@@ -55,7 +62,8 @@ const meddlings: readonly Meddling[] = [
   (answer) => withText(answer, `${answer.body.toString()}${answer.body.toString()}`),
   (answer) => withText(answer, `\ufeff)]}',\n${answer.body.toString()}`),
   (answer) => withText(answer, "[".repeat(50_000)),
-  (answer, random) => withText(answer, random.pick(strange) ?? ""),
+  // An empty list of groups would be a sound answer.
+  (answer, random) => withText(answer, random.pick(strange.filter((value) => value !== "[]")) ?? ""),
   // A value of a type that nobody expects, somewhere.
   (answer, random) => {
     const text = answer.body.toString();
@@ -64,7 +72,7 @@ const meddlings: readonly Meddling[] = [
     if (value === undefined) return answer;
     return withText(
       answer,
-      text.slice(0, value.index) + (random.pick(strange) ?? "0") + text.slice(value.index + value[0].length),
+      text.slice(0, value.index) + (random.pick(ofAnotherType) ?? "0") + text.slice(value.index + value[0].length),
     );
   },
   (answer) => withText(answer, answer.body.toString().replace(/"(data|results)"/, '"elsewhere"')),
