@@ -1,7 +1,6 @@
-import { stringify } from "csv-stringify/sync";
 import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LostAccess } from "../domain/audit.ts";
 import { RollcallError } from "../domain/errors.ts";
-import { loss, lossCells } from "../web/api/losses.ts";
+import { type FileFormat, fileText, lossesFile, trailFile } from "../web/api/export.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";
 import type { Moment } from "./moment.ts";
@@ -61,12 +60,12 @@ export async function listAudit(
     if (options.lostAccess === true) {
       let losses: readonly LostAccess[] = [];
       for await (const page of trail.lostAccess(filter)) losses = [...losses, ...page].slice(-options.limit);
-      if (options.json) printJson(terminal, { lostAccess: losses.map(loss) });
+      if (options.json) printJson(terminal, { lostAccess: losses.map(lossesFile.toJson) });
       else terminal.out(losses.length === 0 ? "no access was taken away" : readable(losses.map(lossLine)));
       return;
     }
     const rows = await trail.newestAuditRows(filter, options.limit);
-    if (options.json) printJson(terminal, { rows: rows.map(rowJson) });
+    if (options.json) printJson(terminal, { rows: rows.map(trailFile.toJson) });
     else terminal.out(rows.length === 0 ? "no rows" : readable(rows.map(rowLine)));
   });
   return 0;
@@ -75,43 +74,18 @@ export async function listAudit(
 /** `rollcall audit export`: page by page, so that the whole trail needs no more memory than its largest page. */
 export async function exportAudit(
   composition: Composition,
-  options: FilterOptions & { readonly format: "jsonl" | "csv" },
+  options: FilterOptions & { readonly format: FileFormat },
 ): Promise<number> {
   const filter = filterOf(composition, options);
-  await withTrail(composition, options, (trail) =>
-    options.lostAccess === true
-      ? print(composition, options.format, trail.lostAccess(filter), loss, lossCells)
-      : print(composition, options.format, trail.auditRows(filter), rowJson, rowCells),
-  );
+  await withTrail(composition, options, async (trail) => {
+    const pieces =
+      options.lostAccess === true
+        ? fileText(lossesFile, trail.lostAccess(filter), options.format)
+        : fileText(trailFile, trail.auditRows(filter), options.format);
+    for await (const text of pieces) await composition.terminal.write(text);
+  });
   return 0;
 }
-
-type Cells = Readonly<Record<string, string | number | null>>;
-
-async function print<T>(
-  { terminal }: Composition,
-  format: "jsonl" | "csv",
-  pages: AsyncIterable<readonly T[]>,
-  toJson: (row: T) => object,
-  cells: Readonly<Record<string, (row: T) => string | number | null>>,
-): Promise<void> {
-  const columns = Object.values(cells);
-  if (format === "csv") await terminal.write(csv([Object.keys(cells)]));
-  for await (const page of pages) {
-    await terminal.write(
-      format === "csv"
-        ? csv(page.map((row) => columns.map((cell) => cell(row))))
-        : page.map((row) => `${JSON.stringify(toJson(row))}\n`).join(""),
-    );
-  }
-}
-
-/** RFC 4180. A name that somebody chose must not be a formula in the spreadsheet of who reads the export. */
-const csv = (rows: readonly (readonly Cells[string][])[]): string =>
-  stringify(
-    rows.map((row) => [...row]),
-    { escape_formulas: true, record_delimiter: "windows" },
-  );
 
 function filterOf(composition: Composition, options: FilterOptions): AuditFilter {
   const nowMs = composition.now();
@@ -136,49 +110,6 @@ async function withTrail<T>(
     await trail.close();
   }
 }
-
-const rowJson = ({
-  seq,
-  atMs,
-  connection,
-  actor,
-  requestId,
-  action,
-  kind,
-  entityId,
-  name,
-  rev,
-  detail,
-  hash,
-}: ChainedRow) => ({
-  seq,
-  at: isoTime(atMs),
-  actor,
-  requestId,
-  action,
-  kind,
-  entityId,
-  name,
-  target: connection,
-  rev,
-  detail,
-  hash,
-});
-
-const rowCells = {
-  seq: ({ seq }: ChainedRow) => seq,
-  at: ({ atMs }: ChainedRow) => isoTime(atMs),
-  actor: ({ actor }: ChainedRow) => actor,
-  requestId: ({ requestId }: ChainedRow) => requestId,
-  action: ({ action }: ChainedRow) => action,
-  kind: ({ kind }: ChainedRow) => kind,
-  entityId: ({ entityId }: ChainedRow) => entityId,
-  name: ({ name }: ChainedRow) => name,
-  target: ({ connection }: ChainedRow) => connection,
-  rev: ({ rev }: ChainedRow) => rev,
-  detail: ({ detail }: ChainedRow) => JSON.stringify(detail),
-  hash: ({ hash }: ChainedRow) => hash,
-};
 
 const rowLine = (row: ChainedRow): readonly string[] => [
   isoTime(row.atMs) ?? "",

@@ -132,7 +132,7 @@ describe("reading", () => {
       .map((line) => JSON.parse(line));
     expect(rows).toHaveLength(13);
     expect(rows[0]).toMatchObject({ action: "user.create", hash: expect.stringMatching(/^[0-9a-f]{64}$/) });
-    const csv = (await ask("GET", "/audit/export?format=csv")).text.trim().split("\n");
+    const csv = (await ask("GET", "/audit/export?format=csv")).text.trim().split("\r\n");
     expect(csv[0]).toBe("seq,at,actor,requestId,action,kind,entityId,name,target,rev,detail,hash");
     expect(csv.length).toBeGreaterThan(rows.length);
     expect(csv.join("\n")).not.toMatch(/(^|,)=/m);

@@ -3,10 +3,10 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import express, { type Response } from "express";
 import { afterEach, expect, it, vi } from "vitest";
-import type { AuditTrail, ChainedRow } from "../../src/domain/audit.ts";
+import type { ChainedRow } from "../../src/domain/audit.ts";
 import type { ConsoleStore } from "../../src/domain/console.ts";
+import { sendFile, trailFile } from "../../src/web/api/export.ts";
 import { streamActivity } from "../../src/web/console/activity.ts";
-import { sendAudit } from "../../src/web/console/downloads.ts";
 import { serveApp } from "./browser.ts";
 
 const row = (seq: number): ChainedRow => ({
@@ -80,20 +80,17 @@ it("a live log that nobody reads is not written on, and goes on with who reads i
 it("an export ends when its reader goes while the next page is fetched", async () => {
   let isClosed = false;
   const { done } = await ask((response) => {
-    const trail: Pick<AuditTrail, "auditRows"> = {
-      async *auditRows() {
-        try {
-          yield [row(1)];
-          response.destroy();
-          await once(response, "close");
-          for (let seq = 2; ; seq += 500) yield pageOf(seq);
-        } finally {
-          isClosed = true;
-        }
-      },
+    const pages = async function* () {
+      try {
+        yield [row(1)];
+        response.destroy();
+        await once(response, "close");
+        for (let seq = 2; ; seq += 500) yield pageOf(seq);
+      } finally {
+        isClosed = true;
+      }
     };
-    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
-    return sendAudit(response, trail as AuditTrail, whole, "jsonl");
+    return sendFile(response, trailFile, pages(), "jsonl");
   });
   await done;
   expect(isClosed).toBe(true);

@@ -1,6 +1,6 @@
 import * as answers from "./answers.ts";
 import * as documents from "./documents.ts";
-import { sendAudit, sendLosses } from "./export.ts";
+import { lossesFile, sendFile, trailFile } from "./export.ts";
 import * as inputs from "./inputs.ts";
 import { loss } from "./losses.ts";
 import type { ApiParts } from "./parts.ts";
@@ -253,7 +253,7 @@ function activities(parts: ApiParts): readonly Route[] {
       media: ["application/jsonl", "text/csv"],
       problems: { 503: "too many exports at once" },
       handle: ({ query: { format, ...query } }, { response }) =>
-        exporting(() => sendAudit(trail, inputs.auditFilter(query), format, response)),
+        exporting(() => sendFile(response, trailFile, trail.auditRows(inputs.auditFilter(query)), format)),
     }),
     route({
       ...read,
@@ -267,7 +267,7 @@ function activities(parts: ApiParts): readonly Route[] {
       media: ["application/jsonl", "text/csv"],
       problems: { 503: "too many exports at once" },
       handle: ({ query: { format, ...query } }, { response }) =>
-        exporting(() => sendLosses(trail, inputs.auditFilter(query), format, response)),
+        exporting(() => sendFile(response, lossesFile, trail.lostAccess(inputs.auditFilter(query)), format)),
     }),
     route({
       ...read,

@@ -1,7 +1,6 @@
 import { findVisitor } from "../access/role.ts";
-import { sendLosses } from "../api/export.ts";
+import { type FileFormat, lossesFile, sendFile, trailFile } from "../api/export.ts";
 import { activityBody, activityQuery, exportLinks, parseActivityFilter, streamActivity } from "./activity.ts";
-import { sendAudit } from "./downloads.ts";
 import { lossExports, lossesBody, lossQuery, parseLossFilter } from "./losses.ts";
 import type { Asked, Pages } from "./pages.ts";
 import type { ConsoleParts } from "./parts.ts";
@@ -69,17 +68,17 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
 
   pages.get("/activity/lost-access/export.:format", "viewer", (asked) =>
     exporting(asked, (format) =>
-      sendLosses(trail, lossQuery(parseLossFilter(asked.request.query)), format, asked.response),
+      sendFile(asked.response, lossesFile, trail.lostAccess(lossQuery(parseLossFilter(asked.request.query))), format),
     ),
   );
 
   pages.get("/activity/export.:format", "viewer", (asked) => {
     const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
-    return exporting(asked, (format) => sendAudit(asked.response, trail, whole, format));
+    return exporting(asked, (format) => sendFile(asked.response, trailFile, trail.auditRows(whole), format));
   });
 
   /** Each walks over the whole trail. */
-  async function exporting(asked: Asked, send: (format: "csv" | "jsonl") => Promise<void>): Promise<"answered" | null> {
+  async function exporting(asked: Asked, send: (format: FileFormat) => Promise<void>): Promise<"answered" | null> {
     const format = asked.param("format");
     if (format !== "csv" && format !== "jsonl") return null;
     if (exports >= exportsLimit) {

@@ -1,12 +1,12 @@
 import type { Request, Response } from "express";
 import { z } from "zod";
 import type { ActivityPage, ActivityQuery, ConsoleStore } from "../../domain/console.ts";
+import { writeThrough } from "../write-through.ts";
 import { activityList, activityRow } from "./activity-rows.ts";
 import { choiceField } from "./filters.ts";
 import { flag, html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import type { ConsoleStatus } from "./parts.ts";
-import { writeThrough } from "./write-through.ts";
 
 const text = z.string().max(200).catch("");
 const shape = z.object({

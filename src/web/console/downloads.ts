@@ -1,10 +1,8 @@
 import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
-import type { AuditFilter, AuditTrail } from "../../domain/audit.ts";
 import type { Change, Plan } from "../../domain/plan.ts";
 import type { HeldItem } from "../../domain/sync.ts";
 import { consequenceOf, detailOf, heldSubject, subjectOf } from "./change-words.ts";
-import { writeThrough } from "./write-through.ts";
 
 /** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
 const csv = (rows: readonly (readonly unknown[])[]): string => stringify([...rows], { escape_formulas: true });
@@ -77,42 +75,6 @@ export function sendPlan(response: Response, target: string, plan: Plan, format:
       ...skipped.map(({ change, reason }) => row("skipped", change, reason)),
     ]),
   );
-}
-
-/** The audit trail, page by page: however long it is, no more than one page is in memory. */
-export async function sendAudit(
-  response: Response,
-  trail: AuditTrail,
-  filter: AuditFilter,
-  format: "csv" | "jsonl",
-): Promise<void> {
-  response.set({
-    "Content-Type": format === "csv" ? csvType : "application/x-ndjson",
-    "Content-Disposition": `attachment; filename="rollcall-audit.${format}"`,
-  });
-  const columns = ["seq", "at", "actor", "action", "kind", "entityId", "name", "target", "rev", "requestId", "detail"];
-  if (format === "csv") response.write(csv([columns]));
-  for await (const page of trail.auditRows(filter)) {
-    const rows = page.map(({ seq, atMs, actor, action, kind, entityId, name, connection, rev, requestId, detail }) => ({
-      seq,
-      at: isoOf(atMs),
-      actor,
-      action,
-      kind,
-      entityId,
-      name,
-      target: connection,
-      rev,
-      requestId,
-      detail,
-    }));
-    const text =
-      format === "csv"
-        ? csv(rows.map((row) => [...Object.values(row).slice(0, -1), JSON.stringify(row.detail)]))
-        : rows.map((row) => `${JSON.stringify(row)}\n`).join("");
-    if (!(await writeThrough(response, text))) return;
-  }
-  response.end();
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
