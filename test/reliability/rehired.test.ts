@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { memberStatus } from "../../src/sandbox/index.ts";
 import { makeWorld, settle, type World } from "../support/world.ts";
 
 /** Found by the crash matrix: the leaver, whose address nobody had any more, took away what the one rehired had. */
@@ -35,3 +36,29 @@ it.each(["bitwarden", "onePassword"] as const)(
     if (target === "bitwarden") expect([...world.bitwarden.state.allMails]).toEqual([["ann@example.com", 1]]);
   },
 );
+
+/** Found by the kills beside a directory: who is suspended keeps the teams that were not taken from them before. */
+it("whoever left a team and then the company, all at once for Bitwarden, comes back without it", async () => {
+  const { state } = world.bitwarden;
+  const reconciler = world.reconciler("bitwarden");
+  const ann = await world.hire("ann@example.com");
+  const team = await world.group("Payroll", [ann]);
+  await world.group("Everyone", [ann]);
+  await settle(world, reconciler, "bw", "all");
+  expect(state.groupsOfMember("ann@example.com")).toEqual(["Everyone", "Payroll"]);
+
+  await world.leave(team, ann);
+  await world.update(ann, { isActive: false });
+  await settle(world, reconciler, "bw");
+  expect(state.memberByEmail("ann@example.com")?.status).toBe(memberStatus.revoked);
+  // Nobody's list is touched who has no access: it goes with the return of the access, before it.
+  expect(state.groupsOfMember("ann@example.com")).toEqual(["Everyone", "Payroll"]);
+
+  world.bitwarden.requests.clear();
+  await world.update(ann, { isActive: true });
+  await settle(world, reconciler, "bw");
+  expect(state.memberByEmail("ann@example.com")?.status).toBeGreaterThanOrEqual(0);
+  expect(state.groupsOfMember("ann@example.com")).toEqual(["Everyone"]);
+  const writes = world.bitwarden.requests.entries.filter(({ method }) => method !== "GET");
+  expect(writes.map(({ path }) => path.split("/").at(-1))).toEqual(["group-ids", "restore", "reinvite"]);
+});
