@@ -99,10 +99,10 @@ export const troubles = {
     // Whom no list has shown since they were hired, and who then left, is found by the next full look, within `every`.
     evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
-  "30 % answers meddled with": {
+  "15 % answers meddled with": {
     begin: ({ vendors, random }) => {
       vendors.rewriteAnswer = (call, answer) => {
-        if (!random.chance(share)) return answer;
+        if (!random.chance(share / 2)) return answer;
         vendors.meddled += 1;
         return meddled(call, answer, random);
       };

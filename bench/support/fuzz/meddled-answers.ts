@@ -88,7 +88,12 @@ const meddlings: readonly Meddling[] = [
     ...answer,
     headers: { ...answer.headers, "content-length": String(answer.body.length + 10), connection: "close" },
   }),
-  (answer) => ({ ...answer, status: 429, headers: { "retry-after": "yesterday" } }),
+  // A write that was done and is said to have been refused unread would be repeated: that, too, is a lie in good form.
+  (answer, _random, { kind }) => ({
+    ...answer,
+    status: kind === "write" ? 502 : 429,
+    headers: { "retry-after": "yesterday" },
+  }),
   (answer) => ({ ...answer, status: 503, headers: { "retry-after": "-5" } }),
   () => null,
 ];
