@@ -31,6 +31,7 @@ import {
   lockForReconciling,
   openAuditTrail,
   openSqliteStore,
+  openSqliteStoreToRead,
   readSealedCredentials,
 } from "./store/index.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
@@ -115,6 +116,7 @@ const composition: Composition = {
   now: Date.now,
   sleep,
   openStore: (config) => openSqliteStore(config.store.path, { now: Date.now, tracer }),
+  openStoreToRead: (config) => openSqliteStoreToRead(config.store.path, { now: Date.now, tracer }),
   storedCredentials: readSealedCredentials,
   openAuditTrail: (config) => openAuditTrail(config.store.path),
   backup: (storePath, file) => backupSqlite(storePath, file, Date.now()),

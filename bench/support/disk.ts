@@ -58,13 +58,17 @@ function fileSizeLimit(folder: string): SmallDisk {
   };
 }
 
-/** Mounts a folder on itself, read-only. @returns how to undo it; null where that is not allowed */
-export function readOnly(folder: string): (() => void) | null {
+/**
+ * Mounts a folder read-only: on itself, or where it is to be seen so while it can still be written where it is.
+ * @returns how to undo it; null where that is not allowed
+ */
+export function readOnly(folder: string, at: string = folder): (() => void) | null {
+  mkdirSync(at, { recursive: true });
   try {
-    execFileSync("mount", ["--bind", folder, folder], { stdio: "ignore" });
-    execFileSync("mount", ["-o", "remount,bind,ro", folder], { stdio: "ignore" });
+    execFileSync("mount", ["--bind", folder, at], { stdio: "ignore" });
+    execFileSync("mount", ["-o", "remount,bind,ro", at], { stdio: "ignore" });
   } catch {
     return null; // not root, or not Linux
   }
-  return () => void execFileSync("umount", ["-l", folder]);
+  return () => void execFileSync("umount", ["-l", at]);
 }

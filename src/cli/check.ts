@@ -1,6 +1,6 @@
 import { type Config, ldapSources, scimSources } from "../config/index.ts";
 import { messageOf } from "../domain/errors.ts";
-import { isTokenGood } from "../domain/resources.ts";
+import { isTokenGood, type StoredToken } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
@@ -8,6 +8,7 @@ import type { Composition, GlobalOptions } from "./composition.ts";
 import { checkListeners } from "./listeners.ts";
 import { locateConfig } from "./locate.ts";
 import { count, printJson, table } from "./render.ts";
+import { openToReport } from "./status.ts";
 import { closeAll, connect, withoutName } from "./targets.ts";
 
 interface Finding extends CheckFinding {
@@ -50,9 +51,10 @@ async function checkConnections(
   await using cleanup = new AsyncDisposableStack();
   const findings: Finding[] = [];
   try {
-    const store = await composition.openStore(config);
+    const { store, problem } = await openToCheck(composition, config);
     cleanup.defer(() => store.close());
-    findings.push(...(await checkStore(config, store, composition.now())));
+    findings.push(problem ?? { name: "store", level: "ok", message: config.store.path });
+    findings.push(...checkTokens(config, await store.tokens(), composition.now()));
     const connections = connect(
       composition,
       config,
@@ -81,22 +83,38 @@ async function checkConnections(
   return findings;
 }
 
-/** Can it be written, and has every source a token? */
-async function checkStore(config: Config, store: DirectoryStore, nowMs: number): Promise<readonly Finding[]> {
-  await store.assertWritable();
-  const made = (await store.tokens()).filter((token) => isTokenGood(token, nowMs));
-  return [
-    { name: "store", level: "ok", message: config.store.path },
-    ...scimSources(config).map(({ name, tokens }): Finding => {
-      const good = tokens.length + made.filter((token) => token.source === name).length;
-      if (tokens.some((token) => token.reveal().length < 16))
-        return { name, level: "warning", message: "has a token of fewer than 16 characters, which can be guessed" };
-      if (good > 0) return { name, level: "ok", message: count(good, "token") };
-      return {
-        name,
-        level: "error",
-        message: `has no token: run "rollcall token create --source ${name}", or set token in the configuration`,
-      };
-    }),
-  ];
+/** What can be read is: a database that can't be written is no reason not to try the connections. */
+async function openToCheck(
+  composition: Composition,
+  config: Config,
+): Promise<{ readonly store: DirectoryStore; readonly problem: Finding | null }> {
+  try {
+    const store = await composition.openStore(config);
+    try {
+      await store.assertWritable();
+      return { store, problem: null };
+    } catch (error) {
+      return { store, problem: unusable(error) };
+    }
+  } catch (error) {
+    return { store: await openToReport(composition, config), problem: unusable(error) };
+  }
 }
+
+const unusable = (error: unknown): Finding => ({ name: "store", level: "error", message: messageOf(error) });
+
+/** Has every source a token? */
+const checkTokens = (config: Config, stored: readonly StoredToken[], nowMs: number): readonly Finding[] => {
+  const made = stored.filter((token) => isTokenGood(token, nowMs));
+  return scimSources(config).map(({ name, tokens }): Finding => {
+    const good = tokens.length + made.filter((token) => token.source === name).length;
+    if (tokens.some((token) => token.reveal().length < 16))
+      return { name, level: "warning", message: "has a token of fewer than 16 characters, which can be guessed" };
+    if (good > 0) return { name, level: "ok", message: count(good, "token") };
+    return {
+      name,
+      level: "error",
+      message: `has no token: run "rollcall token create --source ${name}", or set token in the configuration`,
+    };
+  });
+};

@@ -40,6 +40,8 @@ export interface Composition {
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
+  /** The same for a command that reads: also where this user can't write; null when there is no database yet. @throws `STORE_UNAVAILABLE` */
+  openStoreToRead(config: Pick<Config, "store">): Promise<DirectoryStore | null>;
   /** What `connect` stored in the database at that path, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
   storedCredentials(storePath: string): readonly StoredCredential[];
   /** Only the audit trail, and only for reading. @throws `STORE_UNAVAILABLE` */
@@ -49,7 +51,7 @@ export interface Composition {
     storePath: string,
     file: string,
   ): Promise<{ readonly bytes: number; readonly rows: number; readonly head: AuditHead | null }>;
-  /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED` */
+  /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
   lock(storePath: string): { release(): void };
   /** The directory copied into memory; what is done to it is written nowhere. */
   openCopy(config: Config): Promise<DirectoryStore>;

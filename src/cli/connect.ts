@@ -8,6 +8,7 @@ import { createConnections, notStored } from "./connection-desk.ts";
 import { locateFile } from "./locate.ts";
 import { count, isoTime, printJson, table } from "./render.ts";
 import { interruption } from "./signals.ts";
+import { openToReport } from "./status.ts";
 import { keyRingOf } from "./stored.ts";
 import { vendors } from "./vendors.ts";
 import { stateWords } from "./verify.ts";
@@ -40,7 +41,7 @@ export async function connectVendor(
       "CONFIG_INVALID",
       "a secret is never given as an argument: everybody on this machine could read it in the list of processes, and it stays in the history of the shell. If it was a real one, rotate it. Rollcall asks for it on a terminal, and otherwise reads it from standard input",
     );
-  return await withDesk(composition, options, async (desk, file) => {
+  return await withDesk(composition, options, openToChange, async (desk, file) => {
     const reason = desk.cannotStore();
     if (reason !== null) throw new RollcallError("CONFIG_INVALID", reason);
     const given = { ...options, name: options.name ?? type };
@@ -78,7 +79,7 @@ export async function disconnect(
 ): Promise<number> {
   const name = given ?? "";
   const { terminal } = composition;
-  return await withDesk(composition, options, async (desk, file, isStored) => {
+  return await withDesk(composition, options, openToChange, async (desk, file, isStored) => {
     if (!(await isStored(name))) throw new RollcallError("NOT_FOUND", notStored(file, name));
     const consequences = await desk.removalConsequences(name);
     terminal.note(consequences.map((line) => `- ${line}`).join("\n"));
@@ -103,7 +104,7 @@ export async function disconnect(
 
 /** `rollcall connections`: those of the file and those stored. */
 export async function listConnections(composition: Composition, options: GlobalOptions): Promise<number> {
-  return await withDesk(composition, options, async (desk) => {
+  return await withDesk(composition, options, openToReport, async (desk) => {
     const connections = await desk.listConnections();
     const rows = connections.map(({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }) => ({
       ...rest,
@@ -140,11 +141,18 @@ type Work = (
   isStored: (name: string) => Promise<boolean>,
 ) => Promise<number>;
 
-async function withDesk(composition: Composition, options: GlobalOptions, work: Work): Promise<number> {
+const openToChange: typeof openToReport = (composition, config) => composition.openStore(config);
+
+async function withDesk(
+  composition: Composition,
+  options: GlobalOptions,
+  open: typeof openToReport,
+  work: Work,
+): Promise<number> {
   const file = locateFile(composition, options);
   const settings = file.settings();
   const ring = keyRingOf(settings);
-  const store = await composition.openStore({ store: { kind: "sqlite", path: settings.storePath } });
+  const store = await open(composition, { store: { kind: "sqlite", path: settings.storePath } });
   try {
     const logger = createLogger({ level: options.logLevel as LogLevel });
     const desk = createConnections({ composition, file, ring: () => ring, store, logger, syncNow: () => false });

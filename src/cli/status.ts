@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { Config, TargetConfig } from "../config/index.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import { budgetOf } from "../domain/guard.ts";
@@ -15,10 +14,7 @@ import { withoutName } from "./targets.ts";
 /** `rollcall status`: how each source and target is doing. */
 export async function status(composition: Composition, options: GlobalOptions): Promise<number> {
   const config = locateConfig(composition, options);
-  const isNew = !existsSync(config.store.path);
-  const store = await composition.openStore(
-    isNew ? { ...config, store: { ...config.store, path: ":memory:" } } : config,
-  );
+  const store = await openToReport(composition, config);
   try {
     const report = await statusReport(config, store, composition.now());
     if (options.json) printJson(composition.terminal, report);
@@ -28,6 +24,14 @@ export async function status(composition: Composition, options: GlobalOptions): 
     await store.close();
   }
 }
+
+/** What is there; an empty directory in memory where there is nothing yet, so that asking makes no file. @throws `STORE_UNAVAILABLE` */
+export const openToReport = async (
+  composition: Composition,
+  { store }: Pick<Config, "store">,
+): Promise<DirectoryStore> =>
+  (await composition.openStoreToRead({ store })) ??
+  (await composition.openStore({ store: { ...store, path: ":memory:" } }));
 
 export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
 

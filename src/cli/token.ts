@@ -81,7 +81,9 @@ export async function rotateToken(
 /** `rollcall token list`: no token, only how to name it. */
 export async function listTokens(composition: Composition, options: GlobalOptions): Promise<number> {
   const config = locateConfigOpenable(composition, options);
-  const tokens = await withStore(composition, config, (store) => store.tokens());
+  const store = await composition.openStoreToRead(config);
+  const tokens = (await store?.tokens()) ?? [];
+  await store?.close();
   const nowMs = composition.now();
   const rows = tokens.map((token) => ({
     id: token.id,

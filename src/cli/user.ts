@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { Config } from "../config/index.ts";
 import type { Link, SeenState } from "../domain/link.ts";
 import type { AuditRow, Dossier } from "../domain/sync.ts";
@@ -12,7 +11,7 @@ import { withoutName } from "./targets.ts";
 export async function showUser(composition: Composition, options: GlobalOptions, query?: string): Promise<number> {
   const config = locateConfig(composition, options);
   const { terminal } = composition;
-  const store = existsSync(config.store.path) ? await composition.openStore(config) : null;
+  const store = await composition.openStoreToRead(config);
   const dossiers = (await store?.dossiers(query ?? "")) ?? [];
   await store?.close();
   if (options.json) printJson(terminal, { users: dossiers.map(toJson) });

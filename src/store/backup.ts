@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { AuditHead } from "../domain/audit.ts";
 import { messageOf, RollcallError } from "../domain/errors.ts";
 import { auditTrail } from "./audit-trail.ts";
+import { openToRead } from "./file.ts";
 import { newestStep, presentStep } from "./migrations.ts";
 import { openForReading } from "./sqlite.ts";
 
@@ -50,11 +51,12 @@ export async function backupSqlite(path: string, file: string, nowMs: number): P
   }
 }
 
-/** SQLite refuses this over a connection that only reads, though it writes nothing to the source. One moment of it, whoever writes. */
+/** SQLite refuses this under `query_only`, though it writes nothing to the source. One moment of it, whoever writes. */
 function copy(path: string, to: string): void {
-  const db = new DatabaseSync(path, { timeout: 5000 });
+  const { value: db, assertUnchanged } = openToRead(path, (url) => new DatabaseSync(url, { timeout: 5000 }));
   try {
     db.prepare("VACUUM INTO ?").run(to);
+    assertUnchanged();
   } finally {
     db.close();
   }

@@ -1,6 +1,6 @@
 import type { AuditTrail } from "../domain/audit.ts";
 import type { EntityRef } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/errors.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
 import { alertRows } from "./alerts.ts";
@@ -8,11 +8,12 @@ import { auditTrail } from "./audit-trail.ts";
 import { consoleRows } from "./console.ts";
 import { credentialRows } from "./credentials.ts";
 import type { Driver } from "./driver.ts";
+import { isThere } from "./file.ts";
 import { groupRows } from "./groups.ts";
-import { auditChainStep, migrate, presentStep } from "./migrations.ts";
+import { auditChainStep, migrate, newestStep, presentStep } from "./migrations.ts";
 import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
-import { copyToMemory, openForReading, openSqlite } from "./sqlite.ts";
+import { copyToMemory, openForReading, openSqlite, openSqliteToRead } from "./sqlite.ts";
 import { standingSets } from "./standing-sets.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { tokenRows } from "./tokens.ts";
@@ -34,6 +35,28 @@ export interface StoreOptions {
  */
 export const openSqliteStore = (path: string, options: StoreOptions = { now: Date.now }): Promise<DirectoryStore> =>
   openStore(openSqlite(path), options);
+
+/**
+ * The directory of a file for commands that read it: where this user can't write, what would write is refused with the
+ * reason. Null when there is no file.
+ * @throws `STORE_UNAVAILABLE` when it can't be read, or is of an older release and can't be brought up to date here
+ */
+export async function openSqliteStoreToRead(path: string, options: StoreOptions): Promise<DirectoryStore | null> {
+  if (!isThere(path)) return null;
+  const driver = openSqliteToRead(path);
+  try {
+    return await openStore(driver, options);
+  } catch (error) {
+    const step = await presentStep(driver);
+    await driver.close();
+    if (step >= newestStep) throw error;
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `database ${path}: has schema ${step}, this Rollcall works with ${newestStep}, and it can't be brought up to date: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
 
 /** A copy of the directory in memory, for `plan`: polled into and compared, and written nowhere. */
 export const copySqliteStore = async (path: string, options: StoreOptions): Promise<DirectoryStore> =>

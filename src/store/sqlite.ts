@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
 import type { StoredCredential } from "../domain/credentials.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/errors.ts";
 import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+import { assertWritableFile, isThere, openToRead, translated, unavailable } from "./file.ts";
 
 const dialect: Dialect = {
   name: "sqlite",
@@ -33,7 +33,10 @@ interface Job {
  */
 export function openSqlite(path: string): Driver {
   return translated(() => {
-    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    if (path !== ":memory:") {
+      mkdirSync(dirname(path), { recursive: true });
+      assertWritableFile(path);
+    }
     const writer = connect(path);
     // A memory database is private to its connection.
     const reader = path === ":memory:" ? writer : connect(path);
@@ -49,12 +52,9 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
   const db = connect(":memory:");
   const driver = driverOver(db, db);
   await migrateTo(driver);
-  if (!existsSync(path)) return driver;
+  if (!isThere(path)) return driver;
   return translated(() => {
-    // Who closes a file last clears up its log: read-only where there is one, as a process that was killed leaves it;
-    // otherwise not, so that the empty log made for reading goes away again.
-    const mode = existsSync(`${path}-wal`) ? "ro" : "rw";
-    db.prepare("ATTACH DATABASE ? AS file").run(`${pathToFileURL(path)}?mode=${mode}`);
+    const file = openToRead(path, (url) => db.prepare("ATTACH DATABASE ? AS file").run(url.href));
     const tables = db
       .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
       .all();
@@ -62,6 +62,7 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
     db.exec("BEGIN");
     for (const { name } of tables)
       db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
+    file.assertUnchanged();
     db.exec("COMMIT");
     db.exec("DETACH DATABASE file");
     return driver;
@@ -74,25 +75,16 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
  * @throws `STORE_UNAVAILABLE` when the file can't be read
  */
 export function readSealedCredentials(path: string): readonly StoredCredential[] {
-  if (!existsSync(path)) return [];
-  const readIn = (parameters: string): readonly StoredCredential[] => {
-    const db = new DatabaseSync(new URL(`${pathToFileURL(path)}?${parameters}`), { timeout: BUSY_TIMEOUT_MS });
+  if (!isThere(path)) return [];
+  return translated(() => {
+    const { value: db, assertUnchanged } = openToRead(path, connectToRead);
     try {
-      const isThere = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'credentials'").get();
-      return isThere === undefined ? [] : (db.prepare(selectCredentials).all() as Row[]).map(toCredential);
+      const isStored = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'credentials'").get();
+      const rows = isStored === undefined ? [] : (db.prepare(selectCredentials).all() as Row[]);
+      assertUnchanged();
+      return rows.map(toCredential);
     } finally {
       db.close();
-    }
-  };
-  return translated(() => {
-    const hasLog = existsSync(`${path}-wal`);
-    try {
-      // As in `copyToMemory`: who opens a file without a log for writing clears up the empty one.
-      return readIn(hasLog ? "mode=ro" : "mode=rw");
-    } catch (error) {
-      // No log, and no right to make one: nobody is writing here.
-      if (hasLog || !existsSync(path)) throw error;
-      return readIn("mode=ro&immutable=1");
     }
   }, path);
 }
@@ -217,7 +209,8 @@ async function commitTogether(
   for (const settle of settled) settle();
 }
 
-function statementsOf(db: DatabaseSync): Sql {
+/** With a path, errors name it. */
+function statementsOf(db: DatabaseSync, path?: string): Sql {
   const prepared = new Map<string, StatementSync>();
   const statement = (text: string): StatementSync => {
     let found = prepared.get(text);
@@ -230,9 +223,9 @@ function statementsOf(db: DatabaseSync): Sql {
     return found;
   };
   return {
-    all: async (text, params = []) => translated(() => statement(text).all(...params) as Row[]),
-    get: async (text, params = []) => translated(() => statement(text).get(...params) as Row | undefined),
-    run: async (text, params = []) => translated(() => Number(statement(text).run(...params).changes)),
+    all: async (text, params = []) => translated(() => statement(text).all(...params) as Row[], path),
+    get: async (text, params = []) => translated(() => statement(text).get(...params) as Row | undefined, path),
+    run: async (text, params = []) => translated(() => Number(statement(text).run(...params).changes), path),
   };
 }
 
@@ -244,59 +237,85 @@ export type Reading = Pick<Driver, "dialect" | "read" | "close">;
  * @throws `STORE_UNAVAILABLE` when there is none, or it can't be read.
  */
 export function openForReading(path: string): Reading {
-  if (!existsSync(path))
+  if (!isThere(path))
     throw new RollcallError(
       "STORE_UNAVAILABLE",
       `database ${path}: there is none yet; "rollcall serve" or "rollcall sync" makes it`,
     );
-  return translated(() => {
-    // Who closes a file last clears up its log, and a reader that may not write leaves the one that it made behind.
-    const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: existsSync(`${path}-wal`) });
-    db.exec("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
-    return { dialect, read: statementsOf(db), close: async () => db.close() };
-  }, path);
+  return readingDriver(path);
 }
 
-/** SQLite's own errors become `STORE_UNAVAILABLE`: none of them is the caller's doing. */
-function translated<T>(work: () => T, path?: string): T {
+/**
+ * A file that is there as a driver: one that writes where this user may, otherwise one whose transactions are refused with
+ * the reason. For commands that read, and bring an older schema up to date where they can.
+ * @throws `STORE_UNAVAILABLE` when it can't be read
+ */
+export function openSqliteToRead(path: string): Driver {
   try {
-    return work();
-  } catch (error) {
-    throw unavailable(error, path);
+    assertWritableFile(path);
+  } catch (refusal) {
+    return { ...readingDriver(path), transaction: () => Promise.reject(refusal) };
   }
+  return openSqlite(path);
 }
 
-const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+function readingDriver(path: string): Omit<Driver, "transaction"> {
+  const { value: db, assertUnchanged } = translated(() => openToRead(path, connectToRead), path);
+  const read = statementsOf(db, path);
+  const checked = async <T>(rows: Promise<T>): Promise<T> => {
+    const found = await rows;
+    assertUnchanged();
+    return found;
+  };
+  return {
+    dialect,
+    read: {
+      all: (text, params) => checked(read.all(text, params)),
+      get: (text, params) => checked(read.get(text, params)),
+      run: (text, params) => checked(read.run(text, params)),
+    },
+    generation: async () => translated(() => String(db.prepare("PRAGMA data_version").get()?.["data_version"]), path),
+    close: async () => db.close(),
+  };
+}
 
-function unavailable(error: unknown, path?: string): RollcallError {
-  const where = path === undefined ? "" : ` ${path}`;
-  // SQLite says of a folder "disk I/O error", which frightens, and helps nobody.
-  if (path !== undefined && isDirectory(path))
-    return new RollcallError(
-      "STORE_UNAVAILABLE",
-      `database${where}: is a directory; name a file in it, as in sqlite:${path}/rollcall.db`,
-    );
-  return new RollcallError("STORE_UNAVAILABLE", `database${where}: ${messageOf(error)}`, { cause: error });
+function connectToRead(url: URL): DatabaseSync {
+  const db = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    db.exec("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
+    // Opened in earnest only now.
+    db.prepare("SELECT count(*) FROM sqlite_master").get();
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 /**
  * Makes this process the only one that reconciles or polls on a SQLite file. The operating system drops the lock when
  * the process ends, however it ends, so a kill leaves nothing to clean up.
- * @throws `STORE_LOCKED` when another process has it.
+ * @throws `STORE_LOCKED` when another process has it, `STORE_UNAVAILABLE` when this user can't write there.
  */
 export function lockForReconciling(path: string): { release(): void } {
-  const lockPath = `${path}-lock`;
-  mkdirSync(dirname(path), { recursive: true });
-  const db = new DatabaseSync(lockPath, { timeout: 0 });
-  try {
-    db.exec("PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE");
-  } catch (error) {
-    db.close();
-    throw new RollcallError(
-      "STORE_LOCKED",
-      `another "rollcall serve" or "rollcall sync" already works on ${path}; only one may. Stop it, or give this one another "store" in its configuration`,
-      { cause: error },
-    );
-  }
-  return { release: () => db.close() };
+  return translated(() => {
+    mkdirSync(dirname(path), { recursive: true });
+    const db = new DatabaseSync(`${path}-lock`, { timeout: 0 });
+    try {
+      db.exec("PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE");
+    } catch (error) {
+      db.close();
+      if (!isBusy(error)) throw error;
+      throw new RollcallError(
+        "STORE_LOCKED",
+        `another "rollcall serve" or "rollcall sync" already works on ${path}; only one may. Stop it, or give this one another "store" in its configuration`,
+        { cause: error },
+      );
+    }
+    return { release: () => db.close() };
+  }, `${path}-lock`);
 }
+
+/** SQLITE_BUSY, and its extended codes. */
+const isBusy = (error: unknown): boolean =>
+  error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === 5;

@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What standard input holds. Default nothing. */
   readonly input?: string;
+  /** Another user than this process's. */
+  readonly uid?: number;
 }
 
 /** What a command left behind. */
@@ -43,7 +45,7 @@ export interface Running {
 const started = new Set<ChildProcess>();
 
 /** Starts `rollcall …` with nothing of this process's environment but what a program needs to run. */
-export function start(args: readonly string[], { cwd, env = {}, input = "" }: RunOptions): Running {
+export function start(args: readonly string[], { cwd, env = {}, input = "", uid }: RunOptions): Running {
   const [command, ...first] = program;
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "TMPDIR"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
@@ -52,6 +54,7 @@ export function start(args: readonly string[], { cwd, env = {}, input = "" }: Ru
     cwd,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ["pipe", "pipe", "pipe"],
+    ...(uid !== undefined && { uid, gid: uid }),
   });
   started.add(child);
   // Who does not read it leaves it.
