@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { EntityKind } from "../domain/directory.ts";
 import type { AuditEntry, AuditRow } from "../domain/sync.ts";
-import type { Row, Sql, SqlValue } from "./driver.ts";
+import type { Dialect, Row, Sql, SqlValue } from "./driver.ts";
 import { insertRows } from "./slicing.ts";
 
 /** In the `detail` of a row, as it is stored, where a target did not do what was asked. */
@@ -110,7 +110,7 @@ const rowsPerStep = 1000;
  * Chains the rows that were written before there was a chain, then lets nothing be changed or deleted any more. The
  * triggers stop mistakes; who can drop a trigger is found by the chain.
  */
-export async function chainExisting(sql: Sql): Promise<void> {
+export async function chainExisting(sql: Sql, dialect: Dialect): Promise<void> {
   let previous = chainStart;
   for (let after = 0; ; ) {
     const rows = await sql.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [after, rowsPerStep]);
@@ -121,9 +121,5 @@ export async function chainExisting(sql: Sql): Promise<void> {
     if (rows.length < rowsPerStep) break;
     after = Number(rows.at(-1)?.["seq"] ?? after);
   }
-  for (const event of ["UPDATE", "DELETE"]) {
-    await sql.run(
-      `CREATE TRIGGER audit_refuses_${event.toLowerCase()} BEFORE ${event} ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END`,
-    );
-  }
+  for (const statement of dialect.appendOnly("audit")) await sql.run(statement);
 }

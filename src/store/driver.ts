@@ -17,12 +17,18 @@ export interface Dialect {
   readonly sequence: string;
   /** A subselect of the strings in a JSON array given as one parameter: `id IN ${inList}`. */
   readonly inList: string;
+  /** The same of the numbers in one: `seq IN ${inNumbers}`. */
+  readonly inNumbers: string;
   /** A condition: does the text of that column contain this constant? For an index as well as for a question. */
   readonly contains: (column: string, text: string) => string;
   /** Appended to a table's name: this index is the way to read it. The rows of people are wide, and statistics are never gathered. */
   readonly through: (index: string) => string;
   /** Appended to a table that is only its primary key. */
   readonly clustered: string;
+  /** A statement of the schema as this database takes it: text is to be compared and sorted by its bytes. */
+  readonly definition: (statement: string) => string;
+  /** Statements that let nothing in a table be changed or deleted any more. */
+  readonly appendOnly: (table: string) => readonly string[];
 }
 
 /** A database: one writer at a time, readers that see what is committed. */

@@ -330,7 +330,7 @@ async function removeRows(sql: Sql, dialect: Dialect, groupSeq: number, edit: Me
     [groupSeq, JSON.stringify(edit.userIds)],
   );
   if (rows.length > 0) {
-    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inList}`, [
+    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inNumbers}`, [
       groupSeq,
       JSON.stringify(rows.map((row) => row["seq"])),
     ]);
@@ -355,7 +355,7 @@ async function addRows(
   );
   if (rows.length > 0) {
     await sql.run(
-      `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE seq IN ${dialect.inList}`,
+      `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE seq IN ${dialect.inNumbers}`,
       [groupSeq, JSON.stringify(rows.map((row) => row["seq"]))],
     );
   }

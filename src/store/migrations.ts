@@ -13,7 +13,7 @@ interface Migration {
   readonly id: number;
   readonly statements: (dialect: Dialect) => readonly string[];
   /** What SQL alone can't say, after the statements, in their transaction. */
-  readonly convert?: (sql: Sql) => Promise<void>;
+  readonly convert?: (sql: Sql, dialect: Dialect) => Promise<void>;
 }
 
 const foundation: Migration = {
@@ -125,6 +125,7 @@ export const newestStep = migrations.reduce((newest, { id }) => Math.max(newest,
  * @throws `STORE_UNAVAILABLE` when the database was written by a newer Rollcall.
  */
 export async function migrate(driver: Driver): Promise<void> {
+  const { dialect } = driver;
   const newest = newestStep;
   const present = await presentStep(driver);
   // Commands that only read must not write, not even the same again.
@@ -140,8 +141,8 @@ export async function migrate(driver: Driver): Promise<void> {
     await driver.transaction(async (sql) => {
       // Looked at inside the transaction: another process may have made the same step meanwhile.
       if ((await sql.get("SELECT id FROM schema_steps WHERE id = ?", [migration.id])) !== undefined) return;
-      for (const statement of migration.statements(driver.dialect)) await sql.run(statement);
-      await migration.convert?.(sql);
+      for (const statement of migration.statements(dialect)) await sql.run(dialect.definition(statement));
+      await migration.convert?.(sql, dialect);
       await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [migration.id]);
     });
   }

@@ -6,29 +6,29 @@ import { RollcallError } from "../domain/errors.ts";
 import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 import { assertWritableFile, isThere, openToRead, translated, unavailable } from "./file.ts";
+import { groupCommit, type Writer } from "./group-commit.ts";
 
 const dialect: Dialect = {
   name: "sqlite",
   sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
   inList: "(SELECT value FROM json_each(?))",
+  inNumbers: "(SELECT value FROM json_each(?))",
   contains: (column, text) => `instr(${column}, '${text}') > 0`,
   through: (index) => `INDEXED BY ${index}`,
   clustered: "WITHOUT ROWID",
+  definition: (statement) => statement,
+  appendOnly: (table) =>
+    ["UPDATE", "DELETE"].map(
+      (event) =>
+        `CREATE TRIGGER ${table}_refuses_${event.toLowerCase()} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'the ${table} trail is append-only'); END`,
+    ),
 };
 
 /** How long a write waits for another process to finish its own: `approve` beside `serve` takes milliseconds, the other way round a snapshot may take seconds. */
 const BUSY_TIMEOUT_MS = 5000;
 
-interface Job {
-  readonly isLarge: boolean;
-  readonly run: (sql: Sql) => Promise<void>;
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
-}
-
 /**
- * SQLite through `node:sqlite`: WAL, `synchronous=FULL`. Writes that are waiting at the same moment share one commit,
- * each under a savepoint of its own: a durable commit costs a disk flush, a savepoint costs microseconds.
+ * SQLite through `node:sqlite`: WAL, `synchronous=FULL`, group commit.
  * @throws `STORE_UNAVAILABLE` when the file can't be opened.
  */
 export function openSqlite(path: string): Driver {
@@ -98,115 +98,45 @@ function connect(path: string): DatabaseSync {
 }
 
 function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
-  const waiting: Job[] = [];
-  let running: Promise<void> | null = null;
-  const writeSql = statementsOf(writer);
-  const steps = stepsOf(writer);
-
+  const { transaction, settled, ended } = groupCommit(writerOf(writer));
   // SQLite counts what other connections commit, not what a connection does itself: in memory there is only one, and what
   // it writes is seen before the end, whichever that is.
-  let ended = 0;
   const version = reader.prepare("PRAGMA data_version");
-
-  const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitTogether(writer, steps, writeSql, nextBatch(waiting));
-    running = null;
-  };
-  const transaction = <T>(work: (sql: Sql) => Promise<T>, { isLarge = false } = {}): Promise<T> =>
-    new Promise<T>((resolve, reject) => {
-      let result: T;
-      waiting.push({
-        isLarge,
-        run: async (sql) => {
-          result = await work(sql);
-        },
-        done: () => {
-          ended += 1;
-          resolve(result);
-        },
-        failed: (error) => {
-          ended += 1;
-          reject(error);
-        },
-      });
-      // After the events that are ready now, so that their writes join this commit.
-      running ??= new Promise((next) => setImmediate(next)).then(drain);
-    });
-
   return {
     dialect,
     read: statementsOf(reader),
-    generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended}`),
+    generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended()}`),
     transaction,
     close: async () => {
-      await running;
+      await settled();
       if (reader !== writer) reader.close();
       writer.close();
     },
   };
 }
 
-/** A large job goes alone, all before it together. */
-function nextBatch(waiting: Job[]): readonly Job[] {
-  const large = waiting.findIndex((job) => job.isLarge);
-  return waiting.splice(0, large === -1 ? waiting.length : Math.max(1, large));
-}
-
-/** The statements around a write, prepared once. */
-const stepsOf = (db: DatabaseSync) => ({
-  begin: db.prepare("BEGIN IMMEDIATE"),
-  savepoint: db.prepare("SAVEPOINT job"),
-  release: db.prepare("RELEASE job"),
-  undo: db.prepare("ROLLBACK TO job"),
-  commit: db.prepare("COMMIT"),
-  rollback: db.prepare("ROLLBACK"),
-});
-
-/**
- * One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. A single job needs
- * no savepoint, and a large one (a snapshot) must not have one: its journal is kept in memory.
- */
-async function commitTogether(
-  db: DatabaseSync,
-  steps: ReturnType<typeof stepsOf>,
-  sql: Sql,
-  jobs: readonly Job[],
-): Promise<void> {
-  const failAll = (error: unknown): void => {
-    if (db.isTransaction) steps.rollback.run();
-    for (const job of jobs) job.failed(unavailable(error));
+/** The statements around a write are prepared once. */
+function writerOf(db: DatabaseSync): Writer {
+  const step = (text: string) => {
+    const statement = db.prepare(text);
+    return () => statement.run();
   };
-  const settled: (() => void)[] = [];
-  const isAlone = jobs.length === 1;
-  try {
-    steps.begin.run();
-  } catch (error) {
-    return failAll(error);
-  }
-  for (const job of jobs) {
-    try {
-      if (!isAlone) steps.savepoint.run();
-      await job.run(sql);
-      if (!isAlone) steps.release.run();
-      settled.push(job.done);
-    } catch (error) {
-      // A full disk or an I/O error ends the whole transaction, the work of the jobs before this one included.
-      if (!db.isTransaction) return failAll(error);
-      if (isAlone) {
-        steps.rollback.run();
-        return job.failed(error);
-      }
-      steps.undo.run();
-      steps.release.run();
-      settled.push(() => job.failed(error));
-    }
-  }
-  try {
-    steps.commit.run();
-  } catch (error) {
-    return failAll(error);
-  }
-  for (const settle of settled) settle();
+  const release = step("RELEASE job");
+  const backToSavepoint = step("ROLLBACK TO job");
+  return {
+    sql: statementsOf(db),
+    begin: step("BEGIN IMMEDIATE"),
+    savepoint: step("SAVEPOINT job"),
+    release,
+    undo: () => {
+      backToSavepoint();
+      release();
+    },
+    commit: step("COMMIT"),
+    rollback: step("ROLLBACK"),
+    isOpen: () => db.isTransaction,
+    unavailable: (error) => unavailable(error),
+  };
 }
 
 /** With a path, errors name it. */

@@ -75,13 +75,13 @@ export function standingSets(driver: Driver): StandingSets {
         const isNowhere = (seq: number): boolean => others.every(({ exceptions }) => exceptions.has(seq));
         const nowhere = [...(first?.exceptions.keys() ?? [])].filter(isNowhere);
         return {
-          text: `t.seq <= ? AND t.seq NOT IN ${driver.dialect.inList}`,
+          text: `t.seq <= ? AND t.seq NOT IN ${driver.dialect.inNumbers}`,
           params: [first?.lastSeq ?? 0, JSON.stringify(nowhere)],
         };
       }
       // At the same time: what one reads of a part, the next finds in memory.
       const found = await Promise.all(connections.map((connection) => listOf(kind, filter, connection)));
-      return { text: `t.seq IN ${driver.dialect.inList}`, params: [JSON.stringify([...new Set(found.flat())])] };
+      return { text: `t.seq IN ${driver.dialect.inNumbers}`, params: [JSON.stringify([...new Set(found.flat())])] };
     },
   };
 }

@@ -123,7 +123,7 @@ describe("who writes into the audit table of a SQLite file", () => {
       await sql.run("DROP TRIGGER audit_refuses_update");
       await sql.run("DROP TRIGGER audit_refuses_delete");
       await sql.run("UPDATE audit SET name = 'somebody else' WHERE seq = 5");
-      await migrations.find(({ id }) => id === 3)?.convert?.(sql);
+      await migrations.find(({ id }) => id === 3)?.convert?.(sql, db.dialect);
     });
     await db.close();
     expect((await verify()).broken).toBeNull();
