@@ -15,8 +15,8 @@ export type Wanted =
  *
  * | person | wanted |
  * |---|---|
- * | another present person keeps the e-mail address | untouched: conflict |
- * | gone from the source, and the target is looked after for who has the address now | untouched, silently |
+ * | another present person keeps the e-mail address, and this one has no member here | untouched: conflict |
+ * | gone from the source, and who has the address now, without a member of their own, is looked after here | untouched, silently |
  * | gone from the source | `onDelete`; removed once gone for `removeAfterMs` |
  * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
  * | inactive | `onDeactivate` |
@@ -32,13 +32,15 @@ export function desire(
   scope: ReadonlySet<string> | null,
   policy: TargetPolicy,
   nowMs: number,
+  /** Is this person linked to a member whom the target shows? Another's claim on the address takes nobody's own member from them. */
+  hasMember = false,
 ): Wanted {
   const { user } = person;
   const isAbsent = user.absentSinceMs !== null;
   if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
   if (person.emailOwnerId !== user.id) {
-    if (!isAbsent) return { state: "untouched", note: "conflict" };
-    if (owner !== undefined && takesOver(desire(owner, undefined, scope, policy, nowMs)))
+    if (!isAbsent && !hasMember) return { state: "untouched", note: "conflict" };
+    if (isAbsent && owner !== undefined && takesOver(owner, person, desire(owner, undefined, scope, policy, nowMs)))
       return { state: "untouched", note: null };
   }
   const claim = wasMissed(person) ? "by-email" : "by-external-id";
@@ -48,9 +50,11 @@ export function desire(
   return { state: "active" };
 }
 
-/** Will this person be matched with the member by the address alone? Else nobody would take away what the one before had. */
-const takesOver = (wanted: Wanted): boolean =>
-  wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email");
+/** Will the owner be matched with the leaver's member by the address alone? Else nobody would take away what the leaver had. */
+function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean {
+  const isFree = owner.link?.remoteId == null || owner.link.remoteId === leaver.link?.remoteId;
+  return isFree && (wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email"));
+}
 
 /** Was this person looked for by their address while they belonged in the target, and in none of its lists so far? */
 const wasMissed = ({ link }: SliceUser): boolean => link?.remoteId === null && link.note === "not-in-target";

@@ -161,7 +161,8 @@ function changesForUser(
   input: DiffInput,
 ): Verdict<UserAssessment> {
   const { policy, world, supports, nowMs } = input;
-  const wanted = desire(person, input.slice.owners.get(person.emailOwnerId ?? ""), scope, policy, nowMs);
+  const owner = input.slice.owners.get(person.emailOwnerId ?? "");
+  const wanted = desire(person, owner, scope, policy, nowMs, world.memberById.has(person.link?.remoteId ?? ""));
   const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
   const member = match.kind === "one" ? match.item : null;
   const base = { person, wanted, member, note: null, deferredUntilMs: null, hasManagedMemberships: false };
