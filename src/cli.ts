@@ -14,6 +14,7 @@ import { moment, span } from "./cli/moment.ts";
 import { plan } from "./cli/plan.ts";
 import { rekey } from "./cli/rekey.ts";
 import { printJson } from "./cli/render.ts";
+import { restored } from "./cli/restored.ts";
 import { emulate } from "./cli/sandbox.ts";
 import { status } from "./cli/status.ts";
 import { sync } from "./cli/sync.ts";
@@ -157,6 +158,13 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     help.auditVerify,
   ).option("--head <seq:hash>", "a head noted earlier: the trail must still have it");
   command(program, "backup <file>", "a checked copy of the database, also while serve runs", backup, help.backup);
+  command(
+    program,
+    "restored",
+    "say that the database is an old copy that was put back, where backup did not make it",
+    restored,
+    help.restored,
+  );
   const token = program
     .command("token")
     .description("SCIM tokens: stored hashed, shown once")

@@ -114,7 +114,18 @@ The copy is whole, readable by this user alone, checked page by page and audit r
 and never written over a file that is there. To put it back: stop "rollcall serve", move
 the database and its -wal and -shm files away, put the copy in its place, start again.
 What only the copy asks for is then held until you approve it (docs/reliability.md).
+Of a copy made in another way, say "rollcall restored" before you start again.
 Exit code: 0, 1 error; then there is no copy.`,
+  restored: `
+Examples:
+  rollcall restored -c rollcall.yaml        then: rollcall serve -c rollcall.yaml
+
+For a copy that "rollcall backup" did not make: a snapshot of the volume, a file that was copied.
+Nothing in such a copy tells that it is one, and who has left since would be let in again. Stop
+"rollcall serve", put the database there with the -wal file of the same moment (an older one moved
+away, -shm too), say this, start again: then it is as with a backup (docs/reliability.md).
+Say it before the first start; later it holds what the sources have told meanwhile, too.
+Exit code: 0 noted, also when it was before; 1 error, among them that "rollcall serve" runs.`,
   token: `
 Examples:
   rollcall token create --source okta --label "Okta, production"

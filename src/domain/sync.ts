@@ -124,6 +124,15 @@ export interface TargetCounts {
   readonly oldestPendingMs: number | null;
 }
 
+/** An old copy, as somebody said it is. Times in milliseconds since the epoch. */
+export interface MarkedRestore {
+  /** When `backup` made it; null: it did not. */
+  readonly madeAtMs: number | null;
+  /** The newest row of its audit trail: it was made then or later. Null: it has none. */
+  readonly newestAtMs: number | null;
+  readonly isRepeated: boolean;
+}
+
 /** Links, budget, held removals and state of each connection. `connection` is the target's name. */
 export interface SyncStore {
   slice(connection: string, scope: SliceScope, nowMs: number): Promise<Slice>;
@@ -141,6 +150,11 @@ export interface SyncStore {
    * anything else is done. @returns when the backup was made; null: this is no copy, or was asked before.
    */
   noticeRestore(connections: readonly string[], nowMs: number): Promise<number | null>;
+  /**
+   * Somebody says that this file is an old copy that was put back, whoever made it: the same follows. Said again before
+   * anything else has happened, it changes nothing but that the time begins anew.
+   */
+  markRestored(connections: readonly string[], cause: Cause, nowMs: number): Promise<MarkedRestore>;
   /** Null: not restored, or over. */
   restored(
     connection: string,

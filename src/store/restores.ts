@@ -1,11 +1,12 @@
+import type { Cause } from "../domain/directory.ts";
 import type { RestoredState } from "../domain/restored.ts";
 import { membershipKey } from "../domain/restored.ts";
-import type { SyncStore } from "../domain/sync.ts";
+import type { AuditEntry, SyncStore } from "../domain/sync.ts";
 import { writeAudit } from "./audit.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 
 /**
- * `backup_marks` has a row only in a copy that `backup` made. `restores`: connections in which its word counts less; what
+ * `backup_marks` has a row only in a copy that `backup` made; of other copies somebody has to say it. `restores`: connections in which its word counts less; what
  * it said, and when each was last told of, is in the `restored_…` tables meanwhile.
  */
 export const restoreTables = ({ clustered }: Dialect): readonly string[] => [
@@ -17,7 +18,7 @@ export const restoreTables = ({ clustered }: Dialect): readonly string[] => [
 ];
 
 /** See `SyncStore`. */
-export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "restored"> {
+export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "markRestored" | "restored"> {
   const { dialect } = driver;
   return {
     async noticeRestore(connections, nowMs) {
@@ -26,39 +27,35 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
       return await driver.transaction(async (sql) => {
         const madeAtMs = await markOf(sql);
         if (madeAtMs === null) return null;
-        await clear(sql);
-        await sql.run("DELETE FROM restores");
-        // What is linked too: a connection may be missing from the configuration of today, and come back.
-        const linked = await sql.all("SELECT DISTINCT connection FROM links");
-        for (const connection of new Set([...connections, ...linked.map((row) => String(row["connection"]))]))
-          await sql.run("INSERT INTO restores (connection, at_ms) VALUES (?, ?)", [connection, nowMs]);
-        await sql.run("INSERT INTO restored_users (id, modified_ms) SELECT id, modified_ms FROM users");
-        await sql.run("INSERT INTO restored_groups (id, definition_rev) SELECT id, definition_rev FROM groups");
-        await sql.run(
-          `INSERT INTO restored_members (user_id, group_id) SELECT u.id, g.id FROM memberships m
-           JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq`,
+        await begin(sql, connections, nowMs);
+        await tell(
+          sql,
+          nowMs,
+          { actor: "restore", requestId: null },
+          { backupAt: iso(madeAtMs), targets: connections },
         );
-        // Carried out since, or not any more what was approved.
-        await sql.run("UPDATE held SET approved_ms = NULL");
-        // What the source's server counts may have gone on past what it still remembers.
-        await sql.run("UPDATE poll_states SET cursor_text = NULL");
-        await sql.run("DELETE FROM backup_marks");
-        await writeAudit(sql, nowMs, [
-          {
-            actor: "restore",
-            requestId: null,
-            action: "restore",
-            kind: null,
-            entityId: null,
-            name: null,
-            connection: null,
-            rev: null,
-            detail: { backupAt: new Date(madeAtMs).toISOString(), targets: [...connections] },
-          },
-        ]);
         return madeAtMs;
       });
     },
+
+    markRestored: (connections, cause, nowMs) =>
+      driver.transaction(async (sql) => {
+        const madeAtMs = await markOf(sql);
+        const newest = await sql.get("SELECT at_ms, action FROM audit ORDER BY seq DESC LIMIT 1");
+        const newestAtMs = (newest?.["at_ms"] ?? null) as number | null;
+        const isRepeated =
+          madeAtMs === null &&
+          newest?.["action"] === "restore" &&
+          (await sql.get("SELECT connection FROM restores LIMIT 1")) !== undefined;
+        await begin(sql, connections, nowMs);
+        if (!isRepeated)
+          await tell(sql, nowMs, cause, {
+            backupAt: iso(madeAtMs),
+            newestAt: iso(newestAtMs),
+            targets: connections,
+          });
+        return { madeAtMs, newestAtMs, isRepeated };
+      }),
 
     async restored(connection, { userIds, groupIds }) {
       const row = await driver.read.get("SELECT at_ms, reviewed_ms FROM restores WHERE connection = ?", [connection]);
@@ -91,6 +88,44 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
     },
   };
 }
+
+/** From now on the word of what is there counts less. */
+async function begin(sql: Sql, connections: readonly string[], nowMs: number): Promise<void> {
+  await clear(sql);
+  await sql.run("DELETE FROM restores");
+  // What is linked too: a connection may be missing from the configuration of today, and come back.
+  const linked = await sql.all("SELECT DISTINCT connection FROM links");
+  for (const connection of new Set([...connections, ...linked.map((row) => String(row["connection"]))]))
+    await sql.run("INSERT INTO restores (connection, at_ms) VALUES (?, ?)", [connection, nowMs]);
+  await sql.run("INSERT INTO restored_users (id, modified_ms) SELECT id, modified_ms FROM users");
+  await sql.run("INSERT INTO restored_groups (id, definition_rev) SELECT id, definition_rev FROM groups");
+  await sql.run(
+    `INSERT INTO restored_members (user_id, group_id) SELECT u.id, g.id FROM memberships m
+     JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq`,
+  );
+  // Carried out since, or not any more what was approved.
+  await sql.run("UPDATE held SET approved_ms = NULL");
+  // What the source's server counts may have gone on past what it still remembers.
+  await sql.run("UPDATE poll_states SET cursor_text = NULL");
+  await sql.run("DELETE FROM backup_marks");
+}
+
+const tell = (sql: Sql, nowMs: number, { actor, requestId }: Cause, detail: AuditEntry["detail"]): Promise<void> =>
+  writeAudit(sql, nowMs, [
+    {
+      actor,
+      requestId,
+      action: "restore",
+      kind: null,
+      entityId: null,
+      name: null,
+      connection: null,
+      rev: null,
+      detail,
+    },
+  ]);
+
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 /** A connection that is made while another is careful: it knows the people of the old copy, too, and nothing of them. */
 export async function joinRestore(sql: Sql, connection: string): Promise<void> {

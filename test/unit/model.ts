@@ -219,6 +219,7 @@ export function modelStore(
         ),
       ),
     noticeRestore: notModelled,
+    markRestored: notModelled,
     restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
