@@ -88,12 +88,12 @@ const styles = {
 
 /**
  * Names come from directories and vendors, and a terminal obeys control characters (a title, a cleared screen, a line
- * written over): they are shown as in JSON, colours excepted.
+ * written over, text that is not shown): they are shown as in JSON, but for the codes of `styles`, which hide nothing.
  */
 const harmless = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-  text.replace(/(\x1b\[\d{1,2}(?:;\d{1,2})*m)|[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (found, colour: string | undefined) =>
-    colour === undefined ? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}` : colour,
+  text.replace(/(\x1b\[(?:1|2|22|3[1239])m)|[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (found, style: string | undefined) =>
+    style === undefined ? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}` : style,
   );
 
 const tracer = await openTracing(process.env, version);
@@ -103,7 +103,10 @@ const composition: Composition = {
   tracer,
   env: process.env,
   terminal: {
-    write: (text) => new Promise((taken) => process.stdout.write(text, () => taken())),
+    write: (text) => {
+      const shown = process.stdout.isTTY ? harmless(text.replaceAll("\r\n", "\n")) : text;
+      return new Promise((taken) => process.stdout.write(shown, () => taken()));
+    },
     isInteractive: process.stdin.isTTY && process.stderr.isTTY,
     input: readInput,
     out: (text) => void process.stdout.write(`${harmless(text)}\n`),

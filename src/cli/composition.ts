@@ -17,7 +17,7 @@ export type Paint = (style: Style, text: string) => string;
 /** What a command prints with. */
 export interface Terminal {
   out(text: string): void;
-  /** As it is, for what is too long for one text; waits until the reader has taken it. */
+  /** For what is too long for one text: as it is, but for control characters on a terminal; waits until the reader has taken it. */
   write(text: string): Promise<void>;
   /** Notes beside the result, on standard error. */
   note(text: string): void;

@@ -112,6 +112,8 @@ describe("colours", () => {
     await serving.idp.hire("ada@example.com", {
       displayName: `Ada${esc}[2J${esc}]0;owned\u0007\u009b31m\nfake line`,
     });
+    await serving.idp.hire("bob@example.com", { displayName: `Bob${esc}[8m${esc}[30;40m${esc}[38;5;0m` });
+    await serving.idp.group(`eng${esc}[8m${esc}]0;owned\u0007`, []);
     await serving.stop();
   });
   afterAll(async () => {
@@ -147,6 +149,23 @@ describe("colours", () => {
     // The same words at the same places.
     const words = (text: string): string => stripVTControlCharacters(text).replaceAll(/\d+ s\b/g, "");
     expect(words(coloured)).toBe(words(plain));
+  });
+
+  it("a name can't hide what is written after it, not even by colours", async () => {
+    const { stdout } = await run1(["user", "bob@example.com"], {});
+    expect(stdout).not.toContain(esc);
+    expect(stdout).toContain("Bob\\u001b[8m\\u001b[30;40m\\u001b[38;5;0m");
+  });
+
+  it("a name can't command the terminal in a CSV that is shown there, and is as it is in a file", async () => {
+    const args = ["audit", "export", "--format", "csv", "-c", join(stage.folder, "rollcall.yaml")];
+    const env = { PATH: process.env["PATH"], TERM: "xterm-256color", BW_SECRET: "secret" };
+    const command = [process.execPath, main, ...args].join(" ");
+    const { stdout } = await run("script", ["-qec", command, "/dev/null"], { cwd: stage.folder, env });
+    expect(stdout).toContain("eng\\u001b[8m\\u001b]0;owned\\u0007");
+    expect(stdout).not.toContain(esc);
+    expect(stdout).not.toContain("u000d");
+    expect((await run1(args.slice(0, -2), {})).stdout).toContain(`eng${esc}[8m${esc}]0;owned\u0007`);
   });
 
   it("a name can't command the terminal", async () => {

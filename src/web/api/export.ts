@@ -55,8 +55,12 @@ export async function* fileText<T>(
   }
 }
 
-/** RFC 4180. A name that somebody chose must not be a formula in the spreadsheet of who reads the file. */
-const csv = (rows: Cell[][]): string => stringify(rows, { escape_formulas: true, record_delimiter: "windows" });
+/**
+ * RFC 4180. A name that somebody chose must not be a formula in the spreadsheet of who reads the file, nor begin a row of
+ * its own: given a `record_delimiter`, csv-stringify 6.9 quotes no line break but that one unless told to.
+ */
+const csv = (rows: Cell[][]): string =>
+  stringify(rows, { escape_formulas: true, record_delimiter: "windows", quote_record_delimiter: true });
 
 /** Answers with the file; nothing more is read once nobody takes it. */
 export async function sendFile<T>(
