@@ -141,6 +141,7 @@ const composition: Composition = {
       target,
       store,
       policy: policyOf(targetConfig, config),
+      sources: config.sources.map(({ name }) => name),
       now: Date.now,
       random: Math.random,
       heldRetryMs,

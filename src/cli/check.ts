@@ -5,6 +5,7 @@ import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
+import { goneSources, goneSourceText } from "./gone-sources.ts";
 import { checkListeners } from "./listeners.ts";
 import { locateConfig } from "./locate.ts";
 import { count, printJson, table } from "./render.ts";
@@ -55,6 +56,8 @@ async function checkConnections(
     cleanup.defer(() => store.close());
     findings.push(problem ?? { name: "store", level: "ok", message: config.store.path });
     findings.push(...checkTokens(config, await store.tokens(), composition.now()));
+    for (const source of await goneSources(config, store))
+      findings.push({ name: source.name, level: "warning", message: goneSourceText(source) });
     const connections = connect(
       composition,
       config,

@@ -7,6 +7,7 @@ import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { HeldItem } from "../domain/sync.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
+import { goneSources, goneSourceText } from "./gone-sources.ts";
 import { locateConfig } from "./locate.ts";
 import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "./render.ts";
 import { withoutName } from "./targets.ts";
@@ -114,7 +115,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
     label,
     expiresAt: isoTime(expiresAtMs),
   }));
-  return { sources, targets, tokens };
+  return { sources, goneSources: await goneSources(config, store), targets, tokens };
 }
 
 /** How many people and groups wait only for what was dismissed. */
@@ -128,7 +129,11 @@ export const heldTally = ({ held, dismissed }: { readonly held: number; readonly
   dismissed === 0 ? `${held} held` : `${held} held (${dismissed === held ? "dismissed" : `${dismissed} dismissed`})`;
 
 /** Counts first, in columns; below each target what asks for attention. */
-function describeStatus({ sources, targets, tokens }: StatusReport, nowMs: number, paint: Paint): string {
+function describeStatus(
+  { sources, goneSources: gone, targets, tokens }: StatusReport,
+  nowMs: number,
+  paint: Paint,
+): string {
   const time = (iso: string | null): string => ago(iso === null ? null : Date.parse(iso), nowMs);
   const heardOf = table(
     sources.map(({ name, type, users, groups, lastSuccessAt, error }) => [
@@ -165,6 +170,7 @@ function describeStatus({ sources, targets, tokens }: StatusReport, nowMs: numbe
   return [
     paint("strong", "sources"),
     ...heard,
+    ...gone.map((source) => `  ${paint("warning", goneSourceText(source))}`),
     "",
     paint("strong", "targets"),
     ...(targets.length === 0 ? ["  none: the directory is kept, and nobody's access follows it"] : blocks),
@@ -261,5 +267,6 @@ const noteText: Readonly<Record<string, string>> = {
   staged: "is staged in the target: somebody must invite them there",
   "unknown-state": "is in a state that Rollcall does not know; nothing is done",
   "suspended-by-others": "was suspended by somebody else; Rollcall does not reactivate them (reactivate: own)",
+  "source-gone": "came from a source that is not in the configuration any more; what they have stays as it is",
   drift: "was changed in the target by hand (driftPolicy: report)",
 };

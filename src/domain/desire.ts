@@ -15,8 +15,9 @@ export type Wanted =
  *
  * | person | wanted |
  * |---|---|
+ * | active, of a source that is gone from the configuration | untouched: nobody speaks for them, or who has the address now |
  * | another present person keeps the e-mail address, and this one has no member here | untouched: conflict |
- * | gone from the source, and who has the address now, without a member of their own, is looked after here | untouched, silently |
+ * | gone from the source, or inactive in one that is gone itself, and who has the address now, without a member of their own, is looked after here | untouched, silently |
  * | gone from the source | `onDelete`; removed once gone for `removeAfterMs` |
  * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
  * | inactive | `onDeactivate` |
@@ -34,13 +35,20 @@ export function desire(
   nowMs: number,
   /** Is this person linked to a member whom the target shows? Another's claim on the address takes nobody's own member from them. */
   hasMember = false,
+  goneSources: ReadonlySet<string> = new Set(),
 ): Wanted {
   const { user } = person;
   const isAbsent = user.absentSinceMs !== null;
+  // The last word about who has left was that they have: it is still carried out.
+  const isSourceGone = goneSources.has(user.source);
+  if (!isAbsent && isSourceGone && user.isActive)
+    return { state: "untouched", note: owner?.link?.remoteId == null ? "source-gone" : null };
   if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
   if (person.emailOwnerId !== user.id) {
-    if (!isAbsent && !hasMember) return { state: "untouched", note: "conflict" };
-    if (isAbsent && owner !== undefined && takesOver(owner, person, desire(owner, undefined, scope, policy, nowMs)))
+    const hasLeft = isAbsent || isSourceGone;
+    if (!hasLeft && !hasMember) return { state: "untouched", note: "conflict" };
+    const theirs = owner && desire(owner, undefined, scope, policy, nowMs, false, goneSources);
+    if (hasLeft && owner !== undefined && theirs !== undefined && takesOver(owner, person, theirs))
       return { state: "untouched", note: null };
   }
   const claim = wasMissed(person) ? "by-email" : "by-external-id";

@@ -1,6 +1,6 @@
 import { desire, isPushed, mayTakeOver, scopeOf, type Wanted } from "./desire.ts";
 import { isDirty, type LinkNote, soughtAtMost, timesSought } from "./link.ts";
-import { claimsOf, type GroupClaims, matchGroup, matchMember, type World } from "./match.ts";
+import { claimsOf, type GroupClaims, isHandedOver, matchGroup, matchMember, type World } from "./match.ts";
 import type { Change, SkippedChange } from "./plan.ts";
 import type { TargetPolicy } from "./policy.ts";
 import type { Slice, SliceGroup, SliceUser } from "./sync.ts";
@@ -103,7 +103,7 @@ export function diff(input: DiffInput): Diff {
     changes.push(...invitationAgain(verdict.assessment, slice));
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
-  const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world);
+  const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world, slice.goneSources);
   const groups = slice.groups.map((item) => {
     const verdict = changesForGroup(item, claims, input);
     if (!slice.dirtyGroupIds.has(item.group.id)) return verdict.assessment;
@@ -161,8 +161,10 @@ function changesForUser(
   input: DiffInput,
 ): Verdict<UserAssessment> {
   const { policy, world, supports, nowMs } = input;
-  const owner = input.slice.owners.get(person.emailOwnerId ?? "");
-  const wanted = desire(person, owner, scope, policy, nowMs, world.memberById.has(person.link?.remoteId ?? ""));
+  const { owners, goneSources } = input.slice;
+  const owner = owners.get(person.emailOwnerId ?? "");
+  const hasMember = world.memberById.has(person.link?.remoteId ?? "");
+  const wanted = desire(person, owner, scope, policy, nowMs, hasMember, goneSources);
   const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
   const member = match.kind === "one" ? match.item : null;
   const base = { person, wanted, member, note: null, deferredUntilMs: null, hasManagedMemberships: false };
@@ -294,21 +296,18 @@ export function isProtected(member: ObservedMember, policy: TargetPolicy): boole
 const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean =>
   policy.protect.some((each) => each.toLowerCase() === email);
 
-/** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more): left alone. */
-function changesForGroup(
-  item: SliceGroup,
-  claims: GroupClaims,
-  { world, policy, supports, losers }: DiffInput,
-): Verdict<GroupAssessment> {
+/** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more), or handed over: left alone. */
+function changesForGroup(item: SliceGroup, claims: GroupClaims, input: DiffInput): Verdict<GroupAssessment> {
+  const { world, policy, losers } = input;
   const { group, link } = item;
   const nothing = (note: LinkNote | null) => ({
     assessment: { item, group: null, note, isManaged: false },
     changes: [],
     skipped: [],
   });
-  if (!supports.groups) return nothing(null);
+  const leftAlone = whyLeftAlone(item, claims, input);
+  if (leftAlone !== null) return nothing(leftAlone.note);
   const isPresent = group.absentSinceMs === null;
-  if (isPresent && !isPushed(group, policy)) return nothing("out-of-scope");
   const match = matchGroup(item, world, claims, (each) => mayTakeOver(each, policy));
   if (match.kind === "ambiguous") return nothing("ambiguous");
   const found = match.kind === "one" ? match.item : null;
@@ -347,6 +346,21 @@ function changesForGroup(
       skipped: [],
     };
   return { assessment, changes: [], skipped: [] };
+}
+
+/** Why nothing is done about a group; null: it is looked for. */
+function whyLeftAlone(
+  item: SliceGroup,
+  claims: GroupClaims,
+  { slice, world, policy, supports }: DiffInput,
+): { readonly note: LinkNote | null } | null {
+  const { group } = item;
+  if (!supports.groups) return { note: null };
+  const isPresent = group.absentSinceMs === null;
+  if (isPresent && slice.goneSources?.has(group.source))
+    return { note: claims.names.has(group.displayName) ? null : "source-gone" };
+  if (isPresent && !isPushed(group, policy)) return { note: "out-of-scope" };
+  return isHandedOver(item, world, claims) ? { note: null } : null;
 }
 
 /** Groups of the name that another system manages: a second one is made beside them, which is hardly ever what is meant. */

@@ -16,6 +16,7 @@ export type LinkNote =
   | "staged"
   | "unknown-state"
   | "suspended-by-others"
+  | "source-gone"
   | "drift";
 
 /** What the target showed of a person when it was looked at: their state there, or that they are not there. */

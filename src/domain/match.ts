@@ -75,24 +75,56 @@ export interface GroupClaims {
   readonly namesakes: ReadonlyMap<string, number>;
   /** The externalIds of all groups of the directory: who carries one is that group's. */
   readonly keys: ReadonlySet<string>;
+  /** Whose a remote group is, by remote id: of a group that is there, or is about to take over what its namesake had. */
+  readonly heirs: ReadonlyMap<string, string>;
+  /** Names of the groups that somebody speaks for. */
+  readonly names: ReadonlySet<string>;
 }
 
-/** The claims of `groups`: all that the directory knows; `isPushed` tells which of them are looked for. */
+/**
+ * The claims of `groups`: all that the directory knows; `isPushed` tells which of them are looked for. Deleted and made
+ * again, or moved from one source to another, a group is another one under the same name: it takes over what the one
+ * before had in the target, with the collections that were given to it there.
+ */
 export function claimsOf(
   groups: readonly SliceGroup[],
   isPushed: (group: SliceGroup["group"]) => boolean,
   world: World,
+  goneSources: ReadonlySet<string> = new Set(),
 ): GroupClaims {
+  const isGone = ({ group }: SliceGroup): boolean => group.absentSinceMs !== null || goneSources.has(group.source);
   const namesakes = new Map<string, number>();
+  const seekers = new Map<string, string>();
+  const heirs = new Map<string, string>();
   for (const item of groups) {
-    if (item.group.absentSinceMs !== null || !isPushed(item.group) || matchByKey(item, world).kind !== "none") continue;
+    if (isGone(item)) continue;
+    const own = matchByKey(item, world);
+    if (own.kind === "one") heirs.set(own.item.remoteId, item.group.id);
+    if (own.kind !== "none" || !isPushed(item.group)) continue;
     namesakes.set(item.group.displayName, (namesakes.get(item.group.displayName) ?? 0) + 1);
+    seekers.set(item.group.displayName, item.group.id);
+  }
+  for (const item of groups.filter(isGone)) {
+    const { displayName } = item.group;
+    const [heir, had] = [seekers.get(displayName), matchByKey(item, world)];
+    const isOnly = namesakes.get(displayName) === 1 && world.groupsByName.get(displayName)?.length === 1;
+    if (heir !== undefined && isOnly && had.kind === "one" && had.item.name === displayName)
+      heirs.set(had.item.remoteId, heir);
   }
   return {
+    heirs,
+    names: new Set(groups.filter((item) => !isGone(item)).map(({ group }) => group.displayName)),
     linked: new Set(groups.flatMap(({ link }) => link?.remoteId ?? [])),
     namesakes,
     keys: new Set(groups.map(({ group }) => group.externalId)),
   };
+}
+
+/** Does another group take over what this one had in the target? */
+export function isHandedOver(item: SliceGroup, world: World, { heirs }: GroupClaims): boolean {
+  const match = matchByKey(item, world);
+  const heir = match.kind === "one" ? heirs.get(match.item.remoteId) : undefined;
+  return heir !== undefined && heir !== item.group.id;
 }
 
 /**
@@ -110,8 +142,9 @@ export function matchGroup(
   const { displayName, absentSinceMs } = item.group;
   if (byKey.kind !== "none" || absentSinceMs !== null) return byKey;
   const isFree = (each: ObservedGroup): boolean =>
-    !claims.linked.has(each.remoteId) &&
-    (each.externalId === null || (!claims.keys.has(each.externalId) && mayTakeOver(item.group)));
+    claims.heirs.get(each.remoteId) === item.group.id ||
+    (!claims.linked.has(each.remoteId) &&
+      (each.externalId === null || (!claims.keys.has(each.externalId) && mayTakeOver(item.group))));
   const free = world.groupsByName.get(displayName)?.filter(isFree);
   const byName = single(free, "name");
   return byName.kind === "one" && (claims.namesakes.get(displayName) ?? 0) > 1 ? { kind: "ambiguous" } : byName;

@@ -4,6 +4,13 @@ import type { Change, HeldReason } from "./plan.ts";
 
 import type { RestoredState } from "./restored.ts";
 
+/** What is left of a source that is not in the configuration any more. */
+export interface GoneSource {
+  readonly name: string;
+  readonly users: number;
+  readonly groups: number;
+}
+
 /** A person with all that deciding about one connection needs. */
 export interface SliceUser {
   readonly user: DirectoryUser;
@@ -29,6 +36,8 @@ export interface Slice {
   readonly owners: ReadonlyMap<string, SliceUser>;
   /** People whose invitation somebody asked to have sent again, with when; by id. */
   readonly reinvites: ReadonlyMap<string, number>;
+  /** Sources that have people or groups and are not in the configuration any more: nobody speaks for these. Default none. */
+  readonly goneSources?: ReadonlySet<string>;
 }
 
 /**
@@ -135,9 +144,17 @@ export interface MarkedRestore {
 
 /** Links, budget, held removals and state of each connection. `connection` is the target's name. */
 export interface SyncStore {
-  slice(connection: string, scope: SliceScope, nowMs: number): Promise<Slice>;
-  /** Which present person each of these members is linked to, by remote id. */
-  linkedTo(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** `sources`: those of the configuration; null: every one counts. */
+  slice(connection: string, scope: SliceScope, nowMs: number, sources?: readonly string[] | null): Promise<Slice>;
+  /**
+   * Which present person each of these members is linked to, by remote id; without who came from a source that is not
+   * among `sources` and shares the e-mail address with somebody who did not.
+   */
+  linkedTo(
+    connection: string,
+    remoteIds: readonly string[],
+    sources?: readonly string[] | null,
+  ): Promise<ReadonlyMap<string, string>>;
   /** When the next retry of this connection falls due; null when none waits. */
   nextRetryAtMs(connection: string): Promise<number | null>;
   peopleWithAccess(connection: string): Promise<number>;
@@ -188,6 +205,11 @@ export interface SyncStore {
   sourceCounts(): Promise<
     ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>
   >;
+  /**
+   * Sources that are not among these, with their people who are active and whose address nobody else has, and their
+   * groups whose name no other group has; without those of which nothing is left.
+   */
+  goneSources(sources: readonly string[]): Promise<readonly GoneSource[]>;
   /** Counts entities of these kinds; a target without groups is only asked for its people. */
   targetCounts(connection: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
 }

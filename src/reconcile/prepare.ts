@@ -17,6 +17,8 @@ export interface ConnectionParts {
   readonly now: () => number;
   /** See `DiffInput`. */
   readonly defersInvitations?: boolean;
+  /** Names of the sources of the configuration; null: every source counts. Default null. */
+  readonly sources?: readonly string[] | null;
 }
 
 /** All that one run knows before it changes anything. `plan` and `sync` share every line up to here. */
@@ -47,8 +49,8 @@ export async function prepare(
   scope: SliceScope,
   signal: AbortSignal,
 ): Promise<Prepared | null> {
-  const { target, store, policy, now } = parts;
-  const slice = await store.slice(target.name, scope, now());
+  const { target, store, policy, now, sources = null } = parts;
+  const slice = await store.slice(target.name, scope, now(), sources);
   const hasWork =
     slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
   if (!hasWork) return null;
@@ -58,7 +60,7 @@ export async function prepare(
     slice.users.flatMap(({ user, link }) => (link?.remoteId == null ? (user.email ?? []) : [])),
   );
   const claimed = observed.members.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
-  const world = worldOf(observed, await store.linkedTo(target.name, claimed));
+  const world = worldOf(observed, await store.linkedTo(target.name, claimed, sources));
   const { memberships, losers } = await readMemberships(parts, slice, world, signal);
   const { defersInvitations = true } = parts;
   const difference = diff({

@@ -62,9 +62,38 @@ const toSliceGroup = (row: Row): SliceGroup => ({
   link: toLink(row),
 });
 
-const userSelection = `t.id, t.source, t.source_key, t.email, t.display_name, t.is_active, t.rev, t.created_ms, t.absent_since_ms, ${linkColumns},
+/** The columns of a person, before their parameters: those of the statement follow. */
+interface Selection {
+  readonly text: string;
+  readonly params: readonly SqlValue[];
+}
+
+/** Who came first keeps an address, but gives way with its source: nobody speaks for people of a source that is gone. */
+function userSelection({ dialect }: Driver, gone: readonly string[]): Selection {
+  const last = gone.length === 0 ? "" : `o.source IN ${dialect.inList}, `;
+  return {
+    text: `t.id, t.source, t.source_key, t.email, t.display_name, t.is_active, t.rev, t.created_ms, t.absent_since_ms, ${linkColumns},
   CASE WHEN t.email IS NULL THEN NULL ELSE
-    coalesce((SELECT o.id FROM users o WHERE o.email = t.email AND o.absent_since_ms IS NULL ORDER BY o.seq LIMIT 1), t.id) END AS owner_id`;
+    coalesce((SELECT o.id FROM users o WHERE o.email = t.email AND o.absent_since_ms IS NULL ORDER BY ${last}o.seq LIMIT 1), t.id) END AS owner_id`,
+    params: gone.length === 0 ? [] : [JSON.stringify(gone)],
+  };
+}
+
+/** Sources with people or groups, present or not, that are not among `sources`; none when that is null. */
+export async function goneSources({ read }: Driver, sources: readonly string[] | null): Promise<readonly string[]> {
+  if (sources === null) return [];
+  const gone = new Set<string>();
+  for (const table of ["users", "groups"]) {
+    // From one name to the next, as an index lies: there are a handful, and tens of thousands of rows.
+    for (let after = ""; ; ) {
+      const row = await read.get(`SELECT min(source) AS name FROM ${table} WHERE source > ?`, [after]);
+      if (typeof row?.["name"] !== "string") break;
+      after = row["name"];
+      if (!sources.includes(after)) gone.add(after);
+    }
+  }
+  return [...gone];
+}
 
 /**
  * Dirty (`rev > appliedRev`) and due: never tried, never failed, or changed since the last try. A retry whose time has
@@ -74,10 +103,20 @@ const dirtyAndDue = (rev: string): string =>
   `(l.entity_id IS NULL OR l.retry_at_ms <= ? OR (${rev} > l.applied_rev AND (l.retry_at_ms IS NULL OR ${rev} > l.attempted_rev)))`;
 
 /** Reads the part of the directory that one run of `connection` looks at. */
-export async function readSlice(driver: Driver, connection: string, scope: SliceScope, nowMs: number): Promise<Slice> {
+export async function readSlice(
+  driver: Driver,
+  connection: string,
+  scope: SliceScope,
+  nowMs: number,
+  sources: readonly string[] | null,
+): Promise<Slice> {
   const groups = await allGroups(driver, connection);
+  const gone = await goneSources(driver, sources);
+  const selection = userSelection(driver, gone);
   const users =
-    scope.kind === "all" ? await everyUser(driver, connection) : await dirtyUsers(driver, connection, scope, nowMs);
+    scope.kind === "all"
+      ? await everyUser(driver, selection, connection)
+      : await dirtyUsers(driver, selection, connection, scope, nowMs);
   const isLookedAt = ({ group, link }: SliceGroup): boolean =>
     scope.kind === "all" ||
     link === null ||
@@ -88,7 +127,8 @@ export async function readSlice(driver: Driver, connection: string, scope: Slice
     users,
     groups,
     dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
-    owners: await ownersOf(driver, connection, users),
+    owners: await ownersOf(driver, selection, connection, users, gone),
+    goneSources: new Set(gone),
     reinvites: await askedReinvites(driver, connection),
   };
 }
@@ -107,13 +147,13 @@ async function allGroups(driver: Driver, connection: string): Promise<readonly S
 /** Rows a page: a few milliseconds each, so that requests are answered in between. */
 const pageSize = 1000;
 
-async function everyUser(driver: Driver, connection: string): Promise<readonly SliceUser[]> {
+async function everyUser(driver: Driver, selection: Selection, connection: string): Promise<readonly SliceUser[]> {
   const rows = await pages(
     driver,
-    `SELECT t.seq, ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+    `SELECT t.seq, ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
      WHERE t.seq > ? AND (t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.rev > l.applied_rev
        OR l.note = 'not-in-target') ORDER BY t.seq LIMIT ?`,
-    (after) => [connection, after],
+    (after) => [...selection.params, connection, after],
     (row) => Number(row["seq"]),
   );
   // By ranges of the group, which is how the rows lie; a page ends where a group does not.
@@ -153,16 +193,20 @@ async function pages(
 
 const retriesDue = "SELECT entity_id FROM links WHERE connection = ? AND retry_at_ms <= ?";
 
-/** Who has the e-mail addresses of people who are gone; most are in the slice already. */
+/** Who has the e-mail addresses of people who are gone, or whose source is; most are in the slice already. */
 async function ownersOf(
   driver: Driver,
+  selection: Selection,
   connection: string,
   users: readonly SliceUser[],
+  gone: readonly string[],
 ): Promise<ReadonlyMap<string, SliceUser>> {
   const known = new Map(users.map((each) => [each.user.id, each]));
   const wanted = new Set(
     users.flatMap(({ user, emailOwnerId }) =>
-      user.absentSinceMs === null || emailOwnerId === user.id ? [] : (emailOwnerId ?? []),
+      (user.absentSinceMs === null && !gone.includes(user.source)) || emailOwnerId === user.id
+        ? []
+        : (emailOwnerId ?? []),
     ),
   );
   const owners = new Map<string, SliceUser>();
@@ -173,8 +217,8 @@ async function ownersOf(
   const missing = [...wanted].filter((id) => !known.has(id));
   if (missing.length === 0) return owners;
   const rows = await driver.read.all(
-    `SELECT ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE t.id IN ${driver.dialect.inList}`,
-    [connection, JSON.stringify(missing)],
+    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE t.id IN ${driver.dialect.inList}`,
+    [...selection.params, connection, JSON.stringify(missing)],
   );
   for (const owner of withGroups(rows, await membershipsOf(driver, missing))) owners.set(owner.user.id, owner);
   return owners;
@@ -189,15 +233,16 @@ const membershipsOf = (driver: Driver, userIds: readonly string[]): Promise<read
 
 async function dirtyUsers(
   driver: Driver,
+  selection: Selection,
   connection: string,
   scope: Extract<SliceScope, { readonly kind: "dirty" }>,
   nowMs: number,
 ): Promise<readonly SliceUser[]> {
   const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), connection, nowMs];
   const rows = await driver.read.all(
-    `SELECT ${userSelection} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
      WHERE ${scope.hints === null ? "" : `t.id IN (SELECT * FROM ${driver.dialect.inList} AS hints UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
-    [connection, ...among, nowMs, scope.limit],
+    [...selection.params, connection, ...among, nowMs, scope.limit],
   );
   return withGroups(
     rows,

@@ -1,12 +1,12 @@
 import type { Link } from "../domain/link.ts";
-import type { AuditStore, ConnectionState, Dossier, RunRecord, SyncStore } from "../domain/sync.ts";
+import type { AuditStore, ConnectionState, Dossier, GoneSource, RunRecord, SyncStore } from "../domain/sync.ts";
 import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 import { heldRows, replaceHeld, toHeld } from "./held.ts";
 import { endRestore, type restoreRows } from "./restores.ts";
-import { linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
+import { goneSources, linkSelection, readSlice, toDirectoryUser, toLink } from "./slices.ts";
 import { breathe, chunks } from "./slicing.ts";
 import type { StandingSets } from "./standing-sets.ts";
 import { countUp } from "./tallies.ts";
@@ -19,14 +19,17 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
   return {
     ...heldRows(driver),
 
-    slice: (connection, scope, nowMs) => readSlice(driver, connection, scope, nowMs),
+    slice: (connection, scope, nowMs, sources = null) => readSlice(driver, connection, scope, nowMs, sources),
 
-    async linkedTo(connection, remoteIds) {
+    async linkedTo(connection, remoteIds, sources = null) {
       if (remoteIds.length === 0) return new Map();
+      const gone = JSON.stringify(await goneSources(driver, sources));
       const rows = await driver.read.all(
         `SELECT l.remote_id, l.entity_id FROM links l JOIN users u ON u.id = l.entity_id AND u.absent_since_ms IS NULL
-         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}`,
-        [connection, JSON.stringify(remoteIds)],
+         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}
+           AND NOT (u.source IN ${driver.dialect.inList} AND EXISTS (
+             SELECT 1 FROM users o WHERE o.email = u.email AND o.absent_since_ms IS NULL AND o.source NOT IN ${driver.dialect.inList}))`,
+        [connection, JSON.stringify(remoteIds), gone, gone],
       );
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
     },
@@ -120,6 +123,34 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
         }
       }
       return counts;
+    },
+
+    async goneSources(sources) {
+      const list = JSON.stringify(sources);
+      const left = async (name: string, table: string, alone: string): Promise<number> =>
+        Number(
+          (
+            await driver.read.get(
+              `SELECT count(*) AS n FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND ${alone} AND o.absent_since_ms IS NULL AND o.source IN ${driver.dialect.inList})`,
+              [name, list],
+            )
+          )?.["n"] ?? 0,
+        );
+      const found: GoneSource[] = [];
+      for (const name of await goneSources(driver, sources)) {
+        const users = await left(
+          name,
+          "users",
+          "t.is_active = 1 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = t.email",
+        );
+        const groups = await left(
+          name,
+          "groups",
+          "NOT EXISTS (SELECT 1 FROM groups o WHERE o.display_name = t.display_name",
+        );
+        if (users + groups > 0) found.push({ name, users, groups });
+      }
+      return found;
     },
 
     targetCounts: (connection, kinds = ["user", "group"]) => sets.counts(connection, kinds),

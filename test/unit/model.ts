@@ -220,6 +220,7 @@ export function modelStore(
       ),
     noticeRestore: notModelled,
     markRestored: notModelled,
+    goneSources: async () => [],
     restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,

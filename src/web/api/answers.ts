@@ -119,6 +119,9 @@ export const losses = z.object({
 });
 export const status = z.looseObject({
   sources: z.array(z.looseObject({ name: text, type: text, users: count, groups: count, lastSuccessAt: time })),
+  goneSources: z
+    .array(z.object({ name: text, users: count, groups: count }))
+    .meta({ description: "sources with people or groups that are not in the configuration any more" }),
   targets: z.array(
     z.looseObject({
       name: text,

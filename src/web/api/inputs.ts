@@ -13,6 +13,7 @@ const notes = [
   "staged",
   "unknown-state",
   "suspended-by-others",
+  "source-gone",
   "drift",
 ] as const;
 export const syncStates = ["inSync", "pending", "failed", "held", "missing"] as const;

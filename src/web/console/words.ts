@@ -95,6 +95,8 @@ export function noteText(note: LinkNote, target: string): string {
       return "Is in a state that Rollcall does not know; nothing is done.";
     case "suspended-by-others":
       return "Was suspended by somebody else; Rollcall does not reactivate them (reactivate: own).";
+    case "source-gone":
+      return "Came from a source that the configuration no longer has; what they have stays as it is.";
     case "drift":
       return "Was changed in the target by hand, and is left so (driftPolicy: report).";
   }

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { until } from "./process.ts";
+import { scimClient } from "./scim-client.ts";
+import { emails, makeStage, membersIn } from "./stage.ts";
+
+const token = "entra-token-0123456789";
+
+describe("a source that is replaced by another in the configuration", () => {
+  it("is told of by every command, and its people follow the other one as soon as it has them", async () => {
+    await using stage = await makeStage();
+    const people = emails(6);
+    const first = await stage.serve();
+    await first.idp.group("eng", await first.idp.hireAll(people));
+    await until(() =>
+      expect(people.map((email) => stage.bitwarden.state.groupsOfMember(email))).toEqual(people.map(() => ["eng"])),
+    );
+    await first.stop();
+
+    await stage.configure({ sources: { entra: { type: "scim", token } } });
+    const told = "source okta is not in the configuration any more: what 6 active users and 1 group of it have";
+    expect((await stage.run("status")).stdout).toContain(told);
+    expect((await stage.run("check")).stdout).toContain(told);
+    const planned = await stage.run("plan", "--json");
+    expect(planned.stderr).toContain(told);
+    expect(
+      planned.json.targets.map(({ changes, held }: { changes: unknown[]; held: unknown[] }) => [changes, held]),
+    ).toEqual([
+      [[], []],
+      [[], []],
+    ]);
+
+    const second = await stage.serve();
+    expect(second.stderr()).toContain(told);
+    const entra = scimClient(second.scimUrl, token);
+    const ids = await entra.hireAll(people);
+    await entra.group("eng", ids);
+    await entra.setActive(false, ids[0] ?? "");
+    await until(() => expect(membersIn(stage, "revoked")).toEqual(people.slice(0, 1)));
+    await until(() =>
+      expect([...stage.bitwarden.state.members.values()].map(({ externalId }) => externalId).sort()).toEqual(
+        [...ids].sort(),
+      ),
+    );
+    await until(async () => expect((await stage.run("status", "--json")).json.goneSources).toEqual([]));
+    expect([...stage.bitwarden.state.groups.values()].map(({ name }) => name)).toEqual(["eng"]);
+    expect(people.map((email) => stage.bitwarden.state.groupsOfMember(email))).toEqual(people.map(() => ["eng"]));
+    await second.stop();
+  });
+});
