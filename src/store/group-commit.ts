@@ -1,4 +1,8 @@
 import type { Driver, Sql } from "./driver.ts";
+import { breathe } from "./slicing.ts";
+
+/** Turns of the event loop, mostly tens of microseconds each, in which writes are gathered for one commit. */
+const turnsAtMost = 8;
 
 /** The one connection that writes, and the statements around what it writes. They may answer at once. */
 export interface Writer {
@@ -41,6 +45,14 @@ export function groupCommit(writer: Writer): GroupCommit {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
   let ended = 0;
+  // After the events that are ready now, and on while more writes come of them: the fewer share a commit, the more pages
+  // and flushes each of them costs. A write that is alone waits for no second turn.
+  const gather = async (): Promise<void> => {
+    for (let seen = 0, turn = 0; waiting.length > seen && turn < turnsAtMost; turn += 1) {
+      seen = waiting.length;
+      await breathe();
+    }
+  };
   const drain = async (): Promise<void> => {
     while (waiting.length > 0) await commitTogether(writer, nextBatch(waiting));
     running = null;
@@ -67,8 +79,7 @@ export function groupCommit(writer: Writer): GroupCommit {
             reject(error);
           },
         });
-        // After the events that are ready now, so that their writes join this commit.
-        running ??= new Promise((next) => setImmediate(next)).then(drain);
+        running ??= gather().then(drain);
       }),
   };
 }

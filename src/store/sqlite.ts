@@ -104,7 +104,7 @@ function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
   const version = reader.prepare("PRAGMA data_version");
   return {
     dialect,
-    read: statementsOf(reader),
+    read: readingOver(writer, reader),
     generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended()}`),
     transaction,
     close: async () => {
@@ -136,6 +136,22 @@ function writerOf(db: DatabaseSync): Writer {
     rollback: step("ROLLBACK"),
     isOpen: () => db.isTransaction,
     unavailable: (error) => unavailable(error),
+  };
+}
+
+/**
+ * Reads over the connection that writes while no transaction is open on it: it knows what it wrote itself, whereas
+ * every commit makes the other one throw away all pages it remembers. What is not committed is seen by nobody.
+ */
+function readingOver(writer: DatabaseSync, reader: DatabaseSync): Sql {
+  const beside = statementsOf(reader);
+  if (reader === writer) return beside;
+  const between = statementsOf(writer);
+  const now = (): Sql => (writer.isTransaction ? beside : between);
+  return {
+    all: (text, params) => now().all(text, params),
+    get: (text, params) => now().get(text, params),
+    run: (text, params) => now().run(text, params),
   };
 }
 
