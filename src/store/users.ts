@@ -69,7 +69,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
             text,
           ],
         );
-        await putAddresses(sql, id, write.emails);
+        await addAddresses(sql, id, write.emails);
         await writeAudit(sql, at, [
           {
             ...cause,
@@ -105,15 +105,12 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
         const key = fold(write.userName);
         if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
         const at = Math.max(now(), before.modifiedAtMs);
-        await sql.run("UPDATE users SET rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?", [
-          at,
-          JSON.stringify(write.resource),
-          Number(row["seq"]),
-        ]);
-        await putIndexed(sql, row, write);
+        await putPerson(sql, row, write, at);
         const detail = changesBetween(before.resource, write.resource);
-        if (detail["emails"] !== undefined || detail["userName"] !== undefined)
-          await putAddresses(sql, id, write.emails);
+        if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
+          await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
+          await addAddresses(sql, id, write.emails);
+        }
         const rivals =
           write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
         await writeAudit(sql, at, [
@@ -174,12 +171,16 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       source: string,
       userIds: readonly string[],
     ): Promise<ReadonlyMap<string, readonly Reference[]>> {
-      if (userIds.length === 0) return new Map();
+      const [only] = userIds;
+      if (only === undefined) return new Map();
+      // Nearly always it is one, and taking a list apart takes longer than looking for one person's groups.
+      const isOne = userIds.length === 1;
       const rows = await driver.read.all(
         `SELECT u.id AS owner, g.id AS id, g.display_name AS name FROM users u
          JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
-         WHERE u.id IN ${driver.dialect.inList} AND u.source || '' = ? AND g.absent_since_ms IS NULL ORDER BY u.seq, g.seq`,
-        [JSON.stringify(userIds), source],
+         WHERE u.id ${isOne ? "= ?" : `IN ${driver.dialect.inList}`} AND u.source || '' = ? AND g.absent_since_ms IS NULL
+         ORDER BY u.seq, g.seq`,
+        [isOne ? only : JSON.stringify(userIds), source],
       );
       return byOwner(rows);
     },
@@ -200,31 +201,23 @@ export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Refe
 }
 
 /** Indexed columns only when they change: most updates touch none, and each index is one more page to flush. */
-async function putIndexed(sql: Sql, row: Row, write: UserWrite): Promise<void> {
-  const seq = Number(row["seq"]);
+async function putPerson(sql: Sql, row: Row, write: UserWrite, atMs: number): Promise<void> {
   const key = fold(write.userName);
-  if (
+  const isRenamed =
     key !== row["user_name_key"] ||
     write.externalId !== row["external_id"] ||
     write.email !== row["email"] ||
-    write.userName !== row["user_name"]
-  ) {
-    await sql.run("UPDATE users SET user_name = ?, user_name_key = ?, external_id = ?, email = ? WHERE seq = ?", [
-      write.userName,
-      key,
-      write.externalId,
-      write.email,
-      seq,
-    ]);
-  }
-  if (write.displayName !== row["display_name"] || write.isActive !== (row["is_active"] === 1)) {
-    await sql.run("UPDATE users SET display_name = ?, display_name_key = ?, is_active = ? WHERE seq = ?", [
-      write.displayName,
-      fold(write.displayName),
-      write.isActive ? 1 : 0,
-      seq,
-    ]);
-  }
+    write.userName !== row["user_name"];
+  const isShownOtherwise = write.displayName !== row["display_name"] || write.isActive !== (row["is_active"] === 1);
+  const names = isRenamed ? "user_name = ?, user_name_key = ?, external_id = ?, email = ?, " : "";
+  const shown = isShownOtherwise ? "display_name = ?, display_name_key = ?, is_active = ?, " : "";
+  await sql.run(`UPDATE users SET ${names}${shown}rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?`, [
+    ...(isRenamed ? [write.userName, key, write.externalId, write.email] : []),
+    ...(isShownOtherwise ? [write.displayName, fold(write.displayName), write.isActive ? 1 : 0] : []),
+    atMs,
+    JSON.stringify(write.resource),
+    Number(row["seq"]),
+  ]);
 }
 
 async function assertNameFree(sql: Sql, source: string, key: string, id: string): Promise<void> {
@@ -236,9 +229,8 @@ async function assertNameFree(sql: Sql, source: string, key: string, id: string)
     throw new RollcallError("UNIQUENESS", `userName "${key}" is already used by user ${String(taken["id"])}`);
 }
 
-/** All addresses of a person, for filters on `emails`. */
-async function putAddresses(sql: Sql, id: string, emails: readonly string[]): Promise<void> {
-  await sql.run("DELETE FROM user_emails WHERE user_seq = (SELECT seq FROM users WHERE id = ?)", [id]);
+/** All addresses of a person who has none yet, for filters on `emails`. */
+async function addAddresses(sql: Sql, id: string, emails: readonly string[]): Promise<void> {
   for (const email of new Set(emails)) {
     await sql.run("INSERT INTO user_emails (email, user_seq) SELECT ?, seq FROM users WHERE id = ?", [fold(email), id]);
   }
@@ -249,7 +241,10 @@ async function touchRivals(sql: Sql, id: string, emails: readonly (string | null
   const touched: EntityRef[] = [];
   for (const email of new Set(emails)) {
     if (email === null) continue;
-    const rows = await sql.all("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ? RETURNING id", [email, id]);
+    // Hardly anybody has one, and looking is cheaper than an update that finds nobody.
+    const rows = await sql.all("SELECT id FROM users WHERE email = ? AND id <> ?", [email, id]);
+    if (rows.length === 0) continue;
+    await sql.run("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ?", [email, id]);
     touched.push(...rows.map((row) => ({ kind: "user" as const, id: String(row["id"]) })));
   }
   return touched;
