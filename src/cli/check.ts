@@ -4,10 +4,11 @@ import { isTokenGood, type StoredToken } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
+import { checkSecrets } from "./check-secrets.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { goneSources, goneSourceText } from "./gone-sources.ts";
 import { checkListeners } from "./listeners.ts";
-import { locateConfig } from "./locate.ts";
+import { composeConfig, locateFile } from "./locate.ts";
 import { count, printJson, table } from "./render.ts";
 import { openToReport } from "./status.ts";
 import { closeAll, connect, withoutName } from "./targets.ts";
@@ -20,7 +21,8 @@ const checkWithinMs = 60_000;
 
 /** `rollcall check`: the configuration, then a token and one read of every target, with what is wrong and how to mend it. */
 export async function check(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = locateConfig(composition, options);
+  const file = locateFile(composition, options);
+  const config = composeConfig(composition, file);
   const found = `${count(config.sources.length, "source")}, ${count(config.targets.length, "target")}`;
   const findings: Finding[] = [{ name: "configuration", level: "ok", message: found }];
   if (config.targets.length === 0)
@@ -29,7 +31,7 @@ export async function check(composition: Composition, options: GlobalOptions): P
       level: "warning",
       message: "has no targets: the directory is kept, and nobody's access follows it",
     });
-  findings.push(...checkListeners(config, composition.now()));
+  findings.push(...checkSecrets(file, config), ...checkListeners(config, composition.now()));
   findings.push(...(await checkConnections(composition, config, options)));
   if (options.json) printJson(composition.terminal, { findings });
   else
@@ -111,8 +113,6 @@ const checkTokens = (config: Config, stored: readonly StoredToken[], nowMs: numb
   const made = stored.filter((token) => isTokenGood(token, nowMs));
   return scimSources(config).map(({ name, tokens }): Finding => {
     const good = tokens.length + made.filter((token) => token.source === name).length;
-    if (tokens.some((token) => token.reveal().length < 16))
-      return { name, level: "warning", message: "has a token of fewer than 16 characters, which can be guessed" };
     if (good > 0) return { name, level: "ok", message: count(good, "token") };
     return {
       name,

@@ -23,4 +23,5 @@ export {
 } from "./load.ts";
 export { unreadable } from "./references.ts";
 export { Secret } from "./secret.ts";
+export type { SecretPlace } from "./secret-places.ts";
 export type { StoredTarget } from "./stored.ts";

@@ -8,6 +8,7 @@ import { describeIssue, printProblem, problemsOf } from "./problems.ts";
 import { type Problem, type ReferenceScope, resolveReferences, unreadable } from "./references.ts";
 import { configSchema, storeSettings } from "./schema.ts";
 import type { Secret } from "./secret.ts";
+import { type SecretPlace, secretPlacesIn } from "./secret-places.ts";
 import { isMissingCredential, mergeStored, type StoredTarget, withConnectHint } from "./stored.ts";
 
 type DeepReadonly<T> = T extends Secret ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
@@ -71,6 +72,8 @@ export type Draft =
 export interface ConfigFile {
   /** Absolute. */
   readonly fileName: string;
+  /** Where its secrets come from. */
+  readonly secretPlaces: readonly SecretPlace[];
   /** @throws `CONFIG_INVALID` with everything that is wrong with the file when `store` or `masterKey` is */
   settings(): StoreSettings;
   /** The targets that the file names, with their keys as they are there. */
@@ -123,7 +126,8 @@ export const parseConfig = (text: string, options: ParseOptions): Config => pars
 /** A configuration file from its text. @throws `CONFIG_INVALID` when it is no YAML */
 export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptions): ConfigFile {
   const unresolved: Problem[] = [];
-  const tree = resolveReferences(parseYaml(text, fileName), scope, unresolved);
+  const written = parseYaml(text, fileName);
+  const tree = resolveReferences(written, scope, unresolved);
   const sections = isSection(tree) ? tree : {};
   const targets = isSection(sections["targets"]) ? sections["targets"] : {};
   const named = Object.fromEntries(Object.entries(targets).map(([name, own]) => [name, isSection(own) ? own : {}]));
@@ -132,6 +136,7 @@ export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptio
   return {
     fileName,
     targets: named,
+    secretPlaces: secretPlacesIn(written, scope),
     settings: () => {
       const found = storeSettings(scope.baseDir).safeParse(sections);
       if (found.success) return found.data;

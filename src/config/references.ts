@@ -51,6 +51,13 @@ function resolveText(text: string, scope: ReferenceScope, failures: string[]): s
   return readSecretFile(resolve(scope.baseDir, expanded.slice("file:".length)), failures);
 }
 
+/** The file that a text refers to, absolute; null: none. A variable that is not set counts as empty. */
+export function fileNamed(text: string, { baseDir, env }: ReferenceScope): string | null {
+  if (!text.startsWith("file:")) return null;
+  const path = text.slice("file:".length).replace(/\$\{([^}]*)\}/g, (_, name: string) => env[name] ?? "");
+  return resolve(baseDir, path);
+}
+
 function readSecretFile(path: string, failures: string[]): string {
   try {
     const stat = statSync(path);

@@ -15,7 +15,7 @@ const scimSource = z
       .union([bearerToken, z.array(bearerToken).min(1)])
       .optional()
       .describe(
-        "Bearer token, or a list for rotation; random and long (`check` warns below 16 characters). Default: those of `rollcall token create`.",
+        "Bearer token, or a list for rotation; random and long (`check` warns below 128 bits: 22 characters of base64, 32 of hex). Default: those of `rollcall token create`.",
       ),
     groupNamesUnique: z.boolean().default(true).describe("Refuses a second group of the same name. Default true."),
     unknownMembers: z

@@ -38,6 +38,8 @@ export interface Stage extends AsyncDisposable {
   serve(...args: string[]): Promise<Serving>;
   /** Runs a command with the configuration. */
   run(...args: string[]): Promise<Run>;
+  /** The same, with more in the environment. */
+  runWithEnv(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Run>;
   /** The same, with something on standard input. */
   runWith(input: string, ...args: string[]): Promise<Run>;
 }
@@ -99,6 +101,8 @@ export async function makeStage(options: StageOptions = {}): Promise<Stage> {
     database: join(folder, "data/rollcall.db"),
     serve: async (...args) => serving(start(["serve", "-c", file, "--json", ...args], runOptions)),
     run: (...args) => rollcall([...args, "-c", file], runOptions),
+    runWithEnv: (env, ...args) =>
+      rollcall([...args, "-c", file], { ...runOptions, env: { ...runOptions.env, ...env } }),
     runWith: (input, ...args) => rollcall([...args, "-c", file], { ...runOptions, input }),
     async [Symbol.asyncDispose]() {
       await killStarted();
