@@ -1,6 +1,7 @@
 import type { OpenAPIV3_1 } from "openapi-types";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { openTab } from "../web/browser.ts";
 import { until } from "./process.ts";
 import { adminToken, emails, makeStage, membersIn, newKey, type Serving, type Stage, stateOf } from "./stage.ts";
 
@@ -161,6 +162,17 @@ describe("reading", () => {
     expect(first).toMatch(/^retry: 2000\n\nid: \d+\nevent: activity\ndata: \{.*"action":"user.create".*\}\n\n$/);
     const again = await follow({ "Last-Event-ID": String(before.rows[0].seq) });
     expect(again.match(/event: activity/g)).toHaveLength(2);
+  });
+
+  it.each(["/api/v1/activity/stream", "/activity/stream"])("ends %s with the session that opened it", async (path) => {
+    const tab = openTab(serve.adminUrl);
+    await tab.post("/sign-in", { token: adminToken, to: "/" });
+    const cookie = [...tab.cookies].map(([key, value]) => `${key}=${value}`).join("; ");
+    const response = await fetch(serve.adminUrl + path, { headers: { cookie }, signal: AbortSignal.timeout(20_000) });
+    expect(response.status).toBe(200);
+    await tab.post("/sign-out", { _csrf: await tab.csrf() });
+    // To its end; a stream that goes on is cut by the time limit, which throws.
+    await response.text();
   });
 });
 

@@ -39,7 +39,14 @@ const page = (person: PersonDetail): string =>
     person,
     history: { rows: [], nextBeforeSeq: null },
     status: { sources: [], targets: [] },
-    visitor: { role: "operator", name: "ops", actor: "console:operator", via: "session", csrfToken: "t" },
+    visitor: {
+      role: "operator",
+      name: "ops",
+      actor: "console:operator",
+      via: "session",
+      csrfToken: "t",
+      isStillIn: () => true,
+    },
     nowMs: 0,
   }).toString();
 

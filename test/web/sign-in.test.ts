@@ -35,6 +35,7 @@ async function start(
     readonly oidc?: Oidc;
     readonly moreSecrets?: readonly string[];
     readonly record?: (entry: AuditEntry) => Promise<void>;
+    readonly trustProxy?: number;
   } = {},
 ) {
   const access = createAccess({
@@ -46,6 +47,7 @@ async function start(
     warn: (message) => void warned.push(message),
   });
   const app = express();
+  app.set("trust proxy", settings.trustProxy ?? false);
   app.use(access.identify);
   app.use(
     signInRoutes({
@@ -361,6 +363,27 @@ describe("guessing", () => {
     expect((await fetch(base, { headers: { authorization: `Bearer ${admin}` } })).status).toBe(429);
     clock += 60_000;
     await signIn(admin, tab);
+  });
+
+  it.each([
+    // As Azure Application Gateway writes it: each connection has another port.
+    ["an address and a port", (guess: number) => `198.51.100.7:${50_000 + guess}`],
+    ["an IPv6 address and a port", (guess: number) => `[2001:db8::${guess}]:${50_000 + guess}`],
+    ["no address", (guess: number) => `unknown-${guess}`],
+  ])("counts one client behind a proxy that sends %s", async (_what, forwarded) => {
+    await start({ trustProxy: 1 });
+    const tab = openTab(base);
+    const statuses: number[] = [];
+    for (let guess = 0; guess < 6; guess += 1) {
+      const headers = { "x-forwarded-for": forwarded(guess) };
+      statuses.push((await tab.post("/sign-in", { token: `guess-${guess}`, to: "/" }, headers)).status);
+      const answer = await fetch(base, { headers: { ...headers, authorization: `Bearer guess-${guess}` } });
+      statuses.push(answer.status);
+    }
+    expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
+    // And nobody else.
+    const elsewhere = { "x-forwarded-for": "198.51.100.8:1" };
+    expect((await tab.post("/sign-in", { token: "guess", to: "/" }, elsewhere)).status).toBe(401);
   });
 
   it("keeps nobody out who has a token that can't be guessed", async () => {

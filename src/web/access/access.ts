@@ -1,4 +1,5 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
+import { clientAddress } from "./address.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
 import { isSameOrigin } from "./same-origin.ts";
@@ -65,7 +66,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
   };
 
   const byToken = (authorization: string, request: Request, response: Response, next: NextFunction): void => {
-    const address = request.ip ?? "";
+    const address = clientAddress(request);
     const [, presented] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
     const found = presented === undefined ? null : findToken(presented);
     if (found?.isUnguessable !== true && attempts.isBlocked(address))
@@ -85,6 +86,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
       actor: `api:${role} (token ${fingerprint})`,
       via: "token",
       csrfToken: null,
+      isStillIn: () => true,
     });
     next();
   };
@@ -98,6 +100,7 @@ const visitorOfSession = (session: Session, sessions: Sessions): Visitor => ({
   actor: session.actor,
   via: "session",
   csrfToken: sessions.csrfToken(session),
+  isStillIn: () => sessions.isGood(session),
 });
 
 function checkCsrf(

@@ -21,6 +21,8 @@ export interface Visitor {
   readonly via: "session" | "token";
   /** What forms and API writes of this session must carry; null for a bearer token, which no other site can send. */
   readonly csrfToken: string | null;
+  /** For answers that go on and on: false once the session is over or signed out. */
+  readonly isStillIn: () => boolean;
 }
 
 const key = "visitor";

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Request, Response } from "express";
 import type { ActivityQuery, ConsoleStore } from "../../domain/console.ts";
+import { visitorOf } from "../access/role.ts";
 import { row } from "./documents.ts";
 
 export interface StreamParts {
@@ -20,7 +21,8 @@ const rowsPerLook = 200;
 
 /**
  * New audit rows as server-sent events (HTML Living Standard §9.2), each with its `seq` as id: a client that comes back
- * with `Last-Event-ID` misses none. Ends when the client goes, reads nothing for half a minute, or the server stops.
+ * with `Last-Event-ID` misses none. Ends when the client goes, reads nothing for half a minute, its session is over, or the
+ * server stops.
  */
 export async function streamActivity(
   { reader, sleep, now, stopping }: StreamParts,
@@ -28,6 +30,7 @@ export async function streamActivity(
   request: Request,
   response: Response,
 ): Promise<void> {
+  const { isStillIn } = visitorOf(response);
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   const end = AbortSignal.any([gone.signal, stopping]);
@@ -51,7 +54,7 @@ export async function streamActivity(
   const startedMs = now();
   let spokenMs = startedMs;
   await send(`retry: 2000\n\n`);
-  while (!end.aborted && now() - startedMs < lifeMs) {
+  while (!end.aborted && isStillIn() && now() - startedMs < lifeMs) {
     const { rows, lookedAtSeq } = await reader.activityAfter({ ...query, limit: rowsPerLook }, after);
     after = lookedAtSeq;
     if (rows.length > 0) {

@@ -1,4 +1,3 @@
-import { findVisitor } from "../access/role.ts";
 import { type FileFormat, lossesFile, sendFile, trailFile } from "../api/export.ts";
 import { activityBody, activityQuery, exportLinks, parseActivityFilter, streamActivity } from "./activity.ts";
 import { lossExports, lossesBody, lossQuery, parseLossFilter } from "./losses.ts";
@@ -13,7 +12,7 @@ const exportsLimit = 4;
 
 /** The log, live, and the trail as a file. */
 export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
-  const { reader, trail, status, access, stopping, sleep } = parts;
+  const { reader, trail, status, stopping, sleep } = parts;
   let streams = 0;
   let exports = 0;
 
@@ -29,19 +28,18 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
     };
   });
 
-  pages.get("/activity/stream", "viewer", async ({ request, response }) => {
+  pages.get("/activity/stream", "viewer", async ({ request, response, visitor }) => {
     if (streams >= streamsLimit) {
       response.status(503).set("Retry-After", "30").end();
       return "answered";
     }
     streams += 1;
-    const session = access.sessions.find(request);
     try {
       await streamActivity(request, response, {
         reader,
         query: { ...activityQuery(parseActivityFilter(request.query), 500), beforeSeq: null },
         stopping,
-        isStillIn: () => (session === null ? findVisitor(response) !== null : access.sessions.isGood(session)),
+        isStillIn: visitor.isStillIn,
         sleep,
       });
     } finally {

@@ -100,7 +100,7 @@ export interface StreamParts {
   readonly query: ActivityQuery;
   /** Ends when the server stops. */
   readonly stopping: AbortSignal;
-  /** Asked now and then: a stream must not outlive the session that opened it. */
+  /** Asked at each look: a stream must not outlive the session that opened it. */
   readonly isStillIn: () => boolean;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -120,15 +120,12 @@ export async function streamActivity(request: Request, response: Response, parts
   response.write("retry: 3000\n\n");
   const asked = Number(request.get("last-event-id") ?? request.query["after"]);
   let afterSeq = Number.isSafeInteger(asked) && asked >= 0 ? asked : await reader.newestSeq();
-  for (let round = 1; !signal.aborted; round += 1) {
+  for (let round = 1; !signal.aborted && isStillIn(); round += 1) {
     const { rows, lookedAtSeq } = await reader.activityAfter(query, afterSeq);
     afterSeq = lookedAtSeq;
     const text = rows.map((row) => `id: ${row.seq}\ndata: ${JSON.stringify(activityRow(row).toString())}\n\n`).join("");
     if (text !== "" && !(await writeThrough(response, text))) break;
-    if (round % beatEvery === 0) {
-      if (!isStillIn()) break;
-      if (!(await writeThrough(response, ": still here\n\n"))) break;
-    }
+    if (round % beatEvery === 0 && !(await writeThrough(response, ": still here\n\n"))) break;
     await sleep(lookEveryMs, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });

@@ -1,6 +1,7 @@
 import express, { type Request, type Response, type Router } from "express";
 import type { AuditEntry } from "../../domain/sync.ts";
 import { type Access, formOf } from "../access/access.ts";
+import { clientAddress } from "../access/address.ts";
 import { callbackPath, describeOidcError, flowLifeMs, type Oidc } from "../access/oidc.ts";
 import { type FoundToken, findVisitor } from "../access/role.ts";
 import { isSameOrigin } from "../access/same-origin.ts";
@@ -71,7 +72,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
   });
 
   router.post("/sign-in", async (request, response) => {
-    const address = request.ip ?? "";
+    const address = clientAddress(request);
     if (!isSameOrigin(request, access.publicOrigin))
       return show(response, 403, "/", "That did not come from this page. Reload it and try again.");
     await readSmallForm(request, response);
@@ -100,7 +101,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
   });
 
   const refuse = (request: Request, response: Response): void => {
-    const seconds = attempts.retryAfterSeconds(request.ip ?? "");
+    const seconds = attempts.retryAfterSeconds(clientAddress(request));
     response.set("Retry-After", String(seconds));
     show(
       response,
