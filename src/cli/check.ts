@@ -3,6 +3,7 @@ import { messageOf } from "../domain/errors.ts";
 import { isTokenGood, type StoredToken } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { CheckFinding } from "../domain/target.ts";
+import { otherAccount } from "../reconcile/prepare.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import { checkSecrets } from "./check-secrets.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
@@ -68,6 +69,11 @@ async function checkConnections(
       createLogger({ level: options.logLevel as LogLevel }),
     );
     cleanup.defer(() => closeAll(connections));
+    for (const { target } of connections) {
+      const account = await store.accountOf(target.name);
+      if (account !== null && account !== target.account)
+        findings.push({ name: target.name, level: "error", message: messageOf(otherAccount(target, account)) });
+    }
     const checks = connections.map(async ({ target }) =>
       (await target.check(AbortSignal.timeout(checkWithinMs))).map(({ message, ...finding }) => ({
         name: target.name,

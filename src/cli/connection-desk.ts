@@ -114,7 +114,7 @@ async function verify(
   if ("problems" in draft) return { ok: false, errors: errorsOf(draft.problems) };
   const other = await accountBefore(parts, name);
   if (other !== null && other !== accountOf(draft.target)) {
-    const message = `"${name}" leads to another ${accountWord(keys)} (${other}); choose another name, or disconnect it first`;
+    const message = `"${name}" leads to another ${accountWord(keys)} (${other}); choose another name`;
     return { ok: false, errors: { name: message } };
   }
   const verified = await verifyTarget(composition.target(draft.target, logger), draft.target, signal);
@@ -146,8 +146,10 @@ const errorsOf = (problems: readonly { readonly field: string; readonly message:
 
 const isField = (text: string): boolean => text === "name" || ASKED.some((key) => key === text);
 
-/** The account that a stored connection of that name leads to; null when there is none, or it can't be opened. */
+/** The account whose people are known under that name, or that a stored connection leads to; null for none. */
 async function accountBefore({ store, ring, file }: DeskParts, name: string): Promise<string | null> {
+  const known = await store.accountOf(name);
+  if (known !== null) return known;
   const row = (await store.credentials()).find((each) => each.name === name);
   if (row === undefined) return null;
   const opened = tryOpen(ring(), row);

@@ -86,6 +86,8 @@ export interface AuditRow extends AuditEntry {
 
 /** What a run leaves behind, written in one transaction. */
 export interface RunRecord {
+  /** The account that the connection leads to, of a first run. */
+  readonly account?: string;
   readonly links?: readonly Link[];
   readonly audit?: readonly AuditEntry[];
   /** People who lose access now: each costs one of the budget, once per window. Written before the call is made. */
@@ -157,6 +159,8 @@ export interface SyncStore {
   ): Promise<ReadonlyMap<string, string>>;
   /** When the next retry of this connection falls due; null when none waits. */
   nextRetryAtMs(connection: string): Promise<number | null>;
+  /** The account (`Target.account`) that the links of the connection are of; null before the first run. */
+  accountOf(connection: string): Promise<string | null>;
   peopleWithAccess(connection: string): Promise<number>;
   /** People charged to the budget after `sinceMs`, with when. */
   charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;

@@ -75,6 +75,8 @@ export interface CheckFinding {
 export interface Target {
   readonly name: string;
   readonly type: string;
+  /** The vendor's id of the organization or account whose people it shows. */
+  readonly account: string;
   readonly supports: TargetSupports;
   /** @throws `TARGET_INCOMPLETE` rather than give a part of a list for the whole. */
   observe(scope: ObserveScope, signal: AbortSignal): Promise<Observed>;

@@ -35,6 +35,8 @@ export interface Prepared {
   readonly endsRestore: boolean;
   /** Keys that were held before this run. */
   readonly knownHeld: ReadonlySet<string>;
+  /** Has the connection an account already? */
+  readonly isBound: boolean;
 }
 
 /** More named entities than this, and the whole list is the cheaper question. */
@@ -50,6 +52,8 @@ export async function prepare(
   signal: AbortSignal,
 ): Promise<Prepared | null> {
   const { target, store, policy, now, sources = null } = parts;
+  const account = await store.accountOf(target.name);
+  if (account !== null && account !== target.account) throw otherAccount(target, account);
   const slice = await store.slice(target.name, scope, now(), sources);
   const hasWork =
     slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
@@ -106,8 +110,17 @@ export async function prepare(
     losersOfGroup: losing,
     endsRestore: slice.isComplete && isRestoreOver(restored, heldForRestore, windowMs, now()),
     knownHeld: new Set(held.map((item) => item.key)),
+    isBound: account !== null,
   };
 }
+
+/** Everybody would be invited into an organization that a slip in the configuration named. */
+export const otherAccount = ({ name, account }: Pick<Target, "name" | "account">, before: string): RollcallError =>
+  new RollcallError(
+    "TARGET_CHANGED",
+    `connection ${name}: leads to ${account} now, and what is known here is of ${before}: nothing was done. If it is meant, give this target a name of its own in the configuration; if not, put the credentials of ${before} back`,
+    { isPermanent: true },
+  );
 
 /**
  * Asks for the entities by name when they are few and linked, else for everything. Who is not linked can only be found

@@ -236,7 +236,7 @@ function entriesOf(
 /** What is written before the first call: links as seen, the budget that will be spent, what is held. */
 function before(
   { target, now }: ReconcilerParts,
-  { slice, diff, guarded, knownHeld, endsRestore }: Prepared,
+  { slice, diff, guarded, knownHeld, endsRestore, isBound }: Prepared,
   entries: ReadonlyMap<string, Entry>,
 ) {
   const known = new Map<string, Link | null>();
@@ -254,6 +254,7 @@ function before(
   // What was approved stays on record until it is done, so that a failed call can be tried again.
   const running = guarded.plan.changes.flatMap((change) => keysOnRecord(change, knownHeld));
   return {
+    ...(!isBound && { account: target.account }),
     links,
     charge: [...guarded.charge, ...guarded.renew],
     endsRestore,

@@ -115,6 +115,7 @@ export const migrations: readonly Migration[] = [
   consoleReads,
   { id: 6, statements: alertTables },
   { id: 7, statements: () => [...dismissals(), lossIndex] },
+  { id: 8, statements: () => ["CREATE TABLE accounts (connection TEXT PRIMARY KEY, account TEXT NOT NULL)"] },
 ];
 
 /** What this release works with. */

@@ -42,6 +42,11 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return (row?.["at"] as number | null | undefined) ?? null;
     },
 
+    async accountOf(connection) {
+      const row = await driver.read.get("SELECT account FROM accounts WHERE connection = ?", [connection]);
+      return row === undefined ? null : String(row["account"]);
+    },
+
     async peopleWithAccess(connection) {
       const row = await driver.read.get(
         "SELECT count(*) AS n FROM links WHERE connection = ? AND kind = 'user' AND has_access = 1",
@@ -168,6 +173,11 @@ const toConnection = (row: Row): ConnectionState => ({
 });
 
 async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
+  if (record.account !== undefined)
+    await sql.run("INSERT INTO accounts (connection, account) VALUES (?, ?) ON CONFLICT (connection) DO NOTHING", [
+      connection,
+      record.account,
+    ]);
   for (const link of record.links ?? []) await putLink(sql, link);
   for (const userId of record.charge ?? []) {
     // Never earlier than it was: a clock that jumps back must not end a charge before its time.

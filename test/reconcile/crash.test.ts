@@ -41,6 +41,7 @@ class Process {
     };
     const step = (): void => this.#step();
     const watchedTarget: Target = {
+      account: target.account,
       name: target.name,
       type: target.type,
       supports: target.supports,

@@ -221,6 +221,7 @@ export function modelStore(
     noticeRestore: notModelled,
     markRestored: notModelled,
     goneSources: async () => [],
+    accountOf: async () => null,
     restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
@@ -288,6 +289,7 @@ export interface Loss {
 export class ModelTarget implements Target {
   readonly name = "model";
   readonly type = "model";
+  readonly account = "model-account";
   readonly supports: TargetSupports;
   readonly members = new Map<string, ModelMember>();
   readonly groups = new Map<string, { name: string; externalId: string | null }>();

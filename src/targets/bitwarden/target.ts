@@ -28,6 +28,7 @@ export function createBitwardenTarget(options: BitwardenOptions): Target {
   return {
     name: options.name,
     type: "bitwarden",
+    account: options.clientId.replace(/^organization\./, "").toLowerCase(),
     supports: { invite: true, remove: true, groups: true, externalIds: true },
     observe: (scope, signal) => observe(api, scope, signal),
     observeMemberships: (query, signal) => observeMemberships(api, query, signal),

@@ -20,6 +20,7 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
   return {
     name: options.name,
     type: "onepassword",
+    account: options.accountId,
     supports: { invite: false, remove: false, groups: false, externalIds: false },
     observe: (scope, signal) => observe(api, scope, signal),
     observeMemberships: async () => {
