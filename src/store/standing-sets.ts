@@ -24,12 +24,21 @@ interface Scan {
   readonly oldestPendingMs: number | null;
 }
 
+/** A condition on `t.seq`. */
+export interface Among extends Condition {
+  /** It names so few rows that looking each of them up is the cheapest way to read. */
+  readonly isFew: boolean;
+}
+
+/** Rows by seq, looked for when they are asked for; null: too many to name. */
+export type Named = () => Promise<readonly number[] | null>;
+
 /** What looking at everybody tells. */
 export interface StandingSets {
   /** Every entity is in exactly one of the counts: see `SyncState`. */
   counts(connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts>;
-  /** A condition on `t.seq`: who stands so with any of these connections. */
-  among(kind: EntityKind, filter: StandingFilter, connections: readonly string[]): Promise<Condition>;
+  /** Who stands so with any of these connections. Who is not among `within` may be left out: the caller does so anyway. */
+  among(kind: EntityKind, filter: StandingFilter, connections: readonly string[], within: Named): Promise<Among>;
 }
 
 /**
@@ -39,16 +48,24 @@ export interface StandingSets {
 export function standingSets(driver: Driver): StandingSets {
   const scans = untilCommit<Scan>(driver);
   const lists = untilCommit<readonly number[]>(driver);
+  const behind = untilCommit<readonly number[] | null>(driver);
   const scan = (kind: EntityKind, connection: string): Promise<Scan> =>
     scans(JSON.stringify([kind, connection]), () => scanAll(driver, kind, connection));
 
-  const listOf = async (kind: EntityKind, filter: StandingFilter, connection: string): Promise<readonly number[]> => {
+  const listOf = async (
+    kind: EntityKind,
+    filter: StandingFilter,
+    connection: string,
+    within: Named,
+  ): Promise<readonly number[]> => {
     const candidates = candidatesOf(filter, kind, connection);
     if (candidates !== null && (await isFew(driver, candidates)))
       return seqsOf(driver, kind, filter, connection, {
         text: `t.id IN (${candidates.text})`,
         params: candidates.params,
       });
+    const named = await within();
+    if (named !== null) return seqsOfNamed(driver, kind, filter, connection, named);
     if (filter.by !== "state")
       return lists(JSON.stringify([kind, filter, connection]), () => seqsOfAll(driver, kind, filter, connection));
     const { exceptions } = await scan(kind, connection);
@@ -68,20 +85,30 @@ export function standingSets(driver: Driver): StandingSets {
       return { ...counts, oldestPendingMs };
     },
 
-    async among(kind, filter, connections) {
-      if (connections.length === 0) return { text: "1 = 0", params: [] };
-      if (filter.by === "state" && filter.state === "inSync") {
+    async among(kind, filter, connections, within) {
+      if (connections.length === 0) return { text: "1 = 0", params: [], isFew: true };
+      const isBy = (state: SyncState): boolean => filter.by === "state" && filter.state === state;
+      const key = JSON.stringify([kind, connections]);
+      const named: Named = async () =>
+        (await within()) ?? (isBy("pending") ? await behind(key, () => behindAny(driver, kind, connections)) : null);
+      if (isBy("inSync") && (await named()) === null) {
         const [first, ...others] = await Promise.all(connections.map((connection) => scan(kind, connection)));
         const isNowhere = (seq: number): boolean => others.every(({ exceptions }) => exceptions.has(seq));
         const nowhere = [...(first?.exceptions.keys() ?? [])].filter(isNowhere);
         return {
           text: `t.seq <= ? AND t.seq NOT IN ${driver.dialect.inNumbers}`,
           params: [first?.lastSeq ?? 0, JSON.stringify(nowhere)],
+          isFew: false,
         };
       }
       // At the same time: what one reads of a part, the next finds in memory.
-      const found = await Promise.all(connections.map((connection) => listOf(kind, filter, connection)));
-      return { text: `t.seq IN ${driver.dialect.inNumbers}`, params: [JSON.stringify([...new Set(found.flat())])] };
+      const found = await Promise.all(connections.map((connection) => listOf(kind, filter, connection, named)));
+      const seqs = [...new Set(found.flat())];
+      return {
+        text: `t.seq IN ${driver.dialect.inNumbers}`,
+        params: [JSON.stringify(seqs)],
+        isFew: seqs.length <= candidatesAtMost,
+      };
     },
   };
 }
@@ -173,6 +200,47 @@ async function seqsOfAll(
     await breathe();
   }
   return found;
+}
+
+async function seqsOfNamed(
+  driver: Driver,
+  kind: EntityKind,
+  filter: StandingFilter,
+  connection: string,
+  named: readonly number[],
+): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (let start = 0; start < named.length; start += candidatesAtMost) {
+    const part = JSON.stringify(named.slice(start, start + candidatesAtMost));
+    const where = { text: `t.seq IN ${driver.dialect.inNumbers}`, params: [part] };
+    found.push(...(await seqsOf(driver, kind, filter, connection, where)));
+    await breathe();
+  }
+  return found;
+}
+
+/**
+ * Who has changed since any of the connections was given everything, or was never given: everybody who is pending, and
+ * few others. One look at each person, and at two numbers only; null when there are too many.
+ */
+async function behindAny(
+  driver: Driver,
+  kind: EntityKind,
+  connections: readonly string[],
+): Promise<readonly number[] | null> {
+  const table = tableOf[kind];
+  const last = Number((await driver.read.get(`SELECT max(seq) AS seq FROM ${table}`))?.["seq"] ?? 0);
+  const isBehind = `NOT EXISTS (SELECT 1 FROM links l
+    WHERE l.connection = ? AND l.kind = ? AND l.entity_id = t.id AND l.applied_rev >= ${revOf[kind]})`;
+  const text = `SELECT t.seq AS seq FROM ${table} t
+    WHERE t.seq > ? AND t.seq <= ? AND (${connections.map(() => isBehind).join(" OR ")})`;
+  const found: number[] = [];
+  for (let after = 0; after < last && found.length <= candidatesAtMost; after += rowsPerLook) {
+    const params = [after, after + rowsPerLook, ...connections.flatMap((connection) => [connection, kind])];
+    found.push(...(await driver.read.all(text, params)).map(({ seq }) => Number(seq)));
+    await breathe();
+  }
+  return found.length <= candidatesAtMost ? found : null;
 }
 
 /** Within CASE, so that the database looks at people first, and at links by their key. */

@@ -257,7 +257,39 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         });
         expect(next.items.map((item) => item.displayName)).toEqual(["p10000", "p10001"]);
         expect(next.total).toBe(count);
+        // Among those that a search finds, whether they are few enough to be named or not.
+        const given = (await store.people({ ...people, search: "p10007" })).items[0]?.id ?? "";
+        await put(linkOf(given));
+        const totalOf = async (search: string, state: SyncState) =>
+          (await store.people({ ...people, search, standing: { by: "state", state } })).total;
+        expect([await totalOf("p1", "pending"), await totalOf("p1", "inSync")]).toEqual([999, 1]);
+        expect([await totalOf("p", "pending"), await totalOf("p", "inSync")]).toEqual([count - 1, 1]);
       }, 60_000);
+
+      it("are found among those of a search or a group, with any of the targets", async () => {
+        const [ada, bo, cy] = [await create("Ada"), await create("Bo"), await create("Cy")];
+        const options = { isNameUnique: true, unknownMembers: "skip" } as const;
+        const write = { resource: {}, displayName: "Eng", externalId: null };
+        const group = (await store.createGroup("okta", write, [ada, cy], options, cause)).record.id;
+        await put(
+          linkOf(ada, { appliedRev: 2, seenState: null }),
+          linkOf(bo),
+          linkOf(cy, { appliedRev: 2, seenState: "active" }),
+        );
+        const atOp = linkOf(ada, { connection: "op", appliedRev: 2, seenState: null });
+        await store.commit("op", { links: [atOp] }, harness.clock.nowMs);
+        const connections = ["bw", "op"];
+        const pending = { by: "state", state: "pending" } as const;
+        expect(await namesOf({ connections, standing: pending })).toEqual(["Bo", "Cy"]);
+        expect(await namesOf({ connections, standing: pending, search: "bo" })).toEqual(["Bo"]);
+        expect(await namesOf({ connections, standing: pending, search: "ada" })).toEqual([]);
+        expect(await namesOf({ connections, standing: pending, groupId: group })).toEqual(["Cy"]);
+        const inSync = { by: "state", state: "inSync" } as const;
+        expect(await namesOf({ connections: ["op"], standing: inSync, groupId: group })).toEqual(["Ada"]);
+        const active = { by: "seen", seen: "active" } as const;
+        expect(await namesOf({ connections, standing: active, search: "cy" })).toEqual(["Cy"]);
+        expect(await namesOf({ connections, standing: active, search: "ada" })).toEqual([]);
+      });
 
       it("have a page of their own", async () => {
         const ada = await create("Ada");
