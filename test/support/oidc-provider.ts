@@ -19,6 +19,10 @@ export interface OidcProvider {
   flaws: Flaws;
   /** Claims that only userinfo tells. */
   userinfo: Readonly<Record<string, unknown>>;
+  /** Answers 503 to everything. */
+  isDown: boolean;
+  /** How often each path was asked for. */
+  readonly asked: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
@@ -41,6 +45,7 @@ export async function startOidcProvider(redirectUri: () => string): Promise<Oidc
   const foreign = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const codes = new Map<string, Grant>();
   const accessTokens = new Set<string>();
+  const asked = new Map<string, number>();
   const clientId = "rollcall";
   const clientSecret = randomBytes(16).toString("hex");
   const json = (response: ServerResponse, status: number, body: unknown): void =>
@@ -110,6 +115,8 @@ export async function startOidcProvider(redirectUri: () => string): Promise<Oidc
 
   const server: Server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", provider.issuer);
+    asked.set(url.pathname, (asked.get(url.pathname) ?? 0) + 1);
+    if (provider.isDown) return json(response, 503, {});
     switch (url.pathname) {
       case "/.well-known/openid-configuration":
         return json(response, 200, {
@@ -148,6 +155,8 @@ export async function startOidcProvider(redirectUri: () => string): Promise<Oidc
     person: { sub: "u1", email: "ada@example.com", groups: ["staff"] },
     flaws: {},
     userinfo: {},
+    isDown: false,
+    asked,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

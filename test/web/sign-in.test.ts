@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuditEntry } from "../../src/domain/sync.ts";
 import { createAccess } from "../../src/web/access/access.ts";
 import { createOidc, type Oidc, termsOf } from "../../src/web/access/oidc.ts";
+import { createProviderCalls, TooManySignIns } from "../../src/web/access/provider-calls.ts";
 import { type RoleToken, requireRole, visitorOf } from "../../src/web/access/role.ts";
 import { createSeal } from "../../src/web/access/seal.ts";
 import { loadAssets } from "../../src/web/console/assets.ts";
@@ -425,6 +426,33 @@ describe("guessing", () => {
   });
 });
 
+describe("calls to the provider", () => {
+  const calls = () => createProviderCalls(() => clock);
+  const fails = () => Promise.reject(new Error("made up"));
+  const addresses = Array.from({ length: 120 }, (_, index) => `192.0.2.${index}`);
+
+  it("are bounded for all addresses together, and for those of one network", async () => {
+    const { within } = calls();
+    for (const address of addresses) await expect(within(address, fails)).rejects.toThrow("made up");
+    await expect(within("198.51.100.1", fails)).rejects.toThrow(TooManySignIns);
+    clock += 60_000;
+    for (let host = 0; host < 20; host += 1)
+      await expect(within(`2001:db8:1:2::${host}`, fails)).rejects.toThrow("made up");
+    await expect(within("2001:db8:1:2::ffff", fails)).rejects.toMatchObject({ retryAfterSeconds: 60 });
+    expect(await within("2001:db8:1:100::1", async () => "in")).toBe("in");
+  });
+
+  it("are bounded in flight, and give their place back however they end", async () => {
+    const { within } = calls();
+    const held = Promise.withResolvers<string>();
+    const asking = addresses.slice(0, 20).map((address) => within(address, () => held.promise));
+    await expect(within("198.51.100.1", async () => "in")).rejects.toMatchObject({ retryAfterSeconds: 5 });
+    held.reject(new Error("broken off"));
+    for (const each of asking) await expect(each).rejects.toThrow("broken off");
+    expect(await within("198.51.100.1", async () => "in")).toBe("in");
+  });
+});
+
 describe("OpenID Connect", () => {
   let provider: OidcProvider;
   const settings = (more: object = {}) => ({
@@ -444,7 +472,7 @@ describe("OpenID Connect", () => {
     let oidc: Oidc | null = null;
     const late: Oidc = {
       start: (returnTo) => (oidc as Oidc).start(returnTo),
-      finish: (query, flow) => (oidc as Oidc).finish(query, flow),
+      finish: (...given) => (oidc as Oidc).finish(...given),
     };
     await start({ oidc: late });
     oidc = createOidc({
@@ -578,6 +606,67 @@ describe("OpenID Connect", () => {
     }
     clock += 2 * hourMs;
     expect((await tab.get("/")).status).toBe(401);
+  });
+
+  const madeUp = async (tab: Tab, index: number) => {
+    const url = await goThere(tab);
+    url.searchParams.set("code", `made-up-${index}`);
+    return await comeBack(tab, url);
+  };
+  const exchanges = (): number => provider.asked.get("/token") ?? 0;
+
+  it("does not let strangers have the provider asked about codes that they made up, more than twenty times a minute", async () => {
+    await startWith();
+    const tab = openTab(base);
+    for (let index = 0; index < 20; index += 1) expect((await madeUp(tab, index)).status).toBe(403);
+    expect(exchanges()).toBe(20);
+    clock += 20_000;
+    const url = await goThere(tab);
+    const refused = await comeBack(tab, url);
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "40"]);
+    expect(refused.text).toContain("Wait <strong>40 seconds</strong>, then reload this page");
+    expect(exchanges()).toBe(20);
+    // The token is another way in meanwhile.
+    await signIn(admin);
+    // Loaded again when it says, the same page signs in.
+    clock += 40_000;
+    expect((await comeBack(tab, url)).status).toBe(303);
+    expect(exchanges()).toBe(21);
+  });
+
+  it("asks nothing about what was not begun in that browser, and counts neither that nor who succeeds", async () => {
+    await startWith();
+    const [url, tab] = [await goThere(openTab(base)), openTab(base)];
+    for (let index = 0; index < 25; index += 1) {
+      expect((await comeBack(openTab(base), url)).status).toBe(403);
+      const other = await goThere(tab);
+      other.searchParams.set("state", "x".repeat(43));
+      expect((await comeBack(tab, other)).status).toBe(403);
+      const refused = await goThere(tab);
+      refused.searchParams.delete("code");
+      refused.searchParams.set("error", "access_denied");
+      expect((await comeBack(tab, refused)).status).toBe(403);
+    }
+    expect(exchanges()).toBe(0);
+    for (let index = 0; index < 25; index += 1) {
+      const person = openTab(base);
+      expect((await comeBack(person, await goThere(person))).status).toBe(303);
+    }
+  });
+
+  it("asks a provider that is down once in five seconds how it is to be used, and goes on when it is back", async () => {
+    await startWith();
+    provider.isDown = true;
+    const discoveries = (): number => provider.asked.get("/.well-known/openid-configuration") ?? 0;
+    const tab = openTab(base);
+    for (let index = 0; index < 10; index += 1) expect((await tab.get("/sign-in/oidc")).status).toBe(502);
+    expect(discoveries()).toBe(1);
+    clock += 5000;
+    expect((await tab.get("/sign-in/oidc")).status).toBe(502);
+    expect(discoveries()).toBe(2);
+    provider.isDown = false;
+    clock += 5000;
+    expect((await comeBack(tab, await goThere(tab))).status).toBe(303);
   });
 
   it("that does not answer leaves the token", async () => {

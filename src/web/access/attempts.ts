@@ -28,28 +28,49 @@ interface Failures {
   readonly count: number;
 }
 
-export function createAttempts(now: () => number): Attempts {
+/** Counts by address within a window; of more addresses than are remembered the oldest is forgotten. */
+export interface AddressCounts {
+  count(address: string): number;
+  add(address: string, by: 1 | -1): void;
+  /** Whole seconds until the window of that address is over, at least one. */
+  endsInSeconds(address: string): number;
+}
+
+/** `now` in milliseconds since the epoch; an IPv6 network of 56 bits counts as one address. */
+export function countByAddress(now: () => number): AddressCounts {
   const byAddress = new Map<string, Failures>();
-  let all: Failures = { sinceMs: now(), count: 0 };
-  const isOver = ({ sinceMs }: Failures): boolean => Math.abs(now() - sinceMs) >= windowMs;
-  const current = (failures: Failures | undefined): Failures =>
-    failures === undefined || isOver(failures) ? { sinceMs: now(), count: 0 } : failures;
-  // An IPv6 customer has a whole network: it counts as one address.
-  const keyOf = (address: string): string => (address === "" ? "unknown" : ipKeyGenerator(address));
+  const current = (address: string): Failures => currentOf(byAddress.get(keyOf(address)), now());
   return {
-    isBlocked: (address) => current(byAddress.get(keyOf(address))).count >= perAddress,
-    failed(address) {
+    count: (address) => current(address).count,
+    add(address, by) {
       const key = keyOf(address);
-      const { sinceMs, count } = current(byAddress.get(key));
+      const { sinceMs, count } = current(address);
       byAddress.delete(key);
       const [oldest] = byAddress.keys();
       if (oldest !== undefined && byAddress.size >= addressLimit) byAddress.delete(oldest);
-      byAddress.set(key, { sinceMs, count: count + 1 });
-      all = current(all);
-      all = { ...all, count: all.count + 1 };
+      byAddress.set(key, { sinceMs, count: Math.max(0, count + by) });
     },
-    delayMs: () => Math.min(delayLimitMs, Math.max(0, current(all).count - calm) * stepMs),
-    retryAfterSeconds: (address) =>
-      Math.max(1, Math.ceil((current(byAddress.get(keyOf(address))).sinceMs + windowMs - now()) / 1000)),
+    endsInSeconds: (address) => Math.max(1, Math.ceil((current(address).sinceMs + windowMs - now()) / 1000)),
+  };
+}
+
+// An IPv6 customer has a whole network: it counts as one address.
+const keyOf = (address: string): string => (address === "" ? "unknown" : ipKeyGenerator(address));
+
+const currentOf = (failures: Failures | undefined, nowMs: number): Failures =>
+  failures === undefined || Math.abs(nowMs - failures.sinceMs) >= windowMs ? { sinceMs: nowMs, count: 0 } : failures;
+
+export function createAttempts(now: () => number): Attempts {
+  const byAddress = countByAddress(now);
+  let all: Failures = { sinceMs: now(), count: 0 };
+  return {
+    isBlocked: (address) => byAddress.count(address) >= perAddress,
+    failed(address) {
+      byAddress.add(address, 1);
+      const { sinceMs, count } = currentOf(all, now());
+      all = { sinceMs, count: count + 1 };
+    },
+    delayMs: () => Math.min(delayLimitMs, Math.max(0, currentOf(all, now()).count - calm) * stepMs),
+    retryAfterSeconds: (address) => byAddress.endsInSeconds(address),
   };
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
 import { refuseHost } from "../../outward/addresses.ts";
 import { createDispatcher } from "../../outward/dispatcher.ts";
+import { createProviderCalls } from "./provider-calls.ts";
 import { ROLES, type Role } from "./role.ts";
 import type { Seal } from "./seal.ts";
 
@@ -38,14 +39,21 @@ export interface Oidc {
   start(returnTo: string): Promise<{ readonly url: URL; readonly flow: string }>;
   /**
    * What the provider answered, checked: state, nonce, issuer, audience, times and the ID token's signature.
-   * @throws Error with what is wrong; nothing of it is secret
+   * The provider is asked only about a sign-in that was begun in that browser, and so often from that address and from all.
+   * @throws Error with what is wrong; nothing of it is secret. TooManySignIns when it has to wait
    */
-  finish(query: URLSearchParams, flow: string | null): Promise<OidcPerson & { readonly returnTo: string }>;
+  finish(
+    query: URLSearchParams,
+    flow: string | null,
+    address: string,
+  ): Promise<OidcPerson & { readonly returnTo: string }>;
 }
 
 /** Somebody who takes longer to sign in there begins anew. */
 export const flowLifeMs = 10 * 60_000;
 const timeoutSeconds = 10;
+/** How long it is believed that the provider can't be asked how it is to be used. */
+const failureLifeMs = 5000;
 
 const flowShape = z.object({
   state: z.string(),
@@ -69,14 +77,18 @@ export const callbackPath = "/sign-in/oidc/callback";
 export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc {
   const redirectUri = `${publicUrl}${callbackPath}`;
   let discovered: Promise<client.Configuration> | null = null;
-  // Asked for once somebody wants to sign in: Rollcall starts without the provider.
+  let failedAtMs: number | null = null;
+  // Asked for once somebody wants to sign in: Rollcall starts without the provider. Whoever reaches the page can have it
+  // asked for, so a failure is the answer for a moment.
   const configuration = (): Promise<client.Configuration> => {
+    if (failedAtMs !== null && Math.abs(now() - failedAtMs) >= failureLifeMs) [discovered, failedAtMs] = [null, null];
     discovered ??= discover(settings).catch((error: unknown) => {
-      discovered = null;
+      failedAtMs = now();
       throw error;
     });
     return discovered;
   };
+  const calls = createProviderCalls(now);
   return {
     async start(returnTo) {
       const provider = await configuration();
@@ -97,33 +109,46 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
       });
       return { url, flow: seal.seal(flow) };
     },
-    async finish(query, sealed) {
+    async finish(query, sealed, address) {
       const flow = flowShape.safeParse(sealed === null ? null : seal.open(sealed));
       if (!flow.success || now() - flow.data.atMs > flowLifeMs)
         throw new Error("this sign-in was not begun in this browser, or more than ten minutes ago");
-      const provider = await configuration();
-      const answer = new URL(redirectUri);
-      answer.search = query.toString();
-      const tokens = await client.authorizationCodeGrant(provider, answer, {
-        expectedState: flow.data.state,
-        expectedNonce: flow.data.nonce,
-        pkceCodeVerifier: flow.data.verifier,
-        idTokenExpected: true,
-      });
-      const claims: Record<string, unknown> = { ...tokens.claims() };
-      const subject = String(claims["sub"]);
-      // Some providers tell groups only there.
-      if (
-        claimAt(claims, settings.rolesClaim) === undefined &&
-        provider.serverMetadata().userinfo_endpoint !== undefined
-      )
-        Object.assign(claims, await client.fetchUserInfo(provider, tokens.access_token, subject));
-      return {
-        name: nameIn(claims) ?? visible(subject),
-        role: roleOf(claimAt(claims, settings.rolesClaim), settings.roles),
-        returnTo: flow.data.returnTo,
-      };
+      const { returnTo, ...checks } = flow.data;
+      const ask = async (): Promise<OidcPerson> => personOf(settings, await configuration(), answerAt(query), checks);
+      // What has another state, or tells of an error, is refused without a call.
+      const isAsked = query.has("code") && query.get("state") === checks.state;
+      return { ...(await (isAsked ? calls.within(address, ask) : ask())), returnTo };
     },
+  };
+
+  function answerAt(query: URLSearchParams): URL {
+    const answer = new URL(redirectUri);
+    answer.search = query.toString();
+    return answer;
+  }
+}
+
+/** Exchanges the code, and reads who that is. */
+async function personOf(
+  settings: OidcSettings,
+  provider: client.Configuration,
+  answer: URL,
+  { state, nonce, verifier }: { readonly state: string; readonly nonce: string; readonly verifier: string },
+): Promise<OidcPerson> {
+  const tokens = await client.authorizationCodeGrant(provider, answer, {
+    expectedState: state,
+    expectedNonce: nonce,
+    pkceCodeVerifier: verifier,
+    idTokenExpected: true,
+  });
+  const claims: Record<string, unknown> = { ...tokens.claims() };
+  const subject = String(claims["sub"]);
+  // Some providers tell groups only there.
+  if (claimAt(claims, settings.rolesClaim) === undefined && provider.serverMetadata().userinfo_endpoint !== undefined)
+    Object.assign(claims, await client.fetchUserInfo(provider, tokens.access_token, subject));
+  return {
+    name: nameIn(claims) ?? visible(subject),
+    role: roleOf(claimAt(claims, settings.rolesClaim), settings.roles),
   };
 }
 

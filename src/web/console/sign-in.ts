@@ -3,6 +3,7 @@ import type { AuditEntry } from "../../domain/sync.ts";
 import { type Access, formOf } from "../access/access.ts";
 import { clientAddress } from "../access/address.ts";
 import { callbackPath, describeOidcError, flowLifeMs, type Oidc } from "../access/oidc.ts";
+import { TooManySignIns } from "../access/provider-calls.ts";
 import { type FoundToken, findVisitor } from "../access/role.ts";
 import { isSameOrigin } from "../access/same-origin.ts";
 import { cookieName, readCookie, type Session } from "../access/session.ts";
@@ -138,12 +139,23 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     }
   });
 
+  /** The cookie stays: the same page may be loaded again then. */
+  const tooMany = (response: Response, { retryAfterSeconds }: TooManySignIns): void => {
+    response.set("Retry-After", String(retryAfterSeconds));
+    show(
+      response,
+      429,
+      "/",
+      html`Too many sign-ins over the identity provider have failed. Wait <strong>${retryAfterSeconds} seconds</strong>, then reload this page or begin again; the admin token works meanwhile.`,
+    );
+  };
+
   router.get(callbackPath, async (request, response) => {
     const flow = readCookie(request, flowCookie);
-    response.clearCookie(flowCookie, flowAttributes);
     try {
       const query = new URL(request.url, "http://localhost").searchParams;
-      const { name, role, returnTo } = await oidc.finish(query, flow);
+      const { name, role, returnTo } = await oidc.finish(query, flow, clientAddress(request));
+      response.clearCookie(flowCookie, flowAttributes);
       if (role === null) {
         warn(`console: ${name} signed in at the identity provider, and none of their groups has a role here`);
         return show(
@@ -155,6 +167,8 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
       }
       await begin(response, { role, name, actor: `console:${name} (oidc)`, by: "oidc" }, localPath(returnTo));
     } catch (error) {
+      if (error instanceof TooManySignIns) return tooMany(response, error);
+      response.clearCookie(flowCookie, flowAttributes);
       warn(`console: a sign-in over the identity provider was refused: ${describeOidcError(error)}`);
       show(
         response,
