@@ -60,7 +60,9 @@ export function desire(
 
 /** Will the owner be matched with the leaver's member by the address alone? Else nobody would take away what the leaver had. */
 function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean {
-  const isFree = owner.link?.remoteId == null || owner.link.remoteId === leaver.link?.remoteId;
+  const [theirs, left] = [owner.link?.remoteId ?? null, leaver.link?.remoteId ?? null];
+  // Who has left nothing linked has given it to the owner already, or never had it.
+  const isFree = theirs === null || left === null || theirs === left;
   return isFree && (wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email"));
 }
 

@@ -3,7 +3,7 @@ import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/desire.
 import type { DirectoryUser } from "../../src/domain/directory.ts";
 import type { TargetPolicy } from "../../src/domain/policy.ts";
 import type { SliceUser } from "../../src/domain/sync.ts";
-import { dayMs, lenient, nowMs, person, team } from "./model.ts";
+import { dayMs, lenient, linkOf, nowMs, person, team } from "./model.ts";
 
 const of = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}): SliceUser => ({
   user: person("ada", user),
@@ -118,22 +118,49 @@ describe("desire", () => {
   });
 
   const leaver = of({ absentSinceMs: 1 }, { emailOwnerId: "bob" });
+  const linked = linkOf("ada", { remoteId: "m1" });
+  const owner = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}) =>
+    of({ id: "bob", ...user }, { emailOwnerId: "bob", ...more });
   it.each([
-    ["is active here: gives way silently", of({ id: "bob" }, { emailOwnerId: "bob" }), everybody, "untouched"],
+    ["is active here: gives way silently", leaver, owner({}), everybody, "untouched"],
     [
       "is inactive here: gives way, the member is claimed by address",
-      of({ id: "bob", isActive: false }, { emailOwnerId: "bob" }),
+      leaver,
+      owner({ isActive: false }),
+      everybody,
+      "untouched",
+    ],
+    ["is out of scope: goes like anybody who leaves", leaver, owner({}, { groupIds: [] }), inScope, "suspended"],
+    [
+      "has a member of their own: goes like anybody who leaves",
+      { ...leaver, link: linked },
+      owner({}, { link: linkOf("bob", { remoteId: "m2" }) }),
+      everybody,
+      "suspended",
+    ],
+    [
+      "has taken over the very member: gives way silently",
+      { ...leaver, link: linked },
+      owner({}, { link: linkOf("bob", { remoteId: "m1" }) }),
       everybody,
       "untouched",
     ],
     [
-      "is out of scope: goes like anybody who leaves",
-      of({ id: "bob" }, { emailOwnerId: "bob", groupIds: [] }),
-      inScope,
-      "suspended",
+      "has a member, which the leaver has given up: gives way silently",
+      leaver,
+      owner({}, { link: linkOf("bob", { remoteId: "m1" }) }),
+      everybody,
+      "untouched",
     ],
-  ])("who is gone while the new owner of the address %s", (_name, owner, scope, state) => {
-    expect(desire(leaver, owner, scope, lenient, nowMs).state).toBe(state);
+  ])("who is gone while the new owner of the address %s", (_name, who, has, scope, state) => {
+    expect(desire(who, has, scope, lenient, nowMs).state).toBe(state);
+  });
+
+  it("leaves nobody's own member to another who claims the address", () => {
+    const who = of({ isActive: false }, { emailOwnerId: "bob", link: linked });
+    const wanted = (hasMember: boolean) => desire(who, undefined, everybody, lenient, nowMs, hasMember);
+    expect(wanted(true)).toMatchObject({ state: "suspended" });
+    expect(wanted(false)).toEqual({ state: "untouched", note: "conflict" });
   });
 });
 
