@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { LiveMemory } from "./heap-probe.ts";
 
 const root = process.env["ROLLCALL_UNDER_TEST"] ?? resolve(import.meta.dirname, "../..");
 const main = join(root, "src/main.ts");
@@ -25,6 +26,8 @@ export interface RollcallOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Put before `node`, e.g. `prlimit --fsize=…`. */
   readonly launcher?: readonly string[];
+  /** With a channel over which it tells its `liveMemory`. Default false. */
+  readonly isProbed?: boolean;
 }
 
 export interface Running {
@@ -82,10 +85,12 @@ export class RollcallProcess {
   /** Starts the process without waiting for anything. */
   launch(): void {
     if (this.#child !== null) throw new Error("it runs already");
+    const { isProbed = false } = this.#options;
     const [command = process.execPath, ...args] = [
       ...(this.#options.launcher ?? []),
       process.execPath,
       ...(this.#options.nodeOptions ?? []),
+      ...(isProbed ? ["--expose-gc", "--import", join(import.meta.dirname, "heap-probe.ts")] : []),
       main,
       "serve",
       "-c",
@@ -95,7 +100,7 @@ export class RollcallProcess {
       "warn",
     ];
     const child = spawn(command, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", ...(isProbed ? (["ipc"] as const) : [])],
       env: { ...environment, ...this.#options.env },
     });
     this.log = "";
@@ -136,6 +141,17 @@ export class RollcallProcess {
     const running = await this.listening();
     if (running === null) throw new Error(`rollcall serve ended: ${this.log}`);
     return running;
+  }
+
+  /** Collects its garbage and says what is left. @throws when it runs without a probe, or ends */
+  liveMemory(): Promise<LiveMemory> {
+    const child = this.#child;
+    if (child?.channel == null) throw new Error("it runs without a probe");
+    return new Promise((resolve, reject) => {
+      child.once("message", (live) => resolve(live as LiveMemory));
+      child.once("exit", () => reject(new Error(`rollcall serve ended: ${this.log}`)));
+      child.send("live memory");
+    });
   }
 
   /** A signal to the process that runs now, if one does. */

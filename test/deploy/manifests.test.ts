@@ -236,6 +236,8 @@ describe("systemd units", () => {
     for (const name of units.filter((each) => each.endsWith(".service"))) {
       for (const line of ["User=rollcall", "NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=rollcall"])
         expect(read(`systemd/${name}`)).toMatch(new RegExp(`^${line}$`, "m"));
+      // As in the image.
+      expect(read(`systemd/${name}`)).toMatch(/^Environment=NODE_OPTIONS=--max-semi-space-size=4$/m);
     }
     expect(read("systemd/rollcall-sync.service")).toMatch(/^Conflicts=rollcall\.service$/m);
     expect(read("systemd/rollcall.sysusers.conf")).toMatch(/^u rollcall - ".+" \/var\/lib\/rollcall$/m);
