@@ -29,7 +29,13 @@ export interface Health {
 /** One target with what its removals and people wait for. */
 export interface TargetFacts extends Health {
   /** What nobody has approved or dismissed; so many of it only a restored copy of the database asks for. */
-  readonly held: { readonly keys: readonly string[]; readonly restored: number; readonly sinceMs: number | null };
+  readonly held: {
+    readonly keys: readonly string[];
+    readonly restored: number;
+    /** So many are people who get access back, more than is usual. Default 0. */
+    readonly returning?: number;
+    readonly sinceMs: number | null;
+  };
   readonly budget: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
   /** People and groups whose last call failed, by entity id, with the code. */
   readonly failures: readonly { readonly entityId: string; readonly code: string }[];
@@ -240,11 +246,16 @@ function targetFailing(target: TargetFacts, limits: Limits, nowMs: number): Cond
 }
 
 /** Why they wait, as a sentence; what a restored copy asks for may also give access. */
-function whyHeld({ held: { keys, restored }, budget }: TargetFacts): string {
-  const over = keys.length - restored;
+function whyHeld({ held: { keys, restored, returning = 0 }, budget }: TargetFacts): string {
+  const over = keys.length - restored - returning;
   const rule = `the budget of ${budget.allowed} in ${span(budget.windowMs)}`;
   const reasons = [
     ...(over > 0 ? [`${plural(over, "removal goes", "removals go")} beyond ${rule}`] : []),
+    ...(returning > 0
+      ? [
+          `${plural(returning, "person", "people")} would get access back that ${returning === 1 ? "was" : "were"} taken away some time ago, more than is usual`,
+        ]
+      : []),
     ...(restored > 0 ? [`${plural(restored, "change is", "changes are")} asked for only by the restored backup`] : []),
   ];
   return `${reasons.join(" and ")}: ${keys.length === 1 ? "it waits" : "they wait"} for a decision`;
@@ -256,7 +267,9 @@ function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: num
   if (digest === null || !lasts(held.sinceMs, gatherMs, nowMs)) return [];
   const count = held.keys.length;
   const what =
-    held.restored === 0 ? plural(count, "removal is", "removals are") : plural(count, "change is", "changes are");
+    held.restored + (held.returning ?? 0) === 0
+      ? plural(count, "removal is", "removals are")
+      : plural(count, "change is", "changes are");
   return [
     {
       key: `removals-held:${name}`,

@@ -11,8 +11,10 @@ export interface FailedEntity {
 export interface HeldSummary {
   /** Keys of what is held and was neither approved nor dismissed; `digestOf` names them. */
   readonly keys: readonly string[];
-  /** How many of them only a restored copy of the database asks for; the others go beyond the budget. */
+  /** How many of them only a restored copy of the database asks for. */
   readonly restored: number;
+  /** How many are people who come back, more than is usual; the others go beyond the budget. Default 0. */
+  readonly returning?: number;
   /** Since when the oldest of them waits; null for none. */
   readonly sinceMs: number | null;
 }

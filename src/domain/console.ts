@@ -170,6 +170,8 @@ export type AttentionKind =
   | "held"
   /** The same of what only a restored copy of the database asks for, taking or giving access. */
   | "restored"
+  /** People who would get access back, more than is usual. */
+  | "returning"
   /** Invitations beyond `maxSeats`. */
   | "seats"
   /** The target refuses, or has failed five times or more. */

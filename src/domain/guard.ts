@@ -14,6 +14,15 @@ export function budgetOf(people: number, { percent, atLeast, atMost }: BudgetPol
   return Math.min(atMost, Math.max(atLeast, Math.floor((people * percent) / 100)));
 }
 
+/**
+ * How many people whose access was taken away before the window may get it back within it. An attribute that can't be read
+ * any more, or an old replica, shows leavers as if they had never left: as many at once as nobody hires again.
+ */
+export const returnsOf = (people: number, budget: BudgetPolicy): number =>
+  Math.max(returnsAtLeast, budgetOf(people, budget));
+
+const returnsAtLeast = 10;
+
 export interface GuardInput {
   readonly diff: Diff;
   readonly policy: TargetPolicy;
@@ -21,6 +30,8 @@ export interface GuardInput {
   readonly peopleWithAccess: number;
   /** Who was charged to the budget within the window, by user id. A person costs once. */
   readonly charged: ReadonlySet<string>;
+  /** Who got access back within the window, by user id. Who lost it within the window too is none of them. */
+  readonly returned: ReadonlySet<string>;
   /** Keys of held changes that somebody approved: they pass at no cost. */
   readonly approved: ReadonlySet<string>;
   /** Keys of held changes that somebody said no to: they wait whatever the budget allows. None of them is approved. */
@@ -42,6 +53,8 @@ export interface GuardedPlan {
   readonly charge: readonly string[];
   /** People charged within the window who lose something (again) now: their charge lasts a window from now, and costs no more. */
   readonly renew: readonly string[];
+  /** People who get access back now and count as `returned`. */
+  readonly returning: readonly string[];
   /** What waits: the same as `plan.held`, one item for each key. */
   readonly heldItems: readonly GuardedItem[];
   readonly budget: { readonly allowed: number; readonly spent: number };
@@ -64,7 +77,7 @@ interface Removal {
 /**
  * Lets removals pass as far as the budget reaches, in order, and holds the rest. What somebody approved passes and
  * costs nothing: it was decided by a person; so was what somebody dismissed, and it waits. Invitations and restores
- * beyond `maxSeats` wait too. After a restore everything waits, taking and giving alike, that only the restored copy asks for.
+ * beyond `maxSeats` wait too, and people who come back in numbers (`returnsOf`). After a restore everything waits, taking and giving alike, that only the restored copy asks for.
  */
 export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved, dismissed } = input;
@@ -101,7 +114,8 @@ export function guard(input: GuardInput): GuardedPlan {
   const heldGrants = giving
     .filter(isGrant)
     .filter((grant) => waits(grantKey(grant), isStale.user(grant.userId), isCopys.user(grant.userId)));
-  const notGiven = new Set(heldGrants.map(({ userId }) => userId));
+  const returns = withinReturns(input, giving, new Set(heldGrants.map(({ userId }) => userId)));
+  const notGiven = new Set([...heldGrants, ...returns.held].map(({ userId }) => userId));
   const seats = withinSeats(
     giving.filter((change) => !(isGrant(change) && notGiven.has(change.userId))),
     policy.maxSeats,
@@ -127,6 +141,9 @@ export function guard(input: GuardInput): GuardedPlan {
     ...heldGrants.map((change) =>
       item(grantKey(change), { kind: "user", entityId: change.userId, change, reason: "restored" }),
     ),
+    ...returns.held.map((change) =>
+      item(grantKey(change), { kind: "user", entityId: change.userId, change, reason: "returning" }),
+    ),
     ...heldPairs.map((pair) =>
       item(joiningKey(pair), {
         kind: "user",
@@ -146,6 +163,9 @@ export function guard(input: GuardInput): GuardedPlan {
       ...heldGrants.map(
         (change): HeldChange => ({ change, reason: "restored", isDismissed: dismissed.has(grantKey(change)) }),
       ),
+      ...returns.held.map(
+        (change): HeldChange => ({ change, reason: "returning", isDismissed: dismissed.has(grantKey(change)) }),
+      ),
       ...[false, true].flatMap((isDismissed) =>
         compact(heldPairs.filter((pair) => dismissed.has(joiningKey(pair)) === isDismissed)).map(
           (change): HeldChange => ({ change, reason: "restored", isDismissed }),
@@ -162,6 +182,7 @@ export function guard(input: GuardInput): GuardedPlan {
     plan,
     charge: [...spent].filter((id) => !charged.has(id)),
     renew: [...renew],
+    returning: returns.counted,
     heldItems,
     budget: { allowed, spent: spent.size },
   };
@@ -171,6 +192,30 @@ type Grant = Extract<Change, { readonly op: "invite" | "restore" | "reinvite" }>
 
 const isGrant = (change: Change): change is Grant =>
   change.op === "invite" || change.op === "restore" || change.op === "reinvite";
+
+type Restore = Extract<Change, { readonly op: "restore" }>;
+
+/** Who lost access within the window gets it back at once, and so does whom somebody approved; of the others so many. */
+function withinReturns(
+  { peopleWithAccess, charged, returned, approved, dismissed, policy }: GuardInput,
+  giving: readonly Change[],
+  notGiven: ReadonlySet<string>,
+) {
+  const allowed = returnsOf(peopleWithAccess + charged.size, policy.budget);
+  const spent = new Set(returned);
+  const held: Restore[] = [];
+  for (const change of giving) {
+    if (change.op !== "restore" || notGiven.has(change.userId)) continue;
+    const { userId } = change;
+    const isFree = charged.has(userId) || spent.has(userId) || approved.has(grantKey(change));
+    if (dismissed.has(grantKey(change))) held.push(change);
+    else if (isFree) continue;
+    else if (spent.size < allowed) spent.add(userId);
+    else held.push(change);
+  }
+  return { held, counted: [...spent].filter((id) => !returned.has(id)) };
+}
+
 const grantKey = ({ op, userId }: Grant): string => `${op}:${userId}`;
 const joiningKey = (pair: Pair): string =>
   `join:${membershipKey(pair.group.item.group.id, pair.person.person.user.id)}`;

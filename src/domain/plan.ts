@@ -55,9 +55,10 @@ export type ChangeOp = Change["op"];
 
 /**
  * Why a change waits for a person. `restored`: only the restored copy of the database asks for it, nothing that a source
- * has told since (see `RestoredState`). `budget` and `restored` can be approved; `seats` needs a higher `maxSeats`.
+ * has told since (see `RestoredState`). `returning`: more people come back than is usual (`returnsOf`). All can be approved
+ * but `seats`, which needs a higher `maxSeats`.
  */
-export type HeldReason = "budget" | "restored" | "seats";
+export type HeldReason = "budget" | "restored" | "returning" | "seats";
 
 export interface HeldChange {
   readonly change: Change;

@@ -92,6 +92,8 @@ export interface RunRecord {
   readonly audit?: readonly AuditEntry[];
   /** People who lose access now: each costs one of the budget, once per window. Written before the call is made. */
   readonly charge?: readonly string[];
+  /** People whose access, lost before the window, is given back now. Written before the call is made. */
+  readonly returning?: readonly string[];
   /** People charged by this run whose removal the target refused for good: given back. */
   readonly refund?: readonly string[];
   /**
@@ -164,6 +166,8 @@ export interface SyncStore {
   peopleWithAccess(connection: string): Promise<number>;
   /** People charged to the budget after `sinceMs`, with when. */
   charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
+  /** People who got access back after `sinceMs` (`RunRecord.returning`), with when. */
+  returned(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
   held(connection: string): Promise<readonly HeldItem[]>;
   /**
    * Is this file a copy that `backup` made, worked on for the first time? Then its word counts less from now on in these

@@ -27,7 +27,7 @@ export interface Prepared {
   readonly observed: Observed;
   readonly diff: Diff;
   readonly guarded: GuardedPlan;
-  /** When the oldest charge of the window ends and the budget grows again; null when nothing is charged. */
+  /** When the oldest charge or return of the window ends and more may pass again; null when there is none. */
   readonly budgetGrowsAtMs: number | null;
   /** Who is in a group that is to be removed: user ids, or remote ids of people who are not ours. By group id. */
   readonly losersOfGroup: ReadonlyMap<string, readonly string[]>;
@@ -78,6 +78,7 @@ export async function prepare(
     defersInvitations,
   });
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);
+  const returned = await store.returned(target.name, now() - policy.budget.windowMs);
   const held = await store.held(target.name);
   const losing = losersOfGroup(difference, losers);
   const restored = await store.restored(target.name, concernedBy(difference));
@@ -87,6 +88,7 @@ export async function prepare(
     policy,
     peopleWithAccess: await peopleWithAccess(parts, difference),
     charged: new Set(charged.keys()),
+    returned: new Set(returned.keys()),
     approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
     dismissed: new Set(
       held.filter((item) => isApprovable(item) && item.dismissedAtMs !== null).map((item) => item.key),
@@ -99,7 +101,10 @@ export async function prepare(
     isBudgetSpent: isBudgetSpent(restored, windowMs, now()),
   });
   const heldForRestore = guarded.heldItems.filter(({ reason }) => reason === "restored").length;
-  const oldest = [...charged.values()].reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
+  const oldest = [...charged.values(), ...returned.values()].reduce(
+    (least, atMs) => Math.min(least, atMs),
+    Number.POSITIVE_INFINITY,
+  );
   const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
   return {
     slice,

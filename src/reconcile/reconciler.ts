@@ -257,6 +257,7 @@ function before(
     ...(!isBound && { account: target.account }),
     links,
     charge: [...guarded.charge, ...guarded.renew],
+    returning: guarded.returning,
     endsRestore,
     held: { considered, items, keep: new Set(running) },
     audit: heldAudit(

@@ -28,9 +28,11 @@ export function alertRows(driver: Driver): AlertStore {
         "SELECT key, reason, since_ms FROM held WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL AND dismissed_ms IS NULL ORDER BY since_ms",
         [connection],
       );
+      const returning = rows.filter((row) => row["reason"] === "returning").length;
       return {
         keys: rows.map((row) => String(row["key"])),
         restored: rows.filter((row) => row["reason"] === "restored").length,
+        ...(returning > 0 && { returning }),
         sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null,
       };
     },

@@ -55,6 +55,7 @@ function questions(
   return [
     ["held", held("budget")],
     ["restored", held("restored")],
+    ["returning", held("returning")],
     ["seats", held("seats")],
     [
       "failing",

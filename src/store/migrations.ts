@@ -116,6 +116,12 @@ export const migrations: readonly Migration[] = [
   { id: 6, statements: alertTables },
   { id: 7, statements: () => [...dismissals(), lossIndex] },
   { id: 8, statements: () => ["CREATE TABLE accounts (connection TEXT PRIMARY KEY, account TEXT NOT NULL)"] },
+  {
+    id: 9,
+    statements: ({ clustered }) => [
+      `CREATE TABLE returns (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+    ],
+  },
 ];
 
 /** What this release works with. */

@@ -63,6 +63,14 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
     },
 
+    async returned(connection, sinceMs) {
+      const rows = await driver.read.all("SELECT user_id, at_ms FROM returns WHERE connection = ? AND at_ms > ?", [
+        connection,
+        sinceMs,
+      ]);
+      return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
+    },
+
     async causes(connection, entityIds) {
       const found = new Map<string, string[]>();
       for (const some of chunks(entityIds)) {
@@ -187,6 +195,11 @@ async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: 
       [connection, userId, nowMs],
     );
   }
+  for (const userId of record.returning ?? [])
+    await sql.run(
+      "INSERT INTO returns (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+      [connection, userId, nowMs],
+    );
   for (const userId of record.refund ?? [])
     await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
   if (record.held !== undefined) await replaceHeld(sql, connection, record.held, nowMs);

@@ -222,6 +222,7 @@ export function modelStore(
     markRestored: notModelled,
     goneSources: async () => [],
     accountOf: async () => null,
+    returned: async () => new Map(),
     restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,

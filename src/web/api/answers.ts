@@ -56,7 +56,7 @@ const heldItem = z.looseObject({
   key: text,
   kind: z.enum(["user", "group"]),
   entityId: text,
-  reason: z.enum(["budget", "restored", "seats"]),
+  reason: z.enum(["budget", "restored", "returning", "seats"]),
   since: time,
   approvedAt: time,
   dismissedAt: time.meta({ description: "since when it waits whatever the budget allows" }),
@@ -145,7 +145,7 @@ export const overview = z.object({
   attention: z.array(
     z.object({
       target: text,
-      kind: z.enum(["held", "restored", "seats", "failing", "accepted", "missing", "invitation"]),
+      kind: z.enum(["held", "restored", "returning", "seats", "failing", "accepted", "missing", "invitation"]),
       count,
       since: time,
       first: z.array(

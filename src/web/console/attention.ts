@@ -104,6 +104,13 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
         detail: html`Only the restored backup asks for it, taking or giving access${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
         action: { label: "Review by name", href: `/plan#${each.connection}` },
       };
+    case "returning":
+      return {
+        tone: "held",
+        title: `${count(each.count, "person waits", "people wait")} to get access back in ${each.connection}`,
+        detail: html`They lost it some time ago, and more are back at once than is usual${each.first.length > 0 && `: ${firstNames(each)}`}. A directory that can't be read in full, or an old copy of it, shows leavers as if they had never left.${since}`,
+        action: { label: "Review by name", href: `/plan#${each.connection}` },
+      };
     case "seats":
       return {
         tone: "held",

@@ -53,10 +53,11 @@ const budgetText = ({ budget }: TargetStatus): Markup =>
 function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
   const items = held.items.filter(isUndecided);
   const restored = items.filter(({ reason }) => reason === "restored").length;
-  const noun = restored === 0 ? "removal" : "change";
+  const returning = items.filter(({ reason }) => reason === "returning").length;
+  const noun = nounOf(items);
   const total = count(items.length, noun);
   return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
-${whyHeld(target, items.length - restored, restored)}
+${whyHeld(target, items.length - restored - returning, restored, returning)}
 ${heldTable(target, items, nowMs)}
 ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
 ${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
@@ -66,7 +67,7 @@ ${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role oper
 /** What was dismissed waits for nobody: it stands there quietly, and can be approved all the same. */
 function dismissedPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
   const items = held.items.filter((item) => !isUndecided(item));
-  const noun = items.some(({ reason }) => reason === "restored") ? "change" : "removal";
+  const noun = nounOf(items);
   return html`<details class="panel"><summary>${badge("idle", "Dismissed")} <strong>${count(items.length, noun)} dismissed</strong>: held whatever the budget allows</summary>
 <p>Somebody has looked at these and said no. They stay held until the directory no longer asks for them, or until they are approved.</p>
 ${heldTable(target, items, nowMs)}
@@ -74,7 +75,17 @@ ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target
 </details>`;
 }
 
-const whyHeld = ({ name, budget }: TargetStatus, overBudget: number, restored: number): readonly (Markup | false)[] => [
+const nounOf = (items: readonly HeldItem[]): string =>
+  items.some(({ reason }) => reason === "restored" || reason === "returning") ? "change" : "removal";
+
+const whyHeld = (
+  { name, budget }: TargetStatus,
+  overBudget: number,
+  restored: number,
+  returning: number,
+): readonly (Markup | false)[] => [
+  returning > 0 &&
+    html`<p>${count(returning, "person", "people")} would get back the access to ${name} that they lost some time ago: more at once than is usual. That can be right: a season begins. It can also be an attribute that can't be read any more, or an old copy of the directory, which shows leavers as if they had never left. Left undecided, some of them pass as the days go by.</p>`,
   overBudget > 0 &&
     html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
   overBudget > 0 &&
