@@ -1,7 +1,15 @@
 import { type Diff, type Pair, pairChange, remoteGroupId } from "./diff.ts";
 import type { EntityKind } from "./directory.ts";
 import { heldDigests } from "./held.ts";
-import { type Change, type HeldChange, type HeldReason, type Plan, removalKeys, type SkippedChange } from "./plan.ts";
+import {
+  type Change,
+  type HeldChange,
+  type HeldReason,
+  memberPayer,
+  type Plan,
+  removalKeys,
+  type SkippedChange,
+} from "./plan.ts";
 import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
 import { membershipKey, type RestoredState } from "./restored.ts";
 import type { HeldItem } from "./sync.ts";
@@ -28,7 +36,7 @@ export interface GuardInput {
   readonly policy: TargetPolicy;
   /** People with access in the target now. */
   readonly peopleWithAccess: number;
-  /** Who was charged to the budget within the window, by user id. A person costs once. */
+  /** Who was charged to the budget within the window: see `payerOf`. A person costs once. */
   readonly charged: ReadonlySet<string>;
   /** Who got access back within the window, by user id. Who lost it within the window too is none of them. */
   readonly returned: ReadonlySet<string>;
@@ -240,13 +248,21 @@ function staleness(restored: RestoredState | null) {
 
 /** Everything that takes access away, in the order in which the budget is spent: people before groups. */
 function removalsOf({ diff, losersOfGroup }: GuardInput): readonly Removal[] {
+  const suspended = new Set(diff.users.flatMap(({ member }) => (member?.state === "suspended" ? member.remoteId : [])));
   const people: Removal[] = [];
   const groups: Removal[] = [];
   for (const change of diff.changes) {
     const [key] = removalKeys(change);
     if (key === undefined) continue;
     if (change.op === "suspend" || change.op === "remove") {
-      people.push({ key, kind: "user", entityId: change.userId, people: [change.userId], change, pair: null });
+      people.push({
+        key,
+        kind: "user",
+        entityId: change.userId,
+        people: [payerOf(change, suspended)],
+        change,
+        pair: null,
+      });
     } else if (change.op === "removeGroup") {
       groups.push({
         key,
@@ -273,6 +289,13 @@ function removalsOf({ diff, losersOfGroup }: GuardInput): readonly Removal[] {
     });
   return [...people, ...memberships, ...groups];
 }
+
+/**
+ * Whom the budget counts: the person, once, whatever they lose. But who removes a member that has access pays for that
+ * member: its person is free afterwards to claim the next one by address, and would take as many as there are for one charge.
+ */
+const payerOf = (change: Extract<Change, { readonly op: "suspend" | "remove" }>, suspended: ReadonlySet<string>) =>
+  change.op === "remove" && !suspended.has(change.remoteId) ? memberPayer(change.remoteId) : change.userId;
 
 type SeatTaking = Extract<Change, { readonly op: "invite" | "restore" }>;
 

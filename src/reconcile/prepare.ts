@@ -3,6 +3,7 @@ import { RollcallError } from "../domain/errors.ts";
 import { type GuardedPlan, guard } from "../domain/guard.ts";
 import { isApprovable } from "../domain/held.ts";
 import { type World, worldOf } from "../domain/match.ts";
+import { memberPayer } from "../domain/plan.ts";
 import type { TargetPolicy } from "../domain/policy.ts";
 import { isBudgetSpent, isRestoreOver } from "../domain/restored.ts";
 import type { Slice, SliceScope, SyncStore } from "../domain/sync.ts";
@@ -238,7 +239,7 @@ function losersOfGroup({ users, groups }: Diff, losers: Memberships): ReadonlyMa
   return new Map(
     groups.flatMap(({ item, group }) => {
       const lost = group === null ? undefined : losers.get(group.remoteId);
-      return lost === undefined ? [] : [[item.group.id, lost.map((id) => userOf.get(id) ?? `remote:${id}`)] as const];
+      return lost === undefined ? [] : [[item.group.id, lost.map((id) => userOf.get(id) ?? memberPayer(id))] as const];
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { type Diff, ownSuspensionsOf } from "../domain/diff.ts";
 import { hasCode, RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
-import { type Change, entitiesOf, grantKeys, type Plan, removalKeys } from "../domain/plan.ts";
+import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/plan.ts";
 import type { HeldItem, SliceScope } from "../domain/sync.ts";
 import type { Outcome } from "../domain/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
@@ -324,11 +324,9 @@ function afterOutcome(
     }
     links.push(entry.link);
   }
-  const keys = removalKeys(change);
   const isRefused = outcome.status === "failed" && outcome.error.isPermanent;
   // One charge pays for all that the person loses in this run: it stays while anything else is taken away.
-  const losesMore = (userId: string) =>
-    guarded.plan.changes.some((other) => other !== change && isAbout(removalKeys(other), userId));
+  const losesMore = (payer: string) => guarded.plan.changes.some((other) => other !== change && isPaidBy(other, payer));
   return {
     links,
     delivered,
@@ -336,8 +334,8 @@ function afterOutcome(
     audit: callAudit(target.name, entries, causes, outcome, prepared),
     done: outcome.status === "applied" ? keysOnRecord(change, prepared.knownHeld) : [],
     // Again, now that it is done or may be: a slow vendor gets to the last of a run's removals long after they were charged.
-    charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((userId) => isAbout(keys, userId)),
-    refund: isRefused ? guarded.charge.filter((userId) => isAbout(keys, userId) && !losesMore(userId)) : [],
+    charge: isRefused ? [] : [...guarded.charge, ...guarded.renew].filter((payer) => isPaidBy(change, payer)),
+    refund: isRefused ? guarded.charge.filter((payer) => isPaidBy(change, payer) && !losesMore(payer)) : [],
   };
 }
 
@@ -349,7 +347,9 @@ function answeredBy(outcome: Outcome, reinvites: ReadonlyMap<string, number>) {
   return askedAtMs === undefined ? [] : [{ userId: change.userId, askedAtMs }];
 }
 
-const isAbout = (keys: readonly string[], userId: string): boolean => keys.some((key) => key.endsWith(`:${userId}`));
+const isPaidBy = (change: Change, payer: string): boolean =>
+  (change.op === "remove" && payer === memberPayer(change.remoteId)) ||
+  removalKeys(change).some((key) => key.endsWith(`:${payer}`));
 
 /** Looked at again soon, later with pauses; what the target accepts and never shows has failed. */
 function unconfirmed(
