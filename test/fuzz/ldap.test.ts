@@ -105,6 +105,16 @@ describe("what is no LDAP", () => {
   });
 });
 
+it("an element ends where the one around it does, whatever follows", () => {
+  const number = element(0x02, Buffer.from([1]));
+  const result = (code: Buffer) => element(0x30, number, element(0x65, code, octet(""), octet("told")));
+  expect(decode(result(element(0x0a, Buffer.from([0]))))).toMatchObject({ result: { code: 0, diagnostic: "told" } });
+  // The last of the operation claims a byte more than the operation has; the message has it.
+  const greedy = Buffer.from(element(0x65, element(0x0a, Buffer.from([0])), octet(""), octet("told")));
+  greedy[greedy.length - 5] = 5;
+  expect(() => decode(element(0x30, number, greedy, Buffer.from([0xa0, 0x00])))).toThrow("an element of 5 bytes");
+});
+
 describe("what controls bring", () => {
   const value = fc.oneof(bytes, ber, damaged);
   it.each([
