@@ -24,6 +24,7 @@ export function heardOf(
         type: "scim",
         lastSuccessAtMs: atMs,
         failingSinceMs: null,
+        retryAtMs: null,
         errorCode: null,
         errorMessage: null,
       })

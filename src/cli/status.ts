@@ -5,7 +5,7 @@ import { heldDigests } from "../domain/held.ts";
 import { expiringSoon } from "../domain/resources.ts";
 import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import type { HeldItem } from "../domain/sync.ts";
+import type { ConnectionState, HeldItem } from "../domain/sync.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { goneSources, goneSourceText } from "./gone-sources.ts";
 import { locateConfig } from "./locate.ts";
@@ -86,6 +86,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
           oldestPendingMs === null ? null : Math.max(0, Math.round((nowMs - oldestPendingMs) / 1000)),
         lastSuccessAt: isoTime(state?.lastSuccessAtMs ?? null),
         failingSince: isoTime(state?.failingSinceMs ?? null),
+        retryAt: retryAt(state, nowMs),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
         budget: { allowed: budgetOf((await store.peopleWithAccess(name)) + spent, guard), spent },
         // Of the held: who waits only for what somebody has dismissed.
@@ -117,6 +118,10 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
   }));
   return { sources, goneSources: await goneSources(config, store), targets, tokens };
 }
+
+/** A time that is over says nothing: it is being tried, or nothing runs that would. */
+const retryAt = (state: ConnectionState | undefined, nowMs: number): string | null =>
+  state?.retryAtMs == null || state.retryAtMs <= nowMs ? null : isoTime(state.retryAtMs);
 
 /** How many people and groups wait only for what was dismissed. */
 function onlyDismissed(held: readonly HeldItem[]): number {
@@ -212,7 +217,7 @@ function attention(target: StatusReport["targets"][number], paint: Paint): reado
   const lines: string[] = [];
   if (target.error !== null)
     lines.push(
-      `${paint("bad", `FAILING since ${target.failingSince}:`)} ${withoutName(target.name, target.error.message ?? target.error.code)}`,
+      `${paint("bad", `FAILING since ${target.failingSince}:`)} ${withoutName(target.name, target.error.message ?? target.error.code)}${target.retryAt === null ? "" : paint("quiet", ` (next try ${target.retryAt})`)}`,
     );
   if (target.budget.spent > 0) lines.push(`removal budget: ${target.budget.spent} of ${target.budget.allowed} spent`);
   if (target.oldestPendingSeconds !== null)

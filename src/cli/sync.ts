@@ -142,6 +142,7 @@ async function deliver(
       type,
       lastSuccessAtMs: now(),
       failingSinceMs: null,
+      retryAtMs: null,
       errorCode: null,
       errorMessage: null,
     });
@@ -153,6 +154,8 @@ async function deliver(
       type,
       lastSuccessAtMs: before?.lastSuccessAtMs ?? null,
       failingSinceMs: before?.failingSinceMs ?? startedAtMs,
+      // Whoever runs "sync" knows when.
+      retryAtMs: null,
       errorCode: cause instanceof RollcallError ? cause.code : "UNEXPECTED",
       errorMessage: error,
     });

@@ -122,6 +122,8 @@ export interface ConnectionState {
   readonly type: string;
   readonly lastSuccessAtMs: number | null;
   readonly failingSinceMs: number | null;
+  /** When a target that fails as a whole is tried again; null: when there is something to do, or nobody does. */
+  readonly retryAtMs: number | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
 }

@@ -170,6 +170,7 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
     type,
     lastSuccessAtMs: null,
     failingSinceMs: null,
+    retryAtMs: null,
     errorCode: null,
     errorMessage: null,
   };
@@ -198,6 +199,7 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
           type,
           lastSuccessAtMs: now(),
           failingSinceMs: null,
+          retryAtMs: null,
           errorCode: null,
           errorMessage: null,
         });
@@ -212,6 +214,7 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
         ...state,
         type,
         failingSinceMs: state.failingSinceMs ?? now(),
+        retryAtMs: now() + Math.round(retryInMs),
         errorCode: code,
         errorMessage: messageOf(error).slice(0, 1000),
       });

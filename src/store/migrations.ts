@@ -122,6 +122,7 @@ export const migrations: readonly Migration[] = [
       `CREATE TABLE returns (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
     ],
   },
+  { id: 10, statements: () => ["ALTER TABLE connections ADD COLUMN retry_ms BIGINT"] },
 ];
 
 /** What this release works with. */

@@ -96,15 +96,16 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
     putConnection: (state) =>
       driver.transaction(async (sql) => {
         await sql.run(
-          `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?)
+          `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, retry_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (role, name) DO UPDATE SET type = excluded.type, last_success_ms = excluded.last_success_ms,
-             failing_since_ms = excluded.failing_since_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
+             failing_since_ms = excluded.failing_since_ms, retry_ms = excluded.retry_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
           [
             state.name,
             state.role,
             state.type,
             state.lastSuccessAtMs,
             state.failingSinceMs,
+            state.retryAtMs,
             state.errorCode,
             state.errorMessage,
           ],
@@ -176,6 +177,7 @@ const toConnection = (row: Row): ConnectionState => ({
   type: String(row["type"]),
   lastSuccessAtMs: row["last_success_ms"] as number | null,
   failingSinceMs: row["failing_since_ms"] as number | null,
+  retryAtMs: row["retry_ms"] as number | null,
   errorCode: row["error_code"] as string | null,
   errorMessage: row["error_message"] as string | null,
 });

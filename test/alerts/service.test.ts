@@ -216,6 +216,7 @@ describe("the facts", () => {
       type: "bitwarden",
       lastSuccessAtMs: clock.nowMs - 5,
       failingSinceMs: null,
+      retryAtMs: null,
       errorCode: null,
       errorMessage: null,
     });

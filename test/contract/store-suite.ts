@@ -1201,6 +1201,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           type: "bitwarden",
           lastSuccessAtMs: 1,
           failingSinceMs: 2,
+          retryAtMs: 3,
           errorCode: "E",
           errorMessage: "m",
         } as const;
@@ -1209,6 +1210,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           role: "source",
           lastSuccessAtMs: null,
           failingSinceMs: null,
+          retryAtMs: null,
           errorCode: null,
           errorMessage: null,
         } as const;

@@ -143,10 +143,17 @@ describe("a vendor's outage", () => {
         }),
       20_000,
     );
-    const { code, stdout } = await stage.run("status");
-    expect(code).toBe(0);
-    const [line = ""] = stdout.split("\n").filter((each) => each.includes("FAILING since"));
-    expect(line).toMatch(/^ {4}FAILING since 20\S+Z: .*502/);
+    // The waits double; when it is tried at this very moment, there is no next time yet.
+    await until(async () => {
+      const { retryAt, failingSince } = (await statusOf(serve)).bitwarden;
+      expect(Date.parse(retryAt)).toBeGreaterThan(Date.parse(failingSince));
+      const { code, stdout } = await stage.run("status");
+      expect(code).toBe(0);
+      const [line = ""] = stdout.split("\n").filter((each) => each.includes("FAILING since"));
+      expect(line).toMatch(/^ {4}FAILING since 20\S+Z: .*502.* \(next try 20\S+Z\)$/);
+    }, 20_000);
+    const { stdout } = await stage.run("status");
+    const line = stdout.split("\n").find((each) => each.includes("FAILING since"));
     expect(line).not.toContain("<html");
     expect(stdout).toContain("the oldest pending change waits for");
     // Directory and the other target go on.
@@ -155,7 +162,12 @@ describe("a vendor's outage", () => {
     mend();
     await until(() => expect(stateOf(stage, "alan@example.com")).toBe("invited"), 20_000);
     await until(async () =>
-      expect((await statusOf(serve)).bitwarden).toMatchObject({ pending: 0, failingSince: null, error: null }),
+      expect((await statusOf(serve)).bitwarden).toMatchObject({
+        pending: 0,
+        failingSince: null,
+        retryAt: null,
+        error: null,
+      }),
     );
     expect(stage.bitwarden.state.mails("alan@example.com")).toBe(1);
   });

@@ -382,6 +382,7 @@ describe("an outage", () => {
     const failingSinceMs = time.nowMs;
     expect(await state()).toMatchObject({
       failingSinceMs,
+      retryAtMs: failingSinceMs + second,
       errorCode: "TARGET_UNREACHABLE",
       errorMessage: "connection model: no answer",
       lastSuccessAtMs: startMs,
@@ -395,13 +396,15 @@ describe("an outage", () => {
       [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300].map((n) => n * second).slice(0, waits.length),
     );
     expect(waits.length).toBeGreaterThan(10);
-    expect(await state()).toMatchObject({ failingSinceMs });
+    const retryAtMs = (runs.at(-1)?.atMs ?? 0) + 5 * minute;
+    expect(await state()).toMatchObject({ failingSinceMs, retryAtMs });
     expect(logged.filter((line) => line.startsWith("error"))).toHaveLength(waits.length + 1);
 
     isDown = false;
     await time.advance(5 * minute);
     expect(await state()).toMatchObject({
       failingSinceMs: null,
+      retryAtMs: null,
       errorCode: null,
       errorMessage: null,
       lastSuccessAtMs: runs.at(-1)?.atMs,

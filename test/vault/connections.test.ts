@@ -182,6 +182,7 @@ describe("a stored connection", () => {
       ...state,
       lastSuccessAtMs: 5,
       failingSinceMs: 6,
+      retryAtMs: 7,
       errorCode: "TARGET_UNREACHABLE",
       errorMessage: "acme: no connection",
     });

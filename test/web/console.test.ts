@@ -122,6 +122,7 @@ describe("what needs a person", () => {
     oldestPendingSeconds: null,
     lastSuccessAt: null,
     failingSince: null,
+    retryAt: null,
     error: null,
     heldDigest: null,
     budget: { allowed: 3, spent: 0 },
@@ -148,6 +149,27 @@ describe("what needs a person", () => {
     });
     // Who has left is in no target, and is missing nowhere: the status counts who should be there.
     expect(lines[3]?.title).toBe("2 people not in op");
+  });
+
+  it("says when a target that fails is tried again", () => {
+    const told = (retryAt: string | null): string =>
+      String(
+        attentionLines({
+          status: {
+            sources: [],
+            targets: [{ ...target, retryAt, error: { code: "TARGET_UNREACHABLE", message: "no answer" } }],
+          },
+          attention: [],
+          tokens: [],
+          vendorUrl: () => null,
+          nowMs: 1000,
+        })[0]?.detail,
+      );
+    expect(told(new Date(181_000).toISOString())).toMatch(
+      /It is tried again <time [^>]*00:03:01[^>]*>in 3 min<\/time>;/,
+    );
+    expect(told(new Date(500).toISOString())).toContain("It is tried again now;");
+    expect(told(null)).toContain("It is tried again now;");
   });
 
   it("says how many removals passed before the others were held", () => {

@@ -134,6 +134,7 @@ export const status = z.looseObject({
       missing: count,
       oldestPendingSeconds: z.number().nullable(),
       lastSuccessAt: time,
+      retryAt: time.meta({ description: "of a target that fails: when it is tried again; null when that is now" }),
       heldDigest: textOrNull,
       undecidedDigest: textOrNull,
       dismissedDigest: textOrNull,

@@ -2,7 +2,7 @@ import type { Attention } from "../../domain/console.ts";
 import { expiringSoon, type StoredToken } from "../../domain/resources.ts";
 import { type HtmlValue, html } from "./html.ts";
 import type { ConsoleStatus } from "./parts.ts";
-import { ago, count, figure, people, product, span, type Tone } from "./words.ts";
+import { ago, count, figure, nextTry, people, product, span, type Tone } from "./words.ts";
 
 /** One thing that waits for a person, with what to do about it. */
 export interface AttentionLine {
@@ -40,7 +40,7 @@ const isOpen = ({ kind, connection }: Attention, { status }: AttentionData): boo
 function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
   const of = (
     role: "source" | "target",
-    { name, error, failingSince }: ConsoleStatus["sources"][number] | ConsoleStatus["targets"][number],
+    { name, error, failingSince, ...more }: ConsoleStatus["sources"][number] | ConsoleStatus["targets"][number],
   ): readonly AttentionLine[] =>
     error === null
       ? []
@@ -48,7 +48,7 @@ function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
           {
             tone: "bad",
             title: role === "source" ? `${name} cannot be read` : `${name} cannot be reached or refuses us`,
-            detail: html`Since ${ago(failingSince === null ? null : Date.parse(failingSince), nowMs)}: ${error.message ?? error.code}. ${role === "source" ? "The last good state stays; nobody loses access because of it." : "Changes wait, removals too, and are made once it answers. It is tried again within 7 minutes; Sync now tries at once."}`,
+            detail: html`Since ${ago(failingSince === null ? null : Date.parse(failingSince), nowMs)}: ${error.message ?? error.code}. ${role === "source" ? "The last good state stays; nobody loses access because of it." : html`Changes wait, removals too, and are made once it answers. It is tried again ${nextTry("retryAt" in more ? more.retryAt : null, nowMs)}; Sync now tries at once.`}`,
             action: { label: "Look at the connection", href: `/connections#${name}` },
           },
         ];

@@ -7,7 +7,7 @@ import { html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import { csrfField, only } from "./layout.ts";
 import type { ConsoleStatus, SourceStatus } from "./parts.ts";
-import { ago, badge, moment, product, sourceType, type Tone } from "./words.ts";
+import { ago, badge, moment, nextTry, product, sourceType, type Tone } from "./words.ts";
 
 export interface ConnectionsData {
   readonly status: ConsoleStatus;
@@ -51,13 +51,14 @@ const whence: Readonly<Record<ListedConnection["from"], string>> = {
   "stored and file": "stored here, encrypted; settings in the configuration file",
 };
 
-function connectionCard(connection: ListedConnection, { visitor, nowMs }: ConnectionsData): Markup {
+function connectionCard(connection: ListedConnection, { visitor, status, nowMs }: ConnectionsData): Markup {
   const { name, type, state, error, from } = connection;
   const [tone, word] = states[state];
   const path = `/connections/${encodeURIComponent(name)}`;
+  const target = status.targets.find((each) => each.name === name);
   return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
 ${error !== null && html`<p class="problem">${error}</p>`}
-<dl class="facts"><dt>Host</dt><dd>${connection.host ?? "unknown"}</dd><dt>Client id</dt><dd><code>${connection.clientId ?? "unknown"}</code></dd><dt>Credentials</dt><dd>${whence[from]}</dd><dt>Last use</dt><dd>${ago(connection.lastSuccessAtMs, nowMs)}</dd>${connection.changedAtMs !== null && html`<dt>Changed</dt><dd>${moment(connection.changedAtMs)}</dd>`}</dl>
+<dl class="facts"><dt>Host</dt><dd>${connection.host ?? "unknown"}</dd><dt>Client id</dt><dd><code>${connection.clientId ?? "unknown"}</code></dd><dt>Credentials</dt><dd>${whence[from]}</dd><dt>Last use</dt><dd>${ago(connection.lastSuccessAtMs, nowMs)}</dd>${target?.error != null && html`<dt>Next try</dt><dd>${nextTry(target.retryAt, nowMs)}</dd>`}${connection.changedAtMs !== null && html`<dt>Changed</dt><dd>${moment(connection.changedAtMs)}</dd>`}</dl>
 <footer>${
     only(
       visitor,

@@ -7,7 +7,7 @@ import { hourChart } from "./chart.ts";
 import { type HtmlValue, html, type Markup } from "./html.ts";
 import { icon } from "./icons.ts";
 import type { ConsoleStatus, SourceStatus, TargetStatus } from "./parts.ts";
-import { ago, badge, count, figure, product, sourceType, span, type Tone } from "./words.ts";
+import { ago, badge, count, figure, nextTry, product, sourceType, span, type Tone } from "./words.ts";
 
 export interface OverviewData {
   readonly status: ConsoleStatus;
@@ -96,7 +96,7 @@ function targetCard(target: TargetStatus, { hours, nowMs }: OverviewData): Marku
     hours.filter((hour) => hour.connection === name),
     nowMs,
   )}
-  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${product(type)}</a>`}</p></footer>
+  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${product(type)}</a>`}</p></footer>
 </article>`;
 }
 

@@ -34,6 +34,8 @@ export interface TargetStatus {
   readonly oldestPendingSeconds: number | null;
   readonly lastSuccessAt: string | null;
   readonly failingSince: string | null;
+  /** When a target that fails is tried again; null: now, or nothing fails. */
+  readonly retryAt: string | null;
   readonly error: { readonly code: string | null; readonly message: string | null } | null;
   readonly heldDigest: string | null;
   readonly budget: { readonly allowed: number; readonly spent: number };

@@ -29,6 +29,12 @@ export function ago(ms: number | null, nowMs: number): Markup {
   return html`<time datetime="${new Date(ms).toISOString()}">${text}</time>`;
 }
 
+/** "in 3 min" of a target that fails; "now" for null, and for what is over. */
+export function nextTry(retryAt: string | null, nowMs: number): HtmlValue {
+  const atMs = retryAt === null ? nowMs : Date.parse(retryAt);
+  return atMs <= nowMs ? "now" : ago(atMs, nowMs);
+}
+
 /** The moment itself, in UTC: "2026-11-22 04:19:02". */
 export const moment = (ms: number): Markup => {
   const iso = new Date(ms).toISOString();
