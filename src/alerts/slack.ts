@@ -8,8 +8,18 @@ export interface SlackOptions extends Omit<AlertChannel, "type" | "send"> {
   readonly url: string;
 }
 
-/** The three characters that Slack takes for markup of its own (docs.slack.dev, "Formatting message text"). */
-const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/**
+ * The three characters that Slack takes for markup of its own (docs.slack.dev, "Formatting message text"); and what the
+ * others read, Mattermost and Discord above all: `@channel` as it stands, and Markdown's links. A character of no width
+ * between is not seen.
+ */
+const escaped = (text: string): string =>
+  text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll("@", "@\u200b")
+    .replaceAll("](", "]\u200b(");
 
 /** Slack refuses a section of more than 3,000 characters. Cut before escaping, so that no entity is cut through. */
 const cut = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);

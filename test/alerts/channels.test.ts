@@ -162,6 +162,15 @@ describe("a message for Slack", () => {
     });
   });
 
+  it("mentions nobody and links nowhere in products that read Markdown", () => {
+    const said = "@all @channel @here @everyone @ada: [sign in](https://evil.example) ![](https://evil.example/pixel)";
+    const body = slackBody({ ...message, title: said, text: said }, bare);
+    expect(body).not.toMatch(/@[a-z]/);
+    expect(body).not.toContain("](");
+    // Still to be read.
+    expect(body).toContain("sign in");
+  });
+
   it("keeps to Slack's 3,000 characters", () => {
     const { blocks } = JSON.parse(slackBody({ ...message, title: "t".repeat(9000), text: "x".repeat(9000) }, bare));
     expect(blocks[0].text.text.length).toBeLessThan(3000);
