@@ -102,7 +102,8 @@ export function claimsOf(
     if (own.kind === "one") heirs.set(own.item.remoteId, item.group.id);
     if (own.kind !== "none" || !isPushed(item.group)) continue;
     namesakes.set(item.group.displayName, (namesakes.get(item.group.displayName) ?? 0) + 1);
-    seekers.set(item.group.displayName, item.group.id);
+    // Linked and not shown among a few that were asked for by id says nothing: it has its own.
+    if (item.link?.remoteId == null || world.observed.isComplete) seekers.set(item.group.displayName, item.group.id);
   }
   for (const item of groups.filter(isGone)) {
     const { displayName } = item.group;

@@ -96,6 +96,18 @@ describe("a group is the one that", () => {
     link: link === null ? null : linkOf("eng2", { kind: "group", ...link }),
   });
 
+  it("takes over what a namesake that is gone had, but not where it has its own and was not asked for", () => {
+    const theirs: ObservedGroup = { remoteId: "theirs", name: "eng", externalId: "x-eng2" };
+    const gone = namesake({ remoteId: "theirs" }, { absentSinceMs: 1 });
+    const heirsOf = (link: Partial<Link> | null, isComplete: boolean) => {
+      const item = { group: team("eng"), link: link === null ? null : linkOf("eng", { kind: "group", ...link }) };
+      return [...claimsOf([item, gone], () => true, worldOf({ ...observed({ groups: [theirs] }), isComplete })).heirs];
+    };
+    expect(heirsOf(null, true)).toEqual([["theirs", "eng"]]);
+    expect(heirsOf({ remoteId: "deleted by hand" }, true)).toEqual([["theirs", "eng"]]);
+    expect(heirsOf({ remoteId: "its own" }, false)).toEqual([]);
+  });
+
   it("is linked, else carries our key, else has the name and nobody's key", () => {
     expect(find([bare, ours, others], { link: { remoteId: "others" } })).toEqual({
       kind: "one",
