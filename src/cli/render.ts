@@ -119,6 +119,7 @@ export function countOps(changes: readonly Change[]): string {
 
 const reasonText: Readonly<Record<HeldReason, string>> = {
   budget: "over the removal budget",
+  scope: "no group of the directory matches users.groups",
   restored: "only the restored backup asks for it",
   returning: "more come back at once than is usual",
   seats: "maxSeats is reached",

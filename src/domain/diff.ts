@@ -43,6 +43,8 @@ export interface Diff {
   readonly changes: readonly Change[];
   readonly pairs: readonly Pair[];
   readonly skipped: readonly SkippedChange[];
+  /** No group of the directory matches `userGroups`: nobody belongs in the target. Default false. */
+  readonly isScopeEmpty?: boolean;
 }
 
 export interface DiffInput {
@@ -117,7 +119,8 @@ export function diff(input: DiffInput): Diff {
   for (const pair of pairs.filter(isReported)) {
     skipped.push({ change: pairChange(pair), reason: "drift: made in the target by hand; driftPolicy is report" });
   }
-  return { users, groups, changes, pairs: pairs.filter((pair) => !isReported(pair)), skipped };
+  const isScopeEmpty = scope?.size === 0;
+  return { users, groups, changes, pairs: pairs.filter((pair) => !isReported(pair)), skipped, isScopeEmpty };
 }
 
 /** Of who is still invited, wanted and not protected. */

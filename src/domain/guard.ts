@@ -93,6 +93,7 @@ export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved, dismissed } = input;
   const allowed = input.isBudgetSpent ? 0 : budgetOf(input.peopleWithAccess + charged.size, policy.budget);
   const isStale = staleness(input.restored);
+  const scopeless = scopelessOf(diff);
   const spent = new Set(charged);
   const renew = new Set<string>();
   const passing = new Set<Removal>();
@@ -104,6 +105,7 @@ export function guard(input: GuardInput): GuardedPlan {
     } else if (
       !dismissed.has(removal.key) &&
       !isStale.removal(removal) &&
+      !scopeless.has(removal.entityId) &&
       (cost.length === 0 || spent.size + cost.length <= allowed)
     ) {
       for (const id of removal.people) {
@@ -145,7 +147,10 @@ export function guard(input: GuardInput): GuardedPlan {
     ...about,
     isDismissed: dismissed.has(key),
   });
-  const reasonOf = (removal: Removal): HeldReason => (isStale.removal(removal) ? "restored" : "budget");
+  const reasonOf = (removal: Removal): HeldReason => {
+    if (isStale.removal(removal)) return "restored";
+    return scopeless.has(removal.entityId) ? "scope" : "budget";
+  };
   const heldItems = [
     ...held.map((removal) => item(removal.key, { ...aboutOf(removal), reason: reasonOf(removal) })),
     ...heldGrants.map((change) =>
@@ -197,6 +202,14 @@ export function guard(input: GuardInput): GuardedPlan {
     budget: { allowed, spent: spent.size },
   };
 }
+
+/** Who would lose access only because no group matches `userGroups`, by user id. */
+const scopelessOf = ({ users, isScopeEmpty }: Diff): ReadonlySet<string> =>
+  new Set(
+    isScopeEmpty === true
+      ? users.flatMap(({ person: { user } }) => (user.absentSinceMs === null && user.isActive ? [user.id] : []))
+      : [],
+  );
 
 type Grant = Extract<Change, { readonly op: "invite" | "restore" | "reinvite" }>;
 

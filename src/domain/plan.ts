@@ -55,10 +55,11 @@ export type ChangeOp = Change["op"];
 
 /**
  * Why a change waits for a person. `restored`: only the restored copy of the database asks for it, nothing that a source
- * has told since (see `RestoredState`). `returning`: more people come back than is usual (`returnsOf`). All can be approved
+ * has told since (see `RestoredState`). `scope`: no group matches `userGroups`, so everybody would lose access: a slip, far
+ * more often than not. `returning`: more people come back than is usual (`returnsOf`). All can be approved
  * but `seats`, which needs a higher `maxSeats`.
  */
-export type HeldReason = "budget" | "restored" | "returning" | "seats";
+export type HeldReason = "budget" | "scope" | "restored" | "returning" | "seats";
 
 export interface HeldChange {
   readonly change: Change;

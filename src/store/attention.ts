@@ -34,14 +34,14 @@ interface Question extends Condition {
 }
 
 function questions(
-  { through }: Dialect,
+  { through, inList }: Dialect,
   connection: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
-  const held = (reason: HeldReason): Question => ({
+  const held = (...reasons: readonly HeldReason[]): Question => ({
     from: "held r",
-    text: "r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason = ?",
-    params: [connection, reason],
+    text: `r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason IN ${inList}`,
+    params: [connection, JSON.stringify(reasons)],
     since: "r.since_ms",
     error: "NULL",
   });
@@ -53,7 +53,7 @@ function questions(
     error: "r.error_message",
   });
   return [
-    ["held", held("budget")],
+    ["held", held("budget", "scope")],
     ["restored", held("restored")],
     ["returning", held("returning")],
     ["seats", held("seats")],

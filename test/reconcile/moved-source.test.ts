@@ -156,7 +156,14 @@ describe("a source that is gone from the configuration", () => {
     await settle(world, scoped("entra"), "bw", "all");
     await settle(world, scoped("entra"), "bw", "all");
     expect(await noted()).toEqual([]);
-    await world.store.deleteGroup("entra", vault, null, cause);
+    await world.store.updateGroup(
+      "entra",
+      vault,
+      null,
+      () => ({ write: null, members: [{ op: "remove", userIds: [id] }] }),
+      groupOptions,
+      cause,
+    );
     await settle(world, scoped("entra"), "bw", "all");
     expect(stateOf("ada@example.com")).toBe("revoked");
   });

@@ -153,6 +153,9 @@ function reconcilerOf(
   store = modelStore(directory, seed),
 ) {
   target.seed = seed;
+  // Where no group matches nobody loses access for it: that is test/reconcile/scope.test.ts.
+  if (more.userGroups != null && !directory.groups.has("always"))
+    directory.group("always", { displayName: "vault-always" });
   const reconciler: Reconciler = createReconciler({
     target,
     store,
@@ -256,7 +259,7 @@ describe("any directory in any target", () => {
             [...directory.users.values()].some(
               ({ email }) => email !== null && email === target.members.get(remoteId)?.email,
             ) && target.members.get(remoteId)?.role !== "owner";
-          const names = new Set([...groupIds, "renamed"]);
+          const names = new Set([...groupIds, "renamed", "vault-always"]);
           const unmanaged = () => ({
             members: [...target.members].filter(([id]) => id.startsWith("m") && !isOurs(id)),
             groups: [...target.groups].filter(([, { name }]) => !names.has(name)),

@@ -56,7 +56,7 @@ const heldItem = z.looseObject({
   key: text,
   kind: z.enum(["user", "group"]),
   entityId: text,
-  reason: z.enum(["budget", "restored", "returning", "seats"]),
+  reason: z.enum(["budget", "scope", "restored", "returning", "seats"]),
   since: time,
   approvedAt: time,
   dismissedAt: time.meta({ description: "since when it waits whatever the budget allows" }),
