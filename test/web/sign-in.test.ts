@@ -529,6 +529,21 @@ describe("OpenID Connect", () => {
     expect((await tab.get("/")).text).toContain("viewer console:eve (oidc)");
   });
 
+  it.each([
+    // Keycloak, where the address is the user name.
+    ["as the user name too", { email_verified: false, preferred_username: "Ada@example.com" }],
+    // OpenID Connect Core has a boolean; some providers send text.
+    ["in so many words", { email_verified: "false" }],
+    ["and writes it as the name", { email_verified: false, name: "ada@example.com" }],
+    ["is not told of, and stands as the name", { email: undefined, name: "ada@example.com" }],
+  ])("calls nobody by an address that the provider has not verified: %s", async (_how, more) => {
+    await startWith();
+    provider.person = { sub: "u4", email: "ada@example.com", groups: ["staff"], ...more };
+    const tab = openTab(base);
+    await comeBack(tab, await goThere(tab));
+    expect((await tab.get("/")).text).toContain("viewer console:u4 (oidc)");
+  });
+
   it("calls nobody by what can't be seen", async () => {
     await startWith();
     provider.person = {

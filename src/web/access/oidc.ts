@@ -197,14 +197,22 @@ function roleOf(claim: unknown, roles: OidcSettings["roles"]): Role | null {
   return ROLES.findLast((role) => roles[role].some((value) => values.has(value))) ?? null;
 }
 
-/** An unverified address could be somebody else's: then another name is used. Without what is not seen, or turns text around: it names people in the audit trail. */
+/**
+ * An unverified address could be somebody else's: then another name is used, but for one that is that address again. `name`
+ * is what people write into their profile: no address is taken from there. Without what is not seen, or turns text around:
+ * it names people in the audit trail.
+ */
 function nameIn(claims: Readonly<Record<string, unknown>>): string | null {
-  const email = claims["email_verified"] === false ? undefined : claims["email"];
-  return (
-    [email, claims["preferred_username"], claims["name"]]
-      .map((each) => (typeof each === "string" ? visible(each) : ""))
-      .find((each) => each !== "") ?? null
-  );
+  const said = (claim: string): string => {
+    const value = claims[claim];
+    return typeof value === "string" ? visible(value) : "";
+  };
+  const [email, username, name] = [said("email"), said("preferred_username"), said("name")];
+  // A boolean (OpenID Connect Core 1.0 §5.1); some providers send text.
+  const isUnverified = String(claims["email_verified"]) === "false";
+  const isAddressAgain = isUnverified && username.toLowerCase() === email.toLowerCase();
+  const names = [isUnverified ? "" : email, isAddressAgain ? "" : username, name.includes("@") ? "" : name];
+  return names.find((each) => each !== "") ?? null;
 }
 
 const visible = (text: string): string =>
