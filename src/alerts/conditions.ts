@@ -200,8 +200,8 @@ function sourceFailing(source: Health, limits: Limits, nowMs: number): Condition
       {
         ...common,
         kind: "snapshot-refused",
-        title: `source ${name} shows far fewer people than before, and is not believed`,
-        text: `${reason}. The last good state stays. If the people are really gone: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`,
+        title: `source ${name} shows far fewer people than before, or far more enabled ones, and is not believed`,
+        text: `${reason}. The last good state stays. If it is right: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`,
         facts: { code: "SNAPSHOT_REFUSED" },
       },
     ];

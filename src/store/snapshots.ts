@@ -142,6 +142,8 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
   const seen: Record<EntityKind, Set<string>> = { user: new Set(), group: new Set() };
   // Of those that the last picture showed: others in their place do not make up for them.
   const kept: Record<EntityKind, number> = { user: 0, group: 0 };
+  // People who were disabled and are not any more.
+  let enabled = 0;
   const back: { readonly kind: EntityKind; readonly key: string }[] = [];
   await driver.transaction(async (sql) => {
     await touchState(sql, source);
@@ -156,7 +158,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
       return !seen[kind].has(externalId) && seen[kind].add(externalId);
     });
     const present = await driver.read.all(
-      `SELECT source_key, digest, missed FROM directory_entries WHERE source = ? AND kind = ? AND source_key IN ${driver.dialect.inList}`,
+      `SELECT source_key, digest, missed, is_enabled FROM directory_entries WHERE source = ? AND kind = ? AND source_key IN ${driver.dialect.inList}`,
       [source, kind, JSON.stringify(fresh.map(({ externalId }) => externalId))],
     );
     const known = new Map(present.map((row) => [String(row["source_key"]), row]));
@@ -164,6 +166,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
       const row = known.get(entry.externalId);
       if (row !== undefined && Number(row["missed"]) > 0) back.push({ kind, key: entry.externalId });
       else if (row !== undefined) kept[kind] += 1;
+      if (kind === "user" && row?.["is_enabled"] === 0 && "isActive" in entry && entry.isActive) enabled += 1;
       return row?.["digest"] !== digestOf(entry);
     });
     const rows = chunks(staged).map((entries) => [source, kind, JSON.stringify(entries)]);
@@ -184,6 +187,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
         if (state?.["snapshot_id"] !== snapshotId)
           throw new RollcallError("REV_MISMATCH", `source ${source}: another poll began while this one was reading`);
         await refuseShrink(sql, source, kept, options);
+        await refuseReturn(sql, source, enabled, options);
         await eachStaged(changing, "user", (entries) => putUsers(changing, entries as readonly SourceUser[]));
         await eachStaged(changing, "group", async (entries) => {
           for (const group of entries as readonly SourceGroup[]) await putGroup(changing, group);
@@ -253,6 +257,30 @@ async function refuseShrink(
     );
   }
 }
+
+/** An attribute that the account can't read any more is as good as not there, and everybody is enabled again. */
+async function refuseReturn(
+  sql: Sql,
+  source: string,
+  enabled: number,
+  { minKeptPercent, acceptShrink }: CommitOptions,
+): Promise<void> {
+  if (acceptShrink || enabled <= smallReturn) return;
+  const row = await sql.get(
+    "SELECT count(*) AS n FROM directory_entries WHERE source = ? AND kind = 'user' AND is_enabled = 0",
+    [source],
+  );
+  const before = Number(row?.["n"] ?? 0);
+  if ((before - enabled) * 100 >= before * minKeptPercent) return;
+  throw new RollcallError(
+    "SNAPSHOT_REFUSED",
+    `source ${source}: ${enabled} of the ${before} people who were disabled are enabled now; nothing was changed. Can the account still read what disables them (disabledBy, inactiveWhen)? If it is right, run "rollcall sync --accept-shrink"`,
+    { isPermanent: true },
+  );
+}
+
+/** So many are enabled again on any day. */
+const smallReturn = 10;
 
 const percent = (part: number, whole: number): string => ((part / whole) * 100).toFixed(1);
 

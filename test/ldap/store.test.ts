@@ -55,6 +55,24 @@ describe("the store of pictures", () => {
       "SELECT display_name, rev, absent_since_ms FROM users UNION ALL SELECT display_name, rev, absent_since_ms FROM groups ORDER BY 1",
     );
 
+  it("does not believe that everybody who was disabled is enabled at once", async () => {
+    const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
+    const disabled = (count: number) => names.map((name, n) => user(name, { isActive: n >= count }));
+    const active = async () => Object.values(await world.people()).filter((each) => each.active).length;
+    await picture(disabled(15), []);
+    await expect(picture(disabled(0), [])).rejects.toMatchObject({
+      code: "SNAPSHOT_REFUSED",
+      message: expect.stringContaining("15 of the 15 people who were disabled are enabled now; nothing was changed"),
+    });
+    expect(await active()).toBe(5);
+    // Ten on a day are hired again, and what somebody has looked at passes.
+    await picture(disabled(5), []);
+    expect(await active()).toBe(15);
+    await picture(disabled(20), []);
+    await picture(disabled(0), [], { acceptShrink: true });
+    expect(await active()).toBe(20);
+  });
+
   it("shows nothing before the commit, and nothing of what was dropped", async () => {
     const snapshot = await world.store.beginSnapshot("corp");
     await snapshot.addUsers([user("a")]);
