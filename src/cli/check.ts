@@ -54,6 +54,7 @@ async function checkConnections(
 ): Promise<readonly Finding[]> {
   await using cleanup = new AsyncDisposableStack();
   const findings: Finding[] = [];
+  let looksAt = "store";
   try {
     const { store, problem } = await openToCheck(composition, config);
     cleanup.defer(() => store.close());
@@ -61,6 +62,7 @@ async function checkConnections(
     findings.push(...checkTokens(config, await store.tokens(), composition.now()));
     for (const source of await goneSources(config, store))
       findings.push({ name: source.name, level: "warning", message: goneSourceText(source) });
+    looksAt = "targets";
     const connections = connect(
       composition,
       config,
@@ -89,7 +91,7 @@ async function checkConnections(
     );
     findings.push(...(await Promise.all([...directories, ...checks])).flat());
   } catch (error) {
-    findings.push({ name: "store", level: "error", message: messageOf(error) });
+    findings.push({ name: looksAt, level: "error", message: messageOf(error) });
   }
   return findings;
 }

@@ -17,8 +17,10 @@ export interface DispatcherOptions {
 /**
  * Connections as HTTPS_PROXY, HTTP_PROXY and NO_PROXY wish, never by a proxy to this machine. Certificates are verified
  * whatever the environment says. Names are looked up and guarded here; behind a proxy it is the proxy that looks them up.
+ * @throws when one of these variables holds no proxy's URL; the message names the variable, not its value, which may hold a password
  */
 export function createDispatcher({ connectMs, ca, lookup, keepAliveMs }: DispatcherOptions): Dispatcher {
+  refuseOddProxies();
   const exceptions = process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "";
   // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
   const verified = { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) };
@@ -30,4 +32,12 @@ export function createDispatcher({ connectMs, ca, lookup, keepAliveMs }: Dispatc
     proxyTls: { rejectUnauthorized: true },
     noProxy: [exceptions, "localhost", "127.0.0.1", "[::1]"].filter((host) => host !== "").join(","),
   });
+}
+
+function refuseOddProxies(): void {
+  for (const name of ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]) {
+    const value = process.env[name] ?? "";
+    if (value === "" || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) continue;
+    throw new Error(`the environment's ${name} is no proxy's URL: it must be like http://proxy.example.com:3128`);
+  }
 }

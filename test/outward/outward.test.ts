@@ -277,6 +277,16 @@ describe("a proxy", () => {
     await expect(client({ ca: undefined }).send(get("https://vault.example.com/"), patient)).rejects.toThrow("caFile");
   });
 
+  it("that is no URL is refused by the name of its variable, and its password kept", () => {
+    for (const value of ["user:hunter22@proxy:3128", "socks5://user:hunter22@proxy:1080", "hunter22"]) {
+      vi.stubEnv("HTTPS_PROXY", value);
+      expect(() => client()).toThrow("the environment's HTTPS_PROXY is no proxy's URL");
+      expect(() => client()).not.toThrow(/hunter22/);
+    }
+    vi.stubEnv("HTTPS_PROXY", "");
+    expect(() => client()).not.toThrow();
+  });
+
   it("is not asked for what NO_PROXY names, nor for this machine", async () => {
     const port = await vendor("vault.example.com");
     const { asked, port: proxyPort } = await proxy(() => port);
