@@ -96,7 +96,9 @@ describe("conditions", () => {
     [
       "a shrink",
       source(1, "SNAPSHOT_REFUSED"),
-      ["snapshot-refused:corp critical: source corp shows far fewer people than before, or far more enabled ones, and is not believed"],
+      [
+        "snapshot-refused:corp critical: source corp shows far fewer people than before, or far more enabled ones, and is not believed",
+      ],
     ],
     ["removals held for 29 s", target(held(7, 29)), []],
     ["removals held for 30 s", target(held(7, 30)), ["removals-held:acme warning: 7 removals are held in acme"]],
