@@ -1,5 +1,6 @@
 import type { LookupFunction } from "node:net";
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
+import { RollcallError } from "../domain/errors.ts";
 import { guardedLookup } from "./addresses.ts";
 
 /** What connections that this process opens need. */
@@ -17,7 +18,7 @@ export interface DispatcherOptions {
 /**
  * Connections as HTTPS_PROXY, HTTP_PROXY and NO_PROXY wish, never by a proxy to this machine. Certificates are verified
  * whatever the environment says. Names are looked up and guarded here; behind a proxy it is the proxy that looks them up.
- * @throws when one of these variables holds no proxy's URL; the message names the variable, not its value, which may hold a password
+ * @throws `CONFIG_INVALID` when one of these variables holds no proxy's URL; the message names the variable, not its value, which may hold a password
  */
 export function createDispatcher({ connectMs, ca, lookup, keepAliveMs }: DispatcherOptions): Dispatcher {
   refuseOddProxies();
@@ -38,6 +39,9 @@ function refuseOddProxies(): void {
   for (const name of ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]) {
     const value = process.env[name] ?? "";
     if (value === "" || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) continue;
-    throw new Error(`the environment's ${name} is no proxy's URL: it must be like http://proxy.example.com:3128`);
+    throw new RollcallError(
+      "CONFIG_INVALID",
+      `the environment's ${name} is no proxy's URL: it must be like http://proxy.example.com:3128`,
+    );
   }
 }

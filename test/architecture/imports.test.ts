@@ -58,7 +58,7 @@ const MAY_IMPORT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(store|reconcile|sources\/.+)$/, ["domain", "telemetry"]],
   [/^(web|targets|alerts)$/, ["domain", "telemetry", "outward"]],
   [/^targets\/.+$/, ["domain", "telemetry", "targets"]],
-  [/^outward$/, []],
+  [/^outward$/, ["domain/errors.ts"]],
   [/^sandbox$/, []],
   [/^vault$/, ["domain/errors.ts"]],
   [/^telemetry$/, ["domain"]],
