@@ -14,6 +14,8 @@ const candidatesAtMost = 2000;
 /** Answers kept: each kind of entity in a handful of targets, and some filters. */
 const keptAtMost = 24;
 
+const scanKey = (kind: EntityKind, connection: string): string => JSON.stringify([kind, connection]);
+
 /** How all entities of a kind stand with a connection. Most are in sync, and only the others are named. */
 interface Scan {
   /** The last row that was looked at, and how many there are up to there. */
@@ -50,7 +52,11 @@ export function standingSets(driver: Driver): StandingSets {
   const lists = untilCommit<readonly number[]>(driver);
   const behind = untilCommit<readonly number[] | null>(driver);
   const scan = (kind: EntityKind, connection: string): Promise<Scan> =>
-    scans(JSON.stringify([kind, connection]), () => scanAll(driver, kind, connection));
+    scans.get(scanKey(kind, connection), () => scanAll(driver, kind, connection));
+  const areScanned = async (kind: EntityKind, connections: readonly string[]): Promise<boolean> => {
+    const known = await Promise.all(connections.map((connection) => scans.has(scanKey(kind, connection))));
+    return known.every((isKnown) => isKnown);
+  };
 
   const listOf = async (
     kind: EntityKind,
@@ -67,7 +73,7 @@ export function standingSets(driver: Driver): StandingSets {
     const named = await within();
     if (named !== null) return seqsOfNamed(driver, kind, filter, connection, named);
     if (filter.by !== "state")
-      return lists(JSON.stringify([kind, filter, connection]), () => seqsOfAll(driver, kind, filter, connection));
+      return lists.get(JSON.stringify([kind, filter, connection]), () => seqsOfAll(driver, kind, filter, connection));
     const { exceptions } = await scan(kind, connection);
     return [...exceptions].filter(([, state]) => state === filter.state).map(([seq]) => seq);
   };
@@ -88,9 +94,12 @@ export function standingSets(driver: Driver): StandingSets {
     async among(kind, filter, connections, within) {
       if (connections.length === 0) return { text: "1 = 0", params: [], isFew: true };
       const isBy = (state: SyncState): boolean => filter.by === "state" && filter.state === state;
-      const key = JSON.stringify([kind, connections]);
-      const named: Named = async () =>
-        (await within()) ?? (isBy("pending") ? await behind(key, () => behindAny(driver, kind, connections)) : null);
+      const named: Named = async () => {
+        const found = await within();
+        // What was looked at in full for the counts, as on most pages of the console, need not be looked at again.
+        if (found !== null || !isBy("pending") || (await areScanned(kind, connections))) return found;
+        return behind.get(JSON.stringify([kind, connections]), () => behindAny(driver, kind, connections));
+      };
       if (isBy("inSync") && (await named()) === null) {
         const [first, ...others] = await Promise.all(connections.map((connection) => scan(kind, connection)));
         const isNowhere = (seq: number): boolean => others.every(({ exceptions }) => exceptions.has(seq));
@@ -117,20 +126,29 @@ export function standingSets(driver: Driver): StandingSets {
 function untilCommit<T>({ generation }: Pick<Driver, "generation">) {
   let present: string | null = null;
   const known = new Map<string, Promise<T>>();
-  return async (key: string, work: () => Promise<T>): Promise<T> => {
+  const forgetOld = async (): Promise<void> => {
     const now = await generation();
     if (now !== present) known.clear();
     present = now;
-    const kept = known.get(key);
-    if (kept !== undefined) return kept;
-    if (known.size >= keptAtMost) known.clear();
-    const answer = work();
-    known.set(key, answer);
-    // A failure is told to those who wait for it, and to nobody after them.
-    answer.catch(() => {
-      if (known.get(key) === answer) known.delete(key);
-    });
-    return answer;
+  };
+  return {
+    has: async (key: string): Promise<boolean> => {
+      await forgetOld();
+      return known.has(key);
+    },
+    get: async (key: string, work: () => Promise<T>): Promise<T> => {
+      await forgetOld();
+      const kept = known.get(key);
+      if (kept !== undefined) return kept;
+      if (known.size >= keptAtMost) known.clear();
+      const answer = work();
+      known.set(key, answer);
+      // A failure is told to those who wait for it, and to nobody after them.
+      answer.catch(() => {
+        if (known.get(key) === answer) known.delete(key);
+      });
+      return answer;
+    },
   };
 }
 
