@@ -7,7 +7,7 @@ import { otherAccount } from "../reconcile/prepare.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import { checkSecrets } from "./check-secrets.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
-import { goneSources, goneSourceText } from "./gone-sources.ts";
+import { sourceFindings } from "./known-sources.ts";
 import { checkListeners } from "./listeners.ts";
 import { composeConfig, locateFile } from "./locate.ts";
 import { count, printJson, table } from "./render.ts";
@@ -60,8 +60,7 @@ async function checkConnections(
     cleanup.defer(() => store.close());
     findings.push(problem ?? { name: "store", level: "ok", message: config.store.path });
     findings.push(...checkTokens(config, await store.tokens(), composition.now()));
-    for (const source of await goneSources(config, store))
-      findings.push({ name: source.name, level: "warning", message: goneSourceText(source) });
+    findings.push(...(await sourceFindings(config, store)));
     looksAt = "targets";
     const connections = connect(
       composition,

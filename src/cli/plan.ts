@@ -4,7 +4,7 @@ import type { Plan } from "../domain/plan.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { openDirectories, pollNow } from "./directories.ts";
-import { goneSources, goneSourceText } from "./gone-sources.ts";
+import { reviewSources } from "./known-sources.ts";
 import { locateConfig } from "./locate.ts";
 import { describePlan, printJson } from "./render.ts";
 import { noticeRestore } from "./restored.ts";
@@ -36,7 +36,7 @@ export async function plan(
   const logger = createLogger({ level: options.logLevel as LogLevel });
   const restored = await noticeRestore(store, config.targets, composition.now());
   if (restored !== null) logger.warn(restored);
-  for (const source of await goneSources(config, store)) logger.warn(goneSourceText(source));
+  await reviewSources(config, store, (message) => logger.warn(message));
   const connections = connect(composition, config, selected, store, logger);
   const plans: { readonly name: string; readonly plan: Plan }[] = [];
   const errors: { readonly name: string; readonly message: string }[] = [];

@@ -22,8 +22,8 @@ import type { Composition, GlobalOptions } from "./composition.ts";
 import { createConnections } from "./connection-desk.ts";
 import { describePoll, openDirectories } from "./directories.ts";
 import { createFleet, type Fleet } from "./fleet.ts";
-import { goneSources, goneSourceText } from "./gone-sources.ts";
 import { heardOf, tokenUse } from "./heard.ts";
+import { reviewSources } from "./known-sources.ts";
 import { openListener } from "./listeners.ts";
 import { composeConfig, givenPath } from "./locate.ts";
 import { printJson } from "./render.ts";
@@ -47,7 +47,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   cleanup.defer(() => store.close());
   const restored = await noticeRestore(store, config.targets, composition.now());
   if (restored !== null) logger.warn(restored);
-  for (const source of await goneSources(config, store)) logger.warn(goneSourceText(source));
+  await reviewSources(config, store, (message) => logger.warn(message));
   const fleet = await createFleet({ composition, file, store, logger, metrics });
   cleanup.defer(() => fleet.stop(0));
   const listeners = await openListeners(

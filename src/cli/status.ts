@@ -7,7 +7,7 @@ import type { PollFinding } from "../domain/snapshot.ts";
 import type { DirectoryStore } from "../domain/store.ts";
 import type { ConnectionState, HeldItem } from "../domain/sync.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
-import { goneSources, goneSourceText } from "./gone-sources.ts";
+import { goneSources, goneSourceText } from "./known-sources.ts";
 import { locateConfig } from "./locate.ts";
 import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "./render.ts";
 import { withoutName } from "./targets.ts";

@@ -8,7 +8,7 @@ import { createLogger, type LogLevel } from "../telemetry.ts";
 import { openAlerts } from "./alerts.ts";
 import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "./directories.ts";
-import { goneSources, goneSourceText } from "./gone-sources.ts";
+import { reviewSources } from "./known-sources.ts";
 import { locateConfig } from "./locate.ts";
 import { bar, showProgress } from "./progress.ts";
 import { count, describe, describePlan, printJson } from "./render.ts";
@@ -47,7 +47,7 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   const logger = createLogger({ level: options.logLevel as LogLevel });
   const restored = await noticeRestore(store, config.targets, composition.now());
   if (restored !== null) logger.warn(restored);
-  for (const source of await goneSources(config, store)) logger.warn(goneSourceText(source));
+  await reviewSources(config, store, (message) => logger.warn(message));
   const pollers = openDirectories(composition, directories, store, logger);
   // On a terminal each outcome is printed below: it need not be there twice.
   const isTerminal = composition.terminal.progress !== null;

@@ -134,6 +134,8 @@ export interface SnapshotStore {
   /** Entry ids of the groups that name one of these locators as a member. */
   groupsNaming(source: string, locators: readonly Locator[]): Promise<readonly string[]>;
   pollState(source: string): Promise<PollState>;
+  /** How the people who are present in a source came there; null when there are none. */
+  originOf(source: string): Promise<"polled" | "written" | null>;
   /** Of the last complete poll, with what the store can tell by itself: people without e-mail, addresses that several people claim. */
   findings(source: string): Promise<readonly PollFinding[]>;
   recordPoll(source: string, record: PollRecord): Promise<void>;

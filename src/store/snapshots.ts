@@ -111,6 +111,16 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
 
     pollState: (source) => readState(driver.read, source),
 
+    async originOf(source) {
+      const row = await driver.read.get(
+        `SELECT (SELECT count(*) FROM directory_entries e WHERE e.source = u.source AND e.kind = 'user' AND e.source_key = u.source_key) AS entries
+         FROM users u WHERE u.source = ? AND u.absent_since_ms IS NULL LIMIT 1`,
+        [source],
+      );
+      if (row === undefined) return null;
+      return Number(row["entries"]) > 0 ? "polled" : "written";
+    },
+
     async findings(source) {
       const row = await driver.read.get("SELECT findings FROM poll_states WHERE source = ?", [source]);
       return row === undefined

@@ -46,4 +46,20 @@ describe("a source that is replaced by another in the configuration", () => {
     expect(people.map((email) => stage.bitwarden.state.groupsOfMember(email))).toEqual(people.map(() => ["eng"]));
     await second.stop();
   });
+
+  it("is not replaced under its own name by one of another type: its people would keep their addresses for ever", async () => {
+    await using stage = await makeStage();
+    const { idp, stop } = await stage.serve();
+    await idp.hireAll(emails(2));
+    await stop();
+    const base = { baseDn: "dc=example,dc=org" };
+    const ldap = { type: "ldap", preset: "openldap", url: "ldap://127.0.0.1:1", users: base, groups: base };
+    await stage.configure({ sources: { okta: ldap } });
+    const told = "source okta is of type ldap and was of type scim: give the new one a name of its own";
+    for (const command of ["serve", "sync", "plan"])
+      expect(await stage.run(command)).toMatchObject({ code: 1, stderr: expect.stringContaining(told) });
+    const checked = await stage.run("check");
+    expect(checked).toMatchObject({ code: 1, stdout: expect.stringContaining(told) });
+    expect(checked.stdout).toContain("ok       acme-bitwarden");
+  });
 });

@@ -24,6 +24,15 @@ const user = (name: string, more: Partial<SourceUser> = {}): SourceUser => ({
   memberOf: [],
   ...more,
 });
+const written = (email: string) => ({
+  resource: { userName: email },
+  userName: email,
+  externalId: null,
+  email,
+  emails: [email],
+  displayName: email,
+  isActive: true,
+});
 const group = (name: string, members: readonly string[], more: Partial<SourceGroup> = {}): SourceGroup => ({
   externalId: name,
   entryId: name,
@@ -71,6 +80,13 @@ describe("the store of pictures", () => {
     await picture(disabled(20), []);
     await picture(disabled(0), [], { acceptShrink: true });
     expect(await active()).toBe(20);
+  });
+
+  it("tells people who were polled from those whom SCIM wrote", async () => {
+    await world.store.createUser("okta", written("b@example.com"), cause);
+    expect(await world.store.originOf("corp")).toBe(null);
+    await picture([user("a")], []);
+    expect([await world.store.originOf("corp"), await world.store.originOf("okta")]).toEqual(["polled", "written"]);
   });
 
   it("shows nothing before the commit, and nothing of what was dropped", async () => {
