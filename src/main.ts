@@ -25,15 +25,7 @@ import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
 import { resolveLdapOptions } from "./sources/ldap/presets.ts";
-import {
-  backupSqlite,
-  copySqliteStore,
-  lockForReconciling,
-  openAuditTrail,
-  openSqliteStore,
-  openSqliteStoreToRead,
-  readSealedCredentials,
-} from "./store/index.ts";
+import { type Database, postgresDatabase, sqliteDatabase } from "./store/databases.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
@@ -98,6 +90,11 @@ const harmless = (text: string): string =>
 
 const tracer = await openTracing(process.env, version);
 
+const databaseOf = ({ store }: Pick<Config, "store">): Database =>
+  store.kind === "sqlite"
+    ? sqliteDatabase(store.path, { now: Date.now, tracer })
+    : postgresDatabase(store.url.reveal(), { now: Date.now, tracer });
+
 const composition: Composition = {
   version,
   tracer,
@@ -118,13 +115,14 @@ const composition: Composition = {
   },
   now: Date.now,
   sleep,
-  openStore: (config) => openSqliteStore(config.store.path, { now: Date.now, tracer }),
-  openStoreToRead: (config) => openSqliteStoreToRead(config.store.path, { now: Date.now, tracer }),
-  storedCredentials: readSealedCredentials,
-  openAuditTrail: (config) => openAuditTrail(config.store.path),
-  backup: (storePath, file) => backupSqlite(storePath, file, Date.now()),
-  lock: lockForReconciling,
-  openCopy: (config) => copySqliteStore(config.store.path, { now: Date.now }),
+  openStore: (config) => databaseOf(config).open(),
+  openStoreToRead: (config) => databaseOf(config).openToRead(),
+  storedCredentials: (config) => databaseOf(config).storedCredentials(),
+  openAuditTrail: (config) => databaseOf(config).openAuditTrail(),
+  backup: (config, file) => databaseOf(config).backup(file),
+  lock: (config) => databaseOf(config).lock(),
+  checkDatabase: (config) => databaseOf(config).check(),
+  openCopy: (config) => databaseOf(config).openCopy(),
   poller: (source, store, logger, metrics) =>
     new LdapPoller(resolveLdapOptions(source.name, ldapOptions(source)), {
       store,

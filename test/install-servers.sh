@@ -8,6 +8,7 @@ packages=(
   slapd ldap-utils                                                                      # OpenLDAP
   389-ds-base                                                                           # 389 Directory Server
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind python3-samba ldb-tools # Samba AD
+  postgresql                                                                            # as a database beside SQLite
   iproute2 openssl
   chromium fonts-liberation                                                             # the console's tests
 )

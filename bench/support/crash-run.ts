@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Day } from "./day.ts";
 import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./evening.ts";
 import { IdentityProvider } from "./idp.ts";
-import { integrityOf } from "./integrity.ts";
+import { damageIn } from "./integrity.ts";
 import { Random } from "./random.ts";
 import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
 import { type Call, type CallStage, type Loss, mostLostWithin, Vendors } from "./vendors.ts";
@@ -43,6 +43,8 @@ export interface CrashRunOptions {
   /** Chance of arming a kill before each step. Default 0.9. */
   readonly killChance?: number;
   /** Tight: at most so many people within so many milliseconds. Default: no limit that matters. */
+  /** Gives a new database of PostgreSQL. Default: a SQLite file. */
+  readonly makeDatabase?: () => Promise<string>;
   readonly budget?: { readonly people: number; readonly windowMs: number };
   readonly log?: (text: string) => void;
 }
@@ -80,19 +82,21 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
 export async function crashMigrations(
   kills: number,
   seed: number,
+  makeDatabase?: CrashRunOptions["makeDatabase"],
 ): Promise<{ readonly killed: number; readonly violations: readonly string[] }> {
   const random = new Random(seed);
   const folder = mkdtempSync(join(tmpdir(), "rollcall-migrate-"));
   const violations: string[] = [];
   let killed = 0;
   try {
-    const clean = new RollcallProcess({ folder: join(folder, "clean"), targets: {} });
+    const clean = new RollcallProcess({ folder: join(folder, "clean"), targets: {}, ...(await storeOf(makeDatabase)) });
     const startedAt = performance.now();
     await clean.start();
     const startMs = performance.now() - startedAt;
     await clean.stop();
     for (let round = 0; killed < kills; round += 1) {
-      const rollcall = new RollcallProcess({ folder: join(folder, String(round)), targets: {} });
+      const store = await storeOf(makeDatabase);
+      const rollcall = new RollcallProcess({ folder: join(folder, String(round)), targets: {}, ...store });
       // The schema is made in the last third; some kills hit the same database two or three times.
       for (let times = 1 + random.below(3); times > 0 && killed < kills; times -= 1) {
         rollcall.launch();
@@ -108,13 +112,16 @@ export async function crashMigrations(
       await idp.close();
       const code = await rollcall.stop();
       if (code !== 0) violations.push(`round ${round}: serve ended with ${code}: ${rollcall.log}`);
-      violations.push(...integrityOf(rollcall.storePath).map((each) => `round ${round}: ${each}`));
+      violations.push(...(await damageIn(rollcall)).map((each) => `round ${round}: ${each}`));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   return { killed, violations };
 }
+
+const storeOf = async (makeDatabase: CrashRunOptions["makeDatabase"]) =>
+  makeDatabase === undefined ? {} : { storeUrl: await makeDatabase() };
 
 class CrashRun {
   readonly #options: CrashRunOptions;
@@ -136,7 +143,12 @@ class CrashRun {
   #restarting = false;
   #acknowledged = 0;
 
-  private constructor(options: CrashRunOptions, vendors: Vendors, folder: string) {
+  private constructor(
+    options: CrashRunOptions,
+    vendors: Vendors,
+    folder: string,
+    store: Awaited<ReturnType<typeof storeOf>>,
+  ) {
     this.#options = options;
     this.#random = new Random(options.seed);
     this.#folder = folder;
@@ -144,6 +156,7 @@ class CrashRun {
     const { budget } = options;
     this.#rollcall = new RollcallProcess({
       folder,
+      ...store,
       targets: vendors.targets(),
       ...(budget && {
         guard: { percent: 5, atLeast: budget.people, atMost: budget.people, window: `${budget.windowMs}ms` },
@@ -162,7 +175,8 @@ class CrashRun {
     const bitwarden = { selfHosted: true, entityFramework: true };
     const vendors = await Vendors.start({ random: new Random(options.seed + 1).next, bitwarden });
     for (const email of options.day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
-    const run = new CrashRun(options, vendors, mkdtempSync(join(tmpdir(), "rollcall-crash-")));
+    const store = await storeOf(options.makeDatabase);
+    const run = new CrashRun(options, vendors, mkdtempSync(join(tmpdir(), "rollcall-crash-")), store);
     vendors.watch = (stage, call) => run.#onCall(stage, call);
     run.#running = await run.#rollcall.start();
     run.#watchCommits();
@@ -186,7 +200,7 @@ class CrashRun {
     await this.#checkPlan();
     const code = await this.#rollcall.stop();
     if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
-    this.#violations.push(...integrityOf(this.#rollcall.storePath));
+    this.#violations.push(...(await damageIn(this.#rollcall)));
     return {
       kills: this.#kills,
       killed: this.#killed,

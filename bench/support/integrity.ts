@@ -1,4 +1,12 @@
 import { DatabaseSync } from "node:sqlite";
+import type { RollcallProcess } from "./rollcall-process.ts";
+
+/** Of whichever database: a server's own pages are its own business, so there it is the chain of the audit trail. */
+export async function damageIn(rollcall: RollcallProcess): Promise<readonly string[]> {
+  if (rollcall.storeUrl === null) return integrityOf(rollcall.storePath);
+  const { code, err } = await rollcall.command("audit", "verify");
+  return code === 0 ? [] : [err];
+}
 
 /** What `PRAGMA integrity_check` finds; empty when all is well. */
 export function integrityOf(storePath: string): readonly string[] {

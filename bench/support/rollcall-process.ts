@@ -19,6 +19,8 @@ export interface RollcallOptions {
   /** `server.limits`. */
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly storePath?: string;
+  /** Of PostgreSQL, in place of a file. */
+  readonly storeUrl?: string;
   /** Default: one SCIM source, `idp`. */
   readonly sources?: Readonly<Record<string, unknown>>;
   /** Options of `node` itself, e.g. `--import …`, and environment beside ours. */
@@ -49,6 +51,7 @@ interface TargetStatus {
 export class RollcallProcess {
   readonly configPath: string;
   readonly storePath: string;
+  readonly storeUrl: string | null;
   /** What it wrote to standard error since the last start. */
   log = "";
   readonly #options: RollcallOptions;
@@ -59,6 +62,7 @@ export class RollcallProcess {
     this.#options = options;
     mkdirSync(options.folder, { recursive: true });
     this.configPath = join(options.folder, "rollcall.yaml");
+    this.storeUrl = options.storeUrl ?? null;
     this.storePath = options.storePath ?? join(options.folder, "rollcall.db");
     this.configure({});
   }
@@ -69,7 +73,7 @@ export class RollcallProcess {
     const config = {
       server: { listen: "127.0.0.1:0", limits },
       admin: { listen: "127.0.0.1:0", token: adminToken },
-      store: `sqlite:${this.storePath}`,
+      store: this.storeUrl ?? `sqlite:${this.storePath}`,
       sources: sources ?? { idp: { type: "scim", token: scimToken } },
       targets: more.targets ?? targets,
       guard: { percent: 100, atLeast: 1000, atMost: 1000, window: "24h", ...guard },

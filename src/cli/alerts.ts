@@ -60,7 +60,7 @@ export const consoleUrlOf = ({ admin }: Config): string | null => admin?.publicU
 
 /** `rollcall alerts test [channel]`: sends one message to each channel, and says what happened. Exit 1 when one failed. */
 export async function testAlerts(composition: Composition, options: GlobalOptions, name?: string): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = await locateConfig(composition, options);
   const all = composition.alertChannels(config);
   const channels = all.filter((channel) => name === undefined || channel.name === name);
   if (channels.length === 0) throw noChannel(all, name);

@@ -103,7 +103,7 @@ async function withTrail<T>(
   options: GlobalOptions,
   work: (trail: AuditTrail) => Promise<T>,
 ): Promise<T> {
-  const trail = await composition.openAuditTrail(locateConfigOpenable(composition, options));
+  const trail = await composition.openAuditTrail(await locateConfigOpenable(composition, options));
   try {
     return await work(trail);
   } finally {

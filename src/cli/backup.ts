@@ -4,8 +4,7 @@ import { count, printJson } from "./render.ts";
 
 /** `rollcall backup`: a checked copy of the database, also while `serve` runs. */
 export async function backup(composition: Composition, options: GlobalOptions, file?: string): Promise<number> {
-  const { storePath } = locateFile(composition, options).settings();
-  const { bytes, rows, head } = await composition.backup(storePath, file ?? "");
+  const { bytes, rows, head } = await composition.backup(locateFile(composition, options).settings(), file ?? "");
   const kept = head === null ? null : `${head.seq}:${head.hash}`;
   if (options.json) printJson(composition.terminal, { file, bytes, rows, head: kept });
   else

@@ -1,4 +1,4 @@
-import { type Config, ldapSources, scimSources } from "../config/index.ts";
+import { type Config, ldapSources, scimSources, storeName } from "../config/index.ts";
 import { messageOf } from "../domain/errors.ts";
 import { isTokenGood, type StoredToken } from "../domain/resources.ts";
 import type { DirectoryStore } from "../domain/store.ts";
@@ -23,7 +23,7 @@ const checkWithinMs = 60_000;
 /** `rollcall check`: the configuration, then a token and one read of every target, with what is wrong and how to mend it. */
 export async function check(composition: Composition, options: GlobalOptions): Promise<number> {
   const file = locateFile(composition, options);
-  const config = composeConfig(composition, file);
+  const config = await composeConfig(composition, file);
   const found = `${count(config.sources.length, "source")}, ${count(config.targets.length, "target")}`;
   const findings: Finding[] = [{ name: "configuration", level: "ok", message: found }];
   if (config.targets.length === 0)
@@ -58,7 +58,9 @@ async function checkConnections(
   try {
     const { store, problem } = await openToCheck(composition, config);
     cleanup.defer(() => store.close());
-    findings.push(problem ?? { name: "store", level: "ok", message: config.store.path });
+    findings.push(problem ?? { name: "store", level: "ok", message: storeName(config.store) });
+    if (problem === null)
+      for (const finding of await composition.checkDatabase(config)) findings.push({ name: "store", ...finding });
     findings.push(...checkTokens(config, await store.tokens(), composition.now()));
     findings.push(...(await sourceFindings(config, store)));
     looksAt = "targets";

@@ -3,7 +3,7 @@ import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts"
 import type { AuditHead, AuditTrail } from "../domain/audit.ts";
 import type { StoredCredential } from "../domain/credentials.ts";
 import type { SnapshotStore } from "../domain/snapshot.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
 import type { CheckFinding, Target } from "../domain/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
@@ -42,17 +42,19 @@ export interface Composition {
   openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
   /** The same for a command that reads: also where this user can't write; null when there is no database yet. @throws `STORE_UNAVAILABLE` */
   openStoreToRead(config: Pick<Config, "store">): Promise<DirectoryStore | null>;
-  /** What `connect` stored in the database at that path, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
-  storedCredentials(storePath: string): readonly StoredCredential[];
+  /** What `connect` stored in the database, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
+  storedCredentials(config: Pick<Config, "store">): Promise<readonly StoredCredential[]>;
   /** Only the audit trail, and only for reading. @throws `STORE_UNAVAILABLE` */
   openAuditTrail(config: Config): Promise<AuditTrail & Pick<DirectoryStore, "close">>;
-  /** A checked, marked copy of the database at that path. @throws `STORE_UNAVAILABLE` */
+  /** A checked, marked copy of the database. @throws `STORE_UNAVAILABLE` */
   backup(
-    storePath: string,
+    config: Pick<Config, "store">,
     file: string,
   ): Promise<{ readonly bytes: number; readonly rows: number; readonly head: AuditHead | null }>;
-  /** Makes this process the only one that reconciles on the database at that path. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
-  lock(storePath: string): { release(): void };
+  /** Makes this process the only one that reconciles on the database. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
+  lock(config: Pick<Config, "store">): Promise<ReconcileLock>;
+  /** What `check` says of the database beside that it can be opened. @throws `STORE_UNAVAILABLE` */
+  checkDatabase(config: Pick<Config, "store">): Promise<readonly CheckFinding[]>;
   /** The directory copied into memory; what is done to it is written nowhere. */
   openCopy(config: Config): Promise<DirectoryStore>;
   /** @throws `CONFIG_INVALID` for a filter or a file of the source that can't be read */

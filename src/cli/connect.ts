@@ -152,7 +152,7 @@ async function withDesk(
   const file = locateFile(composition, options);
   const settings = file.settings();
   const ring = keyRingOf(settings);
-  const store = await open(composition, { store: { kind: "sqlite", path: settings.storePath } });
+  const store = await open(composition, settings);
   try {
     const logger = createLogger({ level: options.logLevel as LogLevel });
     const desk = createConnections({ composition, file, ring: () => ring, store, logger, syncNow: () => false });

@@ -49,7 +49,7 @@ function decide(decision: Decision) {
     target?: string,
     digest?: string,
   ): Promise<number> => {
-    const config = locateConfig(composition, options);
+    const config = await locateConfig(composition, options);
     const [selected] = selectTargets(config, target);
     if (selected === undefined || digest === undefined) return 1;
     const store = await composition.openStore(config);

@@ -23,8 +23,12 @@ export interface Fleet {
   /** The configuration as it is now: stored connections come and go. */
   config(): Config;
   ring(): KeyRing;
-  /** Starts every target's loop, and looks every second for what is stored. */
+  /** Looks every second for what is stored. Nothing is done in targets before `work`. */
   start(): void;
+  /** Starts every target's loop. */
+  work(): void;
+  /** Ends what is under way in the targets at once; `work` goes on. */
+  rest(): Promise<void>;
   /** Asks for a full look at a target at once. False when there is no such target. */
   syncNow(name: string): boolean;
   /** What would be done in a target now; writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
@@ -44,6 +48,9 @@ const revokeWithinMs = 1500;
 /** A target at work. */
 interface Berth {
   readonly connection: Connection;
+  work(): void;
+  rest(graceMs: number): Promise<void>;
+  /** The same for good; gives access tokens back. */
   stop(graceMs: number): Promise<void>;
   syncNow(): void;
 }
@@ -66,11 +73,15 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
   let accepted: Accepted = { keys: new Map(), rows: "" };
   let config: Config;
   let isStarted = false;
+  let isWorking = false;
   let watching: Promise<void> = Promise.resolve();
 
   const moor = (target: TargetConfig): void => {
     const [connection] = connect(composition, config, [target], store, logger, metrics);
-    if (connection !== undefined) berths.set(target.name, berthOf(parts, connection, config, failure.reject));
+    if (connection === undefined) return;
+    const berth = berthOf(parts, connection, config, failure.reject);
+    berths.set(target.name, berth);
+    if (isWorking) berth.work();
   };
   const leave = async (name: string, graceMs: number): Promise<void> => {
     await berths.get(name)?.stop(graceMs);
@@ -137,6 +148,14 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
       for (const target of config.targets) moor(target);
       watching = watch().catch(failure.reject);
     },
+    work() {
+      isWorking = true;
+      for (const berth of berths.values()) berth.work();
+    },
+    async rest() {
+      isWorking = false;
+      await Promise.all([...berths.values()].map((berth) => berth.rest(0)));
+    },
     async plan(name, signal) {
       const berth = berths.get(name);
       if (berth === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
@@ -157,7 +176,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
   };
 }
 
-/** Starts the loop of one target. */
+/** The loop of one target. */
 function berthOf(
   { composition, store, logger }: FleetParts,
   connection: Connection,
@@ -166,37 +185,51 @@ function berthOf(
 ): Berth {
   const { now, sleep } = composition;
   const { name, type } = connection.config;
-  const [stopping, abort] = [new AbortController(), new AbortController()];
   const listeners = new Set<() => void>();
-  const loop = runLoop(
-    {
-      name,
-      type,
-      reconciler: connection.reconciler,
-      store,
-      everyMs: reconcile.everyMs,
-      now,
-      random: Math.random,
-      sleep,
-      log: (level, message, fields) => logger[level](message, fields),
-      onSyncNow: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
+  const begin = () => {
+    const [stopping, abort] = [new AbortController(), new AbortController()];
+    const ended = runLoop(
+      {
+        name,
+        type,
+        reconciler: connection.reconciler,
+        store,
+        everyMs: reconcile.everyMs,
+        now,
+        random: Math.random,
+        sleep,
+        log: (level, message, fields) => logger[level](message, fields),
+        onSyncNow: (listener) => {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
       },
-    },
-    stopping.signal,
-    abort.signal,
-  ).catch(failed);
-  let stopped: Promise<void> | null = null;
-  const stop = async (graceMs: number): Promise<void> => {
+      stopping.signal,
+      abort.signal,
+    ).catch(failed);
+    return { stopping, abort, ended };
+  };
+  let loop: ReturnType<typeof begin> | null = null;
+  const rest = async (graceMs: number): Promise<void> => {
+    if (loop === null) return;
+    const { stopping, abort, ended } = loop;
     stopping.abort();
     const cut = setTimeout(() => abort.abort(), graceMs);
-    await loop;
+    await ended;
     clearTimeout(cut);
+    loop = null;
+  };
+  let stopped: Promise<void> | null = null;
+  const stop = async (graceMs: number): Promise<void> => {
+    await rest(graceMs);
     await connection.target.close(AbortSignal.timeout(revokeWithinMs));
   };
   return {
     connection,
+    work() {
+      if (stopped === null) loop ??= begin();
+    },
+    rest,
     syncNow: () => {
       for (const listener of listeners) listener();
     },

@@ -1,6 +1,6 @@
 import { messageOf } from "../domain/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
-import { locateConfigOpenable } from "./locate.ts";
+import { locateConfigAlone } from "./locate.ts";
 import { printJson } from "./render.ts";
 
 interface HealthOptions {
@@ -11,7 +11,7 @@ const answerWithinMs = 4_000;
 
 /** `rollcall health`: asks the running process, at the port that its configuration names. Exit 1 when it does not answer well. */
 export async function health(composition: Composition, options: HealthOptions & GlobalOptions): Promise<number> {
-  const { host, port } = locateConfigOpenable(composition, options).server.listen;
+  const { host, port } = locateConfigAlone(composition, options).server.listen;
   const url = `http://${reachable(host)}:${port}/${options.ready === true ? "readyz" : "healthz"}`;
   const { ok, text } = await ask(url);
   if (options.json) printJson(composition.terminal, { url, ok, answer: text });

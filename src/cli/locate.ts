@@ -14,29 +14,40 @@ export const givenPath = ({ env }: Composition, options: GlobalOptions): string 
   options.config ?? (env["ROLLCALL_CONFIG"] || null);
 
 /** The configuration that a command works with, stored connections included. @throws `CONFIG_INVALID` */
-export const locateConfig = (composition: Composition, options: GlobalOptions): Config =>
+export const locateConfig = (composition: Composition, options: GlobalOptions): Promise<Config> =>
   composeConfig(composition, locateFile(composition, options));
 
 /** A file with what is stored beside it. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
-export function composeConfig(composition: Composition, file: ConfigFile): Config {
+export async function composeConfig(composition: Composition, file: ConfigFile): Promise<Config> {
   const settings = file.settings();
-  return file.compose(openStored(keyRingOf(settings), composition.storedCredentials(settings.storePath)));
+  return file.compose(openStored(keyRingOf(settings), await composition.storedCredentials(settings)));
 }
 
 /**
  * The same for a command that works with no target: a stored connection that can't be opened is left out. Without the
- * right master key a token can still be revoked, the audit trail verified, the process asked for its health.
+ * right master key a token can still be revoked, and the audit trail verified.
  * @throws `CONFIG_INVALID`
  */
-export function locateConfigOpenable(composition: Composition, options: GlobalOptions): Config {
+export async function locateConfigOpenable(composition: Composition, options: GlobalOptions): Promise<Config> {
   const file = locateFile(composition, options);
   const settings = file.settings();
-  const stored = openStored(keyRingOf(settings), composition.storedCredentials(settings.storePath));
+  const stored = openStored(keyRingOf(settings), await composition.storedCredentials(settings));
   const locked = stored.filter((each) => "problem" in each).map(({ name }) => name);
   return file.compose(
     stored.filter((each) => "keys" in each),
     new Set(locked),
   );
+}
+
+/**
+ * The file alone, without the targets whose credentials are not in it: whether a process answers is asked without its
+ * database, which may be what it has lost.
+ * @throws `CONFIG_INVALID`
+ */
+export function locateConfigAlone(composition: Composition, options: GlobalOptions): Config {
+  const file = locateFile(composition, options);
+  const stored = Object.entries(file.targets).filter(([, own]) => own["clientSecret"] === undefined);
+  return file.compose([], new Set(stored.map(([name]) => name)));
 }
 
 /** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */

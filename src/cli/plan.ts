@@ -24,7 +24,7 @@ export async function plan(
   options: PlanOptions & GlobalOptions,
   name?: string,
 ): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = await locateConfig(composition, options);
   if (name !== undefined && options.target !== undefined && name !== options.target) {
     throw new RollcallError(
       "CONFIG_INVALID",

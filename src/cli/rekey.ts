@@ -11,7 +11,7 @@ export async function rekey(composition: Composition, options: GlobalOptions): P
   const ring = keyRingOf(settings);
   const { currentId } = ring;
   if (currentId === null) throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${HOW_TO_MAKE_ONE}`);
-  const store = await composition.openStore({ store: { kind: "sqlite", path: settings.storePath } });
+  const store = await composition.openStore(settings);
   try {
     const total = (await store.credentials()).length;
     const changed = await store.resealCredentials(

@@ -1,5 +1,6 @@
+import { type Config, storeName } from "../config/index.ts";
 import { hasCode, RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";
 import { isoTime, printJson } from "./render.ts";
@@ -26,39 +27,39 @@ export async function noticeRestore(
 
 /** `rollcall restored`: says of a database that it is an old copy, which nothing in it tells where `backup` did not make it. */
 export async function restored(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = locateConfigOpenable(composition, options);
-  const { path } = config.store;
+  const config = await locateConfigOpenable(composition, options);
+  const place = storeName(config.store);
   const { terminal, env, now } = composition;
   await using cleanup = new AsyncDisposableStack();
-  const lock = lockStopped(composition, path);
+  const lock = await lockStopped(composition, config);
   cleanup.defer(() => lock.release());
   const store = await composition.openStoreToRead(config);
   if (store === null)
-    throw new RollcallError("STORE_UNAVAILABLE", `database ${path}: there is none; put the copy there first`);
+    throw new RollcallError("STORE_UNAVAILABLE", `database ${place}: there is none; put the copy there first`);
   cleanup.defer(() => store.close());
   const targets = config.targets.map(({ name }) => name);
   const cause = { actor: `cli:restored (${env["SUDO_USER"] ?? env["USER"] ?? "unknown user"})`, requestId: null };
   const { madeAtMs, newestAtMs, isRepeated } = await store.markRestored(targets, cause, now());
   const [backupAt, newestAt] = [isoTime(madeAtMs), isoTime(newestAtMs)];
-  if (options.json) printJson(terminal, { database: path, backupAt, newestAt, repeated: isRepeated, targets });
+  if (options.json) printJson(terminal, { database: place, backupAt, newestAt, repeated: isRepeated, targets });
   else if (isRepeated)
-    terminal.out(`${path}: was noted as an old copy before, and nothing has happened since; that stays, from now on`);
+    terminal.out(`${place}: was noted as an old copy before, and nothing has happened since; that stays, from now on`);
   else
     terminal.out(
-      `${path}: noted as an old copy that was put back, ${backupAt !== null ? `the backup of ${backupAt}` : newestAt === null ? "an empty one" : `whose newest row is of ${newestAt}`}. When "rollcall serve" is started now, ${consequences}.`,
+      `${place}: noted as an old copy that was put back, ${backupAt !== null ? `the backup of ${backupAt}` : newestAt === null ? "an empty one" : `whose newest row is of ${newestAt}`}. When "rollcall serve" is started now, ${consequences}.`,
     );
   return 0;
 }
 
 /** @throws `STORE_LOCKED` that says what to do here */
-function lockStopped(composition: Composition, path: string): { release(): void } {
+async function lockStopped(composition: Composition, config: Config): Promise<ReconcileLock> {
   try {
-    return composition.lock(path);
+    return await composition.lock(config);
   } catch (error) {
     if (!hasCode(error, "STORE_LOCKED")) throw error;
     throw new RollcallError(
       "STORE_LOCKED",
-      `"rollcall serve" or "rollcall sync" works on ${path}: stop it, then say this, then start it again. What it has done since it was started on the old copy is done: "rollcall audit --since" shows it`,
+      `"rollcall serve" or "rollcall sync" works on ${storeName(config.store)}: stop it, then say this, then start it again. What it has done since it was started on the old copy is done: "rollcall audit --since" shows it`,
       { cause: error },
     );
   }

@@ -1,7 +1,7 @@
 import { type Config, type ConfigFile, ldapSources, readConfigFile, scimSources } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/store.ts";
-import type { PollReport } from "../sources/ldap/poller.ts";
-import { runPolls } from "../sources/ldap/schedule.ts";
+import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
+import { type PollLoopParts, runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
 import {
   createLogger,
@@ -31,6 +31,7 @@ import { noticeRestore } from "./restored.ts";
 import { type SandboxRun, sandboxBanner, sandboxStorePath, startSandbox } from "./sandbox.ts";
 import { aborted, interruption } from "./signals.ts";
 import { type StatusReport, statusReport } from "./status.ts";
+import { createTurns, type Turns } from "./turns.ts";
 
 /** What is under way is given this long after a signal. With giving back the tokens it stays below `docker stop`'s 10 s. */
 const graceMs = 8000;
@@ -41,7 +42,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   const logger = createLogger({ level: options.logLevel as LogLevel });
   // Taken down in reverse order, however this ends: a server left open would keep a failed process alive.
   await using cleanup = new AsyncDisposableStack();
-  const { config, file, sandbox } = await prepare(composition, options, cleanup);
+  const { config, file, sandbox, turns } = await prepare(composition, options, logger, cleanup);
   const metrics = createMetrics({ version: composition.version });
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());
@@ -67,28 +68,43 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   const stopping = new AbortController();
   const abort = new AbortController();
   fleet.start();
-  const loops: Promise<void>[] = [];
-  for (const poller of openDirectories(composition, ldapSources(config), store, logger, metrics)) {
-    const { now, sleep } = composition;
-    const polled = (report: PollReport | null): void => {
-      if (report !== null && isNews(report)) logger.info(`source ${report.source}: ${describePoll(report)}`);
-    };
-    loops.push(runPolls({ poller, store, now, sleep, polled }, stopping.signal, abort.signal));
-  }
-
-  loops.push(openAlerts(composition, fleet.config, store, logger, { metrics }).run(stopping.signal));
+  const directories = openDirectories(composition, ldapSources(config), store, logger, metrics);
+  const reconciling = turns.take(async (lost) => {
+    const [stop, cut] = [AbortSignal.any([stopping.signal, lost]), AbortSignal.any([abort.signal, lost])];
+    fleet.work();
+    const loops = [
+      ...directories.map((poller) => runPolls(pollParts(composition, poller, store, logger), stop, cut)),
+      openAlerts(composition, fleet.config, store, logger, { metrics }).run(stop),
+    ];
+    await Promise.all([...loops, aborted(stop).then(() => (lost.aborted ? fleet.rest() : undefined))]);
+  }, stopping.signal);
 
   // A loop never ends by itself: one that fails as a whole ends the process.
-  await Promise.race([aborted(interrupted), fleet.failure, Promise.all([aborted(interrupted), ...loops])]);
+  await Promise.race([aborted(interrupted), fleet.failure, Promise.all([aborted(interrupted), reconciling])]);
   logger.info(`${interrupted.reason}: stopping, at most ${graceMs / 1000} s for what is under way`);
   stopping.abort();
   const cut = setTimeout(() => abort.abort(), graceMs);
-  await Promise.all([fleet.stop(graceMs), ...loops, ...listeners.map((listener) => listener.close(graceMs))]);
+  await Promise.all([fleet.stop(graceMs), reconciling, ...listeners.map((listener) => listener.close(graceMs))]);
   clearTimeout(cut);
   await cleanup.disposeAsync();
   logger.info("stopped");
   return 0;
 }
+
+const pollParts = (
+  { now, sleep }: Composition,
+  poller: LdapPoller,
+  store: DirectoryStore,
+  logger: Logger,
+): PollLoopParts => ({
+  poller,
+  store,
+  now,
+  sleep,
+  polled: (report) => {
+    if (report !== null && isNews(report)) logger.info(`source ${report.source}: ${describePoll(report)}`);
+  },
+});
 
 /** A quiet poll is no news. */
 const isNews = ({ mode, result }: PollReport): boolean =>
@@ -98,18 +114,26 @@ const isNews = ({ mode, result }: PollReport): boolean =>
 async function prepare(
   composition: Composition,
   options: GlobalOptions,
+  logger: Logger,
   cleanup: AsyncDisposableStack,
-): Promise<{ readonly config: Config; readonly file: ConfigFile; readonly sandbox: SandboxRun | null }> {
+): Promise<{
+  readonly config: Config;
+  readonly file: ConfigFile;
+  readonly sandbox: SandboxRun | null;
+  readonly turns: Turns;
+}> {
   const path = givenPath(composition, options);
   const given = path === null ? null : readConfigFile(path, composition.env);
-  const config = given === null ? null : composeConfig(composition, given);
-  const lock = composition.lock(config?.store.path ?? sandboxStorePath());
-  cleanup.defer(() => lock.release());
-  if (given !== null && config !== null) return { config, file: given, sandbox: null };
+  const config = given === null ? null : await composeConfig(composition, given);
+  const place = config ?? { store: { kind: "sqlite" as const, path: sandboxStorePath() } };
+  const lock = () => composition.lock(place);
+  const turns = createTurns({ composition, lock, logger }, await lock());
+  cleanup.defer(() => turns.release());
+  if (given !== null && config !== null) return { config, file: given, sandbox: null, turns };
   const sandbox = await startSandbox(composition.terminal);
   cleanup.defer(() => sandbox.close());
   const file = readConfigFile(sandbox.configPath, composition.env);
-  return { config: composeConfig(composition, file), file, sandbox };
+  return { config: await composeConfig(composition, file), file, sandbox, turns };
 }
 
 function announce(

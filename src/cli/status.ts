@@ -14,7 +14,7 @@ import { withoutName } from "./targets.ts";
 
 /** `rollcall status`: how each source and target is doing. */
 export async function status(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = await locateConfig(composition, options);
   const store = await openToReport(composition, config);
   try {
     const report = await statusReport(config, store, composition.now());
@@ -32,7 +32,7 @@ export const openToReport = async (
   { store }: Pick<Config, "store">,
 ): Promise<DirectoryStore> =>
   (await composition.openStoreToRead({ store })) ??
-  (await composition.openStore({ store: { ...store, path: ":memory:" } }));
+  (await composition.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
 
 export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
 

@@ -36,11 +36,11 @@ interface Delivered {
 /** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held that nobody has decided about, 4 some changes failed. */
 export async function sync(composition: Composition, options: SyncOptions & GlobalOptions): Promise<number> {
   const interrupted = interruption();
-  const config = locateConfig(composition, options);
+  const config = await locateConfig(composition, options);
   const targets = selectTargets(config, options.target);
   const directories = selectDirectories(config, options.source);
   await using cleanup = new AsyncDisposableStack();
-  const lock = composition.lock(config.store.path);
+  const lock = await composition.lock(config);
   cleanup.defer(() => lock.release());
   const store = await composition.openStore(config);
   cleanup.defer(() => store.close());

@@ -15,7 +15,7 @@ export async function createToken(
   composition: Composition,
   options: { readonly source: string; readonly label: string; readonly expires?: number } & GlobalOptions,
 ): Promise<number> {
-  const config = locateConfigOpenable(composition, options);
+  const config = await locateConfigOpenable(composition, options);
   const source = config.sources.find((each) => each.name === options.source);
   if (source === undefined || source.type !== "scim") {
     const known =
@@ -62,7 +62,7 @@ export async function rotateToken(
   options: { readonly grace: number; readonly expires?: number } & GlobalOptions,
   id = "",
 ): Promise<number> {
-  const config = locateConfigOpenable(composition, options);
+  const config = await locateConfigOpenable(composition, options);
   const { terminal } = composition;
   return await withStore(composition, config, async (store) => {
     const made = await rotate(store, id, { graceMs: options.grace, lifeMs: options.expires }, cause, composition.now());
@@ -80,7 +80,7 @@ export async function rotateToken(
 
 /** `rollcall token list`: no token, only how to name it. */
 export async function listTokens(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = locateConfigOpenable(composition, options);
+  const config = await locateConfigOpenable(composition, options);
   const store = await composition.openStoreToRead(config);
   const tokens = (await store?.tokens()) ?? [];
   await store?.close();
@@ -126,7 +126,7 @@ export async function listTokens(composition: Composition, options: GlobalOption
 
 /** `rollcall token revoke`: a running `serve` refuses it within a second. */
 export async function revokeToken(composition: Composition, options: GlobalOptions, id?: string): Promise<number> {
-  const config = locateConfigOpenable(composition, options);
+  const config = await locateConfigOpenable(composition, options);
   const isRevoked = await withStore(composition, config, (store) =>
     store.revokeToken(id ?? "", composition.now(), cause),
   );

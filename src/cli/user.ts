@@ -9,7 +9,7 @@ import { withoutName } from "./targets.ts";
 
 /** `rollcall user`: everything known about one person. Exit 1 when nobody is known by that name. */
 export async function showUser(composition: Composition, options: GlobalOptions, query?: string): Promise<number> {
-  const config = locateConfig(composition, options);
+  const config = await locateConfig(composition, options);
   const { terminal } = composition;
   const store = await composition.openStoreToRead(config);
   const dossiers = (await store?.dossiers(query ?? "")) ?? [];

@@ -24,4 +24,5 @@ export {
 export { unreadable } from "./references.ts";
 export { Secret } from "./secret.ts";
 export type { SecretPlace } from "./secret-places.ts";
+export { type StoreConfig, storeName } from "./store.ts";
 export type { StoredTarget } from "./stored.ts";

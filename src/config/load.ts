@@ -9,6 +9,7 @@ import { type Problem, type ReferenceScope, resolveReferences, unreadable } from
 import { configSchema, storeSettings } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 import { type SecretPlace, secretPlacesIn } from "./secret-places.ts";
+import type { StoreConfig } from "./store.ts";
 import { isMissingCredential, mergeStored, type StoredTarget, withConnectHint } from "./stored.ts";
 
 type DeepReadonly<T> = T extends Secret ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
@@ -56,8 +57,7 @@ const MAX_ALIASES = 50;
 
 /** What must be known of a configuration before what is stored can be opened. */
 export interface StoreSettings {
-  /** Absolute path of the database. */
-  readonly storePath: string;
+  readonly store: StoreConfig;
   /** 32 bytes in base64 each; the first seals, all open. None: nothing can be stored. */
   readonly masterKeys: readonly Secret[];
 }

@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { admin } from "./admin.ts";
 import { alerts } from "./alerts.ts";
@@ -6,6 +6,7 @@ import { across, bearerToken, duration, isSection, type Report } from "./fields.
 import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
 import { server } from "./server.ts";
+import { store } from "./store.ts";
 import { bitwarden, guard, onePassword } from "./targets.ts";
 
 const scimSource = z
@@ -25,20 +26,12 @@ const scimSource = z
   })
   .transform(({ token, ...rest }) => ({ ...rest, tokens: [token ?? []].flat().map((text) => new Secret(text)) }));
 
-const POSTGRES_LATER = "PostgreSQL comes with a later release of Rollcall; use sqlite:PATH";
 /** One more type of source is one more member here. */
 const source = z.discriminatedUnion("type", [scimSource, ldapSource]);
 /** One more type of target is one more member here. */
 const target = z.discriminatedUnion("type", [bitwarden, onePassword]);
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
-
-const store = z
-  .string()
-  .regex(/^sqlite:[^:?]/, {
-    error: ({ input }) => (/^postgres(ql)?:/.test(String(input)) ? POSTGRES_LATER : "must be sqlite:PATH"),
-  })
-  .transform((text) => text.slice("sqlite:".length));
 
 const masterKey = z.string().regex(/^[A-Za-z0-9+/_-]{43}=?$/, "must be 32 bytes in base64: openssl rand -base64 32");
 
@@ -47,14 +40,11 @@ const masterKeys = z
   .optional()
   .transform((keys) => [keys ?? []].flat().map((text) => new Secret(text)));
 
-const storePath = (baseDir: string) =>
-  store.prefault("sqlite:./data/rollcall.db").transform((path) => (isAbsolute(path) ? path : resolve(baseDir, path)));
-
 /** Only where state lives and what opens it: known even when the rest of the file is wrong. */
 export const storeSettings = (baseDir: string) =>
   z
-    .object({ store: storePath(baseDir), masterKey: masterKeys })
-    .transform(({ store: path, masterKey: keys }) => ({ storePath: path, masterKeys: keys }));
+    .object({ store: store(baseDir), masterKey: masterKeys })
+    .transform(({ store: place, masterKey: keys }) => ({ store: place, masterKeys: keys }));
 
 /** The whole file. References must have been resolved. `baseDir` is what a relative path of the store starts from. */
 export const configSchema = (baseDir: string) =>
@@ -63,8 +53,8 @@ export const configSchema = (baseDir: string) =>
       $schema: z.string().optional().describe("For editors."),
       server: server(baseDir).prefault({}),
       admin: admin(baseDir).optional().describe("Pages, API and metrics. Default: none."),
-      store: storePath(baseDir).describe(
-        "Where state lives; relative to this file. Default sqlite:./data/rollcall.db.",
+      store: store(baseDir).describe(
+        "Where state lives: sqlite:PATH, relative to this file, or postgres://USER:PASSWORD@HOST/DATABASE. Default sqlite:./data/rollcall.db.",
       ),
       masterKey: masterKeys.describe(
         "Encrypts what `rollcall connect` stores: 32 bytes in base64, as file:PATH or ${ENV}. A list while it is replaced: the first encrypts, all decrypt. Default none.",
@@ -95,7 +85,6 @@ export const configSchema = (baseDir: string) =>
     .transform(({ $schema: _, sources, targets, reconcile, guard: general, masterKey: keys, ...rest }) => ({
       ...rest,
       admin: rest.admin ?? null,
-      store: { kind: "sqlite" as const, path: rest.store },
       masterKeys: keys,
       alerts: rest.alerts ?? null,
       sources: Object.entries(sources).map(([key, value]) => ({ name: key, ...value })),

@@ -24,6 +24,9 @@ const secretKeys: ReadonlySet<string> = new Set([
   "masterKey",
 ]);
 
+/** The URL of a database has a password in it; the path of a SQLite file is no secret. */
+const isDatabase = (key: string, value: unknown): boolean => key === "store" && !String(value).startsWith("sqlite:");
+
 /** The places of all secrets in a file, before its references are resolved. Targets' stored credentials are not in it. */
 export function secretPlacesIn(tree: unknown, scope: ReferenceScope): readonly SecretPlace[] {
   const walk = (value: unknown, path: readonly string[], isSecret: boolean): readonly SecretPlace[] => {
@@ -32,7 +35,7 @@ export function secretPlacesIn(tree: unknown, scope: ReferenceScope): readonly S
       // Whoever knows the URL of a Slack-compatible webhook can write there.
       const isWebhook = value["type"] === "slack";
       return Object.entries(value).flatMap(([key, item]) =>
-        walk(item, [...path, key], secretKeys.has(key) || (isWebhook && key === "url")),
+        walk(item, [...path, key], secretKeys.has(key) || (isWebhook && key === "url") || isDatabase(key, item)),
       );
     }
     if (!isSecret || typeof value !== "string") return [];

@@ -21,6 +21,13 @@ export interface TokenStore {
   revokeToken(id: string, nowMs: number, cause: Cause): Promise<boolean>;
 }
 
+/** The right to reconcile on a database; one process has it. */
+export interface ReconcileLock {
+  /** Aborted when it is gone although nobody gave it back. Never for a SQLite file. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
 /** The one durable thing (architecture, idea 4). */
 export interface DirectoryStore
   extends ResourceStore,

@@ -48,7 +48,7 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
     changes.lookNow();
     nap.abort();
   });
-  const health = await connectionHealth(parts);
+  const health = connectionHealth(parts);
   let fullAtMs = now();
   let outages = 0;
   const rest = async (): Promise<void> => {
@@ -162,9 +162,9 @@ function changeCollector() {
 }
 
 /** Remembers how the connection does, and says when it changes. Rewritten at most once a second while all is well. */
-async function connectionHealth({ name, type, store, now, log }: LoopParts) {
-  const states = await store.connections();
-  let state: ConnectionState = states.find((each) => each.role === "target" && each.name === name) ?? {
+function connectionHealth({ name, type, store, now, log }: LoopParts) {
+  let state: ConnectionState | null = null;
+  const unknown: ConnectionState = {
     name,
     role: "target",
     type,
@@ -173,6 +173,11 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
     retryAtMs: null,
     errorCode: null,
     errorMessage: null,
+  };
+  /** Read when it is first needed: the loop outlasts a database that does not answer. */
+  const present = async (): Promise<ConnectionState> => {
+    state ??= (await store.connections()).find((each) => each.role === "target" && each.name === name) ?? unknown;
+    return state;
   };
   const put = async (next: ConnectionState): Promise<void> => {
     state = next;
@@ -184,18 +189,19 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
   };
   return {
     async succeeded({ applied, failed, unconfirmed, plan }: RunReport): Promise<void> {
-      if (state.failingSinceMs !== null)
-        log("info", `connection ${name}: works again`, { failedForMs: now() - state.failingSinceMs });
+      const before = await present();
+      if (before.failingSinceMs !== null)
+        log("info", `connection ${name}: works again`, { failedForMs: now() - before.failingSinceMs });
       if (applied + failed + unconfirmed > 0)
         log(
           "info",
           `connection ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`,
         );
       const isFresh =
-        state.failingSinceMs === null && state.lastSuccessAtMs !== null && now() - state.lastSuccessAtMs < tickMs;
+        before.failingSinceMs === null && before.lastSuccessAtMs !== null && now() - before.lastSuccessAtMs < tickMs;
       if (!isFresh)
         await put({
-          ...state,
+          ...before,
           type,
           lastSuccessAtMs: now(),
           failingSinceMs: null,
@@ -210,10 +216,11 @@ async function connectionHealth({ name, type, store, now, log }: LoopParts) {
         code,
         error,
       });
+      const before = await present().catch(() => unknown);
       await put({
-        ...state,
+        ...before,
         type,
-        failingSinceMs: state.failingSinceMs ?? now(),
+        failingSinceMs: before.failingSinceMs ?? now(),
         retryAtMs: now() + Math.round(retryInMs),
         errorCode: code,
         errorMessage: messageOf(error).slice(0, 1000),

@@ -84,9 +84,9 @@ export async function writeAudit(sql: Sql, atMs: number, entries: readonly Audit
   else await insertRows(sql, "audit", insertedColumns, rows);
 }
 
-/** As the database keeps it: half of a surrogate pair is replaced there, and the row must have the hash of what is read. */
+/** As every database keeps it (half of a surrogate pair, and NUL, are no text): the row must have the hash of what is read. */
 function stored<T extends string | null>(text: T): T | string {
-  return text === null ? text : text.toWellFormed();
+  return text === null ? text : text.toWellFormed().replaceAll("\0", "\ufffd");
 }
 
 /** An audit row as read. */

@@ -7,6 +7,8 @@ const turnsAtMost = 8;
 /** The one connection that writes, and the statements around what it writes. They may answer at once. */
 export interface Writer {
   readonly sql: Sql;
+  /** So many may share a commit. */
+  readonly jobsAtMost: number;
   begin(): unknown;
   savepoint(): unknown;
   release(): unknown;
@@ -54,7 +56,7 @@ export function groupCommit(writer: Writer): GroupCommit {
     }
   };
   const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitTogether(writer, nextBatch(waiting));
+    while (waiting.length > 0) await commitTogether(writer, nextBatch(waiting, writer.jobsAtMost));
     running = null;
   };
   return {
@@ -85,9 +87,9 @@ export function groupCommit(writer: Writer): GroupCommit {
 }
 
 /** A large job goes alone, all before it together. */
-function nextBatch(waiting: Job[]): readonly Job[] {
+function nextBatch(waiting: Job[], jobsAtMost: number): readonly Job[] {
   const large = waiting.findIndex((job) => job.isLarge);
-  return waiting.splice(0, large === -1 ? waiting.length : Math.max(1, large));
+  return waiting.splice(0, Math.min(jobsAtMost, large === -1 ? waiting.length : Math.max(1, large)));
 }
 
 /**

@@ -13,7 +13,7 @@ import { groupRows } from "./groups.ts";
 import { auditChainStep, migrate, newestStep, presentStep } from "./migrations.ts";
 import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
-import { copyToMemory, openForReading, openSqlite, openSqliteToRead } from "./sqlite.ts";
+import { copyToMemory, openForReading, openSqlite, openSqliteToRead, type Reading } from "./sqlite.ts";
 import { standingSets } from "./standing-sets.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { tokenRows } from "./tokens.ts";
@@ -66,14 +66,17 @@ export const copySqliteStore = async (path: string, options: StoreOptions): Prom
  * The audit trail of a SQLite file, to be read while another process writes; nothing is written.
  * @throws `STORE_UNAVAILABLE` when there is no file, or an older release wrote it last.
  */
-export async function openAuditTrail(path: string): Promise<AuditTrail & Pick<DirectoryStore, "close">> {
-  const reading = openForReading(path);
+export const openAuditTrail = (path: string): Promise<AuditTrail & Pick<DirectoryStore, "close">> =>
+  trailOver(openForReading(path));
+
+/** The audit trail over any driver, which is closed with it. @throws `STORE_UNAVAILABLE` when there is none yet */
+export async function trailOver(reading: Reading): Promise<AuditTrail & Pick<DirectoryStore, "close">> {
   const step = await presentStep(reading);
   if (step < auditChainStep) {
     await reading.close();
     throw new RollcallError(
       "STORE_UNAVAILABLE",
-      `database ${path}: has schema ${step}, without a chain; "rollcall status" brings it up to date`,
+      `the database has schema ${step}, without a chain; "rollcall status" brings it up to date`,
     );
   }
   return { ...auditTrail(reading), close: reading.close };

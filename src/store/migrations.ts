@@ -138,12 +138,7 @@ export async function migrate(driver: Driver): Promise<void> {
   const present = await presentStep(driver);
   // Commands that only read must not write, not even the same again.
   if (present === newest && (await stepsMade(driver)) === migrations.length) return;
-  if (present > newest) {
-    throw new RollcallError(
-      "STORE_UNAVAILABLE",
-      `the database has schema ${present}, this Rollcall knows ${newest}: run the newer release, or restore a backup`,
-    );
-  }
+  assertKnown(present);
   await driver.transaction((sql) => sql.run("CREATE TABLE IF NOT EXISTS schema_steps (id INTEGER PRIMARY KEY)"));
   for (const migration of migrations) {
     await driver.transaction(async (sql) => {
@@ -153,6 +148,16 @@ export async function migrate(driver: Driver): Promise<void> {
       await migration.convert?.(sql, dialect);
       await sql.run("INSERT INTO schema_steps (id) VALUES (?)", [migration.id]);
     });
+  }
+}
+
+/** @throws `STORE_UNAVAILABLE` for the schema of a newer release */
+export function assertKnown(step: number): void {
+  if (step > newestStep) {
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `the database has schema ${step}, this Rollcall knows ${newestStep}: run the newer release, or restore a backup`,
+    );
   }
 }
 

@@ -125,6 +125,7 @@ function writerOf(db: DatabaseSync): Writer {
   const backToSavepoint = step("ROLLBACK TO job");
   return {
     sql: statementsOf(db),
+    jobsAtMost: Number.POSITIVE_INFINITY,
     begin: step("BEGIN IMMEDIATE"),
     savepoint: step("SAVEPOINT job"),
     release,

@@ -270,7 +270,7 @@ export function auditRows(driver: Driver): AuditStore {
            -- Who is to lose access and is looked for asks for nobody's attention.
            AND (l.error_code IS NOT NULL OR l.note <> 'not-in-target' OR l.attempts = 0)
            AND coalesce(u.absent_since_ms, g.absent_since_ms) IS NULL
-         ORDER BY l.error_code IS NULL, l.note, name LIMIT ?`,
+         ORDER BY l.error_code IS NULL, l.note IS NOT NULL, l.note, name LIMIT ?`,
         [connection, limit],
       );
       return rows.flatMap((row) => {

@@ -261,12 +261,41 @@ describe("what is refused", () => {
       "sources.corp.url: is missing: ldaps://host, or domain instead",
     ],
     [
-      "PostgreSQL",
-      `${SCIM}store: postgres://u:canary@h/db`,
-      "store: PostgreSQL comes with a later release of Rollcall; use sqlite:PATH",
+      "a URL that is none",
+      `${SCIM}store: 'postgres://u:canary/%@h:x/db'`,
+      "store: is no URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25",
     ],
-    ["another store", `${SCIM}store: ./data`, "store: must be sqlite:PATH"],
-    ["a store in memory", `${SCIM}store: 'sqlite::memory:'`, "store: must be sqlite:PATH"],
+    [
+      "a server without a database",
+      `${SCIM}store: postgres://u:canary@h`,
+      "store: names no database: postgres://USER:PASSWORD@HOST/DATABASE",
+    ],
+    [
+      "a database without a server",
+      `${SCIM}store: postgres:///db`,
+      "store: names no host: postgres://USER:PASSWORD@HOST/DATABASE",
+    ],
+    [
+      "two servers",
+      `${SCIM}store: 'postgres://u:canary@a,b/db'`,
+      "store: names several hosts; give one, or an address that leads to the primary",
+    ],
+    [
+      "another parameter",
+      `${SCIM}store: 'postgres://u:canary@h/db?password=canary'`,
+      "store: has parameters other than host, options, sslmode, sslrootcert, sslcert, sslkey",
+    ],
+    [
+      "an unknown sslmode",
+      `${SCIM}store: 'postgres://u:canary@h/db?sslmode=canary'`,
+      "store: sslmode must be one of disable, prefer, require, verify-ca, verify-full, no-verify",
+    ],
+    ["another store", `${SCIM}store: ./data`, "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"],
+    [
+      "a store in memory",
+      `${SCIM}store: 'sqlite::memory:'`,
+      "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+    ],
     ["a master key", `${SCIM}masterKey: canary`, "masterKey: must be 32 bytes in base64: openssl rand -base64 32"],
     ["a bad name", "sources: { .okta: { type: scim } }", `sources.".okta": ${name}`],
     ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
@@ -498,7 +527,19 @@ describe("loadConfig", () => {
     writeFileSync(join(dir, "rollcall.yaml"), `${SCIM}admin: { token: "file:admin-token" }`);
     const config = loadConfig(join(dir, "rollcall.yaml"), {});
     expect(config.admin?.token.reveal()).toBe("abc");
-    expect(config.store.path).toBe(join(dir, "data/rollcall.db"));
+    expect(config.store).toEqual({ kind: "sqlite", path: join(dir, "data/rollcall.db") });
+  });
+
+  it("takes PostgreSQL by a URL, whose secrets never print", () => {
+    const store = "postgresql://me:${PW}@db.example.com:5433/rollcall?sslmode=verify-full&sslrootcert=tls/ca.pem";
+    writeFileSync(join(dir, "rollcall.yaml"), `${SCIM}store: "${store}"`);
+    const config = loadConfig(join(dir, "rollcall.yaml"), { PW: "canary%2F" });
+    if (config.store.kind !== "postgres") throw new Error("another store");
+    expect(config.store.name).toBe("postgres://db.example.com:5433/rollcall");
+    expect(config.store.url.reveal()).toBe(
+      `postgresql://me:canary%2F@db.example.com:5433/rollcall?sslmode=verify-full&sslrootcert=${encodeURIComponent(join(dir, "tls/ca.pem"))}`,
+    );
+    expect(JSON.stringify(config) + inspect(config)).not.toContain("canary");
   });
 
   it("says what it can't read", () => {

@@ -124,8 +124,9 @@ describe("a stored connection", () => {
 
 describe("what must be known before", () => {
   it("is the store and the master keys, even when the rest is wrong", () => {
-    const { storePath, masterKeys } = file("{ acme: { type: nonsense } }", `masterKey: ${KEY}`).settings();
-    expect([storePath, masterKeys.map((key) => key.reveal())]).toEqual([join(dir, "data/rollcall.db"), [KEY]]);
+    const { store, masterKeys } = file("{ acme: { type: nonsense } }", `masterKey: ${KEY}`).settings();
+    expect(store).toEqual({ kind: "sqlite", path: join(dir, "data/rollcall.db") });
+    expect(masterKeys.map((key) => key.reveal())).toEqual([KEY]);
     expect(file("{}").settings().masterKeys).toEqual([]);
     expect(file("{}", `masterKey: [${KEY}, ${KEY}]`).settings().masterKeys).toHaveLength(2);
   });
@@ -142,8 +143,8 @@ describe("what must be known before", () => {
     const path = join(dir, "rollcall.yaml");
     writeFileSync(join(dir, "key"), `${KEY}\n`);
     writeFileSync(path, "sources: { okta: { type: scim } }\nmasterKey: file:key\n");
-    const config = loadConfig(path, {}, ({ storePath, masterKeys }) => {
-      expect([storePath, masterKeys[0]?.reveal()]).toEqual([join(dir, "data/rollcall.db"), KEY]);
+    const config = loadConfig(path, {}, ({ store, masterKeys }) => {
+      expect([store, masterKeys[0]?.reveal()]).toEqual([{ kind: "sqlite", path: join(dir, "data/rollcall.db") }, KEY]);
       return [acme];
     });
     expect(config.targets.map(({ name }) => name)).toEqual(["acme"]);

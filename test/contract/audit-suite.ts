@@ -140,7 +140,7 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
         await store.commit(
           "bw",
           { audit: [entry({ name: text, actor: text, requestId: text, detail: { [text]: text } })] },
-          1.5,
+          2,
         );
       expect(await store.verifyAudit(null)).toMatchObject({ rows: 5, broken: null });
     });

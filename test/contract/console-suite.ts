@@ -264,7 +264,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           (await store.people({ ...people, search, standing: { by: "state", state } })).total;
         expect([await totalOf("p1", "pending"), await totalOf("p1", "inSync")]).toEqual([999, 1]);
         expect([await totalOf("p", "pending"), await totalOf("p", "inSync")]).toEqual([count - 1, 1]);
-      }, 60_000);
+      }, 120_000);
 
       it("are found among those of a search or a group, with any of the targets", async () => {
         const [ada, bo, cy] = [await create("Ada"), await create("Bo"), await create("Cy")];

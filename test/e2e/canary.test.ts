@@ -33,6 +33,7 @@ const canaries = {
   personPassword4: canary("person-password-4"),
   personPassword5: canary("person-password-5"),
   connected: canary("connected"),
+  store: canary("store"),
   masterKey: randomBytes(32).toString("base64"),
 };
 /** All of them, and what only turns up on the way: the vendors' secrets, access tokens, the token that is made. */
@@ -461,7 +462,9 @@ describe("secrets", { timeout: 120_000 }, () => {
         "a secret in another's place",
         sections({ targets: { a: { ...target, clientId: c.oidc, region: c.oidc, onDelete: c.oidc } } }),
       ],
-      ["a store with a password", sections({ store: `postgres://u:${c.oidc}@db/x` })],
+      ["a store that is not there", sections({ store: `postgres://u:${c.store}@127.0.0.1:1/x` })],
+      ["a store without a database", sections({ store: `postgres://u:${c.store}@127.0.0.1:1` })],
+      ["a store whose password is not escaped", sections({ store: `postgres://u:${c.store}/@127.0.0.1:1/x` })],
       [
         "an LDAP URL with a password",
         sections({ sources: { a: { ...sections().sources.corp, url: `ldap://u:${c.ldap}@127.0.0.1` } } }),

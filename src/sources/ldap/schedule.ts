@@ -22,9 +22,10 @@ export interface PollLoopParts {
 export async function runPolls(parts: PollLoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
   const { poller, store, now, sleep, polled } = parts;
   const { everyMs, name } = poller.settings;
-  const { lastSuccessAtMs, failingSinceMs } = await store.pollState(name);
-  const isFresh = lastSuccessAtMs !== null && failingSinceMs === null;
-  let waitMs = isFresh ? Math.max(0, lastSuccessAtMs + everyMs - now()) : 0;
+  // A database that does not answer is told by the poll.
+  const state = await store.pollState(name).catch(() => null);
+  const isFresh = state !== null && state.lastSuccessAtMs !== null && state.failingSinceMs === null;
+  let waitMs = isFresh ? Math.max(0, state.lastSuccessAtMs + everyMs - now()) : 0;
   while (!stopping.aborted) {
     await sleep(waitMs, stopping);
     if (stopping.aborted) return;

@@ -1,0 +1,64 @@
+import { hasCode, messageOf } from "../domain/errors.ts";
+import type { ReconcileLock } from "../domain/store.ts";
+import type { Logger } from "../telemetry.ts";
+import type { Composition } from "./composition.ts";
+
+/** How often somebody who waits asks whether it is their turn. */
+const askEveryMs = 1000;
+
+export interface TurnParts {
+  readonly composition: Pick<Composition, "sleep">;
+  /** @throws `STORE_LOCKED` while another has it, `STORE_UNAVAILABLE` */
+  readonly lock: () => Promise<ReconcileLock>;
+  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+}
+
+/** Who reconciles: one process at a time. */
+export interface Turns {
+  /** Is it this process's turn? */
+  isOurs(): boolean;
+  /** Runs `work` for as long as each turn lasts, one turn after the other, until `stopping`. `work` ends soon after `lost`. */
+  take(work: (lost: AbortSignal) => Promise<void>, stopping: AbortSignal): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** `first`: a turn that this process has already. */
+export function createTurns({ composition, lock, logger }: TurnParts, first: ReconcileLock): Turns {
+  let held: ReconcileLock | null = first;
+
+  const wait = async (stopping: AbortSignal): Promise<ReconcileLock | null> => {
+    let problem = "";
+    while (!stopping.aborted) {
+      try {
+        return await lock();
+      } catch (error) {
+        if (!hasCode(error, "STORE_LOCKED") && !hasCode(error, "STORE_UNAVAILABLE")) throw error;
+        // Said once, not every second.
+        if (messageOf(error) !== problem) logger.warn(`reconciling waits: ${messageOf(error)}`);
+        problem = messageOf(error);
+      }
+      await composition.sleep(askEveryMs, stopping);
+    }
+    return null;
+  };
+
+  return {
+    isOurs: () => held !== null,
+    async take(work, stopping) {
+      while (!stopping.aborted) {
+        const isFirst = held !== null;
+        held ??= await wait(stopping);
+        if (held === null) return;
+        if (!isFirst) logger.info("reconciling goes on here");
+        await work(held.lost);
+        if (stopping.aborted) return;
+        logger.error("reconciling stopped: the connection that holds the lock was lost");
+        await held.release();
+        held = null;
+      }
+    },
+    async release() {
+      await held?.release();
+    },
+  };
+}
