@@ -40,6 +40,8 @@ export interface GuardInput {
   readonly charged: ReadonlySet<string>;
   /** Who got access back within the window, by user id. Who lost it within the window too is none of them. */
   readonly returned: ReadonlySet<string>;
+  /** Remote ids of members whose access was taken away within the window, whoever is linked to them now. */
+  readonly takenLately: ReadonlySet<string>;
   /** Keys of held changes that somebody approved: they pass at no cost. */
   readonly approved: ReadonlySet<string>;
   /** Keys of held changes that somebody said no to: they wait whatever the budget allows. None of them is approved. */
@@ -218,7 +220,7 @@ type Restore = Extract<Change, { readonly op: "restore" }>;
 
 /** Who lost access within the window gets it back at once, and so does whom somebody approved; of the others so many. */
 function withinReturns(
-  { peopleWithAccess, charged, returned, approved, dismissed, policy }: GuardInput,
+  { peopleWithAccess, charged, returned, takenLately, approved, dismissed, policy }: GuardInput,
   giving: readonly Change[],
   notGiven: ReadonlySet<string>,
 ) {
@@ -227,8 +229,8 @@ function withinReturns(
   const held: Restore[] = [];
   for (const change of giving) {
     if (change.op !== "restore" || notGiven.has(change.userId)) continue;
-    const { userId } = change;
-    const isFree = charged.has(userId) || spent.has(userId) || approved.has(grantKey(change));
+    const { userId, remoteId } = change;
+    const isFree = takenLately.has(remoteId) || spent.has(userId) || approved.has(grantKey(change));
     if (dismissed.has(grantKey(change))) held.push(change);
     else if (isFree) continue;
     else if (spent.size < allowed) spent.add(userId);

@@ -90,6 +90,7 @@ export async function prepare(
     peopleWithAccess: await peopleWithAccess(parts, difference),
     charged: new Set(charged.keys()),
     returned: new Set(returned.keys()),
+    takenLately: suspendedSince(slice, now() - policy.budget.windowMs),
     approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
     dismissed: new Set(
       held.filter((item) => isApprovable(item) && item.dismissedAtMs !== null).map((item) => item.key),
@@ -223,6 +224,14 @@ const concernedBy = ({ changes, pairs }: Diff) => ({
   ],
   groupIds: changes.flatMap((change) => (change.op === "removeGroup" ? [change.groupId] : [])),
 });
+
+/** Remote ids of members who are suspended since then, as far as was seen, under whatever entry: who is deleted and made again has another. */
+const suspendedSince = ({ users }: Slice, sinceMs: number): ReadonlySet<string> =>
+  new Set(
+    users.flatMap(({ link }) =>
+      link?.seenState === "suspended" && (link.seenSinceMs ?? 0) > sinceMs ? (link.remoteId ?? []) : [],
+    ),
+  );
 
 /** Links tell from the last look; a complete look also counts people who are about to be taken over. */
 async function peopleWithAccess({ target, store }: ConnectionParts, { users }: Diff): Promise<number> {

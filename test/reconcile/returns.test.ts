@@ -93,6 +93,29 @@ describe("people who come back in numbers", () => {
     expect(await held()).toEqual([]);
   });
 
+  it("gives back at once what somebody approved the taking of, as a mistake is undone", async () => {
+    await all(false, ids);
+    await look();
+    const { plan } = (await world.reconciler("bitwarden", policy).plan(forever)).guarded;
+    expect(await world.store.approve("bw", plan.heldDigest ?? "", cause, world.clock.nowMs)).toBe(37);
+    await look();
+    expect(withAccess()).toBe(0);
+    await all(true, ids);
+    await look("dirty");
+    expect([withAccess(), await held()]).toEqual([40, []]);
+  });
+
+  it("gives back at once what was taken within the window from entries that were deleted and made again", async () => {
+    for (const id of ids) await world.fire(id);
+    await settle(world, world.reconciler("bitwarden", generous), "bw", "all");
+    expect(withAccess()).toBe(0);
+    for (let n = 1; n <= 40; n += 1) await world.hire(`p${String(n).padStart(2, "0")}@example.com`);
+    await look("dirty");
+    // Their membership of the team is taken from them, as the new entries have none: that is the budget's.
+    const returning = (await held()).filter(([reason]) => reason === "returning");
+    expect([withAccess(), returning]).toEqual([40, []]);
+  });
+
   it("does not hold who is hired again in everyday numbers", async () => {
     const leavers = await leftLongAgo(10);
     await all(true, leavers);
