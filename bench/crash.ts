@@ -25,7 +25,7 @@ let seed = Number(values.seed);
 let planned = 0;
 console.log(`seed ${seed}`);
 
-// Of its own, and never killed: what is killed here is Rollcall. Its log is not watched, so "commit" is met as "anytime".
+// Of its own, and never killed: what is killed here is Rollcall.
 const server = values.store === "postgres" ? await startPostgres() : null;
 const onPostgres = server !== null && { makeDatabase: server.makeDatabase };
 

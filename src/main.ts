@@ -90,10 +90,17 @@ const harmless = (text: string): string =>
 
 const tracer = await openTracing(process.env, version);
 
-const databaseOf = ({ store }: Pick<Config, "store">): Database =>
-  store.kind === "sqlite"
-    ? sqliteDatabase(store.path, { now: Date.now, tracer })
-    : postgresDatabase(store.url.reveal(), { now: Date.now, tracer });
+/** One for each place: what writes to PostgreSQL must know of the lock that was taken there. */
+const databases = new Map<string, Database>();
+function databaseOf({ store }: Pick<Config, "store">): Database {
+  const place = store.kind === "sqlite" ? store.path : store.url.reveal();
+  const options = { now: Date.now, tracer };
+  const make = (): Database =>
+    store.kind === "sqlite" ? sqliteDatabase(place, options) : postgresDatabase(place, options);
+  const database = databases.get(place) ?? make();
+  databases.set(place, database);
+  return database;
+}
 
 const composition: Composition = {
   version,

@@ -218,7 +218,11 @@ class CrashRun {
 
   #arm(): void {
     if (this.#armed !== null || this.#restarting) return;
-    if (this.#due.length === 0) this.#due.push(...this.#random.some(killPoints, killPoints.length));
+    if (this.#due.length === 0) {
+      // The log file of a server is not watched.
+      const points = killPoints.filter((point) => point !== "commit" || this.#options.makeDatabase === undefined);
+      this.#due.push(...this.#random.some(points, points.length));
+    }
     const point = this.#due.shift() ?? "anytime";
     this.#armed = point;
     // A token lasts for an hour: only one that is refused is asked for again.

@@ -163,7 +163,8 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
     },
     syncNow(name) {
       const berth = berths.get(name);
-      berth?.syncNow();
+      if (isWorking) berth?.syncNow();
+      else if (berth !== undefined) store.askLook(name);
       return berth !== undefined;
     },
     failure: failure.promise,

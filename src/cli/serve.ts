@@ -1,5 +1,13 @@
-import { type Config, type ConfigFile, ldapSources, readConfigFile, scimSources } from "../config/index.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import {
+  type Config,
+  type ConfigFile,
+  ldapSources,
+  readConfigFile,
+  type StoreConfig,
+  scimSources,
+} from "../config/index.ts";
+import { hasCode } from "../domain/errors.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import { type PollLoopParts, runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
@@ -69,14 +77,20 @@ export async function serve(composition: Composition, options: GlobalOptions): P
   const abort = new AbortController();
   fleet.start();
   const directories = openDirectories(composition, ldapSources(config), store, logger, metrics);
-  const reconciling = turns.take(async (lost) => {
+  const reconciling = turns.take(async ({ lost, listen }) => {
+    listen((notice) => {
+      if (notice.kind === "changed") store.changedElsewhere(notice.refs);
+      else fleet.syncNow(notice.target);
+    });
     const [stop, cut] = [AbortSignal.any([stopping.signal, lost]), AbortSignal.any([abort.signal, lost])];
     fleet.work();
+    metrics.leader(true);
     const loops = [
       ...directories.map((poller) => runPolls(pollParts(composition, poller, store, logger), stop, cut)),
       openAlerts(composition, fleet.config, store, logger, { metrics }).run(stop),
     ];
     await Promise.all([...loops, aborted(stop).then(() => (lost.aborted ? fleet.rest() : undefined))]);
+    metrics.leader(false);
   }, stopping.signal);
 
   // A loop never ends by itself: one that fails as a whole ends the process.
@@ -127,13 +141,23 @@ async function prepare(
   const config = given === null ? null : await composeConfig(composition, given);
   const place = config ?? { store: { kind: "sqlite" as const, path: sandboxStorePath() } };
   const lock = () => composition.lock(place);
-  const turns = createTurns({ composition, lock, logger }, await lock());
+  const turns = createTurns({ composition, lock, logger }, await firstTurn(lock, place.store.kind));
   cleanup.defer(() => turns.release());
   if (given !== null && config !== null) return { config, file: given, sandbox: null, turns };
   const sandbox = await startSandbox(composition.terminal);
   cleanup.defer(() => sandbox.close());
   const file = readConfigFile(sandbox.configPath, composition.env);
   return { config: await composeConfig(composition, file), file, sandbox, turns };
+}
+
+/** Several may serve a database of PostgreSQL, of which one reconciles. A second one on a file is a mistake. */
+async function firstTurn(lock: () => Promise<ReconcileLock>, kind: StoreConfig["kind"]): Promise<ReconcileLock | null> {
+  try {
+    return await lock();
+  } catch (error) {
+    if (kind === "postgres" && hasCode(error, "STORE_LOCKED")) return null;
+    throw error;
+  }
 }
 
 function announce(

@@ -15,15 +15,13 @@ export interface TurnParts {
 
 /** Who reconciles: one process at a time. */
 export interface Turns {
-  /** Is it this process's turn? */
-  isOurs(): boolean;
   /** Runs `work` for as long as each turn lasts, one turn after the other, until `stopping`. `work` ends soon after `lost`. */
-  take(work: (lost: AbortSignal) => Promise<void>, stopping: AbortSignal): Promise<void>;
+  take(work: (turn: ReconcileLock) => Promise<void>, stopping: AbortSignal): Promise<void>;
   release(): Promise<void>;
 }
 
-/** `first`: a turn that this process has already. */
-export function createTurns({ composition, lock, logger }: TurnParts, first: ReconcileLock): Turns {
+/** `first`: a turn that this process has already; null where it has to wait for one. */
+export function createTurns({ composition, lock, logger }: TurnParts, first: ReconcileLock | null): Turns {
   let held: ReconcileLock | null = first;
 
   const wait = async (stopping: AbortSignal): Promise<ReconcileLock | null> => {
@@ -34,7 +32,11 @@ export function createTurns({ composition, lock, logger }: TurnParts, first: Rec
       } catch (error) {
         if (!hasCode(error, "STORE_LOCKED") && !hasCode(error, "STORE_UNAVAILABLE")) throw error;
         // Said once, not every second.
-        if (messageOf(error) !== problem) logger.warn(`reconciling waits: ${messageOf(error)}`);
+        if (messageOf(error) !== problem) {
+          if (hasCode(error, "STORE_LOCKED"))
+            logger.info("standby: another process reconciles; this one takes over when that one ends");
+          else logger.warn(`reconciling waits: ${messageOf(error)}`);
+        }
         problem = messageOf(error);
       }
       await composition.sleep(askEveryMs, stopping);
@@ -43,14 +45,13 @@ export function createTurns({ composition, lock, logger }: TurnParts, first: Rec
   };
 
   return {
-    isOurs: () => held !== null,
     async take(work, stopping) {
       while (!stopping.aborted) {
         const isFirst = held !== null;
         held ??= await wait(stopping);
         if (held === null) return;
         if (!isFirst) logger.info("reconciling goes on here");
-        await work(held.lost);
+        await work(held);
         if (stopping.aborted) return;
         logger.error("reconciling stopped: the connection that holds the lock was lost");
         await held.release();

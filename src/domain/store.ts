@@ -21,10 +21,18 @@ export interface TokenStore {
   revokeToken(id: string, nowMs: number, cause: Cause): Promise<boolean>;
 }
 
+/** What one process tells the one that reconciles. */
+export type Notice =
+  | { readonly kind: "changed"; readonly refs: readonly EntityRef[] }
+  /** Somebody wants a full look at that target. */
+  | { readonly kind: "look"; readonly target: string };
+
 /** The right to reconcile on a database; one process has it. */
 export interface ReconcileLock {
   /** Aborted when it is gone although nobody gave it back. Never for a SQLite file. */
   readonly lost: AbortSignal;
+  /** Calls the listener with what other processes tell. Nobody else serves a SQLite file. */
+  listen(listener: (notice: Notice) => void): void;
   release(): Promise<void>;
 }
 
@@ -41,6 +49,10 @@ export interface DirectoryStore
     AlertStore {
   /** Called after each commit with the entities that it changed. Returns how to stop listening. */
   onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
+  /** Tells those who listen to `onChange` what another process has changed. */
+  changedElsewhere(refs: readonly EntityRef[]): void;
+  /** Asks the process that reconciles for a full look at a target. */
+  askLook(target: string): void;
   /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */
   assertWritable(): Promise<void>;
   close(): Promise<void>;

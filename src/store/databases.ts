@@ -14,15 +14,8 @@ import {
   trailOver,
 } from "./index.ts";
 import { assertKnown, migrate } from "./migrations.ts";
-import {
-  checkPostgres,
-  copyTables,
-  hasSchema,
-  lockPostgres,
-  openPostgres,
-  readStoredCredentials,
-  withSession,
-} from "./postgres.ts";
+import { checkPostgres, copyTables, hasSchema, openPostgres, readStoredCredentials, withSession } from "./postgres.ts";
+import { createSeat, type Seat } from "./postgres-seat.ts";
 import { lockForReconciling, openSqlite, readSealedCredentials } from "./sqlite.ts";
 
 /** Where a directory lies, and what is done with it as a whole. Each of these throws `STORE_UNAVAILABLE`. */
@@ -54,16 +47,16 @@ export const sqliteDatabase = (path: string, options: StoreOptions): Database =>
   storedCredentials: async () => readSealedCredentials(path),
   async lock() {
     const { release } = lockForReconciling(path);
-    return { lost: new AbortController().signal, release: async () => release() };
+    return { lost: new AbortController().signal, listen: () => undefined, release: async () => release() };
   },
   backup: (file) => backupSqlite(path, file, options.now()),
   check: async () => [],
 });
 
-/** A database of a PostgreSQL server, by its URL. */
-export const postgresDatabase = (url: string, options: StoreOptions): Database => ({
-  open: () => openOn(url, options),
-  openToRead: async () => ((await withSession(url, hasSchema)) ? await openOn(url, options) : null),
+/** A database of a PostgreSQL server, by its URL. What is opened here knows of the lock that is taken here. */
+export const postgresDatabase = (url: string, options: StoreOptions, seat: Seat = createSeat(url)): Database => ({
+  open: () => openOn(url, seat, options),
+  openToRead: async () => ((await withSession(url, hasSchema)) ? await openOn(url, seat, options) : null),
   openCopy: () => copyPostgres(url, options),
   async openAuditTrail() {
     if (await withSession(url, hasSchema)) return await trailOver(openPostgres(url));
@@ -73,7 +66,7 @@ export const postgresDatabase = (url: string, options: StoreOptions): Database =
     );
   },
   storedCredentials: () => readStoredCredentials(url),
-  lock: () => lockPostgres(url),
+  lock: () => seat.lock(),
   backup: async () => {
     throw new RollcallError(
       "STORE_UNAVAILABLE",
@@ -95,8 +88,8 @@ export const postgresDatabase = (url: string, options: StoreOptions): Database =
   },
 });
 
-async function openOn(url: string, options: StoreOptions): Promise<DirectoryStore> {
-  const driver = openPostgres(url);
+async function openOn(url: string, seat: Seat, options: StoreOptions): Promise<DirectoryStore> {
+  const driver = openPostgres(url, seat);
   try {
     return await openStore(driver, options);
   } catch (error) {

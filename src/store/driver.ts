@@ -1,3 +1,5 @@
+import type { Notice } from "../domain/store.ts";
+
 /** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
 export type SqlValue = string | number | null;
 export type Row = Record<string, SqlValue>;
@@ -31,6 +33,12 @@ export interface Dialect {
   readonly appendOnly: (table: string) => readonly string[];
 }
 
+export interface WriteOptions {
+  readonly isLarge?: boolean;
+  /** Refused with `STORE_LOCKED` when this process has lost the right to reconcile. */
+  readonly isReconciling?: boolean;
+}
+
 /** A database: one writer at a time, readers that see what is committed. */
 export interface Driver {
   readonly dialect: Dialect;
@@ -42,6 +50,8 @@ export interface Driver {
    * Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. `isLarge` says that it
    * changes thousands of rows: it then shares its commit with no other.
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>, options?: { readonly isLarge?: boolean }): Promise<T>;
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** Tells the process that reconciles, where that can be another one. */
+  readonly announce?: (notice: Notice) => void;
   close(): Promise<void>;
 }

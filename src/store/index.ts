@@ -97,8 +97,12 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
   const driver = tracer.isOn ? tracedDriver(plain, tracer) : plain;
   const sets = standingSets(driver);
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
-  const changed = (refs: readonly EntityRef[]): void => {
+  const changedElsewhere = (refs: readonly EntityRef[]): void => {
     for (const listener of listeners) listener(refs);
+  };
+  const changed = (refs: readonly EntityRef[]): void => {
+    changedElsewhere(refs);
+    driver.announce?.({ kind: "changed", refs });
   };
   return {
     ...userRows(driver, { now, changed }),
@@ -116,6 +120,8 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    changedElsewhere,
+    askLook: (target) => driver.announce?.({ kind: "look", target }),
     // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
     assertWritable: () =>
       driver.transaction(async (sql) => {

@@ -54,6 +54,8 @@ export function placeOf(url: string): PostgresPlace {
 export interface Session {
   /** With `$1` for parameters. @throws `STORE_UNAVAILABLE` */
   query(text: string, params?: readonly SqlValue[], name?: string): Promise<QueryResult<Row>>;
+  /** Calls the listener with the payload of each notification (`LISTEN`). */
+  onNotification(listener: (payload: string) => void): void;
   /** Aborted when the connection is gone, whoever ended it. */
   readonly lost: AbortSignal;
   end(): Promise<void>;
@@ -72,6 +74,7 @@ export async function openSession(place: PostgresPlace, more: ClientConfig = {})
   return {
     lost: lost.signal,
     end,
+    onNotification: (listener) => void client.on("notification", ({ payload = "" }) => listener(payload)),
     async query(text, params = [], name) {
       try {
         return await client.query<Row>({ text, values: [...params], ...(name !== undefined && { name }) });
@@ -96,9 +99,12 @@ async function connected(place: PostgresPlace, more: ClientConfig): Promise<Clie
   }
 }
 
-/** Has the connection gone, or did only the statement fail? The server ends it itself with 57P0x, 25P03 and 08xxx. */
+/**
+ * Has the connection gone, or did only the statement fail? The server ends it itself with 57P0x, 25P03 and 08xxx. With
+ * 0A000 it refuses prepared statements from before a newer Rollcall brought the schema up to date: a new connection has none.
+ */
 export const isLoss = (error: unknown): boolean =>
-  !(error instanceof DatabaseError) || /^(57P0|25P03|08)/.test(error.code ?? "");
+  !(error instanceof DatabaseError) || /^(57P0|25P03|08|0A000)/.test(error.code ?? "");
 
 /** What to do about an error that the server names by a code (PostgreSQL, appendix A). */
 const advice: Readonly<Record<string, string>> = {

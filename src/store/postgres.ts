@@ -1,10 +1,10 @@
 import { Pool } from "pg";
 import type { StoredCredential } from "../domain/credentials.ts";
 import { RollcallError } from "../domain/errors.ts";
-import type { ReconcileLock } from "../domain/store.ts";
 import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql, SqlValue } from "./driver.ts";
 import { groupCommit, type Writer } from "./group-commit.ts";
+import { createSeat, type Seat, writeLock } from "./postgres-seat.ts";
 import {
   assertUsable,
   isLoss,
@@ -15,13 +15,6 @@ import {
   type Session,
   unavailable,
 } from "./postgres-session.ts";
-
-/** In every lock of ours, beside the schema: "Rolc". */
-const lockSpace = 0x526f6c63;
-/** Of the schema that holds the tables: several Rollcalls in one database do not hinder each other. */
-const schemaKey = "(SELECT oid FROM pg_namespace WHERE nspname = current_schema())::int";
-const writeLock = `pg_advisory_xact_lock(${lockSpace}, ${schemaKey})`;
-const reconcileLock = `pg_try_advisory_lock(${lockSpace + 1}, ${schemaKey})`;
 
 const dialect: Dialect = {
   name: "postgres",
@@ -47,7 +40,7 @@ const readersAtMost = 4;
  * PostgreSQL through `pg`: group commit on one connection, reads on others. One process writes at a time, by a lock that
  * lasts as long as the transaction. A connection that is lost is made again when it is next needed.
  */
-export function openPostgres(url: string): Driver {
+export function openPostgres(url: string, seat: Seat = createSeat(url)): Driver {
   const place = placeOf(url);
   const prepared = statementTexts();
   const pool = new Pool({ ...place.config, max: readersAtMost, idleTimeoutMillis: 60_000 });
@@ -71,7 +64,12 @@ export function openPostgres(url: string): Driver {
   return {
     dialect,
     read,
-    transaction,
+    transaction: (work, { isReconciling = false, ...options } = {}) =>
+      transaction(async (sql) => {
+        if (isReconciling) await seat.assertHeld(sql);
+        return await work(sql);
+      }, options),
+    announce: (notice) => seat.announce(read, notice),
     // Which transactions have ended, of the whole server: it changes more often than it must.
     generation: async () => String((await read.get("SELECT pg_current_snapshot()::text AS at"))?.["at"]),
     close: async () => {
@@ -290,32 +288,3 @@ export const copyTables = (
       await session.query("CLOSE rows");
     }
   });
-
-/** How often the holder of the lock makes sure that it has it, and how long the answer may take. */
-const pingEveryMs = 1000;
-const pingWithinMs = 3000;
-
-/**
- * Makes this process the only one that reconciles on a database, as long as its connection lasts. The server gives the
- * lock to another only when it takes this connection for dead, which is later than its holder does.
- * @throws `STORE_LOCKED` when another process has it, `STORE_UNAVAILABLE`
- */
-export async function lockPostgres(url: string): Promise<ReconcileLock> {
-  const place = placeOf(url);
-  const session = await openSession(place, { query_timeout: pingWithinMs });
-  try {
-    await assertUsable(session, place);
-    await session.query("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3");
-    if ((await session.query(`SELECT ${reconcileLock} AS got`)).rows[0]?.["got"] !== 1)
-      throw new RollcallError(
-        "STORE_LOCKED",
-        `another "rollcall serve" or "rollcall sync" already works on ${place.name}; only one may. Stop it, or give this one another "store" in its configuration`,
-      );
-  } catch (error) {
-    await session.end().catch(() => undefined);
-    throw error;
-  }
-  const ping = setInterval(() => void session.query("SELECT 1").catch(() => undefined), pingEveryMs);
-  session.lost.addEventListener("abort", () => clearInterval(ping), { once: true });
-  return { lost: session.lost, release: () => session.end().catch(() => undefined) };
-}

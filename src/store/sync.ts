@@ -91,7 +91,11 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return found;
     },
 
-    commit: (connection, record, nowMs) => driver.transaction((sql) => writeRun(sql, connection, record, nowMs)),
+    // Whoever was frozen in the middle of a run, and has lost the right meanwhile, must not write down what it saw then.
+    commit: (connection, record, nowMs) =>
+      driver.transaction((sql) => writeRun(sql, connection, record, nowMs), {
+        isReconciling: record.links !== undefined || record.charge !== undefined || record.held !== undefined,
+      }),
 
     putConnection: (state) =>
       driver.transaction(async (sql) => {

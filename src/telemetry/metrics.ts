@@ -109,6 +109,8 @@ export interface Metrics {
   health(sample: HealthSample): void;
   /** Sets `rollcall_budget_allowed`, `rollcall_budget_spent` and `rollcall_budget_used_ratio` of one target. */
   budget(sample: BudgetSample): void;
+  /** Sets `rollcall_leader`. */
+  leader(isLeader: boolean): void;
   /** Drops the gauges of a target that is no longer connected; what was counted stays. */
   forgetTarget(target: string): void;
   targetRequest(sample: TargetRequestSample): void;
@@ -159,6 +161,7 @@ export function createMetrics({ version }: Build): Metrics {
   const oldestPending = new Gauge(
     define("oldest_pending_seconds", "Age of the oldest undelivered change.", ["target"]),
   );
+  const leader = new Gauge(define("leader", "1 where this process reconciles, 0 on a standby.", []));
   const held = new Gauge(define("removals_held", "People and groups whose removal waits for an approval.", ["target"]));
   const dismissed = new Gauge(
     define("removals_dismissed", "Of the held: those that somebody has dismissed.", ["target"]),
@@ -218,6 +221,7 @@ export function createMetrics({ version }: Build): Metrics {
       budgetSpent.set({ target }, spent);
       budgetRatio.set({ target }, allowed === 0 ? 1 : spent / allowed);
     },
+    leader: (isLeader) => leader.set(isLeader ? 1 : 0),
     forgetTarget: (target) => {
       for (const state of entityStates) entities.remove({ target, state });
       for (const gauge of [oldestPending, held, dismissed, budgetAllowed, budgetSpent, budgetRatio])

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noPostgres, type PostgresServer, password, startPostgres } from "../support/postgres.ts";
 import { until } from "./process.ts";
 import { person } from "./scim-client.ts";
-import { emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "./stage.ts";
+import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "./stage.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -56,10 +56,10 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     await until(() => expect(membersIn(stage, "invited")).toEqual(people));
     await settled(serve);
 
-    const refused = await Promise.all([stage.run("serve"), stage.run("sync", "--json")]);
+    const refused = await Promise.all([stage.run("restored"), stage.run("sync", "--json")]);
     for (const { code, stderr } of refused) {
       expect(code).toBe(1);
-      expect(stderr).toContain(`another "rollcall serve" or "rollcall sync" already works on postgres://127.0.0.1:`);
+      expect(stderr).toContain("works on postgres://127.0.0.1:");
     }
     expect(refused[1]?.json.error.code).toBe("STORE_LOCKED");
 
@@ -151,6 +151,51 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect(stderr).toContain("reconciling goes on here");
     expect(stderr).not.toContain(encodeURIComponent(password));
     expect(stderr).not.toContain(password);
+  }, 120_000);
+
+  it("serves from several processes, of which one reconciles, and the next when that one is gone", async () => {
+    const { stage, url } = await stageOnPostgres();
+    await using _ = stage;
+    const leader = await stage.serve();
+    const standby = await stage.serve();
+    const isLeading = async ({ adminUrl }: Serving): Promise<boolean> => {
+      const answer = await fetch(`${adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
+      return /^rollcall_leader 1$/m.test(await answer.text());
+    };
+    expect(await Promise.all([leader, standby].map(isLeading))).toEqual([true, false]);
+    expect((await fetch(`${standby.baseUrl}/readyz`)).status).toBe(200);
+
+    // Whoever takes the write, it is delivered at once.
+    const people = emails(30);
+    await Promise.all(people.map((email, at) => (at % 2 === 0 ? leader : standby).idp.hire(email)));
+    await expectOneMailEach(stage, people);
+    await settled(standby);
+    const readsBefore = stage.bitwarden.requests.entries.length;
+    const asked = await fetch(`${standby.adminUrl}/api/v1/targets/acme-bitwarden/sync`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${adminToken}` },
+    });
+    expect(asked.ok).toBe(true);
+    await until(() => expect(stage.bitwarden.requests.entries.length).toBeGreaterThan(readsBefore));
+
+    // The leader loses its connection, and waits like any other; then it takes over from one that is killed.
+    const holder =
+      "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1383033956";
+    await server.administer(url, holder);
+    await until(async () => expect(await Promise.all([leader, standby].map(isLeading))).toContain(true));
+    const [first, second] = (await isLeading(leader)) ? [leader, standby] : [standby, leader];
+    const more = emails(40, "more");
+    const hired = Promise.all(more.map((email) => second.idp.hire(email)));
+    await until(() => expect(stage.bitwarden.state.allMails.size).toBeGreaterThan(people.length));
+    await first.stop("SIGKILL");
+    await hired;
+    await until(async () => expect(await isLeading(second)).toBe(true));
+    await second.idp.hire("last@example.com");
+    await expectOneMailEach(stage, [...people, ...more, "last@example.com"]);
+    await settled(second);
+    await expectNothingToDo(stage);
+    expect((await stage.run("audit", "verify")).code).toBe(0);
+    expect((await second.stop()).code).toBe(0);
   }, 120_000);
 
   it("says what is wrong with a database, and never its password", async () => {
