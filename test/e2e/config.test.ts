@@ -80,9 +80,9 @@ describe("a wrong configuration", () => {
     ["is not YAML", "sources: [", /line 1, column/],
     ["is empty", "", /must be a mapping/],
     [
-      "asks for PostgreSQL",
-      "store: postgres://u:p@h/db\nsources: { okta: { type: scim } }",
-      /PostgreSQL comes with a later release/,
+      "asks for a PostgreSQL that is not there",
+      "store: postgres://u:hunter2@127.0.0.1:1/db\nsources: { okta: { type: scim } }",
+      /database postgres:\/\/127\.0\.0\.1:1\/db: .*ECONNREFUSED/,
     ],
     [
       "sends secrets in the clear",
@@ -93,7 +93,7 @@ describe("a wrong configuration", () => {
     const { code, stdout, stderr } = await run(text, ["serve"]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(message);
-    expect(stderr).not.toMatch(/hunter2|u:p@| {4}at /);
+    expect(stderr).not.toMatch(/hunter2| {4}at /);
   });
 
   it("that is not there, or not given, is told", async () => {
