@@ -112,13 +112,21 @@ const advice: Readonly<Record<string, string>> = {
   "42501": "let the user own the schema, or GRANT USAGE, CREATE ON SCHEMA … TO …",
   "53300": "each process of Rollcall takes up to 6 connections",
   "55P03": `another process has been writing for ${lockTimeoutMs / 1000} s`,
-  "54000": "PostgreSQL indexes no text of more than about 2,600 bytes",
 };
 
-/** PostgreSQL's own errors become `STORE_UNAVAILABLE`: none of them is the caller's doing. */
+/** Errors that the same text always has: too long for an index, NUL, NUL within JSON. */
+const textRefused = ["54000", "22021", "22P05"];
+
+/** PostgreSQL's own errors become `STORE_UNAVAILABLE`, as they are not the caller's doing, but for texts that it can't take. */
 export function unavailable(error: unknown, { name }: PostgresPlace): RollcallError {
   if (error instanceof RollcallError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (textRefused.includes(code))
+    return new RollcallError(
+      "TEXT_REFUSED",
+      "a name, address or id holds a NUL, or is longer than the 2,600 bytes that PostgreSQL indexes",
+      { isPermanent: true },
+    );
   // Several addresses of one host, each tried: the first tells why.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   const what = messageOf(first) || code || "no connection";

@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect } from "vitest";
 import type { ResourceStore } from "../../src/domain/resources.ts";
 import type { ScimOptions } from "../../src/sources/scim/index.ts";
 import { createScimRouter } from "../../src/sources/scim/index.ts";
+import { postgresDatabase } from "../../src/store/databases.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
+import { startPostgres } from "../support/postgres.ts";
 
 /** Any JSON of an answer; tests look into it freely. */
 export interface Loose {
@@ -95,10 +97,8 @@ export function scimServer(
       created(await scim.call("POST", "/Groups", { schemas: [GROUP], displayName: unique("Group "), ...over })),
   };
   beforeAll(async () => {
-    const opened = await openSqliteStore(":memory:");
-    close = async () => {
-      await opened.close();
-    };
+    const { opened, closed } = await emptyStore();
+    close = closed;
     store = wrap(opened);
     const app = express();
     app.use(
@@ -128,6 +128,21 @@ export function scimServer(
     await close();
   });
   return scim;
+}
+
+/** In memory, or with ROLLCALL_TEST_STORE=postgres on a server of its own. */
+async function emptyStore() {
+  if (process.env["ROLLCALL_TEST_STORE"] !== "postgres") {
+    const opened = await openSqliteStore(":memory:");
+    return { opened, closed: () => opened.close() };
+  }
+  const postgres = await startPostgres({ settings: ["fsync = off"] });
+  const opened = await postgresDatabase(await postgres.makeDatabase(), { now: Date.now }).open();
+  const closed = async (): Promise<void> => {
+    await opened.close();
+    await postgres.close();
+  };
+  return { opened, closed };
 }
 
 function created(reply: Reply): Loose {

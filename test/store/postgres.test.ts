@@ -65,6 +65,14 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     expect(onPostgres[0]).toHaveLength(words.length);
   });
 
+  it("refuses, for good, a text that it can't keep", async () => {
+    const store = await postgresDatabase(url, options).open();
+    for (const name of ["x\0y", Array.from({ length: 4000 }, (_, at) => at.toString(36)).join("")])
+      await expect(hire(store, name)).rejects.toMatchObject({ code: "TEXT_REFUSED", isPermanent: true });
+    await hire(store, "ada");
+    await store.close();
+  });
+
   it("waits for the disk, whatever the role has been set to", async () => {
     await server.administer(url, "ALTER ROLE rollcall SET synchronous_commit = off");
     const driver = openPostgres(url);

@@ -102,13 +102,14 @@ export async function startPostgres({ settings = [] }: PostgresOptions = {}): Pr
     server = null;
   };
   let databases = 0;
-  let shared: string | null = null;
+  let shared: Promise<string> | null = null;
   const admin = urlOf("admin", "postgres");
   await administer(admin, `CREATE ROLE rollcall LOGIN PASSWORD '${password}'`);
   const makeDatabase = async (): Promise<string> => {
     databases += 1;
-    await administer(admin, `CREATE DATABASE test${databases} OWNER rollcall`);
-    return urlOf("rollcall", `test${databases}`);
+    const name = `test${databases}`;
+    await administer(admin, `CREATE DATABASE ${name} OWNER rollcall`);
+    return urlOf("rollcall", name);
   };
   return {
     port,
@@ -118,10 +119,12 @@ export async function startPostgres({ settings = [] }: PostgresOptions = {}): Pr
     crash: () => stop("SIGQUIT"),
     makeDatabase,
     async makeSchema() {
-      shared ??= await makeDatabase();
+      shared ??= makeDatabase();
+      const database = await shared;
       databases += 1;
-      await administer(shared, `CREATE SCHEMA test${databases} AUTHORIZATION rollcall`);
-      return `${shared}?options=${encodeURIComponent(`-c search_path=test${databases}`)}`;
+      const name = `test${databases}`;
+      await administer(database, `CREATE SCHEMA ${name} AUTHORIZATION rollcall`);
+      return `${database}?options=${encodeURIComponent(`-c search_path=${name}`)}`;
     },
     async close() {
       await stop("SIGINT");

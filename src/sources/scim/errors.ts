@@ -64,6 +64,7 @@ export function toScimError(error: unknown): ScimError | null {
     case "REV_MISMATCH":
       return new ScimError(412, null, "the resource has changed since that version; read it again");
     case "UNKNOWN_MEMBER":
+    case "TEXT_REFUSED":
       return badRequest("invalidValue", error.message);
     case "STORE_UNAVAILABLE":
     case "STORE_LOCKED":
