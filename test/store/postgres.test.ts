@@ -4,6 +4,7 @@ import { postgresDatabase } from "../../src/store/databases.ts";
 import { openStore } from "../../src/store/index.ts";
 import { numberedParameters, openPostgres } from "../../src/store/postgres.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
+import { certificates } from "../support/ldap/certificates.ts";
 import { until } from "../support/ldap/process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 
@@ -147,5 +148,26 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await run();
     await again.release();
     await Promise.all([store.close(), other.close()]);
+  });
+
+  it("verifies the server's certificate and name, whatever the word for it is", async () => {
+    const tls = await certificates();
+    const settings = ["fsync = off", "listen_addresses = '127.0.0.1, 127.0.0.2'"];
+    const encrypted = await startPostgres({ tls, settings });
+    try {
+      const plain = await encrypted.makeDatabase();
+      const check = (search: string, host = "127.0.0.1") =>
+        postgresDatabase(`${plain.replace("127.0.0.1", host)}?${search}`, options).check();
+      const ca = `sslrootcert=${encodeURIComponent(`${tls}/ca.pem`)}`;
+      for (const mode of ["prefer", "require", "verify-ca", "verify-full"]) {
+        await expect(check(`sslmode=${mode}`)).rejects.toThrow(/certificate/);
+        expect((await check(`sslmode=${mode}&${ca}`))[0]).toMatchObject({ level: "ok" });
+        // The certificate names localhost and 127.0.0.1.
+        await expect(check(`sslmode=${mode}&${ca}`, "127.0.0.2")).rejects.toThrow(/altnames/);
+      }
+      expect(await check("sslmode=no-verify")).toHaveLength(2);
+    } finally {
+      await encrypted.close();
+    }
   });
 });

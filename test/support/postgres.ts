@@ -1,5 +1,15 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, DatabaseError } from "pg";
@@ -33,12 +43,14 @@ export interface PostgresServer {
 export interface PostgresOptions {
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
+  /** A folder with server.pem and server.key; TLS is offered then. */
+  readonly tls?: string;
 }
 
 export const password = "p-%/@:? secret of the database";
 
 /** A server of its own on loopback, which compares text as English does unless it is told otherwise. It never runs as root. */
-export async function startPostgres({ settings = [] }: PostgresOptions = {}): Promise<PostgresServer> {
+export async function startPostgres({ settings = [], tls }: PostgresOptions = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "rollcall-postgres-"));
   const data = join(folder, "data");
   const isRoot = process.getuid?.() === 0;
@@ -58,6 +70,11 @@ export async function startPostgres({ settings = [] }: PostgresOptions = {}): Pr
   ]);
   execFileSync(initdb, how, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
   const port = await freePort();
+  for (const name of tls === undefined ? [] : ["server.pem", "server.key"]) {
+    copyFileSync(join(tls ?? "", name), join(data, name));
+    chmodSync(join(data, name), 0o600);
+    if (isRoot) chownSync(join(data, name), id("-u"), id("-g"));
+  }
   writeFileSync(
     join(data, "postgresql.auto.conf"),
     [
@@ -66,6 +83,7 @@ export async function startPostgres({ settings = [] }: PostgresOptions = {}): Pr
       `unix_socket_directories = '${folder}'`,
       "max_connections = 60",
       "shared_buffers = 32MB",
+      ...(tls === undefined ? [] : ["ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'"]),
       ...settings,
     ].join("\n"),
   );
