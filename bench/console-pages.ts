@@ -13,6 +13,7 @@ import express from "express";
 import { planActions, scimTokens } from "../src/cli/console-actions.ts";
 import { statusReport } from "../src/cli/status.ts";
 import { parseConfig } from "../src/config/index.ts";
+import type { UserRecord, UserWrite } from "../src/domain/resources.ts";
 import { openSqliteStore } from "../src/store/index.ts";
 import { createAccess } from "../src/web/access/access.ts";
 import { createConsole } from "../src/web/console/router.ts";
@@ -20,8 +21,9 @@ import { fillLarge } from "./support/large-directory.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "15" } } });
 const nowMs = 1_800_000_000_000;
-// It goes on: what is remembered for two seconds is asked for again, as it would be.
-const now = () => nowMs + performance.now();
+// It goes on, faster than it does: what is remembered for two seconds is asked for again each time.
+let skippedMs = 0;
+const now = () => nowMs + skippedMs + performance.now();
 const connections = ["bitwarden", "onepassword"];
 const work = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
 const path = join(work, "rollcall.db");
@@ -121,6 +123,15 @@ const paths = [
   "/activity?kind=calls&target=onepassword",
 ];
 
+const switched = ({ resource }: UserRecord): UserWrite => ({
+  resource: { ...resource, active: resource["active"] !== true },
+  userName: String(resource["userName"]),
+  externalId: null,
+  email: String(resource["userName"]),
+  emails: [String(resource["userName"])],
+  displayName: String(resource["displayName"]),
+  isActive: resource["active"] !== true,
+});
 console.log(
   `${"page".padEnd(42)}${"median".padStart(8)}${"worst".padStart(8)}${"CPU".padStart(8)}${"KiB".padStart(7)}`,
 );
@@ -129,8 +140,10 @@ for (const each of paths) {
   let bytes = 0;
   const cpu = process.cpuUsage();
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    // Somebody writes all the time: nothing is remembered.
-    await store.assertWritable();
+    // Somebody writes all the time.
+    skippedMs += 3000;
+    if (someone !== undefined)
+      await store.updateUser("okta", someone, null, switched, { actor: "bench", requestId: null });
     const began = performance.now();
     const response = await fetch(base + each, { headers: { authorization: `Bearer ${token}`, accept: "text/html" } });
     bytes = (await response.text()).length;

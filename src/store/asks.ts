@@ -36,33 +36,39 @@ export function askRows(driver: Driver, { changed }: { readonly changed: (refs: 
 
   return {
     async askSync(connection: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean> {
-      const kind = await driver.transaction(async (sql) => {
-        const found = await named(sql, entityId);
-        if (found === undefined) return null;
-        await dueNow(sql, connection, entityId, nowMs);
-        await writeAudit(sql, nowMs, [asked("sync.ask", connection, entityId, found, cause)]);
-        return found["kind"] as EntityKind;
-      });
+      const kind = await driver.transaction(
+        async (sql) => {
+          const found = await named(sql, entityId);
+          if (found === undefined) return null;
+          await dueNow(sql, connection, entityId, nowMs);
+          await writeAudit(sql, nowMs, [asked("sync.ask", connection, entityId, found, cause)]);
+          return found["kind"] as EntityKind;
+        },
+        { touched: [] },
+      );
       if (kind !== null) changed([{ kind, id: entityId }]);
       return kind !== null;
     },
 
     async askReinvite(connection: string, userId: string, cause: Cause, nowMs: number): Promise<boolean> {
-      const isAsked = await driver.transaction(async (sql) => {
-        const link = await sql.get(
-          "SELECT seen_state FROM links WHERE connection = ? AND kind = 'user' AND entity_id = ?",
-          [connection, userId],
-        );
-        const found = await named(sql, userId);
-        if (found === undefined || link?.["seen_state"] !== "invited") return false;
-        await sql.run(
-          "INSERT INTO asks (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
-          [connection, userId, nowMs],
-        );
-        await dueNow(sql, connection, userId, nowMs);
-        await writeAudit(sql, nowMs, [asked("reinvite.ask", connection, userId, found, cause)]);
-        return true;
-      });
+      const isAsked = await driver.transaction(
+        async (sql) => {
+          const link = await sql.get(
+            "SELECT seen_state FROM links WHERE connection = ? AND kind = 'user' AND entity_id = ?",
+            [connection, userId],
+          );
+          const found = await named(sql, userId);
+          if (found === undefined || link?.["seen_state"] !== "invited") return false;
+          await sql.run(
+            "INSERT INTO asks (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+            [connection, userId, nowMs],
+          );
+          await dueNow(sql, connection, userId, nowMs);
+          await writeAudit(sql, nowMs, [asked("reinvite.ask", connection, userId, found, cause)]);
+          return true;
+        },
+        { touched: [] },
+      );
       if (isAsked) changed([{ kind: "user", id: userId }]);
       return isAsked;
     },

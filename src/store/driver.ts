@@ -1,3 +1,4 @@
+import type { EntityRef } from "../domain/directory.ts";
 import type { Notice } from "../domain/store.ts";
 
 /** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
@@ -33,10 +34,15 @@ export interface Dialect {
   readonly appendOnly: (table: string) => readonly string[];
 }
 
-export interface WriteOptions {
+export interface WriteOptions<T> {
   readonly isLarge?: boolean;
   /** Refused with `STORE_LOCKED` when this process has lost the right to reconcile. */
   readonly isReconciling?: boolean;
+  /**
+   * All whose `rev`, presence or links the work changes. Left out it may be anybody, and what is known of how everybody
+   * stands is looked at anew: what is written often should say it.
+   */
+  readonly touched?: readonly EntityRef[] | ((result: T) => readonly EntityRef[] | null);
 }
 
 /** A database: one writer at a time, readers that see what is committed. */
@@ -46,11 +52,13 @@ export interface Driver {
   readonly read: Sql;
   /** Another text after each commit, of this process or of another one. */
   readonly generation: () => Promise<string>;
+  /** Another text after each commit of another process; where the database can't tell them apart, after each commit. */
+  readonly foreignGeneration: () => Promise<string>;
   /**
    * Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. `isLarge` says that it
    * changes thousands of rows: it then shares its commit with no other.
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>, options?: WriteOptions): Promise<T>;
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: WriteOptions<T>): Promise<T>;
   /** Tells the process that reconciles, where that can be another one. */
   readonly announce?: (notice: Notice) => void;
   close(): Promise<void>;

@@ -14,6 +14,7 @@ import { auditChainStep, migrate, newestStep, presentStep } from "./migrations.t
 import { restoreRows } from "./restores.ts";
 import { snapshotRows } from "./snapshots.ts";
 import { copyToMemory, openForReading, openSqlite, openSqliteToRead, type Reading } from "./sqlite.ts";
+import { standingScans, telling } from "./standing-scans.ts";
 import { standingSets } from "./standing-sets.ts";
 import { auditRows, syncRows } from "./sync.ts";
 import { tokenRows } from "./tokens.ts";
@@ -94,8 +95,10 @@ const tracedDriver = (driver: Driver, tracer: Tracer): Driver => ({
 /** The directory over any driver. */
 export async function openStore(plain: Driver, { now, tracer = noTracing }: StoreOptions): Promise<DirectoryStore> {
   await migrate(plain);
-  const driver = tracer.isOn ? tracedDriver(plain, tracer) : plain;
-  const sets = standingSets(driver);
+  const scans = standingScans(plain);
+  const told = telling(plain, scans.stirred);
+  const driver = tracer.isOn ? tracedDriver(told, tracer) : told;
+  const sets = standingSets(driver, scans);
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
   const changedElsewhere = (refs: readonly EntityRef[]): void => {
     for (const listener of listeners) listener(refs);
@@ -124,10 +127,13 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     askLook: (target) => driver.announce?.({ kind: "look", target }),
     // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
     assertWritable: () =>
-      driver.transaction(async (sql) => {
-        await sql.run("DELETE FROM write_probe");
-        await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
-      }),
+      driver.transaction(
+        async (sql) => {
+          await sql.run("DELETE FROM write_probe");
+          await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
+        },
+        { touched: [] },
+      ),
     close: () => driver.close(),
   };
 }

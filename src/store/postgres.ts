@@ -61,6 +61,8 @@ export function openPostgres(url: string, seat: Seat = createSeat(url)): Driver 
   });
   const { writer, end } = writerOf(place, prepared);
   const { transaction, settled } = groupCommit(writer);
+  // Which transactions have ended, of the whole server: it changes more often than it must.
+  const generation = async () => String((await read.get("SELECT pg_current_snapshot()::text AS at"))?.["at"]);
   return {
     dialect,
     read,
@@ -70,8 +72,8 @@ export function openPostgres(url: string, seat: Seat = createSeat(url)): Driver 
         return await work(sql);
       }, options),
     announce: (notice) => seat.announce(read, notice),
-    // Which transactions have ended, of the whole server: it changes more often than it must.
-    generation: async () => String((await read.get("SELECT pg_current_snapshot()::text AS at"))?.["at"]),
+    generation,
+    foreignGeneration: generation,
     close: async () => {
       await settled();
       await Promise.all([end(), pool.end()]);

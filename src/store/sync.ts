@@ -95,26 +95,30 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
     commit: (connection, record, nowMs) =>
       driver.transaction((sql) => writeRun(sql, connection, record, nowMs), {
         isReconciling: record.links !== undefined || record.charge !== undefined || record.held !== undefined,
+        touched: (record.links ?? []).map(({ kind, entityId }) => ({ kind, id: entityId })),
       }),
 
     putConnection: (state) =>
-      driver.transaction(async (sql) => {
-        await sql.run(
-          `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, retry_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      driver.transaction(
+        async (sql) => {
+          await sql.run(
+            `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, retry_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (role, name) DO UPDATE SET type = excluded.type, last_success_ms = excluded.last_success_ms,
              failing_since_ms = excluded.failing_since_ms, retry_ms = excluded.retry_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
-          [
-            state.name,
-            state.role,
-            state.type,
-            state.lastSuccessAtMs,
-            state.failingSinceMs,
-            state.retryAtMs,
-            state.errorCode,
-            state.errorMessage,
-          ],
-        );
-      }),
+            [
+              state.name,
+              state.role,
+              state.type,
+              state.lastSuccessAtMs,
+              state.failingSinceMs,
+              state.retryAtMs,
+              state.errorCode,
+              state.errorMessage,
+            ],
+          );
+        },
+        { touched: [] },
+      ),
 
     connections: async () => (await driver.read.all("SELECT * FROM connections ORDER BY role, name")).map(toConnection),
 

@@ -47,7 +47,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       const at = now();
       const id = newId(at);
       const text = JSON.stringify(write.resource);
-      const rivals = await driver.transaction(async (sql) => {
+      const touched = await driver.transaction(async (sql) => {
         await assertNameFree(sql, source, fold(write.userName), id);
         await sql.run(
           `INSERT INTO users (id, source, source_key, user_name, user_name_key, external_id, email, display_name,
@@ -82,9 +82,9 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
             detail: { source, userName: write.userName, email: write.email, active: write.isActive },
           },
         ]);
-        return await touchRivals(sql, id, [write.email]);
-      });
-      changed([{ kind: "user", id }, ...rivals]);
+        return withRivals(id, await touchRivals(sql, id, [write.email]));
+      }, allOfThem);
+      changed(touched);
       return { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
     },
 
@@ -95,45 +95,50 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       edit: (record: UserRecord) => UserWrite | null,
       cause: Cause,
     ): Promise<UserRecord> {
-      const result = await driver.transaction(async (sql) => {
-        const row = await present(sql, source, id);
-        if (row === undefined) throw notFound("user", id);
-        const before = toRecord(row);
-        assertRev("user", before, expectedRev);
-        const write = edit(before);
-        if (write === null) return { record: before, changes: [] };
-        const key = fold(write.userName);
-        if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
-        const at = Math.max(now(), before.modifiedAtMs);
-        await putPerson(sql, row, write, at);
-        const detail = changesBetween(before.resource, write.resource);
-        if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
-          await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
-          await addAddresses(sql, id, write.emails);
-        }
-        const rivals =
-          write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
-        await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "user.update",
-            kind: "user",
-            entityId: id,
-            name: write.email ?? write.userName,
-            connection: null,
-            rev: before.rev + 1,
-            detail,
-          },
-        ]);
-        const changes: readonly EntityRef[] = [{ kind: "user", id }, ...rivals];
-        return { record: { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource }, changes };
-      });
+      const result = await driver.transaction(
+        async (sql) => {
+          const row = await present(sql, source, id);
+          if (row === undefined) throw notFound("user", id);
+          const before = toRecord(row);
+          assertRev("user", before, expectedRev);
+          const write = edit(before);
+          if (write === null) return { record: before, changes: [] };
+          const key = fold(write.userName);
+          if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
+          const at = Math.max(now(), before.modifiedAtMs);
+          await putPerson(sql, row, write, at);
+          const detail = changesBetween(before.resource, write.resource);
+          if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
+            await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
+            await addAddresses(sql, id, write.emails);
+          }
+          const rivals =
+            write.email === row["email"]
+              ? []
+              : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
+          await writeAudit(sql, at, [
+            {
+              ...cause,
+              action: "user.update",
+              kind: "user",
+              entityId: id,
+              name: write.email ?? write.userName,
+              connection: null,
+              rev: before.rev + 1,
+              detail,
+            },
+          ]);
+          const record = { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource };
+          return { record, changes: withRivals(id, rivals) };
+        },
+        { touched: ({ changes }) => changes },
+      );
       if (result.changes.length > 0) changed(result.changes);
       return result.record;
     },
 
     async deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void> {
-      const rivals = await driver.transaction(async (sql) => {
+      const touched = await driver.transaction(async (sql) => {
         const row = await present(sql, source, id);
         if (row === undefined) throw notFound("user", id);
         const before = toRecord(row);
@@ -162,9 +167,9 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
             detail: { source },
           },
         ]);
-        return await touchRivals(sql, id, [row["email"] as string | null]);
-      });
-      changed([{ kind: "user", id }, ...rivals]);
+        return withRivals(id, await touchRivals(sql, id, [row["email"] as string | null]));
+      }, allOfThem);
+      changed(touched);
     },
 
     async groupsOfUsers(
@@ -186,6 +191,12 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
     },
   };
 }
+
+const withRivals = (id: string, rivals: readonly EntityRef[]): readonly EntityRef[] => [
+  { kind: "user", id },
+  ...rivals,
+];
+const allOfThem = { touched: (refs: readonly EntityRef[]) => refs };
 
 /** Rows of (owner, id, name) as references by owner. */
 export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Reference[]> {

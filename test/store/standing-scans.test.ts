@@ -1,0 +1,193 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Random } from "../../bench/support/random.ts";
+import type { PeopleQuery, StandingFilter, SyncState } from "../../src/domain/console.ts";
+import type { Link } from "../../src/domain/link.ts";
+import type { UserWrite } from "../../src/domain/resources.ts";
+import type { DirectoryStore } from "../../src/domain/store.ts";
+import { sqliteHarness } from "../contract/store-sqlite.ts";
+import type { StoreHarness } from "../contract/store-suite.ts";
+
+const cause = { actor: "test", requestId: null };
+const members = { isNameUnique: false, unknownMembers: "skip" } as const;
+const states: readonly SyncState[] = ["inSync", "pending", "failed", "held", "missing"];
+const people: PeopleQuery = {
+  connections: ["bw", "op"],
+  search: "",
+  source: null,
+  presence: null,
+  standing: null,
+  groupId: null,
+  cursor: null,
+  limit: 500,
+};
+
+const writeOf = (name: string, email: string | null, isActive = true): UserWrite => ({
+  resource: { userName: name, active: isActive, title: email },
+  userName: name,
+  externalId: null,
+  email,
+  emails: email === null ? [] : [email],
+  displayName: name,
+  isActive,
+});
+
+let harness: StoreHarness;
+let store: DirectoryStore;
+beforeEach(async () => {
+  harness = await sqliteHarness();
+  store = await harness.open();
+});
+afterEach(() => harness.close());
+
+/** All that is told of how everybody stands. */
+async function told(of: DirectoryStore): Promise<unknown> {
+  const namesOf = async (standing: StandingFilter, more: Partial<PeopleQuery>) =>
+    (await of.people({ ...people, ...more, standing })).items.map(({ displayName }) => displayName);
+  const lists = [];
+  for (const state of states) {
+    lists.push(
+      state,
+      await namesOf({ by: "state", state }, {}),
+      await namesOf({ by: "state", state }, { search: "1" }),
+    );
+    const groups = await of.groups({ ...people, connections: ["bw"], standing: { by: "state", state } });
+    lists.push(groups.items.map(({ displayName }) => displayName));
+  }
+  return [await of.targetCounts("bw"), await of.targetCounts("op", ["user"]), lists];
+}
+
+/** One commit of any kind that moves somebody from one state to another. */
+function change(
+  random: Random,
+  users: string[],
+  groups: string[],
+  n: number,
+): (by: DirectoryStore) => Promise<unknown> {
+  const nowMs = harness.clock.nowMs;
+  const one = random.pick(users) ?? "none";
+  const group = random.pick(groups) ?? "none";
+  const connection = random.pick(["bw", "op"]) ?? "bw";
+  const email = `${random.below(12)}@example.com`;
+  const link = (kind: Link["kind"], entityId: string): Link => {
+    const isMissing = random.chance(0.2);
+    return {
+      connection,
+      kind,
+      entityId,
+      remoteId: isMissing || random.chance(0.2) ? null : `remote-${entityId}`,
+      ownership: "created",
+      appliedRev: random.below(12),
+      hasAccess: !isMissing,
+      seenState: isMissing ? "absent" : "active",
+      seenSinceMs: nowMs,
+      isSuspendedByUs: false,
+      note: isMissing ? "not-in-target" : null,
+      attempts: random.below(2),
+      attemptedRev: 1,
+      retryAtMs: null,
+      errorCode: random.chance(0.2) ? "TARGET_REFUSED" : null,
+      errorMessage: null,
+      lastSuccessAtMs: null,
+    };
+  };
+  const held = {
+    key: `access:${one}`,
+    kind: "user",
+    entityId: one,
+    reason: "budget",
+    change: { op: "suspend", userId: one, email, remoteId: "r" },
+    sinceMs: nowMs,
+    approvedAtMs: null,
+    dismissedAtMs: null,
+    dismissedBy: null,
+  } as const;
+  const changes: readonly ((by: DirectoryStore) => Promise<unknown>)[] = [
+    async (by) => users.push((await by.createUser("okta", writeOf(`P${n}`, email), cause)).id),
+    (by) => by.updateUser("okta", one, null, () => writeOf(`Q${n}`, email, random.chance(0.5)), cause),
+    (by) => by.deleteUser("okta", one, null, cause),
+    async (by) =>
+      groups.push(
+        (
+          await by.createGroup(
+            "okta",
+            { resource: {}, displayName: `G${n}`, externalId: null },
+            random.some(users, 3),
+            members,
+            cause,
+          )
+        ).record.id,
+      ),
+    (by) =>
+      by.updateGroup(
+        "okta",
+        group,
+        null,
+        () => ({ write: null, members: [{ op: "replace", userIds: random.some(users, 3) }] }),
+        members,
+        cause,
+      ),
+    (by) =>
+      by.updateGroup(
+        "okta",
+        group,
+        null,
+        () => ({ write: { resource: { n }, displayName: `H${n}`, externalId: null }, members: [] }),
+        members,
+        cause,
+      ),
+    (by) => by.deleteGroup("okta", group, null, cause),
+    (by) => by.commit(connection, { links: random.some(users, 4).map((id) => link("user", id)) }, nowMs),
+    (by) => by.commit(connection, { links: [link("group", group)] }, nowMs),
+    (by) => by.commit(connection, { held: { considered: null, items: [held], keep: new Set() } }, nowMs),
+    (by) => by.commit(connection, { done: [held.key] }, nowMs),
+    (by) => by.approveItems(connection, [held], cause, nowMs),
+    (by) => by.dismissItems(connection, [held], cause, nowMs),
+    (by) =>
+      by.applyDelta(
+        "ad",
+        {
+          users: [
+            {
+              externalId: `k${n % 5}`,
+              entryId: `k${n % 5}`,
+              userName: `L${n}`,
+              email,
+              displayName: `L${n}`,
+              isActive: random.chance(0.7),
+              activeUntilMs: null,
+              locators: [],
+              memberOf: [],
+            },
+          ],
+          groups: [],
+          goneEntryIds: random.chance(0.3) ? [`k${(n + 1) % 5}`] : [],
+        },
+        { minKeptPercent: 0, acceptShrink: true, cursor: null, nowMs },
+        cause,
+      ),
+    () => Promise.resolve(),
+  ];
+  return random.pick(changes) ?? (() => Promise.resolve());
+}
+
+test.each([1, 2, 3, 4, 5, 6])(
+  "what is remembered of how everybody stands is what a first look finds (%i)",
+  async (seed) => {
+    const random = new Random(seed);
+    const [users, groups]: [string[], string[]] = [[], []];
+    const other = await harness.beside();
+    for (const name of ["A1", "B1", "C1", "D2"])
+      users.push((await store.createUser("okta", writeOf(name, `${name}@example.com`), cause)).id);
+    for (let n = 0; n < 60; n += 1) {
+      harness.clock.nowMs += 1000;
+      const by = random.chance(0.1) ? other : store;
+      // Some of them at once, and some while somebody looks: gone by now, or there already, is no matter.
+      const changes = Array.from({ length: 1 + random.below(3) }, () => change(random, users, groups, n)(by));
+      const looks = random.chance(0.3) ? [told(store)] : [];
+      await Promise.allSettled([...changes, ...looks]);
+      if (n % 3 !== 0) continue;
+      const fresh = await harness.beside();
+      expect(await told(store), `after change ${n}`).toEqual(await told(fresh));
+    }
+  },
+);
