@@ -34,6 +34,8 @@ export interface TargetFacts extends Health {
     readonly restored: number;
     /** So many are people who get access back, more than is usual. Default 0. */
     readonly returning?: number;
+    /** So many are people whose address was somebody else's, who is gone. Default 0. */
+    readonly handedOn?: number;
     readonly sinceMs: number | null;
   };
   readonly budget: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
@@ -246,8 +248,8 @@ function targetFailing(target: TargetFacts, limits: Limits, nowMs: number): Cond
 }
 
 /** Why they wait, as a sentence; what a restored copy asks for may also give access. */
-function whyHeld({ held: { keys, restored, returning = 0 }, budget }: TargetFacts): string {
-  const over = keys.length - restored - returning;
+function whyHeld({ held: { keys, restored, returning = 0, handedOn = 0 }, budget }: TargetFacts): string {
+  const over = keys.length - restored - returning - handedOn;
   const rule = `the budget of ${budget.allowed} in ${span(budget.windowMs)}`;
   const reasons = [
     ...(over > 0 ? [`${plural(over, "removal goes", "removals go")} beyond ${rule}`] : []),
@@ -255,6 +257,9 @@ function whyHeld({ held: { keys, restored, returning = 0 }, budget }: TargetFact
       ? [
           `${plural(returning, "person", "people")} would get access back that ${returning === 1 ? "was" : "were"} taken away some time ago, more than is usual`,
         ]
+      : []),
+    ...(handedOn > 0
+      ? [`${plural(handedOn, "person has", "people have")} an address that was that of somebody else, who is gone`]
       : []),
     ...(restored > 0 ? [`${plural(restored, "change is", "changes are")} asked for only by the restored backup`] : []),
   ];
@@ -267,7 +272,7 @@ function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: num
   if (digest === null || !lasts(held.sinceMs, gatherMs, nowMs)) return [];
   const count = held.keys.length;
   const what =
-    held.restored + (held.returning ?? 0) === 0
+    held.restored + (held.returning ?? 0) + (held.handedOn ?? 0) === 0
       ? plural(count, "removal is", "removals are")
       : plural(count, "change is", "changes are");
   return [

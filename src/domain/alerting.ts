@@ -15,6 +15,8 @@ export interface HeldSummary {
   readonly restored: number;
   /** How many are people who come back, more than is usual; the others go beyond the budget. Default 0. */
   readonly returning?: number;
+  /** How many are people whose address was somebody else's, who is gone. Default 0. */
+  readonly handedOn?: number;
   /** Since when the oldest of them waits; null for none. */
   readonly sinceMs: number | null;
 }

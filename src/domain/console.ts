@@ -172,6 +172,8 @@ export type AttentionKind =
   | "restored"
   /** People who would get access back, more than is usual. */
   | "returning"
+  /** People who would be given what was somebody else's, who had the address before. */
+  | "handed-on"
   /** Invitations beyond `maxSeats`. */
   | "seats"
   /** The target refuses, or has failed five times or more. */

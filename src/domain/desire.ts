@@ -1,6 +1,7 @@
 import type { DirectoryGroup } from "./directory.ts";
 import type { LinkNote } from "./link.ts";
 import { matchesAny, type TargetPolicy } from "./policy.ts";
+import { mayBeSamePerson } from "./same-person.ts";
 import type { SliceGroup, SliceUser } from "./sync.ts";
 
 /** What the directory and the configuration want of one person in one target. */
@@ -17,7 +18,7 @@ export type Wanted =
  * |---|---|
  * | active, of a source that is gone from the configuration | untouched: nobody speaks for them, or who has the address now |
  * | another present person keeps the e-mail address, and this one has no member here | untouched: conflict |
- * | gone from the source, or inactive in one that is gone itself, and who has the address now, without a member of their own, is looked after here | untouched, silently |
+ * | gone from the source, or inactive in one that is gone itself, and who has the address now, without a member of their own and not another by name, is looked after here | untouched, silently |
  * | gone from the source | `onDelete`; removed once gone for `removeAfterMs` |
  * | in no group of `userGroups` | `onDeactivate`, of people who are linked only |
  * | inactive | `onDeactivate` |
@@ -63,6 +64,9 @@ function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean
   const [theirs, left] = [owner.link?.remoteId ?? null, leaver.link?.remoteId ?? null];
   // Who has left nothing linked has given it to the owner already, or never had it.
   const isFree = theirs === null || left === null || theirs === left;
+  // Somebody else by name is not given it before somebody says so: until then it is taken away like any leaver's.
+  const isAnothers = leaver.user.absentSinceMs !== null && left !== null && theirs !== left;
+  if (isAnothers && !mayBeSamePerson(owner.user, leaver.user)) return false;
   return isFree && (wanted.state === "active" || (wanted.state !== "untouched" && wanted.claim === "by-email"));
 }
 

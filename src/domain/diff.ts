@@ -1,70 +1,23 @@
-import { desire, isPushed, mayTakeOver, scopeOf, type Wanted } from "./desire.ts";
+import type {
+  Diff,
+  DiffInput,
+  GroupAssessment,
+  KnownMemberships,
+  Pair,
+  UserAssessment,
+  Verdict,
+} from "./assessment.ts";
+import { desire, isPushed, scopeOf, type Wanted } from "./desire.ts";
+import { changesForGroup } from "./group-changes.ts";
+import { isHandedOn, isTakenOver } from "./handed-on.ts";
 import { isDirty, type LinkNote, soughtAtMost, timesSought } from "./link.ts";
-import { claimsOf, type GroupClaims, isHandedOver, matchGroup, matchMember, type World } from "./match.ts";
+import { claimsOf, matchMember } from "./match.ts";
 import type { Change, SkippedChange } from "./plan.ts";
-import type { TargetPolicy } from "./policy.ts";
-import type { Slice, SliceGroup, SliceUser } from "./sync.ts";
-import type { Memberships, ObservedGroup, ObservedMember, TargetSupports } from "./target.ts";
+import { isProtected, isProtectedAddress, type TargetPolicy } from "./policy.ts";
+import type { Slice, SliceUser } from "./sync.ts";
+import type { ObservedMember, TargetSupports } from "./target.ts";
 
-/** What one look at a person found. */
-export interface UserAssessment {
-  readonly person: SliceUser;
-  readonly wanted: Wanted;
-  readonly member: ObservedMember | null;
-  readonly note: LinkNote | null;
-  /** The invitation settles until then; null: nothing is put off. */
-  readonly deferredUntilMs: number | null;
-  /** May memberships of this person be written? */
-  readonly hasManagedMemberships: boolean;
-  /** To lose access, never linked and not found: to be looked for again, as a list may have lacked them. */
-  readonly isSought?: boolean;
-}
-
-/** What one look at a group found. */
-export interface GroupAssessment {
-  readonly item: SliceGroup;
-  readonly group: ObservedGroup | null;
-  readonly note: LinkNote | null;
-  /** Present, pushed and not in doubt: memberships in it may be written. */
-  readonly isManaged: boolean;
-}
-
-/** One person to be put into or taken out of one group. */
-export interface Pair {
-  readonly kind: "add" | "remove";
-  readonly person: UserAssessment;
-  readonly group: GroupAssessment;
-}
-
-/** The difference between what is wanted and what is, before the guard. */
-export interface Diff {
-  readonly users: readonly UserAssessment[];
-  readonly groups: readonly GroupAssessment[];
-  readonly changes: readonly Change[];
-  readonly pairs: readonly Pair[];
-  readonly skipped: readonly SkippedChange[];
-  /** No group of the directory matches `userGroups`: nobody belongs in the target. Default false. */
-  readonly isScopeEmpty?: boolean;
-}
-
-export interface DiffInput {
-  readonly slice: Slice;
-  readonly world: World;
-  readonly memberships: KnownMemberships;
-  /** Remote member ids of groups that are gone from the directory, by remote group id. */
-  readonly losers: Memberships;
-  readonly policy: TargetPolicy;
-  readonly supports: TargetSupports;
-  readonly nowMs: number;
-  /** False: what will be done, not when: no invitation is put off. Default true. */
-  readonly defersInvitations?: boolean;
-}
-
-/** Memberships as read: by group, by member, or none yet. */
-export interface KnownMemberships {
-  readonly by: "group" | "member";
-  readonly lists: Memberships;
-}
+export type { Diff, DiffInput, GroupAssessment, KnownMemberships, Pair, UserAssessment } from "./assessment.ts";
 
 /** The wanted and the observed state, compared (the table is at `changesForUser`). */
 export function diff(input: DiffInput): Diff {
@@ -137,18 +90,13 @@ function invitationAgain(
 export const ownSuspensionsOf = ({ users }: Slice): ReadonlySet<string> =>
   new Set(users.flatMap(({ link }) => (link?.isSuspendedByUs === true ? (link.remoteId ?? []) : [])));
 
-interface Verdict<T> {
-  readonly assessment: T;
-  readonly changes: readonly Change[];
-  readonly skipped: readonly SkippedChange[];
-}
-
 /**
  * | wanted | member | changes |
  * |---|---|---|
  * | active | none | invite (after `settleMs`, and when an earlier try can be over); nothing where the target can't |
  * | active | suspended | adopt if not ours yet, restore if `reactivate` lets us, reinvite who never had an account |
  * | active | invited, accepted, active | adopt if not ours yet |
+ * | active | by address alone, of somebody gone who has another name | restore, held |
  * | active | staged, unknown | nothing, noted |
  * | suspended | none | nothing; looked for again where a list is all there is |
  * | suspended | suspended | nothing |
@@ -167,7 +115,10 @@ function changesForUser(
   const { owners, goneSources } = input.slice;
   const owner = owners.get(person.emailOwnerId ?? "");
   const hasMember = world.memberById.has(person.link?.remoteId ?? "");
-  const wanted = desire(person, owner, scope, policy, nowMs, hasMember, goneSources);
+  // Who is gone left the member to somebody who has it now, whatever became of the address.
+  const wanted: Wanted = isTakenOver(person, input)
+    ? { state: "untouched", note: null }
+    : desire(person, owner, scope, policy, nowMs, hasMember, goneSources);
   const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
   const member = match.kind === "one" ? match.item : null;
   const base = { person, wanted, member, note: null, deferredUntilMs: null, hasManagedMemberships: false };
@@ -175,20 +126,9 @@ function changesForUser(
 
   if (wanted.state === "untouched") return nothing(wanted.note);
   if (match.kind === "ambiguous") return nothing("ambiguous");
-  if (wanted.state === "active") {
-    if (member !== null) return forActive(base, member, ownSuspensions, input);
-    if (!supports.invite) return nothing("not-in-target");
-    if (isProtectedAddress(person.user.email, policy)) return nothing("protected");
-    const readyAtMs = input.defersInvitations === false ? nowMs : mayInviteAtMs(person, policy, nowMs);
-    if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
-    const invite: Change = {
-      op: "invite",
-      userId: person.user.id,
-      email: person.user.email ?? "",
-      externalId: person.user.externalId,
-    };
-    return { assessment: { ...base, hasManagedMemberships: true }, changes: [invite], skipped: [] };
-  }
+  if (member !== null && isHandedOn(person, match, input)) return forHandedOn(base, member);
+  if (wanted.state === "active")
+    return member === null ? forMissing(base, input) : forActive(base, member, ownSuspensions, input);
   if (member === null) {
     if (isSoughtAgain(person, wanted.claim, supports))
       return { assessment: { ...base, note: "not-in-target", isSought: true }, changes: [], skipped: [] };
@@ -197,6 +137,29 @@ function changesForUser(
     );
   }
   return forTaken(base, member, wanted.state, input);
+}
+
+/** Giving is held until somebody says that it is theirs; removed there by hand, they are invited as anybody. Taking is the leaver's matter. */
+function forHandedOn(base: UserAssessment, { remoteId }: ObservedMember): Verdict<UserAssessment> {
+  const { user } = base.person;
+  const restore: Change = { op: "restore", userId: user.id, email: user.email ?? "", remoteId };
+  return {
+    assessment: { ...base, member: null, isHandedOn: true },
+    changes: base.wanted.state === "active" ? [restore] : [],
+    skipped: [],
+  };
+}
+
+function forMissing(base: UserAssessment, input: DiffInput): Verdict<UserAssessment> {
+  const { policy, supports, nowMs } = input;
+  const { user } = base.person;
+  const nothing = (note: LinkNote) => ({ assessment: { ...base, note }, changes: [], skipped: [] });
+  if (!supports.invite) return nothing("not-in-target");
+  if (isProtectedAddress(user.email, policy)) return nothing("protected");
+  const readyAtMs = input.defersInvitations === false ? nowMs : mayInviteAtMs(base.person, policy, nowMs);
+  if (readyAtMs > nowMs) return { assessment: { ...base, deferredUntilMs: readyAtMs }, changes: [], skipped: [] };
+  const invite: Change = { op: "invite", userId: user.id, email: user.email ?? "", externalId: user.externalId };
+  return { assessment: { ...base, hasManagedMemberships: true }, changes: [invite], skipped: [] };
 }
 
 /** When this person may be invited, milliseconds since the epoch. */
@@ -285,101 +248,6 @@ function forTaken(
     };
   }
   return { assessment: base, changes: [change], skipped: [] };
-}
-
-/** Owners always, and the roles and addresses that the configuration names. */
-export function isProtected(member: ObservedMember, policy: TargetPolicy): boolean {
-  return (
-    member.role === "owner" ||
-    policy.protect.some((each) => each.toLowerCase() === member.role) ||
-    isProtectedAddress(member.email, policy)
-  );
-}
-
-const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean =>
-  policy.protect.some((each) => each.toLowerCase() === email);
-
-/** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more), or handed over: left alone. */
-function changesForGroup(item: SliceGroup, claims: GroupClaims, input: DiffInput): Verdict<GroupAssessment> {
-  const { world, policy, losers } = input;
-  const { group, link } = item;
-  const nothing = (note: LinkNote | null) => ({
-    assessment: { item, group: null, note, isManaged: false },
-    changes: [],
-    skipped: [],
-  });
-  const leftAlone = whyLeftAlone(item, claims, input);
-  if (leftAlone !== null) return nothing(leftAlone.note);
-  const isPresent = group.absentSinceMs === null;
-  const match = matchGroup(item, world, claims, (each) => mayTakeOver(each, policy));
-  if (match.kind === "ambiguous") return nothing("ambiguous");
-  const found = match.kind === "one" ? match.item : null;
-  const assessment = { item, group: found, note: null, isManaged: isPresent };
-  const which = { groupId: group.id, name: group.displayName };
-  const { externalId } = group;
-  if (!isPresent) {
-    // What Rollcall neither made nor took over is not its to delete.
-    const isOurs = found !== null && (link?.remoteId === found.remoteId || found.externalId === externalId);
-    if (!isOurs) return { assessment, changes: [], skipped: [] };
-    const memberCount = losers.get(found.remoteId)?.length ?? 0;
-    return {
-      assessment,
-      changes: [{ op: "removeGroup", remoteId: found.remoteId, memberCount, ...which }],
-      skipped: [],
-    };
-  }
-  if (found === null) {
-    // Of an observation of named entities nothing follows for a group that was not asked for: what was found when
-    // everything was seen still holds.
-    if (!world.observed.isComplete && link?.remoteId === null && link.note === "ambiguous") return nothing("ambiguous");
-    const isUnknown =
-      link?.remoteId != null && !world.observed.isComplete && !world.observed.missingRemoteIds.includes(link.remoteId);
-    return {
-      assessment,
-      changes: isUnknown ? [] : [{ op: "createGroup", externalId, ...which }],
-      skipped: isUnknown ? [] : namesakesOfOthers(group, world, claims),
-    };
-  }
-  if (found.externalId !== externalId)
-    return { assessment, changes: [{ op: "adoptGroup", externalId, remoteId: found.remoteId, ...which }], skipped: [] };
-  if (found.name !== group.displayName)
-    return {
-      assessment,
-      changes: [{ op: "renameGroup", externalId, remoteId: found.remoteId, ...which }],
-      skipped: [],
-    };
-  return { assessment, changes: [], skipped: [] };
-}
-
-/** Why nothing is done about a group; null: it is looked for. */
-function whyLeftAlone(
-  item: SliceGroup,
-  claims: GroupClaims,
-  { slice, world, policy, supports }: DiffInput,
-): { readonly note: LinkNote | null } | null {
-  const { group } = item;
-  if (!supports.groups) return { note: null };
-  const isPresent = group.absentSinceMs === null;
-  if (isPresent && slice.goneSources?.has(group.source))
-    return { note: claims.names.has(group.displayName) ? null : "source-gone" };
-  if (isPresent && !isPushed(group, policy)) return { note: "out-of-scope" };
-  return isHandedOver(item, world, claims) ? { note: null } : null;
-}
-
-/** Groups of the name that another system manages: a second one is made beside them, which is hardly ever what is meant. */
-function namesakesOfOthers(
-  { id, displayName, externalId }: SliceGroup["group"],
-  world: World,
-  claims: GroupClaims,
-): readonly SkippedChange[] {
-  return (world.groupsByName.get(displayName) ?? [])
-    .filter(
-      (each) => each.externalId !== null && !claims.keys.has(each.externalId) && !claims.linked.has(each.remoteId),
-    )
-    .map(({ remoteId, externalId: theirs }) => ({
-      change: { op: "adoptGroup" as const, groupId: id, name: displayName, externalId, remoteId },
-      reason: `another system's external id is on it (${theirs}): name it in groups.takeOver to take it over`,
-    }));
 }
 
 /** Memberships to be written: of managed people in managed groups only; nobody else's are looked at. */

@@ -12,6 +12,7 @@ import {
 } from "./plan.ts";
 import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
 import { membershipKey, type RestoredState } from "./restored.ts";
+import { withinSeats } from "./seats.ts";
 import type { HeldItem } from "./sync.ts";
 
 /**
@@ -126,8 +127,23 @@ export function guard(input: GuardInput): GuardedPlan {
   const heldGrants = giving
     .filter(isGrant)
     .filter((grant) => waits(grantKey(grant), isStale.user(grant.userId), isCopys.user(grant.userId)));
-  const returns = withinReturns(input, giving, new Set(heldGrants.map(({ userId }) => userId)));
-  const notGiven = new Set([...heldGrants, ...returns.held].map(({ userId }) => userId));
+  const handedOn = new Set(
+    diff.users.flatMap(({ person, isHandedOn }) => (isHandedOn === true ? [person.user.id] : [])),
+  );
+  const restoredIds = new Set(heldGrants.map(({ userId }) => userId));
+  const heldHandedOn = giving.filter(isGrant).filter(({ userId }) => handedOn.has(userId) && !restoredIds.has(userId));
+  const returns = withinReturns(input, giving, new Set([...restoredIds, ...handedOn]));
+  const because = (reason: HeldReason) => (change: Grant) => ({
+    change,
+    reason,
+    isDismissed: dismissed.has(grantKey(change)),
+  });
+  const heldGiving: readonly (HeldChange & { readonly change: Grant })[] = [
+    ...heldGrants.map(because("restored")),
+    ...returns.held.map(because("returning")),
+    ...heldHandedOn.map(because("handed-on")),
+  ];
+  const notGiven = new Set(heldGiving.map(({ change }) => change.userId));
   const seats = withinSeats(
     giving.filter((change) => !(isGrant(change) && notGiven.has(change.userId))),
     policy.maxSeats,
@@ -153,11 +169,8 @@ export function guard(input: GuardInput): GuardedPlan {
   };
   const heldItems = [
     ...held.map((removal) => item(removal.key, { ...aboutOf(removal), reason: reasonOf(removal) })),
-    ...heldGrants.map((change) =>
-      item(grantKey(change), { kind: "user", entityId: change.userId, change, reason: "restored" }),
-    ),
-    ...returns.held.map((change) =>
-      item(grantKey(change), { kind: "user", entityId: change.userId, change, reason: "returning" }),
+    ...heldGiving.map(({ change, reason }) =>
+      item(grantKey(change), { kind: "user", entityId: change.userId, change, reason }),
     ),
     ...heldPairs.map((pair) =>
       item(joiningKey(pair), {
@@ -175,12 +188,7 @@ export function guard(input: GuardInput): GuardedPlan {
     changes: inRunningOrder([...passingChanges, ...seats.passing, ...compact([...passingPairs, ...addingPairs])]),
     held: [
       ...heldChanges(held, (removal) => ({ reason: reasonOf(removal), isDismissed: dismissed.has(removal.key) })),
-      ...heldGrants.map(
-        (change): HeldChange => ({ change, reason: "restored", isDismissed: dismissed.has(grantKey(change)) }),
-      ),
-      ...returns.held.map(
-        (change): HeldChange => ({ change, reason: "returning", isDismissed: dismissed.has(grantKey(change)) }),
-      ),
+      ...heldGiving,
       ...[false, true].flatMap((isDismissed) =>
         compact(heldPairs.filter((pair) => dismissed.has(joiningKey(pair)) === isDismissed)).map(
           (change): HeldChange => ({ change, reason: "restored", isDismissed }),
@@ -311,33 +319,6 @@ function removalsOf({ diff, losersOfGroup }: GuardInput): readonly Removal[] {
  */
 const payerOf = (change: Extract<Change, { readonly op: "suspend" | "remove" }>, suspended: ReadonlySet<string>) =>
   change.op === "remove" && !suspended.has(change.remoteId) ? memberPayer(change.remoteId) : change.userId;
-
-type SeatTaking = Extract<Change, { readonly op: "invite" | "restore" }>;
-
-const takesSeat = (change: Change): change is SeatTaking => change.op === "invite" || change.op === "restore";
-
-/** Bitwarden's cloud buys a seat by itself when one is missing: money is spent by inviting. */
-function withinSeats(changes: readonly Change[], maxSeats: number | null, seatsTaken: number | null) {
-  const passing: Change[] = [];
-  const held: SeatTaking[] = [];
-  const heldUsers = new Set<string>();
-  // Seats that are not known are taken for full: a plan with a limit always observes everything.
-  let free = maxSeats === null ? Number.POSITIVE_INFINITY : maxSeats - (seatsTaken ?? maxSeats);
-  for (const change of changes) {
-    if (takesSeat(change)) {
-      if (free <= 0) {
-        held.push(change);
-        heldUsers.add(change.userId);
-        continue;
-      }
-      free -= 1;
-    } else if (change.op === "reinvite" && heldUsers.has(change.userId)) {
-      continue;
-    }
-    passing.push(change);
-  }
-  return { passing, held, heldUsers };
-}
 
 /** Held removals as they are shown: what waits for the same reason together, memberships of one group as one. */
 function heldChanges(

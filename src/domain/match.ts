@@ -1,6 +1,6 @@
 import type { Wanted } from "./desire.ts";
 import { normalizeEmail } from "./directory.ts";
-import type { SliceGroup, SliceUser } from "./sync.ts";
+import type { Holder, SliceGroup, SliceUser } from "./sync.ts";
 import type { Observed, ObservedGroup, ObservedMember } from "./target.ts";
 
 /** What a target showed, indexed. */
@@ -8,6 +8,8 @@ export interface World {
   readonly observed: Observed;
   /** Who of the people present is linked to a member, by remote id; of members that somebody not linked might match by address. */
   readonly linkedTo: ReadonlyMap<string, string>;
+  /** Everybody who is linked to a member, by remote id; of the same members, and of those of people who are gone. */
+  readonly holders: ReadonlyMap<string, readonly Holder[]>;
   readonly memberById: ReadonlyMap<string, ObservedMember>;
   readonly membersByExternalId: ReadonlyMap<string, readonly ObservedMember[]>;
   readonly membersByEmail: ReadonlyMap<string, readonly ObservedMember[]>;
@@ -17,10 +19,15 @@ export interface World {
 }
 
 /** Indexes an observation. */
-export function worldOf(observed: Observed, linkedTo: ReadonlyMap<string, string> = new Map()): World {
+export function worldOf(
+  observed: Observed,
+  linkedTo: ReadonlyMap<string, string> = new Map(),
+  holders: ReadonlyMap<string, readonly Holder[]> = new Map(),
+): World {
   return {
     observed,
     linkedTo,
+    holders,
     memberById: new Map(observed.members.map((member) => [member.remoteId, member])),
     membersByExternalId: grouped(observed.members, (member) => member.externalId),
     membersByEmail: grouped(observed.members, (member) => normalizeEmail(member.email)),

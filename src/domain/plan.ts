@@ -56,10 +56,11 @@ export type ChangeOp = Change["op"];
 /**
  * Why a change waits for a person. `restored`: only the restored copy of the database asks for it, nothing that a source
  * has told since (see `RestoredState`). `scope`: no group matches `userGroups`, so everybody would lose access: a slip, far
- * more often than not. `returning`: more people come back than is usual (`returnsOf`). All can be approved
+ * more often than not. `returning`: more people come back than is usual (`returnsOf`). `handed-on`:
+ * the member was that of somebody who is gone and who, by name, was another person with the same address. All can be approved
  * but `seats`, which needs a higher `maxSeats`.
  */
-export type HeldReason = "budget" | "scope" | "restored" | "returning" | "seats";
+export type HeldReason = "budget" | "scope" | "restored" | "returning" | "handed-on" | "seats";
 
 export interface HeldChange {
   readonly change: Change;

@@ -1,3 +1,4 @@
+import type { ObservedMember } from "./target.ts";
 /** What one target is allowed and asked to do: the configuration, in the words of the domain. */
 export interface TargetPolicy {
   /** Patterns of directory groups whose members belong here; null: everybody. */
@@ -60,3 +61,16 @@ function isMatch(pattern: readonly string[], name: readonly string[]): boolean {
   }
   return pattern.slice(at).every((character) => character === "*");
 }
+
+/** Owners always, and the roles and addresses that the configuration names. */
+export function isProtected(member: Pick<ObservedMember, "role" | "email">, policy: TargetPolicy): boolean {
+  return (
+    member.role === "owner" ||
+    policy.protect.some((each) => each.toLowerCase() === member.role) ||
+    isProtectedAddress(member.email, policy)
+  );
+}
+
+/** Is the address one that the configuration names? */
+export const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean =>
+  policy.protect.some((each) => each.toLowerCase() === email);

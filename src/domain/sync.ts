@@ -21,6 +21,9 @@ export interface SliceUser {
   readonly emailOwnerId: string | null;
 }
 
+/** Somebody who is linked to a member, as last known. */
+export type Holder = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
+
 export interface SliceGroup {
   readonly group: DirectoryGroup;
   readonly link: Link | null;
@@ -161,6 +164,8 @@ export interface SyncStore {
     remoteIds: readonly string[],
     sources?: readonly string[] | null,
   ): Promise<ReadonlyMap<string, string>>;
+  /** Everybody, present or gone, who is linked to each of these members, by remote id. */
+  holders(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;
   /** When the next retry of this connection falls due; null when none waits. */
   nextRetryAtMs(connection: string): Promise<number | null>;
   /** The account (`Target.account`) that the links of the connection are of; null before the first run. */

@@ -60,9 +60,14 @@ export function seenUser(
 }
 
 /** `link` with what an observation shows of the person; since when stays while it is the same. */
-export function withSeen(link: Link, { person, wanted, member, note }: UserAssessment, nowMs: number): Link {
+export function withSeen(
+  link: Link,
+  { person, wanted, member, note, isHandedOn }: UserAssessment,
+  nowMs: number,
+): Link {
   if (member !== null) return shown(link, member.state, nowMs);
-  if (wanted.state !== "untouched") return shown(link, note === "ambiguous" ? null : "absent", nowMs);
+  if (wanted.state !== "untouched")
+    return shown(link, note === "ambiguous" || isHandedOn === true ? null : "absent", nowMs);
   // Not looked for; what another has taken over is no longer this person's.
   return link.remoteId === null && person.link?.remoteId != null ? shown(link, null, nowMs) : link;
 }

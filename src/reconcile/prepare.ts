@@ -65,8 +65,22 @@ export async function prepare(
     slice.users.flatMap(({ user, link }) => (link?.remoteId == null ? (user.email ?? []) : [])),
   );
   const claimed = observed.members.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
-  const world = worldOf(observed, await store.linkedTo(target.name, claimed, sources));
-  const { memberships, losers } = await readMemberships(parts, slice, world, signal);
+  const ofGone = slice.users.flatMap(({ user, link }) =>
+    user.absentSinceMs !== null && link?.remoteId != null ? [link.remoteId] : [],
+  );
+  const world = worldOf(
+    observed,
+    await store.linkedTo(target.name, claimed, sources),
+    await store.holders(target.name, [...new Set([...claimed, ...ofGone])]),
+  );
+  const held = await store.held(target.name);
+  const approved = held.filter((item) => item.approvedAtMs !== null);
+  const givenOn = new Set(
+    approved.flatMap(({ reason, change }) =>
+      reason === "handed-on" && change.op === "restore" ? [change.remoteId] : [],
+    ),
+  );
+  const { memberships, losers } = await readMemberships(parts, slice, world, givenOn, signal);
   const { defersInvitations = true } = parts;
   const difference = diff({
     slice,
@@ -76,11 +90,11 @@ export async function prepare(
     policy,
     supports: target.supports,
     nowMs: now(),
+    givenOn,
     defersInvitations,
   });
   const charged = await store.charges(target.name, now() - policy.budget.windowMs);
   const returned = await store.returned(target.name, now() - policy.budget.windowMs);
-  const held = await store.held(target.name);
   const losing = losersOfGroup(difference, losers);
   const restored = await store.restored(target.name, concernedBy(difference));
   const { windowMs } = policy.budget;
@@ -91,7 +105,7 @@ export async function prepare(
     charged: new Set(charged.keys()),
     returned: new Set(returned.keys()),
     takenLately: suspendedSince(slice, now() - policy.budget.windowMs),
-    approved: new Set(held.filter((item) => item.approvedAtMs !== null).map((item) => item.key)),
+    approved: new Set(approved.map(({ key }) => key)),
     dismissed: new Set(
       held.filter((item) => isApprovable(item) && item.dismissedAtMs !== null).map((item) => item.key),
     ),
@@ -183,6 +197,7 @@ async function readMemberships(
   { target, policy, now, defersInvitations = true }: ConnectionParts,
   slice: Slice,
   world: World,
+  givenOn: ReadonlySet<string>,
   signal: AbortSignal,
 ) {
   const none: Memberships = new Map();
@@ -197,6 +212,7 @@ async function readMemberships(
     policy,
     supports: target.supports,
     nowMs: now(),
+    givenOn,
     defersInvitations,
   });
   const memberIds = first.users.flatMap(({ member, hasManagedMemberships }) =>

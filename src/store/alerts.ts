@@ -29,10 +29,12 @@ export function alertRows(driver: Driver): AlertStore {
         [connection],
       );
       const returning = rows.filter((row) => row["reason"] === "returning").length;
+      const handedOn = rows.filter((row) => row["reason"] === "handed-on").length;
       return {
         keys: rows.map((row) => String(row["key"])),
         restored: rows.filter((row) => row["reason"] === "restored").length,
         ...(returning > 0 && { returning }),
+        ...(handedOn > 0 && { handedOn }),
         sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null,
       };
     },

@@ -56,6 +56,7 @@ function questions(
     ["held", held("budget", "scope")],
     ["restored", held("restored")],
     ["returning", held("returning")],
+    ["handed-on", held("handed-on")],
     ["seats", held("seats")],
     [
       "failing",

@@ -34,6 +34,25 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
     },
 
+    async holders(connection, remoteIds) {
+      if (remoteIds.length === 0) return new Map();
+      const rows = await driver.read.all(
+        `SELECT l.remote_id, u.id, u.source, u.email, u.display_name, u.absent_since_ms
+         FROM links l JOIN users u ON u.id = l.entity_id
+         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}`,
+        [connection, JSON.stringify(remoteIds)],
+      );
+      const holders = rows.map((row) => ({
+        remoteId: String(row["remote_id"]),
+        id: String(row["id"]),
+        source: String(row["source"]),
+        email: (row["email"] ?? null) as string | null,
+        displayName: String(row["display_name"]),
+        absentSinceMs: row["absent_since_ms"] === null ? null : Number(row["absent_since_ms"]),
+      }));
+      return Map.groupBy(holders, ({ remoteId }) => remoteId);
+    },
+
     async nextRetryAtMs(connection) {
       const row = await driver.read.get(
         "SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL",

@@ -835,6 +835,20 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect([...(await store.charges("bw", 0)).keys()]).toEqual([ada]);
       });
 
+      it("tells everybody who is linked to a member, present or gone, in this connection", async () => {
+        const ada = (await store.createUser(source, userWrite("ada"), cause)).id;
+        const zed = (await store.createUser(source, userWrite("zed", { displayName: "Zed", email: "z@x.com" }), cause))
+          .id;
+        await store.commit("bw", { links: [link(ada, { remoteId: "m" }), link(zed, { remoteId: "m" })] }, 1);
+        await store.commit("op", { links: [{ ...link(ada, { remoteId: "n" }), connection: "op" }] }, 1);
+        await store.deleteUser(source, ada, null, cause);
+        const holders = await store.holders("bw", ["m", "n", "other"]);
+        expect([...holders.keys()]).toEqual(["m"]);
+        const [gone, here] = [...(holders.get("m") ?? [])].sort((a, b) => (a.id === ada ? -1 : b.id === ada ? 1 : 0));
+        expect(gone).toMatchObject({ id: ada, source, absentSinceMs: expect.any(Number) });
+        expect(here).toMatchObject({ id: zed, displayName: "Zed", email: "z@x.com", absentSinceMs: null });
+      });
+
       it("is people with access, each connection for itself", async () => {
         await store.commit(
           "bw",

@@ -218,6 +218,14 @@ export function modelStore(
             : [],
         ),
       ),
+    holders: async (_connection, remoteIds) =>
+      Map.groupBy(
+        [...links.values()].flatMap(({ entityId, remoteId }) => {
+          const user = directory.users.get(entityId);
+          return user !== undefined && remoteId !== null && remoteIds.includes(remoteId) ? [{ ...user, remoteId }] : [];
+        }),
+        ({ remoteId }) => remoteId,
+      ),
     noticeRestore: notModelled,
     markRestored: notModelled,
     goneSources: async () => [],

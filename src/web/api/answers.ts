@@ -56,7 +56,7 @@ const heldItem = z.looseObject({
   key: text,
   kind: z.enum(["user", "group"]),
   entityId: text,
-  reason: z.enum(["budget", "scope", "restored", "returning", "seats"]),
+  reason: z.enum(["budget", "scope", "restored", "returning", "handed-on", "seats"]),
   since: time,
   approvedAt: time,
   dismissedAt: time.meta({ description: "since when it waits whatever the budget allows" }),
@@ -146,7 +146,17 @@ export const overview = z.object({
   attention: z.array(
     z.object({
       target: text,
-      kind: z.enum(["held", "restored", "returning", "seats", "failing", "accepted", "missing", "invitation"]),
+      kind: z.enum([
+        "held",
+        "restored",
+        "returning",
+        "handed-on",
+        "seats",
+        "failing",
+        "accepted",
+        "missing",
+        "invitation",
+      ]),
       count,
       since: time,
       first: z.array(

@@ -111,6 +111,13 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
         detail: html`They lost it some time ago, and more are back at once than is usual${each.first.length > 0 && `: ${firstNames(each)}`}. A directory that can't be read in full, or an old copy of it, shows leavers as if they had never left.${since}`,
         action: { label: "Review by name", href: `/plan#${each.connection}` },
       };
+    case "handed-on":
+      return {
+        tone: "held",
+        title: `${count(each.count, "person has", "people have")} an address that was somebody else's in ${each.connection}`,
+        detail: html`Who had it is gone, and had another name${each.first.length > 0 && `: ${firstNames(each)}`}. Approve it where it is the same person; else remove the old entry there, and they are invited anew.${since}`,
+        action: { label: "Review by name", href: `/plan#${each.connection}` },
+      };
     case "seats":
       return {
         tone: "held",

@@ -54,10 +54,11 @@ function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowM
   const items = held.items.filter(isUndecided);
   const restored = items.filter(({ reason }) => reason === "restored").length;
   const returning = items.filter(({ reason }) => reason === "returning").length;
+  const handedOn = items.filter(({ reason }) => reason === "handed-on").length;
   const noun = nounOf(items);
   const total = count(items.length, noun);
   return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
-${whyHeld(target, items.length - restored - returning, restored, returning)}
+${whyHeld(target, items.length - restored - returning - handedOn, { restored, returning, handedOn })}
 ${heldTable(target, items, nowMs)}
 ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
 ${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
@@ -76,16 +77,17 @@ ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target
 }
 
 const nounOf = (items: readonly HeldItem[]): string =>
-  items.some(({ reason }) => reason === "restored" || reason === "returning") ? "change" : "removal";
+  items.every(({ reason }) => reason === "budget" || reason === "scope") ? "removal" : "change";
 
 const whyHeld = (
   { name, budget }: TargetStatus,
   overBudget: number,
-  restored: number,
-  returning: number,
+  { restored, returning, handedOn }: Readonly<Record<"restored" | "returning" | "handedOn", number>>,
 ): readonly (Markup | false)[] => [
   returning > 0 &&
     html`<p>${count(returning, "person", "people")} would get back the access to ${name} that they lost some time ago: more at once than is usual. That can be right: a season begins. It can also be an attribute that can't be read any more, or an old copy of the directory, which shows leavers as if they had never left. Left undecided, some of them pass as the days go by.</p>`,
+  handedOn > 0 &&
+    html`<p>${count(handedOn, "person has", "people have")} an address in ${name} that was somebody else's, who is gone and had another name. With the address they would get that entry, with the groups and collections that were given to it by hand; and who had it before may still know its password. Approve it where it is the same person. Else remove the old entry there by hand: they are invited anew then.</p>`,
   overBudget > 0 &&
     html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
   overBudget > 0 &&
