@@ -1,5 +1,5 @@
 import type { DirectoryGroup } from "./directory.ts";
-import type { LinkNote } from "./link.ts";
+import { isDirty, type LinkNote } from "./link.ts";
 import { matchesAny, type TargetPolicy } from "./policy.ts";
 import { mayBeSamePerson } from "./same-person.ts";
 import type { SliceGroup, SliceUser } from "./sync.ts";
@@ -24,8 +24,9 @@ export type Wanted =
  * | inactive | `onDeactivate` |
  * | else | active |
  *
- * Who is gone or out of scope claims no address, but for one case: who was looked for by it while they belonged here, and
- * was never found (`wasMissed`), is theirs when it turns up after all.
+ * Who is gone or out of scope claims no address, but for two cases: who was looked for by it while they belonged here, and
+ * was never found (`wasMissed`), is theirs when it turns up after all; and what was deleted in the target and made again
+ * there (`isMadeAgain`) since it was last looked at.
  */
 export function desire(
   person: SliceUser,
@@ -48,11 +49,11 @@ export function desire(
   if (person.emailOwnerId !== user.id) {
     const hasLeft = isAbsent || isSourceGone;
     if (!hasLeft && !hasMember) return { state: "untouched", note: "conflict" };
-    const theirs = owner && desire(owner, undefined, scope, policy, nowMs, false, goneSources);
+    const theirs = owner && desire(owner, undefined, scope, policy, nowMs, true, goneSources);
     if (hasLeft && owner !== undefined && theirs !== undefined && takesOver(owner, person, theirs))
       return { state: "untouched", note: null };
   }
-  const claim = wasMissed(person) ? "by-email" : "by-external-id";
+  const claim = wasMissed(person) || (isMadeAgain(person) && !hasMember) ? "by-email" : "by-external-id";
   if (user.absentSinceMs !== null) return gone(user.absentSinceMs, claim, policy, nowMs);
   if (scope !== null && !person.groupIds.some((id) => scope.has(id))) return taken(policy.onDeactivate, claim);
   if (!user.isActive) return taken(policy.onDeactivate, "by-email");
@@ -72,6 +73,9 @@ function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean
 
 /** Was this person looked for by their address while they belonged in the target, and in none of its lists so far? */
 const wasMissed = ({ link }: SliceUser): boolean => link?.remoteId === null && link.note === "not-in-target";
+
+/** Had this person a member when they left, and nothing was done about that yet? If it is gone, one of the same address is it, made again. */
+const isMadeAgain = ({ user, link }: SliceUser): boolean => link?.remoteId != null && isDirty(user.rev, link);
 
 function gone(sinceMs: number, claim: Claim, policy: TargetPolicy, nowMs: number): Wanted {
   const isLong = policy.removeAfterMs !== null && nowMs - sinceMs >= policy.removeAfterMs;

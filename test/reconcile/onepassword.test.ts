@@ -29,6 +29,24 @@ describe("one person's life in 1Password", () => {
     expect(guarded.plan.changes).toEqual([]);
   });
 
+  it("is suspended also where somebody deleted them there and made them again since the last look", async () => {
+    const { state } = world.onePassword;
+    state.addUser({ email: "ada@example.com" });
+    const reconciler = world.reconciler("onePassword", policy);
+    const ada = await world.hire("ada@example.com");
+    await settle(world, reconciler, "op");
+    state.removeUser("ada@example.com");
+    state.addUser({ email: "ada@example.com" });
+    await world.fire(ada);
+    await settle(world, reconciler, "op");
+    expect(state.stateOf("ada@example.com")).toBe("SUSPENDED");
+    // Made again after she has left, it is somebody's decision, not Rollcall's to undo.
+    state.removeUser("ada@example.com");
+    state.addUser({ email: "ada@example.com" });
+    await settle(world, reconciler, "op", "all");
+    expect(state.stateOf("ada@example.com")).toBe("ACTIVE");
+  });
+
   it("reactivates only whom Rollcall suspended, unless told otherwise", async () => {
     world.onePassword.state.addUser({ email: "ada@example.com", state: "SUSPENDED" });
     await world.hire("ada@example.com");
