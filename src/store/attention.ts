@@ -34,13 +34,13 @@ interface Question extends Condition {
 }
 
 function questions(
-  { through, inList }: Dialect,
+  { through, isIn }: Dialect,
   connection: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
   const held = (...reasons: readonly HeldReason[]): Question => ({
     from: "held r",
-    text: `r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason IN ${inList}`,
+    text: `r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND ${isIn("r.reason")}`,
     params: [connection, JSON.stringify(reasons)],
     since: "r.since_ms",
     error: "NULL",

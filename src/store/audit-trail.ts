@@ -46,7 +46,7 @@ export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">):
 
     async *lostAccess(filter) {
       const kinds = lossKinds.filter((kind) => filter.action === null || filter.action === kind);
-      const isLoss = { text: `${isLossText} AND action IN ${dialect.inList}`, params: [JSON.stringify(kinds)] };
+      const isLoss = { text: `${isLossText} AND ${dialect.isIn("action")}`, params: [JSON.stringify(kinds)] };
       for await (const page of rows({ ...filter, action: null }, isLoss)) {
         const losses: LostAccess[] = [];
         for (const row of page) {

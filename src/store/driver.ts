@@ -18,10 +18,10 @@ export interface Dialect {
   readonly name: "sqlite" | "postgres";
   /** Column definition of a growing integer key. */
   readonly sequence: string;
-  /** A subselect of the strings in a JSON array given as one parameter: `id IN ${inList}`. */
-  readonly inList: string;
-  /** The same of the numbers in one: `seq IN ${inNumbers}`. */
-  readonly inNumbers: string;
+  /** A condition: is that column among the texts (or numbers) in a JSON array given as one parameter? An index leads to them. */
+  readonly isIn: (column: string, of?: "text" | "number") => string;
+  /** Is it none of them? They may be many. */
+  readonly isNotIn: (column: string, of?: "text" | "number") => string;
   /** A condition: does the text of that column contain this constant? For an index as well as for a question. */
   readonly contains: (column: string, text: string) => string;
   /** Appended to a table's name: this index is the way to read it. The rows of people are wide, and statistics are never gathered. */

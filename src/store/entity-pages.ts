@@ -34,7 +34,7 @@ export async function peoplePage(driver: Driver, sets: StandingSets, query: Peop
   const { seqs, total, nextCursor } = await collect(driver, sets, "user", parts, query);
   const rows = await driver.read.all(
     `SELECT t.seq, t.id, t.source, t.display_name, t.user_name, t.email, t.is_active, t.absent_since_ms FROM users t
-     WHERE t.seq IN ${driver.dialect.inNumbers} ORDER BY t.display_name_key, t.seq`,
+     WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
   const standings = await standingsOf(
@@ -71,7 +71,7 @@ export async function groupsPage(driver: Driver, sets: StandingSets, query: Grou
   ];
   const { seqs, total, nextCursor } = await collect(driver, sets, "group", parts, query);
   const rows = await driver.read.all(
-    `SELECT t.* FROM groups t WHERE t.seq IN ${driver.dialect.inNumbers} ORDER BY t.display_name_key, t.seq`,
+    `SELECT t.* FROM groups t WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
   return { items: await toGroups(driver, rows, query.connections), nextCursor, total };

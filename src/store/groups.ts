@@ -320,7 +320,7 @@ async function unknownAmong(
   ids: readonly string[],
 ): Promise<readonly string[]> {
   const rows = await sql.all(
-    `SELECT id FROM users WHERE id IN ${dialect.inList} AND source || '' = ? AND absent_since_ms IS NULL`,
+    `SELECT id FROM users WHERE ${dialect.isIn("id")} AND source || '' = ? AND absent_since_ms IS NULL`,
     [JSON.stringify(ids), source],
   );
   if (rows.length === ids.length) return [];
@@ -333,14 +333,14 @@ async function removeRows(sql: Sql, dialect: Dialect, groupSeq: number, edit: Me
   // A removal starts from the ids named, a replace from the rows of the group: neither looks at more than it must.
   const condition =
     edit.op === "remove"
-      ? `EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq) AND id IN ${dialect.inList}`
-      : `seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) AND id NOT IN ${dialect.inList}`;
+      ? `EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq) AND ${dialect.isIn("id")}`
+      : `seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) AND ${dialect.isNotIn("id")}`;
   const rows = await sql.all(
     `UPDATE users SET rev = rev + 1 WHERE ${condition} RETURNING seq, id, rev, coalesce(email, user_name) AS name`,
     [groupSeq, JSON.stringify(edit.userIds)],
   );
   if (rows.length > 0) {
-    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inNumbers}`, [
+    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND ${dialect.isIn("user_seq", "number")}`, [
       groupSeq,
       JSON.stringify(rows.map((row) => row["seq"])),
     ]);
@@ -358,14 +358,14 @@ async function addRows(
   if (ids.length === 0) return [];
   const rows = await sql.all(
     // The empty text keeps SQLite from walking everybody of the source instead of looking up the ids.
-    `UPDATE users SET rev = rev + 1 WHERE id IN ${dialect.inList} AND source || '' = ? AND absent_since_ms IS NULL
+    `UPDATE users SET rev = rev + 1 WHERE ${dialect.isIn("id")} AND source || '' = ? AND absent_since_ms IS NULL
        AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq)
      RETURNING seq, id, rev, coalesce(email, user_name) AS name`,
     [JSON.stringify(ids), source, groupSeq],
   );
   if (rows.length > 0) {
     await sql.run(
-      `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE seq IN ${dialect.inNumbers}`,
+      `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE ${dialect.isIn("seq", "number")}`,
       [groupSeq, JSON.stringify(rows.map((row) => row["seq"]))],
     );
   }
@@ -415,7 +415,7 @@ async function membersOf(
   const rows = await sql.all(
     `SELECT g.id AS owner, u.id AS id, u.display_name AS name FROM groups g
      JOIN memberships m ON m.group_seq = g.seq JOIN users u ON u.seq = m.user_seq
-     WHERE g.id IN ${dialect.inList} AND g.source || '' = ? ORDER BY g.seq, u.seq`,
+     WHERE ${dialect.isIn("g.id")} AND g.source || '' = ? ORDER BY g.seq, u.seq`,
     [JSON.stringify(groupIds), source],
   );
   return byOwner(rows);

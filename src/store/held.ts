@@ -34,7 +34,7 @@ export function heldRows(
     (await sql.all("SELECT * FROM held WHERE connection = ? ORDER BY since_ms, key", [connection])).map(toHeld);
 
   const mark = async (sql: Sql, connection: string, items: readonly HeldItem[], marks: string, values: Marks) => {
-    await sql.run(`UPDATE held SET ${marks} WHERE connection = ? AND key IN ${driver.dialect.inList}`, [
+    await sql.run(`UPDATE held SET ${marks} WHERE connection = ? AND ${driver.dialect.isIn("key")}`, [
       ...values,
       connection,
       JSON.stringify(items.map(({ key }) => key)),

@@ -67,19 +67,19 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
         isReviewed: row["reviewed_ms"] !== null,
         staleUserIds: ids(
           await driver.read.all(
-            `SELECT r.id FROM restored_users r JOIN users u ON u.id = r.id AND u.modified_ms = r.modified_ms WHERE r.id IN ${dialect.inList}`,
+            `SELECT r.id FROM restored_users r JOIN users u ON u.id = r.id AND u.modified_ms = r.modified_ms WHERE ${dialect.isIn("r.id")}`,
             [users],
           ),
         ),
         staleGroupIds: ids(
           await driver.read.all(
-            `SELECT r.id FROM restored_groups r JOIN groups g ON g.id = r.id AND g.definition_rev = r.definition_rev WHERE r.id IN ${dialect.inList}`,
+            `SELECT r.id FROM restored_groups r JOIN groups g ON g.id = r.id AND g.definition_rev = r.definition_rev WHERE ${dialect.isIn("r.id")}`,
             [JSON.stringify(groupIds)],
           ),
         ),
         memberships: new Set(
           (
-            await driver.read.all(`SELECT user_id, group_id FROM restored_members WHERE user_id IN ${dialect.inList}`, [
+            await driver.read.all(`SELECT user_id, group_id FROM restored_members WHERE ${dialect.isIn("user_id")}`, [
               users,
             ])
           ).map((each) => membershipKey(String(each["group_id"]), String(each["user_id"]))),

@@ -70,7 +70,7 @@ interface Selection {
 
 /** Who came first keeps an address, but gives way with its source: nobody speaks for people of a source that is gone. */
 function userSelection({ dialect }: Driver, gone: readonly string[]): Selection {
-  const last = gone.length === 0 ? "" : `o.source IN ${dialect.inList}, `;
+  const last = gone.length === 0 ? "" : `${dialect.isIn("o.source")}, `;
   return {
     text: `t.id, t.source, t.source_key, t.email, t.display_name, t.is_active, t.rev, t.created_ms, t.absent_since_ms, ${linkColumns},
   CASE WHEN t.email IS NULL THEN NULL ELSE
@@ -217,7 +217,7 @@ async function ownersOf(
   const missing = [...wanted].filter((id) => !known.has(id));
   if (missing.length === 0) return owners;
   const rows = await driver.read.all(
-    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE t.id IN ${driver.dialect.inList}`,
+    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE ${driver.dialect.isIn("t.id")}`,
     [...selection.params, connection, JSON.stringify(missing)],
   );
   for (const owner of withGroups(rows, await membershipsOf(driver, missing))) owners.set(owner.user.id, owner);
@@ -227,7 +227,7 @@ async function ownersOf(
 const membershipsOf = (driver: Driver, userIds: readonly string[]): Promise<readonly Row[]> =>
   driver.read.all(
     `SELECT u.id AS user_id, g.id AS group_id FROM users u JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
-     WHERE u.id IN ${driver.dialect.inList}`,
+     WHERE ${driver.dialect.isIn("u.id")}`,
     [JSON.stringify(userIds)],
   );
 
@@ -241,7 +241,7 @@ async function dirtyUsers(
   const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), connection, nowMs];
   const rows = await driver.read.all(
     `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
-     WHERE ${scope.hints === null ? "" : `t.id IN (SELECT * FROM ${driver.dialect.inList} AS hints UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
+     WHERE ${scope.hints === null ? "" : `t.id IN (SELECT id FROM users WHERE ${driver.dialect.isIn("id")} UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
     [...selection.params, connection, ...among, nowMs, scope.limit],
   );
   return withGroups(

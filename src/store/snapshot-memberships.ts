@@ -23,7 +23,7 @@ export async function updateMemberships(changing: Changing): Promise<void> {
   for (const group of affected) await setMembers(changing, group, flat.get(group) ?? new Set(), changedUsers);
   for (const seqs of chunks([...changedUsers].filter((seq) => !changing.newUsers.has(seq)))) {
     const rows = await sql.all(
-      `UPDATE users SET rev = rev + 1 WHERE seq IN ${changing.dialect.inNumbers} RETURNING id`,
+      `UPDATE users SET rev = rev + 1 WHERE ${changing.dialect.isIn("seq", "number")} RETURNING id`,
       [JSON.stringify(seqs)],
     );
     for (const row of rows) changing.refs.push({ kind: "user", id: String(row["id"]) });
@@ -35,8 +35,8 @@ async function touchedGroups({ sql, dialect, source, touchedGroups, touchedLocat
   const touched = new Set(touchedGroups);
   for (const locators of chunks([...touchedLocators])) {
     const rows = await sql.all(
-      `SELECT e.seq FROM directory_edges e WHERE e.source = ? AND e.locator IN ${dialect.inList} AND e.kind = 'group' AND e.is_up = 0
-       UNION SELECT l.seq FROM directory_locators l WHERE l.source = ? AND l.locator IN ${dialect.inList} AND l.kind = 'group'`,
+      `SELECT e.seq FROM directory_edges e WHERE e.source = ? AND ${dialect.isIn("e.locator")} AND e.kind = 'group' AND e.is_up = 0
+       UNION SELECT l.seq FROM directory_locators l WHERE l.source = ? AND ${dialect.isIn("l.locator")} AND l.kind = 'group'`,
       [source, JSON.stringify(locators), source, JSON.stringify(locators)],
     );
     for (const row of rows) touched.add(Number(row["seq"]));
@@ -90,11 +90,11 @@ async function directPeople(
     const rows = await sql.all(
       `SELECT e.seq AS group_seq, l.seq AS user_seq FROM directory_edges e
        JOIN directory_locators l ON l.source = e.source AND l.locator = e.locator AND l.kind = 'user'
-       WHERE e.kind = 'group' AND e.seq IN ${dialect.inNumbers} AND e.is_up = 0
+       WHERE e.kind = 'group' AND ${dialect.isIn("e.seq", "number")} AND e.is_up = 0
        UNION ALL
        SELECT l.seq AS group_seq, e.seq AS user_seq FROM directory_locators l
        JOIN directory_edges e ON e.source = l.source AND e.locator = l.locator AND e.kind = 'user' AND e.is_up = 1
-       WHERE l.source = ? AND l.kind = 'group' AND l.seq IN ${dialect.inNumbers}`,
+       WHERE l.source = ? AND l.kind = 'group' AND ${dialect.isIn("l.seq", "number")}`,
       [list, source, list],
     );
     for (const row of rows) append(people, Number(row["group_seq"]), Number(row["user_seq"]));
@@ -125,7 +125,7 @@ async function setMembers(
     added.map((user) => [group, user]),
   );
   for (const users of chunks(removed)) {
-    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND user_seq IN ${dialect.inNumbers}`, [
+    await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND ${dialect.isIn("user_seq", "number")}`, [
       group,
       JSON.stringify(users),
     ]);
@@ -171,7 +171,7 @@ async function auditMembers(
     const known = seqs.filter((user) => !newUsers.has(user) || !newGroups.has(seq));
     for (const users of chunks(known)) {
       const rows = await sql.all(
-        `SELECT id, rev, coalesce(email, user_name) AS name FROM users WHERE seq IN ${dialect.inNumbers}`,
+        `SELECT id, rev, coalesce(email, user_name) AS name FROM users WHERE ${dialect.isIn("seq", "number")}`,
         [JSON.stringify(users)],
       );
       for (const row of rows) {

@@ -14,7 +14,7 @@ export async function putUsers(changing: Changing, users: readonly SourceUser[])
   const { sql, dialect, source } = changing;
   const keys = JSON.stringify(users.map(({ externalId }) => externalId));
   const rows = await sql.all(
-    `SELECT seq, id, rev, email, absent_since_ms, source_key, resource FROM users WHERE source = ? AND source_key IN ${dialect.inList}`,
+    `SELECT seq, id, rev, email, absent_since_ms, source_key, resource FROM users WHERE source = ? AND ${dialect.isIn("source_key")}`,
     [source, keys],
   );
   const present = new Map(rows.map((row) => [String(row["source_key"]), row]));
@@ -128,7 +128,7 @@ async function insertUsers(changing: Changing, users: readonly SourceUser[]): Pr
   // Looked up now, so that a first poll need not remember 50,000 names.
   await touchRivals(changing);
   const waiting = await sql.all(
-    `SELECT DISTINCT seq FROM directory_edges WHERE source = ? AND locator IN ${changing.dialect.inList} AND kind = 'group' AND is_up = 0`,
+    `SELECT DISTINCT seq FROM directory_edges WHERE source = ? AND ${changing.dialect.isIn("locator")} AND kind = 'group' AND is_up = 0`,
     [source, JSON.stringify(users.flatMap(({ locators }) => locators))],
   );
   for (const row of waiting) changing.touchedGroups.add(Number(row["seq"]));
@@ -224,7 +224,7 @@ export async function expireUsers({ sql, source, nowMs, counts, refs, cause }: C
 export async function touchRivals({ sql, dialect, claimedEmails }: Changing): Promise<void> {
   for (const emails of chunks([...claimedEmails])) {
     await sql.run(
-      `UPDATE users SET rev = rev + 1 WHERE email IN (SELECT o.email FROM users o WHERE o.email IN ${dialect.inList} GROUP BY o.email HAVING count(*) > 1)`,
+      `UPDATE users SET rev = rev + 1 WHERE email IN (SELECT o.email FROM users o WHERE ${dialect.isIn("o.email")} GROUP BY o.email HAVING count(*) > 1)`,
       [JSON.stringify(emails)],
     );
   }

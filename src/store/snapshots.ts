@@ -102,7 +102,7 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
       for (const some of chunks(locators)) {
         const rows = await driver.read.all(
           `SELECT coalesce(entry_id, source_key) AS id FROM directory_entries WHERE source = ? AND kind = 'group' AND seq IN
-             (SELECT seq FROM directory_edges WHERE source = ? AND locator IN ${driver.dialect.inList} AND kind = 'group' AND is_up = 0)`,
+             (SELECT seq FROM directory_edges WHERE source = ? AND ${driver.dialect.isIn("locator")} AND kind = 'group' AND is_up = 0)`,
           [source, source, JSON.stringify(some)],
         );
         for (const row of rows) found.add(String(row["id"]));
@@ -134,8 +134,8 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
 }
 
 /** Finds entries by entry id; takes the list twice. */
-const named = ({ inList }: Dialect): string =>
-  `kind IN ('user', 'group') AND (entry_id IN ${inList} OR (entry_id IS NULL AND source_key IN ${inList}))`;
+const named = ({ isIn }: Dialect): string =>
+  `kind IN ('user', 'group') AND (${isIn("entry_id")} OR (entry_id IS NULL AND ${isIn("source_key")}))`;
 
 type Commit = (
   source: string,
@@ -171,7 +171,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
       return !seen[kind].has(externalId) && seen[kind].add(externalId);
     });
     const present = await driver.read.all(
-      `SELECT source_key, digest, missed, is_enabled FROM directory_entries WHERE source = ? AND kind = ? AND source_key IN ${driver.dialect.inList}`,
+      `SELECT source_key, digest, missed, is_enabled FROM directory_entries WHERE source = ? AND kind = ? AND ${driver.dialect.isIn("source_key")}`,
       [source, kind, JSON.stringify(fresh.map(({ externalId }) => externalId))],
     );
     const known = new Map(present.map((row) => [String(row["source_key"]), row]));

@@ -11,8 +11,8 @@ import { groupCommit, type Writer } from "./group-commit.ts";
 const dialect: Dialect = {
   name: "sqlite",
   sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
-  inList: "(SELECT value FROM json_each(?))",
-  inNumbers: "(SELECT value FROM json_each(?))",
+  isIn: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  isNotIn: (column) => `${column} NOT IN (SELECT value FROM json_each(?))`,
   contains: (column, text) => `instr(${column}, '${text}') > 0`,
   through: (index) => `INDEXED BY ${index}`,
   clustered: "WITHOUT ROWID",

@@ -166,10 +166,10 @@ async function lookAgain(
   const seqs = [...known].filter(([, { state }]) => state === "held").map(([seq]) => seq);
   if (ids.length + seqs.length > againAtMost) return scanAll(driver, kind, connection);
   const exceptions = new Map(known);
-  const { inList, inNumbers } = driver.dialect;
+  const { isIn } = driver.dialect;
   for (const [where, list] of [
-    [`t.id IN ${inList}`, ids],
-    [`t.seq IN ${inNumbers}`, seqs],
+    [isIn("t.id"), ids],
+    [isIn("t.seq", "number"), seqs],
   ] as const) {
     if (list.length === 0) continue;
     const text = `${states(kind)} WHERE ${where}) AS states`;

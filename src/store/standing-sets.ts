@@ -79,7 +79,7 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
         const isNowhere = (seq: number): boolean => others.every(({ exceptions }) => exceptions.has(seq));
         const nowhere = [...(first?.exceptions.keys() ?? [])].filter(isNowhere);
         return {
-          text: `t.seq <= ? AND t.seq NOT IN ${driver.dialect.inNumbers}`,
+          text: `t.seq <= ? AND ${driver.dialect.isNotIn("t.seq", "number")}`,
           params: [first?.lastSeq ?? 0, JSON.stringify(nowhere)],
           isFew: false,
         };
@@ -88,7 +88,7 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
       const found = await Promise.all(connections.map((connection) => listOf(kind, filter, connection, within)));
       const seqs = [...new Set(found.flat())];
       return {
-        text: `t.seq IN ${driver.dialect.inNumbers}`,
+        text: driver.dialect.isIn("t.seq", "number"),
         params: [JSON.stringify(seqs)],
         isFew: seqs.length <= candidatesAtMost,
       };
@@ -165,7 +165,7 @@ async function seqsOfNamed(
   const found: number[] = [];
   for (let start = 0; start < named.length; start += candidatesAtMost) {
     const part = JSON.stringify(named.slice(start, start + candidatesAtMost));
-    const where = { text: `t.seq IN ${driver.dialect.inNumbers}`, params: [part] };
+    const where = { text: driver.dialect.isIn("t.seq", "number"), params: [part] };
     found.push(...(await seqsOf(driver, kind, filter, connection, where)));
     await breathe();
   }

@@ -30,7 +30,7 @@ export async function standingsOf(
     const rows = await driver.read.all(
       `SELECT t.id, ${stateSql(kind)} AS state, ${linkSelection}, a.at_ms AS asked_ms FROM ${tableOf[kind]} t
        LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
-       LEFT JOIN asks a ON a.connection = ? AND a.user_id = t.id WHERE t.id IN ${driver.dialect.inList}`,
+       LEFT JOIN asks a ON a.connection = ? AND a.user_id = t.id WHERE ${driver.dialect.isIn("t.id")}`,
       [connection, connection, kind, connection, JSON.stringify(ids)],
     );
     for (const row of rows) found.get(String(row["id"]))?.push(toStanding(row, connection));

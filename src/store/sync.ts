@@ -26,9 +26,9 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       const gone = JSON.stringify(await goneSources(driver, sources));
       const rows = await driver.read.all(
         `SELECT l.remote_id, l.entity_id FROM links l JOIN users u ON u.id = l.entity_id AND u.absent_since_ms IS NULL
-         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}
-           AND NOT (u.source IN ${driver.dialect.inList} AND EXISTS (
-             SELECT 1 FROM users o WHERE o.email = u.email AND o.absent_since_ms IS NULL AND o.source NOT IN ${driver.dialect.inList}))`,
+         WHERE l.connection = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}
+           AND NOT (${driver.dialect.isIn("u.source")} AND EXISTS (
+             SELECT 1 FROM users o WHERE o.email = u.email AND o.absent_since_ms IS NULL AND ${driver.dialect.isNotIn("o.source")}))`,
         [connection, JSON.stringify(remoteIds), gone, gone],
       );
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
@@ -39,7 +39,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       const rows = await driver.read.all(
         `SELECT l.remote_id, u.id, u.source, u.email, u.display_name, u.absent_since_ms
          FROM links l JOIN users u ON u.id = l.entity_id
-         WHERE l.connection = ? AND l.kind = 'user' AND l.remote_id IN ${driver.dialect.inList}`,
+         WHERE l.connection = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}`,
         [connection, JSON.stringify(remoteIds)],
       );
       const holders = rows.map((row) => ({
@@ -95,7 +95,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       for (const some of chunks(entityIds)) {
         const rows = await driver.read.all(
           `SELECT a.entity_id, a.request_id FROM audit a LEFT JOIN links l ON l.connection = ? AND l.kind = a.kind AND l.entity_id = a.entity_id
-           WHERE a.entity_id IN ${driver.dialect.inList} AND a.connection IS NULL AND a.request_id IS NOT NULL
+           WHERE ${driver.dialect.isIn("a.entity_id")} AND a.connection IS NULL AND a.request_id IS NOT NULL
              AND a.rev > coalesce(l.applied_rev, 0) ORDER BY a.seq DESC`,
           [connection, JSON.stringify(some)],
         );
@@ -172,7 +172,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
         Number(
           (
             await driver.read.get(
-              `SELECT count(*) AS n FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND ${alone} AND o.absent_since_ms IS NULL AND o.source IN ${driver.dialect.inList})`,
+              `SELECT count(*) AS n FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND ${alone} AND o.absent_since_ms IS NULL AND ${driver.dialect.isIn("o.source")})`,
               [name, list],
             )
           )?.["n"] ?? 0,

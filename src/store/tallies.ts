@@ -42,7 +42,7 @@ export async function hourly(
   sinceMs: number,
 ): Promise<readonly HourTally[]> {
   const rows = await driver.read.all(
-    `SELECT connection, hour_ms, what, n FROM tallies WHERE connection IN ${driver.dialect.inList} AND hour_ms >= ? ORDER BY hour_ms, connection`,
+    `SELECT connection, hour_ms, what, n FROM tallies WHERE ${driver.dialect.isIn("connection")} AND hour_ms >= ? ORDER BY hour_ms, connection`,
     [JSON.stringify(connections), sinceMs],
   );
   const hours = Map.groupBy(rows, (row) => `${row["hour_ms"]} ${row["connection"]}`);

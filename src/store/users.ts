@@ -183,7 +183,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       const rows = await driver.read.all(
         `SELECT u.id AS owner, g.id AS id, g.display_name AS name FROM users u
          JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
-         WHERE u.id ${isOne ? "= ?" : `IN ${driver.dialect.inList}`} AND u.source || '' = ? AND g.absent_since_ms IS NULL
+         WHERE ${isOne ? "u.id = ?" : driver.dialect.isIn("u.id")} AND u.source || '' = ? AND g.absent_since_ms IS NULL
          ORDER BY u.seq, g.seq`,
         [isOne ? only : JSON.stringify(userIds), source],
       );
