@@ -31,7 +31,8 @@ const convert = (
   inactive = false,
 ) =>
   toUser(
-    entry(attributes),
+    // Every account of Active Directory has one.
+    entry(preset === "activedirectory" ? { userAccountControl: "512", ...attributes } : attributes),
     resolveLdapOptions("corp", { preset, url: ["ldap://x"], users: { baseDn: "", ...users } }),
     inactive,
   );
@@ -157,6 +158,16 @@ describe("a person", () => {
     ],
   ] as const)("of %s", (_title, preset, attributes, users, expected) => {
     expect(convert(preset, attributes, users)).toMatchObject({ kind: "user", user: expected });
+  });
+
+  it("is not taken for enabled where userAccountControl can't be read; a contact has none", () => {
+    const settings = resolveLdapOptions("corp", {
+      preset: "activedirectory",
+      url: ["ldap://x"],
+      users: { baseDn: "" },
+    });
+    expect(() => toUser(entry({ objectGUID: guid }), settings, false)).toThrow(/userAccountControl can't be read/);
+    expect(toUser(entry({ objectGUID: guid, objectClass: "contact" }), settings, false).kind).toBe("contact");
   });
 
   it("is inactive where the server says so by inactiveWhen", () => {

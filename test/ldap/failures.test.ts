@@ -150,6 +150,15 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     await fresh.close();
   });
 
+  it("does not take everybody for enabled when what disables them can't be read", async () => {
+    world.reconfigure({ ...options, users: { ...options.users, disabledBy: ["userAccountControl"] } });
+    await expect(world.poll()).rejects.toMatchObject({
+      code: "SOURCE_INCOMPLETE",
+      message: expect.stringMatching(/uid=.*userAccountControl can't be read/),
+    });
+    await expectNobodyLostAnything();
+  });
+
   it("refuses a server limit instead of taking a part for the whole", async () => {
     world.reconfigure({ ...options, bindDn: `cn=small,ou=services,${suffix}`, bindPassword: "small-password" });
     await expect(world.poll()).rejects.toMatchObject({

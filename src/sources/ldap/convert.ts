@@ -1,4 +1,5 @@
 import { normalizeEmail } from "../../domain/directory.ts";
+import { RollcallError } from "../../domain/errors.ts";
 import type { Locator, SourceGroup, SourceUser } from "../../domain/snapshot.ts";
 import { normalizeDn } from "./dn.ts";
 import type { LdapEntry } from "./entry.ts";
@@ -40,7 +41,11 @@ const unique = (names: readonly string[]): readonly string[] => [
   ...new Map(names.map((name) => [name.toLowerCase(), name])).values(),
 ];
 
-/** `isMarkedInactive` is the server's answer to `inactiveWhen`. */
+/**
+ * `isMarkedInactive` is the server's answer to `inactiveWhen`.
+ * @throws `SOURCE_INCOMPLETE` for an account whose userAccountControl may not be read: every account of Active Directory
+ * has one, and without it whoever is disabled would be let in.
+ */
 export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactive: boolean): ConvertedUser {
   const { users, groups } = settings;
   const { dn } = entry;
@@ -48,6 +53,11 @@ export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactiv
   const externalId = readId(entry, users.id);
   const entryId = readId(entry, settings.entryId);
   if (externalId === null || entryId === null) return { kind: "without-id", dn };
+  if (users.disabledBy.includes("userAccountControl") && entry.text("userAccountControl") === null)
+    throw new RollcallError(
+      "SOURCE_INCOMPLETE",
+      `${dn}: userAccountControl can't be read, so nobody can tell whether the account is disabled: nothing was changed. Let the bind account read it (property set Account Restrictions), leave such entries out by (userAccountControl=*) in users.filter, or, where the server has no such attribute, out of users.disabledBy`,
+    );
   const email = emailOf(entry, settings);
   const userName = entry.text(users.userName) ?? email ?? externalId;
   const uid = entry.text(users.userName);
