@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { EntityKind } from "../domain/directory.ts";
 import type { AuditEntry, AuditRow } from "../domain/sync.ts";
 import type { Dialect, Row, Sql, SqlValue } from "./driver.ts";
-import { insertRows } from "./slicing.ts";
+import { insertRows, rowsPerStatement } from "./slicing.ts";
 
 /** In the `detail` of a row, as it is stored, where a target did not do what was asked. */
 export const failedOutcome = '"outcome":"failed"';
@@ -78,10 +78,9 @@ export async function writeAudit(sql: Sql, atMs: number, entries: readonly Audit
     previous = hashOf(previous, values);
     return [...values, previous];
   });
-  // Most writes have one row, and the text of that statement is made once.
-  const [only] = rows;
-  if (rows.length === 1 && only !== undefined) await sql.run(insertOne, only);
-  else await insertRows(sql, "audit", insertedColumns, rows);
+  if (rows.length >= rowsPerStatement) await insertRows(sql, "audit", insertedColumns, rows);
+  // Most writes have one row or two, and the text of that statement is made once.
+  else for (const row of rows) await sql.run(insertOne, row);
 }
 
 /** As every database keeps it (half of a surrogate pair, and NUL, are no text): the row must have the hash of what is read. */

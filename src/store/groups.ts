@@ -299,10 +299,12 @@ async function applyMemberEdits(
     }
   };
   for (const edit of edits) {
-    if (edit.op !== "remove" && edit.userIds.length > 0)
-      unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
     if (edit.op !== "add") note(await removeRows(sql, dialect, groupSeq, edit), removed, added);
-    if (edit.op !== "remove") note(await addRows(sql, dialect, source, groupSeq, edit.userIds), added, removed);
+    if (edit.op === "remove") continue;
+    const rows = await addRows(sql, dialect, source, groupSeq, edit.userIds);
+    note(rows, added, removed);
+    // Where all of them were added, all of them are known.
+    if (rows.length < edit.userIds.length) unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
   }
   if (unknown.length > 0 && options.unknownMembers === "reject") {
     throw new RollcallError(

@@ -13,7 +13,8 @@ export function chunks<T>(values: readonly T[]): readonly (readonly T[])[] {
   return found;
 }
 
-const rowsPerStatement = 50;
+/** Fewer go one by one. */
+export const rowsPerStatement = 50;
 
 /** One statement for many rows; what is left over goes one by one, so that there are only two texts to prepare. */
 export async function insertRows(
