@@ -122,7 +122,8 @@ const reasonText: Readonly<Record<HeldReason, string>> = {
   scope: "no group of the directory matches users.groups",
   restored: "only the restored backup asks for it",
   returning: "more come back at once than is usual",
-  "handed-on": "was that of somebody else, who is gone: approve if it is the same person, else remove it there",
+  "handed-on":
+    "the address was that of somebody else, who is gone: approve if it is the same person, else remove the old entry there",
   seats: "maxSeats is reached",
 };
 
