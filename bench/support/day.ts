@@ -281,7 +281,9 @@ class Script {
     return this.#onPerson(isFit, (person) => {
       this.#serial += 1;
       const email = mayChangeAddress ? `new${this.#serial}-${person.key}@example.com` : person.email;
-      return { op: "rename", person: person.key, name: `Renamed ${this.#serial}`, email };
+      // Another name in all its words, right after they are hired again, is another person: `test/reconcile/handed-on.test.ts`.
+      const [first, second] = person.name.split(" ");
+      return { op: "rename", person: person.key, name: `${first} ${second} Renamed${this.#serial}`, email };
     });
   }
 
