@@ -1,3 +1,4 @@
+import type { HeldSummary } from "../domain/alerting.ts";
 import { digestOf } from "../domain/plan.ts";
 
 /** What an alert can be about; the words of `alerts.channels.*.kinds` in the configuration. */
@@ -28,16 +29,7 @@ export interface Health {
 
 /** One target with what its removals and people wait for. */
 export interface TargetFacts extends Health {
-  /** What nobody has approved or dismissed; so many of it only a restored copy of the database asks for. */
-  readonly held: {
-    readonly keys: readonly string[];
-    readonly restored: number;
-    /** So many are people who get access back, more than is usual. Default 0. */
-    readonly returning?: number;
-    /** So many are people whose address was somebody else's, who is gone. Default 0. */
-    readonly handedOn?: number;
-    readonly sinceMs: number | null;
-  };
+  readonly held: HeldSummary;
   readonly budget: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
   /** People and groups whose last call failed, by entity id, with the code. */
   readonly failures: readonly { readonly entityId: string; readonly code: string }[];
@@ -248,11 +240,16 @@ function targetFailing(target: TargetFacts, limits: Limits, nowMs: number): Cond
 }
 
 /** Why they wait, as a sentence; what a restored copy asks for may also give access. */
-function whyHeld({ held: { keys, restored, returning = 0, handedOn = 0 }, budget }: TargetFacts): string {
-  const over = keys.length - restored - returning - handedOn;
+function whyHeld({ held, budget }: TargetFacts): string {
+  const { budget: over = 0, scope = 0, restored = 0, returning = 0, "handed-on": handedOn = 0 } = held.reasons;
   const rule = `the budget of ${budget.allowed} in ${span(budget.windowMs)}`;
   const reasons = [
     ...(over > 0 ? [`${plural(over, "removal goes", "removals go")} beyond ${rule}`] : []),
+    ...(scope > 0
+      ? [
+          `${plural(scope, "person", "people")} would lose access as no group of the directory matches users.groups of this target`,
+        ]
+      : []),
     ...(returning > 0
       ? [
           `${plural(returning, "person", "people")} would get access back that ${returning === 1 ? "was" : "were"} taken away some time ago, more than is usual`,
@@ -263,7 +260,7 @@ function whyHeld({ held: { keys, restored, returning = 0, handedOn = 0 }, budget
       : []),
     ...(restored > 0 ? [`${plural(restored, "change is", "changes are")} asked for only by the restored backup`] : []),
   ];
-  return `${reasons.join(" and ")}: ${keys.length === 1 ? "it waits" : "they wait"} for a decision`;
+  return `${reasons.join(" and ")}: ${held.keys.length === 1 ? "it waits" : "they wait"} for a decision`;
 }
 
 function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: number): Condition[] {
@@ -271,10 +268,9 @@ function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: num
   const digest = digestOf(held.keys);
   if (digest === null || !lasts(held.sinceMs, gatherMs, nowMs)) return [];
   const count = held.keys.length;
+  const { budget: over = 0, scope = 0, restored = 0 } = held.reasons;
   const what =
-    held.restored + (held.returning ?? 0) + (held.handedOn ?? 0) === 0
-      ? plural(count, "removal is", "removals are")
-      : plural(count, "change is", "changes are");
+    over + scope === count ? plural(count, "removal is", "removals are") : plural(count, "change is", "changes are");
   return [
     {
       key: `removals-held:${name}`,
@@ -285,7 +281,7 @@ function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: num
       title: `${what} held in ${name}`,
       text: `${whyHeld(target)}. Look at the names with "rollcall plan ${name}"; if they are right: rollcall approve ${name} ${digest}; if not, so that they stay held: rollcall dismiss ${name} ${digest}`,
       version: digest,
-      facts: { count, restored: held.restored, digest, allowed: budget.allowed, spent: budget.spent },
+      facts: { count, restored, digest, allowed: budget.allowed, spent: budget.spent },
     },
   ];
 }

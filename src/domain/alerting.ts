@@ -1,4 +1,5 @@
 import type { EntityKind } from "./directory.ts";
+import type { HeldReason } from "./plan.ts";
 
 /** An entity that a target refuses or that keeps failing there. */
 export interface FailedEntity {
@@ -11,12 +12,8 @@ export interface FailedEntity {
 export interface HeldSummary {
   /** Keys of what is held and was neither approved nor dismissed; `digestOf` names them. */
   readonly keys: readonly string[];
-  /** How many of them only a restored copy of the database asks for. */
-  readonly restored: number;
-  /** How many are people who come back, more than is usual; the others go beyond the budget. Default 0. */
-  readonly returning?: number;
-  /** How many are people whose address was somebody else's, who is gone. Default 0. */
-  readonly handedOn?: number;
+  /** How many of them wait for which reason; without those of which there is none. */
+  readonly reasons: Readonly<Partial<Record<HeldReason, number>>>;
   /** Since when the oldest of them waits; null for none. */
   readonly sinceMs: number | null;
 }

@@ -170,6 +170,8 @@ export type AttentionKind =
   | "held"
   /** The same of what only a restored copy of the database asks for, taking or giving access. */
   | "restored"
+  /** People who would lose access as no group matches `users.groups`. */
+  | "scope"
   /** People who would get access back, more than is usual. */
   | "returning"
   /** People who would be given what was somebody else's, who had the address before. */

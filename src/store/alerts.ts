@@ -1,5 +1,6 @@
 import type { AlertStore } from "../domain/alerting.ts";
 import type { EntityKind } from "../domain/directory.ts";
+import type { HeldReason } from "../domain/plan.ts";
 import type { Driver } from "./driver.ts";
 
 /** The table of step 6. */
@@ -28,13 +29,11 @@ export function alertRows(driver: Driver): AlertStore {
         "SELECT key, reason, since_ms FROM held WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL AND dismissed_ms IS NULL ORDER BY since_ms",
         [connection],
       );
-      const returning = rows.filter((row) => row["reason"] === "returning").length;
-      const handedOn = rows.filter((row) => row["reason"] === "handed-on").length;
+      const reasons: Partial<Record<HeldReason, number>> = {};
+      for (const { reason } of rows) reasons[reason as HeldReason] = (reasons[reason as HeldReason] ?? 0) + 1;
       return {
         keys: rows.map((row) => String(row["key"])),
-        restored: rows.filter((row) => row["reason"] === "restored").length,
-        ...(returning > 0 && { returning }),
-        ...(handedOn > 0 && { handedOn }),
+        reasons,
         sinceMs: (rows[0]?.["since_ms"] ?? null) as number | null,
       };
     },

@@ -34,14 +34,14 @@ interface Question extends Condition {
 }
 
 function questions(
-  { through, isIn }: Dialect,
+  { through }: Dialect,
   connection: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
-  const held = (...reasons: readonly HeldReason[]): Question => ({
+  const held = (reason: HeldReason): Question => ({
     from: "held r",
-    text: `r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND ${isIn("r.reason")}`,
-    params: [connection, JSON.stringify(reasons)],
+    text: "r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason = ?",
+    params: [connection, reason],
     since: "r.since_ms",
     error: "NULL",
   });
@@ -53,7 +53,8 @@ function questions(
     error: "r.error_message",
   });
   return [
-    ["held", held("budget", "scope")],
+    ["held", held("budget")],
+    ["scope", held("scope")],
     ["restored", held("restored")],
     ["returning", held("returning")],
     ["handed-on", held("handed-on")],

@@ -45,7 +45,7 @@ function stage() {
         failingSinceMs: world.failingSinceMs,
         errorCode: "TARGET_UNREACHABLE",
         errorMessage: "no connection",
-        held: { keys: [], restored: 0, sinceMs: null },
+        held: { keys: [], reasons: {}, sinceMs: null },
         budget: { allowed: 3, spent: 0, windowMs: 86_400_000 },
         failures: [],
       },

@@ -1119,18 +1119,20 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       });
 
       it("asks for nobody any more: neither alerts nor the list of what needs a person", async () => {
-        const [ada, bob] = [await hire("ada"), await hire("bob")];
-        await looks([heldItem(ada), heldItem(bob, { reason: "restored" })]);
+        const [ada, bob, cai] = [await hire("ada"), await hire("bob"), await hire("cai")];
+        await looks([heldItem(ada), heldItem(bob, { reason: "restored" }), heldItem(cai, { reason: "scope" })]);
         const kinds = async () => (await store.attention(["bw"], 0)).map(({ kind, count }) => [kind, count]);
         expect(await kinds()).toEqual([
           ["held", 1],
+          ["scope", 1],
           ["restored", 1],
         ]);
-        expect(await store.heldSummary("bw")).toMatchObject({ restored: 1, keys: { length: 2 } });
-        await store.dismiss("bw", digestOf([`access:${ada}`, `access:${bob}`]) ?? "", cause, 20);
+        const reasons = { budget: 1, restored: 1, scope: 1 };
+        expect(await store.heldSummary("bw")).toMatchObject({ reasons, keys: { length: 3 } });
+        await store.dismiss("bw", digestOf([ada, bob, cai].map((id) => `access:${id}`)) ?? "", cause, 20);
         expect(await kinds()).toEqual([]);
-        expect(await store.heldSummary("bw")).toEqual({ keys: [], restored: 0, sinceMs: null });
-        expect((await store.targetCounts("bw")).held).toBe(2);
+        expect(await store.heldSummary("bw")).toEqual({ keys: [], reasons: {}, sinceMs: null });
+        expect((await store.targetCounts("bw")).held).toBe(3);
       });
     });
 
@@ -1348,10 +1350,10 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await store.failures("op", 10)).toEqual([]);
         expect(await store.heldSummary("bw")).toEqual({
           keys: [heldItem("early").key, heldItem("late").key],
-          restored: 0,
+          reasons: { budget: 2 },
           sinceMs: 4,
         });
-        expect(await store.heldSummary("op")).toEqual({ keys: [], restored: 0, sinceMs: null });
+        expect(await store.heldSummary("op")).toEqual({ keys: [], reasons: {}, sinceMs: null });
         expect(await store.alertState()).toBeNull();
         await store.putAlertState("one");
         await store.putAlertState('{"two":2}');

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { Change, HeldReason } from "../../src/domain/plan.ts";
+import type { HeldItem } from "../../src/domain/sync.ts";
+import type { Visitor } from "../../src/web/access/role.ts";
 import { attentionLines } from "../../src/web/console/attention.ts";
 import { flag, html, raw } from "../../src/web/console/html.ts";
+import { planBody } from "../../src/web/console/plan.ts";
 import { createPlanDesk } from "../../src/web/console/plan-desk.ts";
 import { localPath } from "../../src/web/console/sign-in.ts";
 import { createStatusMemory } from "../../src/web/console/status-memory.ts";
@@ -170,6 +174,41 @@ describe("what needs a person", () => {
     );
     expect(told(new Date(500).toISOString())).toContain("It is tried again now;");
     expect(told(null)).toContain("It is tried again now;");
+  });
+
+  it("says why it is held, in a look at everything and in the plan", () => {
+    const visitor: Visitor = {
+      role: "viewer",
+      name: "v",
+      actor: "v",
+      via: "token",
+      csrfToken: null,
+      isStillIn: () => true,
+    };
+    const told = (reason: HeldReason): string => {
+      const change: Change = { op: "suspend", userId: "u", email: "a@example.com", remoteId: "r" };
+      const decision = { approvedAtMs: null, dismissedAtMs: null, dismissedBy: null };
+      const item: HeldItem = { key: "k", kind: "user", entityId: "u", change, reason, sinceMs: 0, ...decision };
+      const held = { items: [item], digest: "d", undecidedDigest: "d", dismissedDigest: null };
+      return String(planBody({ plans: [{ target, held, planned: null }], visitor, nowMs: 0 }));
+    };
+    const reasons = {
+      budget: "More people would lose access or a group in op than the removal budget allows",
+      scope: "1 person would lose access to op as no group of the directory matches",
+      restored: "asked for only by the backup",
+      returning: "1 person would get back the access to op",
+      "handed-on": "1 person has an address in op that was somebody else",
+    };
+    for (const reason of Object.keys(reasons) as (keyof typeof reasons)[])
+      for (const [other, text] of Object.entries(reasons)) expect(told(reason).includes(text)).toBe(other === reason);
+    const [line] = attentionLines({
+      status: { sources: [], targets: [] },
+      attention: [{ ...found, kind: "scope" }],
+      tokens: [],
+      vendorUrl: () => null,
+      nowMs: 0,
+    });
+    expect(line?.title).toBe("No group matches users.groups of op: 9 removals are held back");
   });
 
   it("says how many removals passed before the others were held", () => {

@@ -151,6 +151,7 @@ export const overview = z.object({
         "restored",
         "returning",
         "handed-on",
+        "scope",
         "seats",
         "failing",
         "accepted",

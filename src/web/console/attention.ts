@@ -97,6 +97,13 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
         detail: html`More would lose access than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${alreadyGone(target)}${since}`,
         action: { label: "Review by name", href: `/plan#${each.connection}` },
       };
+    case "scope":
+      return {
+        tone: "held",
+        title: `No group matches users.groups of ${each.connection}: ${count(each.count, "removal is", "removals are")} held back`,
+        detail: html`Was the group renamed or deleted, or is there a slip in the configuration? They keep what they have until somebody approves${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
+        action: { label: "Review by name", href: `/plan#${each.connection}` },
+      };
     case "restored":
       return {
         tone: "held",

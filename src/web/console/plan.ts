@@ -1,5 +1,5 @@
 import { isUndecided } from "../../domain/held.ts";
-import type { Plan } from "../../domain/plan.ts";
+import type { HeldReason, Plan } from "../../domain/plan.ts";
 import type { HeldItem } from "../../domain/sync.ts";
 import type { Visitor } from "../access/role.ts";
 import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "./change-words.ts";
@@ -52,13 +52,10 @@ const budgetText = ({ budget }: TargetStatus): Markup =>
 
 function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
   const items = held.items.filter(isUndecided);
-  const restored = items.filter(({ reason }) => reason === "restored").length;
-  const returning = items.filter(({ reason }) => reason === "returning").length;
-  const handedOn = items.filter(({ reason }) => reason === "handed-on").length;
   const noun = nounOf(items);
   const total = count(items.length, noun);
   return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
-${whyHeld(target, items.length - restored - returning - handedOn, { restored, returning, handedOn })}
+${whyHeld(target, (reason) => items.filter((item) => item.reason === reason).length)}
 ${heldTable(target, items, nowMs)}
 ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
 ${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
@@ -79,23 +76,25 @@ ${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target
 const nounOf = (items: readonly HeldItem[]): string =>
   items.every(({ reason }) => reason === "budget" || reason === "scope") ? "removal" : "change";
 
-const whyHeld = (
-  { name, budget }: TargetStatus,
-  overBudget: number,
-  { restored, returning, handedOn }: Readonly<Record<"restored" | "returning" | "handedOn", number>>,
-): readonly (Markup | false)[] => [
-  returning > 0 &&
-    html`<p>${count(returning, "person", "people")} would get back the access to ${name} that they lost some time ago: more at once than is usual. That can be right: a season begins. It can also be an attribute that can't be read any more, or an old copy of the directory, which shows leavers as if they had never left. Left undecided, some of them pass as the days go by.</p>`,
-  handedOn > 0 &&
-    html`<p>${count(handedOn, "person has", "people have")} an address in ${name} that was somebody else's, who is gone and had another name. With the address they would get that entry, with the groups and collections that were given to it by hand; and who had it before may still know its password. Approve it where it is the same person. Else remove the old entry there by hand: they are invited anew then.</p>`,
-  overBudget > 0 &&
-    html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
-  overBudget > 0 &&
-    budget.spent > 0 &&
-    html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity/lost-access?target=${encodeURIComponent(name)}">see who</a>. Who is back in the directory has it back by themselves.</p>`,
-  restored > 0 &&
-    html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
-];
+function whyHeld({ name, budget }: TargetStatus, countOf: (reason: HeldReason) => number): readonly (Markup | false)[] {
+  const [overBudget, scope, restored] = [countOf("budget"), countOf("scope"), countOf("restored")];
+  const [returning, handedOn] = [countOf("returning"), countOf("handed-on")];
+  return [
+    scope > 0 &&
+      html`<p>${count(scope, "person", "people")} would lose access to ${name} as no group of the directory matches <code>users.groups</code> of this target: hardly ever what is meant. Was the group renamed or deleted, or is there a slip in the configuration? They keep what they have until somebody approves.</p>`,
+    returning > 0 &&
+      html`<p>${count(returning, "person", "people")} would get back the access to ${name} that they lost some time ago: more at once than is usual. That can be right: a season begins. It can also be an attribute that can't be read any more, or an old copy of the directory, which shows leavers as if they had never left. Left undecided, some of them pass as the days go by.</p>`,
+    handedOn > 0 &&
+      html`<p>${count(handedOn, "person has", "people have")} an address in ${name} that was somebody else's, who is gone and had another name. With the address they would get that entry, with the groups and collections that were given to it by hand; and who had it before may still know its password. Approve it where it is the same person. Else remove the old entry there by hand: they are invited anew then.</p>`,
+    overBudget > 0 &&
+      html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
+    overBudget > 0 &&
+      budget.spent > 0 &&
+      html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity/lost-access?target=${encodeURIComponent(name)}">see who</a>. Who is back in the directory has it back by themselves.</p>`,
+    restored > 0 &&
+      html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
+  ];
+}
 
 const heldTable = (
   { name, type }: TargetStatus,
