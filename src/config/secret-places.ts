@@ -18,7 +18,6 @@ const secretKeys: ReadonlySet<string> = new Set([
   "viewerToken",
   "clientSecret",
   "bindPassword",
-
   "password",
   "secret",
   "masterKey",

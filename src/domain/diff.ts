@@ -17,8 +17,6 @@ import { isProtected, isProtectedAddress, type TargetPolicy } from "./policy.ts"
 import type { Slice, SliceUser } from "./sync.ts";
 import type { ObservedMember, TargetSupports } from "./target.ts";
 
-export type { Diff, DiffInput, GroupAssessment, KnownMemberships, Pair, UserAssessment } from "./assessment.ts";
-
 /** The wanted and the observed state, compared (the table is at `changesForUser`). */
 export function diff(input: DiffInput): Diff {
   const { slice, policy } = input;

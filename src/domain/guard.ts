@@ -1,4 +1,5 @@
-import { type Diff, type Pair, pairChange, remoteGroupId } from "./diff.ts";
+import type { Diff, Pair } from "./assessment.ts";
+import { pairChange, remoteGroupId } from "./diff.ts";
 import type { EntityKind } from "./directory.ts";
 import { heldDigests } from "./held.ts";
 import {
@@ -87,8 +88,7 @@ interface Removal {
 
 /**
  * Lets removals pass as far as the budget reaches, in order, and holds the rest. What somebody approved passes and
- * costs nothing: it was decided by a person; so was what somebody dismissed, and it waits. Invitations and restores
- * beyond `maxSeats` wait too, and people who come back in numbers (`returnsOf`). After a restore everything waits, taking and giving alike, that only the restored copy asks for.
+ * costs nothing: it was decided by a person; so was what somebody dismissed, and it waits. What else waits, `HeldReason` says.
  */
 export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved, dismissed } = input;

@@ -1,4 +1,5 @@
 import type { ObservedMember } from "./target.ts";
+
 /** What one target is allowed and asked to do: the configuration, in the words of the domain. */
 export interface TargetPolicy {
   /** Patterns of directory groups whose members belong here; null: everybody. */

@@ -156,13 +156,13 @@ export interface SyncStore {
   /** `sources`: those of the configuration; null: every one counts. */
   slice(connection: string, scope: SliceScope, nowMs: number, sources?: readonly string[] | null): Promise<Slice>;
   /**
-   * Which present person each of these members is linked to, by remote id; without who came from a source that is not
-   * among `sources` and shares the e-mail address with somebody who did not.
+   * Which present person each of these members is linked to, by remote id; without who came from one of `goneSources` and
+   * shares the e-mail address with somebody who did not.
    */
   linkedTo(
     connection: string,
     remoteIds: readonly string[],
-    sources?: readonly string[] | null,
+    goneSources?: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, string>>;
   /** Everybody, present or gone, who is linked to each of these members, by remote id. */
   holders(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;

@@ -1,4 +1,4 @@
-import type { GroupAssessment, UserAssessment } from "../domain/diff.ts";
+import type { GroupAssessment, UserAssessment } from "../domain/assessment.ts";
 import type { EntityKind } from "../domain/directory.ts";
 import type { RollcallError } from "../domain/errors.ts";
 import { type Link, type SeenState, timesSought } from "../domain/link.ts";

@@ -1,4 +1,5 @@
-import { type Diff, diff, type KnownMemberships, remoteGroupId } from "../domain/diff.ts";
+import type { Diff, KnownMemberships } from "../domain/assessment.ts";
+import { diff, remoteGroupId } from "../domain/diff.ts";
 import { RollcallError } from "../domain/errors.ts";
 import { type GuardedPlan, guard } from "../domain/guard.ts";
 import { isApprovable } from "../domain/held.ts";
@@ -70,7 +71,7 @@ export async function prepare(
   );
   const world = worldOf(
     observed,
-    await store.linkedTo(target.name, claimed, sources),
+    await store.linkedTo(target.name, claimed, slice.goneSources),
     await store.holders(target.name, [...new Set([...claimed, ...ofGone])]),
   );
   const held = await store.held(target.name);

@@ -1,4 +1,5 @@
-import { type Diff, ownSuspensionsOf } from "../domain/diff.ts";
+import type { Diff } from "../domain/assessment.ts";
+import { ownSuspensionsOf } from "../domain/diff.ts";
 import { hasCode, RollcallError } from "../domain/errors.ts";
 import type { Link } from "../domain/link.ts";
 import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/plan.ts";

@@ -21,15 +21,15 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
 
     slice: (connection, scope, nowMs, sources = null) => readSlice(driver, connection, scope, nowMs, sources),
 
-    async linkedTo(connection, remoteIds, sources = null) {
+    async linkedTo(connection, remoteIds, gone = new Set()) {
       if (remoteIds.length === 0) return new Map();
-      const gone = JSON.stringify(await goneSources(driver, sources));
+      const list = JSON.stringify([...gone]);
       const rows = await driver.read.all(
         `SELECT l.remote_id, l.entity_id FROM links l JOIN users u ON u.id = l.entity_id AND u.absent_since_ms IS NULL
          WHERE l.connection = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}
            AND NOT (${driver.dialect.isIn("u.source")} AND EXISTS (
              SELECT 1 FROM users o WHERE o.email = u.email AND o.absent_since_ms IS NULL AND ${driver.dialect.isNotIn("o.source")}))`,
-        [connection, JSON.stringify(remoteIds), gone, gone],
+        [connection, JSON.stringify(remoteIds), list, list],
       );
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
     },
@@ -168,27 +168,18 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
 
     async goneSources(sources) {
       const list = JSON.stringify(sources);
-      const left = async (name: string, table: string, alone: string): Promise<number> =>
-        Number(
-          (
-            await driver.read.get(
-              `SELECT count(*) AS n FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND ${alone} AND o.absent_since_ms IS NULL AND ${driver.dialect.isIn("o.source")})`,
-              [name, list],
-            )
-          )?.["n"] ?? 0,
+      const left = async (table: "users" | "groups", name: string, column: string, more = ""): Promise<number> => {
+        const row = await driver.read.get(
+          `SELECT count(*) AS n FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL ${more} AND NOT EXISTS (
+             SELECT 1 FROM ${table} o WHERE o.${column} = t.${column} AND o.absent_since_ms IS NULL AND ${driver.dialect.isIn("o.source")})`,
+          [name, list],
         );
+        return Number(row?.["n"] ?? 0);
+      };
       const found: GoneSource[] = [];
       for (const name of await goneSources(driver, sources)) {
-        const users = await left(
-          name,
-          "users",
-          "t.is_active = 1 AND NOT EXISTS (SELECT 1 FROM users o WHERE o.email = t.email",
-        );
-        const groups = await left(
-          name,
-          "groups",
-          "NOT EXISTS (SELECT 1 FROM groups o WHERE o.display_name = t.display_name",
-        );
+        const users = await left("users", name, "email", "AND t.is_active = 1");
+        const groups = await left("groups", name, "display_name");
         if (users + groups > 0) found.push({ name, users, groups });
       }
       return found;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Diff, diff } from "../../src/domain/diff.ts";
+import type { Diff } from "../../src/domain/assessment.ts";
+import { diff } from "../../src/domain/diff.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
 import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/link.ts";
 import { worldOf } from "../../src/domain/match.ts";

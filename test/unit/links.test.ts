@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { GroupAssessment, UserAssessment } from "../../src/domain/diff.ts";
+import type { GroupAssessment, UserAssessment } from "../../src/domain/assessment.ts";
 import { RollcallError } from "../../src/domain/errors.ts";
 import { isDirty } from "../../src/domain/link.ts";
 import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "../../src/reconcile/links.ts";
