@@ -13,7 +13,7 @@ import express from "express";
 import { planActions, scimTokens } from "../src/cli/console-actions.ts";
 import { statusReport } from "../src/cli/status.ts";
 import { parseConfig } from "../src/config/index.ts";
-import type { UserRecord, UserWrite } from "../src/domain/resources.ts";
+import type { UserRecord, UserWrite } from "../src/domain/ports/scim-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
 import { createAccess } from "../src/web/access/access.ts";
 import { createConsole } from "../src/web/console/router.ts";

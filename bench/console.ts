@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { ActivityQuery, GroupsQuery, PeopleQuery } from "../src/domain/console.ts";
+import type { ActivityQuery, GroupsQuery, PeopleQuery } from "../src/domain/ports/console-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
 import { fillLarge } from "./support/large-directory.ts";
 

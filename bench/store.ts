@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { SourceUser } from "../src/domain/snapshot.ts";
+import type { SourceUser } from "../src/domain/ports/import-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
 
 const { values } = parseArgs({

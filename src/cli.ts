@@ -20,7 +20,7 @@ import { status } from "./cli/status.ts";
 import { sync } from "./cli/sync.ts";
 import { createToken, listTokens, revokeToken, rotateToken } from "./cli/token.ts";
 import { showUser } from "./cli/user.ts";
-import { messageOf, RollcallError } from "./domain/errors.ts";
+import { messageOf, RollcallError } from "./domain/model/errors.ts";
 import { LOG_LEVELS } from "./telemetry.ts";
 
 /** Runs one command and gives its exit code (contract, "Command line"). */

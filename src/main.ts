@@ -16,10 +16,10 @@ import type {
   OnePasswordTargetConfig,
   TargetConfig,
 } from "./config/index.ts";
-import { RollcallError } from "./domain/errors.ts";
-import { entitiesOf } from "./domain/plan.ts";
-import type { TargetPolicy } from "./domain/policy.ts";
-import type { Outcome, Target } from "./domain/target.ts";
+import { RollcallError } from "./domain/model/errors.ts";
+import { entitiesOf } from "./domain/model/plan.ts";
+import type { TargetPolicy } from "./domain/model/policy.ts";
+import type { Outcome, Target } from "./domain/ports/target.ts";
 import { createReconciler } from "./reconcile/reconciler.ts";
 import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";

@@ -1,9 +1,9 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { DirectoryStore } from "../../src/domain/store.ts";
-import type { Target } from "../../src/domain/target.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
+import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
 import { createScimRouter } from "../../src/sources/scim/index.ts";

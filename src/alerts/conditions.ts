@@ -1,5 +1,5 @@
-import type { HeldSummary } from "../domain/alerting.ts";
-import { digestOf } from "../domain/plan.ts";
+import { digestOf } from "../domain/model/plan.ts";
+import type { HeldSummary } from "../domain/ports/alert-store.ts";
 
 /** What an alert can be about; the words of `alerts.channels.*.kinds` in the configuration. */
 export const ALERT_KINDS = [

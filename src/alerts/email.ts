@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { ForbiddenAddress, guardedLookup, refuseHost } from "../outward/addresses.ts";
+import { ForbiddenAddress, guardedLookup, refuseHost } from "../net/addresses.ts";
 import type { AlertMessage } from "./outbox.ts";
 import { type AlertChannel, SendError } from "./service.ts";
 import { footer, headline, type Letterhead, sender } from "./text.ts";

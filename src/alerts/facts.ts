@@ -1,7 +1,7 @@
-import { messageOf } from "../domain/errors.ts";
-import { budgetOf } from "../domain/guard.ts";
-import type { BudgetPolicy } from "../domain/policy.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import { budgetOf } from "../domain/decide/guard.ts";
+import { messageOf } from "../domain/model/errors.ts";
+import type { BudgetPolicy } from "../domain/model/policy.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { AlertFacts, Health, TargetFacts } from "./conditions.ts";
 
 /** What facts are read from. */

@@ -1,6 +1,6 @@
 import { type Dispatcher, fetch } from "undici";
-import { ForbiddenAddress, refuseHost } from "../outward/addresses.ts";
-import { createDispatcher } from "../outward/dispatcher.ts";
+import { ForbiddenAddress, refuseHost } from "../net/addresses.ts";
+import { createDispatcher } from "../net/dispatcher.ts";
 import { SendError } from "./service.ts";
 
 const connectWithinMs = 10_000;

@@ -1,4 +1,4 @@
-import { messageOf } from "../domain/errors.ts";
+import { messageOf } from "../domain/model/errors.ts";
 import { type AlertFacts, type AlertKind, type AlertLimits, conditions } from "./conditions.ts";
 import { advance, type ChannelRules, openKeys } from "./incidents.ts";
 import { type AlertMessage, delivered, enqueue, onlyChannels, postponed, take, type Waiting } from "./outbox.ts";

@@ -1,7 +1,7 @@
 import input from "@inquirer/input";
 import password from "@inquirer/password";
 import select from "@inquirer/select";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type { ConnectionDraft, ConnectionType } from "../web/connections.ts";
 import { vendors } from "./vendors.ts";
 

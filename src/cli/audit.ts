@@ -1,5 +1,5 @@
-import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LostAccess } from "../domain/audit.ts";
-import { RollcallError } from "../domain/errors.ts";
+import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LostAccess } from "../domain/model/audit.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { type FileFormat, fileText, lossesFile, trailFile } from "../web/api/export.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";

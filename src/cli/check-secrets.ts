@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { type Config, type ConfigFile, ldapSources, type Secret, scimSources } from "../config/index.ts";
-import type { CheckFinding } from "../domain/target.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
 
 type Finding = CheckFinding & { readonly name: string };
 

@@ -1,8 +1,8 @@
 import { type Config, ldapSources, scimSources, storeName } from "../config/index.ts";
-import { messageOf } from "../domain/errors.ts";
-import { isTokenGood, type StoredToken } from "../domain/resources.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { CheckFinding } from "../domain/target.ts";
+import { messageOf } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import { isTokenGood, type StoredToken } from "../domain/ports/scim-store.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
 import { otherAccount } from "../reconcile/prepare.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import { checkSecrets } from "./check-secrets.ts";

@@ -1,10 +1,10 @@
 import type { AlertChannel } from "../alerts/service.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
-import type { AuditHead, AuditTrail } from "../domain/audit.ts";
-import type { StoredCredential } from "../domain/credentials.ts";
-import type { SnapshotStore } from "../domain/snapshot.ts";
-import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
-import type { CheckFinding, Target } from "../domain/target.ts";
+import type { AuditHead, AuditTrail } from "../domain/model/audit.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
+import type { SnapshotStore } from "../domain/ports/import-store.ts";
+import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics, Tracer } from "../telemetry.ts";

@@ -1,5 +1,5 @@
-import { RollcallError } from "../domain/errors.ts";
-import type { MemberState } from "../domain/target.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { MemberState } from "../domain/ports/target.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { ConnectionDraft, Connections, ConnectionType, FieldErrors, Survey } from "../web/connections.ts";
 import type { Asked } from "./ask.ts";

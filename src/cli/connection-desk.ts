@@ -1,10 +1,10 @@
 import type { ConfigFile } from "../config/index.ts";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { messageOf } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { CheckFinding } from "../domain/target.ts";
+import { HOW_TO_MAKE_ONE, type KeyRing } from "../crypto/key-ring.ts";
+import { messageOf } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
 import type { Logger } from "../telemetry.ts";
-import { HOW_TO_MAKE_ONE, type KeyRing } from "../vault/key-ring.ts";
 import type {
   ConnectionDraft,
   Connections,

@@ -1,7 +1,7 @@
 import { type Config, scimSources } from "../config/index.ts";
-import { heldDigests, isApprovable } from "../domain/held.ts";
-import type { Plan } from "../domain/plan.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import { heldDigests, isApprovable } from "../domain/model/held-change.ts";
+import type { Plan } from "../domain/model/plan.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { PlanActions, ScimTokens } from "../web/console/parts.ts";
 import { makeToken, rotate } from "./scim-tokens.ts";
 

@@ -1,8 +1,8 @@
 import type { Config, TargetConfig } from "../config/index.ts";
-import type { Cause } from "../domain/directory.ts";
-import { isApprovable, namedBy } from "../domain/held.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { HeldItem } from "../domain/sync.ts";
+import type { Cause } from "../domain/model/entities.ts";
+import { isApprovable, namedBy } from "../domain/model/held-change.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { HeldItem } from "../domain/ports/sync-store.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";

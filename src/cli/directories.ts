@@ -1,6 +1,6 @@
 import { type Config, type LdapSourceConfig, ldapSources } from "../config/index.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { SnapshotStore } from "../domain/snapshot.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { SnapshotStore } from "../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
 import type { Composition } from "./composition.ts";

@@ -1,11 +1,11 @@
 import { type Config, type ConfigFile, readConfigFile, type StoredTarget, type TargetConfig } from "../config/index.ts";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { Plan } from "../domain/plan.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import type { KeyRing } from "../crypto/key-ring.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { Plan } from "../domain/model/plan.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
-import type { KeyRing } from "../vault/key-ring.ts";
 import type { Composition } from "./composition.ts";
 import { keyRingOf, openKeys } from "./stored.ts";
 import { type Connection, connect } from "./targets.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "../domain/errors.ts";
+import { messageOf } from "../domain/model/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigAlone } from "./locate.ts";
 import { printJson } from "./render.ts";

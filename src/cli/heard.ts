@@ -1,5 +1,5 @@
-import type { TokenStore } from "../domain/store.ts";
-import type { SyncStore } from "../domain/sync.ts";
+import type { TokenStore } from "../domain/ports/directory-store.ts";
+import type { SyncStore } from "../domain/ports/sync-store.ts";
 import type { Logger } from "../telemetry.ts";
 
 /** How often a source is noted to have been heard of. */

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { unreadable } from "../config/index.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { type Converted, convertConnectorConfig } from "./import-dc/convert.ts";
 import { readConnectorConfig } from "./import-dc/read.ts";

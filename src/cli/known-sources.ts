@@ -1,7 +1,7 @@
 import type { Config } from "../config/index.ts";
-import { RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { GoneSource } from "../domain/sync.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { GoneSource } from "../domain/ports/sync-store.ts";
 import { count } from "./render.ts";
 
 /** Sources that are not in the configuration any more, with what is left of them. */

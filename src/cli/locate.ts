@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Config, type ConfigFile, readConfigFile } from "../config/index.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { keyRingOf, openStored } from "./stored.ts";
 

@@ -1,6 +1,6 @@
 import { ldapSources } from "../config/index.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { Plan } from "../domain/plan.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { Plan } from "../domain/model/plan.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { openDirectories, pollNow } from "./directories.ts";

@@ -1,4 +1,4 @@
-import type { DirectoryStore } from "../domain/store.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Terminal } from "./composition.ts";
 
 const barWidth = 24;

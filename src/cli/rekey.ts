@@ -1,5 +1,5 @@
-import { RollcallError } from "../domain/errors.ts";
-import { HOW_TO_MAKE_ONE } from "../vault/key-ring.ts";
+import { HOW_TO_MAKE_ONE } from "../crypto/key-ring.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateFile } from "./locate.ts";
 import { count, printJson } from "./render.ts";

@@ -6,7 +6,7 @@ import {
   type HeldReason,
   type Plan,
   unreachable,
-} from "../domain/plan.ts";
+} from "../domain/model/plan.ts";
 import type { Paint, Style, Terminal } from "./composition.ts";
 
 /** ISO 8601, or null. */

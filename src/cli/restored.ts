@@ -1,6 +1,6 @@
 import { type Config, storeName } from "../config/index.ts";
-import { hasCode, RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
+import { hasCode, RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";
 import { isoTime, printJson } from "./render.ts";

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { KEY_BYTES } from "../crypto/key-ring.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import {
   type BitwardenSandbox,
   company,
@@ -12,7 +13,6 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../sandbox/index.ts";
-import { KEY_BYTES } from "../vault/key-ring.ts";
 import { newToken } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { sandboxConfigPath, usualConfigPath } from "./locate.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Cause } from "../domain/directory.ts";
-import type { StoredToken } from "../domain/resources.ts";
-import type { TokenStore } from "../domain/store.ts";
+import type { Cause } from "../domain/model/entities.ts";
+import type { TokenStore } from "../domain/ports/directory-store.ts";
+import type { StoredToken } from "../domain/ports/scim-store.ts";
 import { hashToken, newToken } from "../web/authenticate.ts";
 
 /** A token that was just made: what is shown this once, and what is kept. */

@@ -6,8 +6,8 @@ import {
   type StoreConfig,
   scimSources,
 } from "../config/index.ts";
-import { hasCode } from "../domain/errors.ts";
-import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
+import { hasCode } from "../domain/model/errors.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import { type PollLoopParts, runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";

@@ -1,11 +1,11 @@
 import type { Config, TargetConfig } from "../config/index.ts";
-import type { EntityKind } from "../domain/directory.ts";
-import { budgetOf } from "../domain/guard.ts";
-import { heldDigests } from "../domain/held.ts";
-import { expiringSoon } from "../domain/resources.ts";
-import type { PollFinding } from "../domain/snapshot.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { ConnectionState, HeldItem } from "../domain/sync.ts";
+import { budgetOf } from "../domain/decide/guard.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import { heldDigests } from "../domain/model/held-change.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { PollFinding } from "../domain/ports/import-store.ts";
+import { expiringSoon } from "../domain/ports/scim-store.ts";
+import type { ConnectionState, HeldItem } from "../domain/ports/sync-store.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { goneSources, goneSourceText } from "./known-sources.ts";
 import { locateConfig } from "./locate.ts";

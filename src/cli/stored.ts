@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { StoredTarget, StoreSettings } from "../config/index.ts";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import { createKeyRing, type KeyRing } from "../vault/key-ring.ts";
+import { createKeyRing, type KeyRing } from "../crypto/key-ring.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import { isoTime } from "./render.ts";
 
 /** The keys of a configuration; they leave their wrapper only here. */

@@ -1,7 +1,7 @@
 import type { Config } from "../config/index.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { Outcome } from "../domain/target.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { Outcome } from "../domain/ports/target.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { RunReport } from "../reconcile/reconciler.ts";
 import { createLogger, type LogLevel } from "../telemetry.ts";

@@ -1,7 +1,7 @@
 import type { Config, TargetConfig } from "../config/index.ts";
-import { RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
-import type { Target } from "../domain/target.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { Logger, Metrics } from "../telemetry.ts";
 import type { Composition } from "./composition.ts";

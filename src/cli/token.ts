@@ -1,7 +1,7 @@
 import type { Config } from "../config/index.ts";
-import { RollcallError } from "../domain/errors.ts";
-import { expiringSoon, type StoredToken, tokenState } from "../domain/resources.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import { expiringSoon, type StoredToken, tokenState } from "../domain/ports/scim-store.ts";
 import { fingerprint } from "../web/authenticate.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./locate.ts";

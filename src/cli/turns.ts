@@ -1,5 +1,5 @@
-import { hasCode, messageOf } from "../domain/errors.ts";
-import type { ReconcileLock } from "../domain/store.ts";
+import { hasCode, messageOf } from "../domain/model/errors.ts";
+import type { ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { Logger } from "../telemetry.ts";
 import type { Composition } from "./composition.ts";
 

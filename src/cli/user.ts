@@ -1,6 +1,6 @@
 import type { Config } from "../config/index.ts";
-import type { Link, SeenState } from "../domain/link.ts";
-import type { AuditRow, Dossier } from "../domain/sync.ts";
+import type { Link, SeenState } from "../domain/model/link.ts";
+import type { AuditRow, Dossier } from "../domain/ports/sync-store.ts";
 import type { Composition, GlobalOptions, Paint } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
 import { count, isoTime, oneLine, printJson, table } from "./render.ts";

@@ -1,6 +1,6 @@
 import type { TargetConfig } from "../config/index.ts";
-import { type ErrorCode, messageOf, RollcallError } from "../domain/errors.ts";
-import type { CheckFinding, MemberState, Target } from "../domain/target.ts";
+import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { CheckFinding, MemberState, Target } from "../domain/ports/target.ts";
 import type { ConnectionDraft, Survey, Verification } from "../web/connections.ts";
 import { withoutName } from "./targets.ts";
 

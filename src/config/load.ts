@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import { z } from "zod";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { isSection } from "./fields.ts";
 import { describeIssue, printProblem, problemsOf } from "./problems.ts";
 import { type Problem, type ReferenceScope, resolveReferences, unreadable } from "./references.ts";

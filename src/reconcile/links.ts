@@ -1,7 +1,7 @@
-import type { GroupAssessment, UserAssessment } from "../domain/assessment.ts";
-import type { EntityKind } from "../domain/directory.ts";
-import type { RollcallError } from "../domain/errors.ts";
-import { type Link, type SeenState, timesSought } from "../domain/link.ts";
+import type { GroupAssessment, UserAssessment } from "../domain/decide/observed-user.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { RollcallError } from "../domain/model/errors.ts";
+import { type Link, type SeenState, timesSought } from "../domain/model/link.ts";
 
 /** A link before anything is known. */
 const blank = (connection: string, kind: EntityKind, entityId: string): Link => ({

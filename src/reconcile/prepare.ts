@@ -1,14 +1,14 @@
-import type { Diff, KnownMemberships } from "../domain/assessment.ts";
-import { diff, remoteGroupId } from "../domain/diff.ts";
-import { RollcallError } from "../domain/errors.ts";
-import { type GuardedPlan, guard } from "../domain/guard.ts";
-import { isApprovable } from "../domain/held.ts";
-import { type World, worldOf } from "../domain/match.ts";
-import { memberPayer } from "../domain/plan.ts";
-import type { TargetPolicy } from "../domain/policy.ts";
-import { isBudgetSpent, isRestoreOver } from "../domain/restored.ts";
-import type { Slice, SliceScope, SyncStore } from "../domain/sync.ts";
-import type { Memberships, Observed, Target } from "../domain/target.ts";
+import { diff, remoteGroupId } from "../domain/decide/diff.ts";
+import { type GuardedPlan, guard } from "../domain/decide/guard.ts";
+import { type World, worldOf } from "../domain/decide/match.ts";
+import type { Diff, KnownMemberships } from "../domain/decide/observed-user.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import { isApprovable } from "../domain/model/held-change.ts";
+import { memberPayer } from "../domain/model/plan.ts";
+import type { TargetPolicy } from "../domain/model/policy.ts";
+import { isBudgetSpent, isRestoreOver } from "../domain/model/restored-database.ts";
+import type { Slice, SliceScope, SyncStore } from "../domain/ports/sync-store.ts";
+import type { Memberships, Observed, Target } from "../domain/ports/target.ts";
 
 /** What a run is made from. */
 export interface ConnectionParts {

@@ -1,10 +1,10 @@
-import type { Diff } from "../domain/assessment.ts";
-import { ownSuspensionsOf } from "../domain/diff.ts";
-import { hasCode, RollcallError } from "../domain/errors.ts";
-import type { Link } from "../domain/link.ts";
-import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/plan.ts";
-import type { HeldItem, SliceScope } from "../domain/sync.ts";
-import type { Outcome } from "../domain/target.ts";
+import { ownSuspensionsOf } from "../domain/decide/diff.ts";
+import type { Diff } from "../domain/decide/observed-user.ts";
+import { hasCode, RollcallError } from "../domain/model/errors.ts";
+import type { Link } from "../domain/model/link.ts";
+import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/model/plan.ts";
+import type { HeldItem, SliceScope } from "../domain/ports/sync-store.ts";
+import type { Outcome } from "../domain/ports/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
 import {
   backoff,

@@ -1,6 +1,6 @@
-import { type Change, entitiesOf } from "../domain/plan.ts";
-import type { AuditEntry, HeldItem } from "../domain/sync.ts";
-import type { Outcome } from "../domain/target.ts";
+import { type Change, entitiesOf } from "../domain/model/plan.ts";
+import type { AuditEntry, HeldItem } from "../domain/ports/sync-store.ts";
+import type { Outcome } from "../domain/ports/target.ts";
 import type { Prepared } from "./prepare.ts";
 
 /** Request ids by entity id (see `SyncStore.causes`). */

@@ -1,6 +1,6 @@
-import type { EntityRef } from "../domain/directory.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { ConnectionState, SliceScope } from "../domain/sync.ts";
+import type { EntityRef } from "../domain/model/entities.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { ConnectionState, SliceScope } from "../domain/ports/sync-store.ts";
 import { backoff } from "./links.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 

@@ -1,5 +1,5 @@
-import type { ActivityPage, ActivityQuery } from "../domain/console.ts";
-import type { AuditRow } from "../domain/sync.ts";
+import type { ActivityPage, ActivityQuery } from "../domain/ports/console-store.ts";
+import type { AuditRow } from "../domain/ports/sync-store.ts";
 import { failedOutcome, toAuditRow } from "./audit.ts";
 import type { Condition } from "./criteria.ts";
 import type { Driver } from "./driver.ts";

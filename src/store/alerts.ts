@@ -1,6 +1,6 @@
-import type { AlertStore } from "../domain/alerting.ts";
-import type { EntityKind } from "../domain/directory.ts";
-import type { HeldReason } from "../domain/plan.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { HeldReason } from "../domain/model/plan.ts";
+import type { AlertStore } from "../domain/ports/alert-store.ts";
 import type { Driver } from "./driver.ts";
 
 /** The table of step 6. */

@@ -1,5 +1,5 @@
-import type { Cause, EntityKind, EntityRef } from "../domain/directory.ts";
-import type { AuditEntry } from "../domain/sync.ts";
+import type { Cause, EntityKind, EntityRef } from "../domain/model/entities.ts";
+import type { AuditEntry } from "../domain/ports/sync-store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 

@@ -1,6 +1,11 @@
-import { type Attention, type AttentionItem, type AttentionKind, invitationLifeMs } from "../domain/console.ts";
-import type { EntityKind } from "../domain/directory.ts";
-import type { HeldReason } from "../domain/plan.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { HeldReason } from "../domain/model/plan.ts";
+import {
+  type Attention,
+  type AttentionItem,
+  type AttentionKind,
+  invitationLifeMs,
+} from "../domain/ports/console-store.ts";
 import type { Condition } from "./criteria.ts";
 import type { Dialect, Driver, SqlValue } from "./driver.ts";
 

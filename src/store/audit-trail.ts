@@ -1,6 +1,13 @@
-import type { AuditFilter, AuditHead, AuditTrail, AuditVerdict, ChainedRow, LostAccess } from "../domain/audit.ts";
-import { lossKinds, lossOf } from "../domain/losses.ts";
-import type { AuditRow } from "../domain/sync.ts";
+import type {
+  AuditFilter,
+  AuditHead,
+  AuditTrail,
+  AuditVerdict,
+  ChainedRow,
+  LostAccess,
+} from "../domain/model/audit.ts";
+import { lossKinds, lossOf } from "../domain/model/lost-access.ts";
+import type { AuditRow } from "../domain/ports/sync-store.ts";
 import { chainStart, expectedHash, toAuditRow } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row, Sql, SqlValue } from "./driver.ts";

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import type { EntityKind } from "../domain/directory.ts";
-import type { AuditEntry, AuditRow } from "../domain/sync.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { AuditEntry, AuditRow } from "../domain/ports/sync-store.ts";
 import type { Dialect, Row, Sql, SqlValue } from "./driver.ts";
 import { insertRows, rowsPerStatement } from "./slicing.ts";
 

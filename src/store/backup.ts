@@ -1,8 +1,8 @@
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { AuditHead } from "../domain/audit.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import type { AuditHead } from "../domain/model/audit.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import { auditTrail } from "./audit-trail.ts";
 import { openToRead } from "./file.ts";
 import { newestStep, presentStep } from "./migrations.ts";

@@ -1,5 +1,5 @@
-import type { ConsoleStore } from "../domain/console.ts";
-import type { EntityRef } from "../domain/directory.ts";
+import type { EntityRef } from "../domain/model/entities.ts";
+import type { ConsoleStore } from "../domain/ports/console-store.ts";
 import { activityRows } from "./activity.ts";
 import { askRows } from "./asks.ts";
 import { attention } from "./attention.ts";

@@ -1,5 +1,5 @@
-import type { CredentialStore, StoredCredential } from "../domain/credentials.ts";
-import type { Cause } from "../domain/directory.ts";
+import type { Cause } from "../domain/model/entities.ts";
+import type { CredentialStore, StoredCredential } from "../domain/ports/credential-store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 import { joinRestore } from "./restores.ts";

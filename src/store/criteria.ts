@@ -1,5 +1,5 @@
-import { unreachable } from "../domain/plan.ts";
-import type { Criterion, ListQuery, TextField } from "../domain/resources.ts";
+import { unreachable } from "../domain/model/plan.ts";
+import type { Criterion, ListQuery, TextField } from "../domain/ports/scim-store.ts";
 import type { SqlValue } from "./driver.ts";
 
 /** A condition in SQL with its parameters, in order. */

@@ -1,8 +1,8 @@
-import type { AuditTrail } from "../domain/audit.ts";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore, ReconcileLock } from "../domain/store.ts";
-import type { CheckFinding } from "../domain/target.ts";
+import type { AuditTrail } from "../domain/model/audit.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
 import { type Backup, backupSqlite } from "./backup.ts";
 import {
   copySqliteStore,

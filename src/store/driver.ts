@@ -1,5 +1,5 @@
-import type { EntityRef } from "../domain/directory.ts";
-import type { Notice } from "../domain/store.ts";
+import type { EntityRef } from "../domain/model/entities.ts";
+import type { Notice } from "../domain/ports/directory-store.ts";
 
 /** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
 export type SqlValue = string | number | null;

@@ -1,4 +1,4 @@
-import type { GroupItem, GroupsQuery, Page, PeopleQuery, PersonItem } from "../domain/console.ts";
+import type { GroupItem, GroupsQuery, Page, PeopleQuery, PersonItem } from "../domain/ports/console-store.ts";
 import type { Condition } from "./criteria.ts";
 import { fold } from "./criteria.ts";
 import type { Driver, Row } from "./driver.ts";

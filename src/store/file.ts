@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 
 /** A file that was opened for reading. */
 export interface Opened<T> {

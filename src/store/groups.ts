@@ -1,5 +1,5 @@
-import type { Cause, EntityRef, JsonObject } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
+import type { Cause, EntityRef, JsonObject } from "../domain/model/entities.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type {
   Criterion,
   GroupEdit,
@@ -10,8 +10,8 @@ import type {
   ListQuery,
   MemberEdit,
   Reference,
-} from "../domain/resources.ts";
-import type { AuditEntry } from "../domain/sync.ts";
+} from "../domain/ports/scim-store.ts";
+import type { AuditEntry } from "../domain/ports/sync-store.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";

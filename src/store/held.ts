@@ -1,8 +1,8 @@
-import type { Cause, EntityKind } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
-import { isApprovable, namedBy } from "../domain/held.ts";
-import { type Change, digestOf, type HeldReason } from "../domain/plan.ts";
-import type { AuditEntry, HeldItem, RunRecord, SyncStore } from "../domain/sync.ts";
+import type { Cause, EntityKind } from "../domain/model/entities.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import { isApprovable, namedBy } from "../domain/model/held-change.ts";
+import { type Change, digestOf, type HeldReason } from "../domain/model/plan.ts";
+import type { AuditEntry, HeldItem, RunRecord, SyncStore } from "../domain/ports/sync-store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Driver, Row, Sql } from "./driver.ts";
 import { reviewRestore } from "./restores.ts";

@@ -1,7 +1,7 @@
-import type { AuditTrail } from "../domain/audit.ts";
-import type { EntityRef } from "../domain/directory.ts";
-import { messageOf, RollcallError } from "../domain/errors.ts";
-import type { DirectoryStore } from "../domain/store.ts";
+import type { AuditTrail } from "../domain/model/audit.ts";
+import type { EntityRef } from "../domain/model/entities.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
 import { alertRows } from "./alerts.ts";
 import { auditTrail } from "./audit-trail.ts";

@@ -1,4 +1,4 @@
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { alertTables } from "./alerts.ts";
 import { chainExisting, failedOutcome } from "./audit.ts";
 import { lossIndex } from "./audit-trail.ts";

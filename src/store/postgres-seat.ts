@@ -1,5 +1,5 @@
-import { RollcallError } from "../domain/errors.ts";
-import type { Notice, ReconcileLock } from "../domain/store.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { Notice, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { Sql } from "./driver.ts";
 import { everybody } from "./groups.ts";
 import { assertUsable, openSession, type PostgresPlace, placeOf, type Session } from "./postgres-session.ts";

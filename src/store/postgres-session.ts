@@ -1,5 +1,5 @@
 import { Client, type ClientConfig, type CustomTypesConfig, DatabaseError, type QueryResult } from "pg";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { Row, SqlValue } from "./driver.ts";
 
 /** The oldest server whose functions are all there: `pg_current_snapshot`. It is also the oldest that is still maintained. */

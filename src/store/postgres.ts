@@ -1,6 +1,6 @@
 import { Pool } from "pg";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql, SqlValue } from "./driver.ts";
 import { groupCommit, type Writer } from "./group-commit.ts";

@@ -1,7 +1,7 @@
-import type { Cause } from "../domain/directory.ts";
-import type { RestoredState } from "../domain/restored.ts";
-import { membershipKey } from "../domain/restored.ts";
-import type { AuditEntry, SyncStore } from "../domain/sync.ts";
+import type { Cause } from "../domain/model/entities.ts";
+import type { RestoredState } from "../domain/model/restored-database.ts";
+import { membershipKey } from "../domain/model/restored-database.ts";
+import type { AuditEntry, SyncStore } from "../domain/ports/sync-store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 

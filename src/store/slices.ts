@@ -1,6 +1,6 @@
-import type { EntityKind } from "../domain/directory.ts";
-import type { Link, LinkNote, Ownership, SeenState } from "../domain/link.ts";
-import type { Slice, SliceGroup, SliceScope, SliceUser } from "../domain/sync.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { Link, LinkNote, Ownership, SeenState } from "../domain/model/link.ts";
+import type { Slice, SliceGroup, SliceScope, SliceUser } from "../domain/ports/sync-store.ts";
 import { askedReinvites } from "./asks.ts";
 import type { Driver, Row, SqlValue } from "./driver.ts";
 

@@ -1,5 +1,5 @@
-import type { Cause, EntityRef } from "../domain/directory.ts";
-import type { CommitResult } from "../domain/snapshot.ts";
+import type { Cause, EntityRef } from "../domain/model/entities.ts";
+import type { CommitResult } from "../domain/ports/import-store.ts";
 import type { Dialect, Sql } from "./driver.ts";
 
 type Counts = { -readonly [K in keyof CommitResult]: CommitResult[K] };

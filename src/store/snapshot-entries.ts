@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import type { EntityKind } from "../domain/directory.ts";
-import type { SourceGroup, SourceUser } from "../domain/snapshot.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { SourceGroup, SourceUser } from "../domain/ports/import-store.ts";
 import type { Row, Sql } from "./driver.ts";
 import { insertRows } from "./slicing.ts";
 import type { Changing } from "./snapshot-changing.ts";

@@ -1,4 +1,4 @@
-import type { SourceGroup } from "../domain/snapshot.ts";
+import type { SourceGroup } from "../domain/ports/import-store.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import { newId } from "./ids.ts";

@@ -1,5 +1,5 @@
-import { flatten } from "../domain/flatten.ts";
-import type { AuditEntry } from "../domain/sync.ts";
+import { flatten } from "../domain/decide/flatten.ts";
+import type { AuditEntry } from "../domain/ports/sync-store.ts";
 import { writeAudit } from "./audit.ts";
 import type { Row, Sql } from "./driver.ts";
 import { breathe, chunks, insertRows } from "./slicing.ts";

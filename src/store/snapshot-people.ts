@@ -1,5 +1,5 @@
-import type { JsonObject } from "../domain/directory.ts";
-import type { SourceUser } from "../domain/snapshot.ts";
+import type { JsonObject } from "../domain/model/entities.ts";
+import type { SourceUser } from "../domain/ports/import-store.ts";
 import { writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";
 import type { Row } from "./driver.ts";

@@ -1,4 +1,4 @@
-import type { EntityKind } from "../domain/directory.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
 import { writeAudit } from "./audit.ts";
 import type { Row } from "./driver.ts";
 import { leaveAudit, leaveGroup } from "./groups.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Cause, EntityKind, EntityRef } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
+import type { Cause, EntityKind, EntityRef } from "../domain/model/entities.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import type {
   CommitOptions,
   CommitResult,
@@ -13,7 +13,7 @@ import type {
   SourceDelta,
   SourceGroup,
   SourceUser,
-} from "../domain/snapshot.ts";
+} from "../domain/ports/import-store.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 import { everybody } from "./groups.ts";
 import { breathe, chunks, insertRows } from "./slicing.ts";

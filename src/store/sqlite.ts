@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { StoredCredential } from "../domain/credentials.ts";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import { selectCredentials, toCredential } from "./credentials.ts";
 import type { Dialect, Driver, Row, Sql } from "./driver.ts";
 import { assertWritableFile, isThere, openToRead, translated, unavailable } from "./file.ts";

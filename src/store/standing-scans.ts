@@ -1,6 +1,6 @@
-import type { SyncState } from "../domain/console.ts";
-import type { EntityKind, EntityRef } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
+import type { EntityKind, EntityRef } from "../domain/model/entities.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { SyncState } from "../domain/ports/console-store.ts";
 import type { Driver } from "./driver.ts";
 import { breathe } from "./slicing.ts";
 import { revOf, stateSql, tableOf } from "./standings.ts";

@@ -1,7 +1,7 @@
-import type { StandingFilter } from "../domain/console.ts";
-import type { EntityKind } from "../domain/directory.ts";
-import { unreachable } from "../domain/plan.ts";
-import type { TargetCounts } from "../domain/sync.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import { unreachable } from "../domain/model/plan.ts";
+import type { StandingFilter } from "../domain/ports/console-store.ts";
+import type { TargetCounts } from "../domain/ports/sync-store.ts";
 import type { Condition } from "./criteria.ts";
 import type { Driver } from "./driver.ts";
 import { breathe } from "./slicing.ts";

@@ -1,5 +1,5 @@
-import type { Standing, SyncState } from "../domain/console.ts";
-import type { EntityKind } from "../domain/directory.ts";
+import type { EntityKind } from "../domain/model/entities.ts";
+import type { Standing, SyncState } from "../domain/ports/console-store.ts";
 import type { Driver, Row } from "./driver.ts";
 import { linkSelection, toLink } from "./slices.ts";
 

@@ -1,5 +1,12 @@
-import type { Link } from "../domain/link.ts";
-import type { AuditStore, ConnectionState, Dossier, GoneSource, RunRecord, SyncStore } from "../domain/sync.ts";
+import type { Link } from "../domain/model/link.ts";
+import type {
+  AuditStore,
+  ConnectionState,
+  Dossier,
+  GoneSource,
+  RunRecord,
+  SyncStore,
+} from "../domain/ports/sync-store.ts";
 import { closeAsks } from "./asks.ts";
 import { toAuditRow, writeAudit } from "./audit.ts";
 import { fold } from "./criteria.ts";

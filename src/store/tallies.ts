@@ -1,5 +1,5 @@
-import type { HourTally } from "../domain/console.ts";
-import type { RunRecord } from "../domain/sync.ts";
+import type { HourTally } from "../domain/ports/console-store.ts";
+import type { RunRecord } from "../domain/ports/sync-store.ts";
 import type { Driver, Sql } from "./driver.ts";
 
 const hour = 3_600_000;

@@ -1,6 +1,6 @@
-import type { Cause, EntityRef, Json, JsonObject } from "../domain/directory.ts";
-import { RollcallError } from "../domain/errors.ts";
-import type { Criterion, ListPage, ListQuery, Reference, UserRecord, UserWrite } from "../domain/resources.ts";
+import type { Cause, EntityRef, Json, JsonObject } from "../domain/model/entities.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import type { Criterion, ListPage, ListQuery, Reference, UserRecord, UserWrite } from "../domain/ports/scim-store.ts";
 import { writeAudit } from "./audit.ts";
 import { fold, orderOf, toSql } from "./criteria.ts";
 import type { Driver, Row, Sql } from "./driver.ts";

@@ -3,9 +3,9 @@ import type { LookupFunction } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Dispatcher, fetch, type Response } from "undici";
 import type { ZodType } from "zod";
-import { type ErrorCode, RollcallError } from "../domain/errors.ts";
-import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../outward/addresses.ts";
-import { createDispatcher } from "../outward/dispatcher.ts";
+import { type ErrorCode, RollcallError } from "../domain/model/errors.ts";
+import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../net/addresses.ts";
+import { createDispatcher } from "../net/dispatcher.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 

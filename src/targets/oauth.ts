@@ -12,7 +12,7 @@ import {
   revocationRequest,
   WWWAuthenticateChallengeError,
 } from "oauth4webapi";
-import type { RollcallError } from "../domain/errors.ts";
+import type { RollcallError } from "../domain/model/errors.ts";
 import { type Answer, describeBody, type HttpClient, type Reply } from "./http.ts";
 
 /** One OAuth client at one token endpoint. */

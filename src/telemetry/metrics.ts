@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { ChangeOp } from "../domain/plan.ts";
-import type { Outcome } from "../domain/target.ts";
+import type { ChangeOp } from "../domain/model/plan.ts";
+import type { Outcome } from "../domain/ports/target.ts";
 
 /** One answered SCIM request. Labels come from fixed sets, never from what a client sends. */
 export interface ScimRequestSample {

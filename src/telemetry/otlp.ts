@@ -24,7 +24,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { createLogger } from "./logger.ts";
 import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "./span.ts";
 

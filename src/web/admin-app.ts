@@ -1,6 +1,6 @@
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import helmet from "helmet";
-import { messageOf } from "../domain/errors.ts";
+import { messageOf } from "../domain/model/errors.ts";
 import type { Access } from "./access/access.ts";
 import { requireRole } from "./access/role.ts";
 import type { ApiParts } from "./api/parts.ts";

@@ -1,6 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { StoredToken } from "../domain/resources.ts";
+import type { StoredToken } from "../domain/ports/scim-store.ts";
 
 /** Who a request comes from. */
 export interface Principal {

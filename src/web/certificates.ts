@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 
 /** The files that a TLS listener is made of: PEM, absolute paths; see `server.tls` of the configuration. */
 export interface CertificateFiles {

@@ -1,4 +1,4 @@
-import type { CheckFinding } from "../domain/target.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
 
 /** The vendors that can be connected. */
 export type ConnectionType = "bitwarden" | "onepassword";

@@ -3,7 +3,7 @@ import { createServer as createSecureServer, Server as SecureServer } from "node
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { scimError } from "./scim-error.ts";
 
 export interface Address {

@@ -1,6 +1,6 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
-import { messageOf } from "../domain/errors.ts";
+import { messageOf } from "../domain/model/errors.ts";
 import { scimError } from "./scim-error.ts";
 
 export interface ScimAppParts {

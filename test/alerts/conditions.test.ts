@@ -9,7 +9,7 @@ import {
   type TargetFacts,
 } from "../../src/alerts/conditions.ts";
 import { ALERT_KIND_WORDS } from "../../src/config/alerts.ts";
-import { digestOf } from "../../src/domain/plan.ts";
+import { digestOf } from "../../src/domain/model/plan.ts";
 
 const nowMs = Date.UTC(2030, 0, 15);
 const minute = 60_000;

@@ -4,7 +4,7 @@ import type { AlertFacts } from "../../src/alerts/conditions.ts";
 import { createFactsReader } from "../../src/alerts/facts.ts";
 import type { AlertMessage } from "../../src/alerts/outbox.ts";
 import { type AlertChannel, createAlerts, SendError } from "../../src/alerts/service.ts";
-import { RollcallError } from "../../src/domain/errors.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 
 const minute = 60_000;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Config, jsonSchema, loadConfig, parseConfig, Secret, scimSources } from "../../src/config/index.ts";
-import { hasCode } from "../../src/domain/errors.ts";
+import { hasCode } from "../../src/domain/model/errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { type ConfigFile, loadConfig, type StoredTarget } from "../../src/config/index.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
-import { messageOf } from "../../src/domain/errors.ts";
+import { messageOf } from "../../src/domain/model/errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, vi } from "vitest";
-import type { DirectoryStore } from "../../src/domain/store.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { openStore } from "../../src/store/index.ts";
 import { openPostgres } from "../../src/store/postgres.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DirectoryStore } from "../../src/domain/store.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import type { StoreHarness } from "./store-suite.ts";
 

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { StoredCredential } from "../../src/domain/credentials.ts";
-import type { Cause, EntityRef } from "../../src/domain/directory.ts";
-import { RollcallError } from "../../src/domain/errors.ts";
-import type { Link } from "../../src/domain/link.ts";
-import { type Change, digestOf } from "../../src/domain/plan.ts";
+import type { Cause, EntityRef } from "../../src/domain/model/entities.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
+import type { Link } from "../../src/domain/model/link.ts";
+import { type Change, digestOf } from "../../src/domain/model/plan.ts";
+import type { StoredCredential } from "../../src/domain/ports/credential-store.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type {
   Criterion,
   GroupEdit,
@@ -12,9 +13,8 @@ import type {
   MemberEdit,
   TextField,
   UserWrite,
-} from "../../src/domain/resources.ts";
-import type { DirectoryStore } from "../../src/domain/store.ts";
-import type { HeldItem, SliceScope } from "../../src/domain/sync.ts";
+} from "../../src/domain/ports/scim-store.ts";
+import type { HeldItem, SliceScope } from "../../src/domain/ports/sync-store.ts";
 
 /** One database, for one test. */
 export interface StoreHarness {

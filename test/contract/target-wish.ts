@@ -1,5 +1,5 @@
-import type { Change, MemberRef } from "../../src/domain/plan.ts";
-import type { Observed, ObservedMember, Target } from "../../src/domain/target.ts";
+import type { Change, MemberRef } from "../../src/domain/model/plan.ts";
+import type { Observed, ObservedMember, Target } from "../../src/domain/ports/target.ts";
 import { patient } from "../targets/virtual-time.ts";
 
 /** What a case wants of one person. */

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { messageOf } from "../../src/domain/errors.ts";
+import { createKeyRing } from "../../src/crypto/key-ring.ts";
+import { messageOf } from "../../src/domain/model/errors.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import { createKeyRing } from "../../src/vault/key-ring.ts";
 import { start, until } from "./process.ts";
 import { adminToken, emails, makeStage, membersIn, newKey, type Serving, type Stage } from "./stage.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ldapFuzz } from "../../bench/support/fuzz/ldap-run.ts";
-import { RollcallError } from "../../src/domain/errors.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
 import { PageControl, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/controls.ts";
 import { toGroup, toUser } from "../../src/sources/ldap/convert.ts";
 import { LdapEntry } from "../../src/sources/ldap/entry.ts";

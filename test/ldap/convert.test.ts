@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { flatten } from "../../src/domain/flatten.ts";
+import { flatten } from "../../src/domain/decide/flatten.ts";
 import { toUser } from "../../src/sources/ldap/convert.ts";
 import { isWithin, normalizeDn } from "../../src/sources/ldap/dn.ts";
 import { LdapEntry } from "../../src/sources/ldap/entry.ts";

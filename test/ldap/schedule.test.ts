@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { RollcallError } from "../../src/domain/errors.ts";
-import type { CommitResult, PollState } from "../../src/domain/snapshot.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
+import type { CommitResult, PollState } from "../../src/domain/ports/import-store.ts";
 import type { PollReport } from "../../src/sources/ldap/poller.ts";
 import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
 import { runPolls } from "../../src/sources/ldap/schedule.ts";

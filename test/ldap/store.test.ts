@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/snapshot.ts";
+import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/ports/import-store.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { modify } from "../support/ldap/server.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RollcallError } from "../../src/domain/errors.ts";
-import { type Change, removalKeys } from "../../src/domain/plan.ts";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { SyncStore } from "../../src/domain/sync.ts";
-import type { Target } from "../../src/domain/target.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
+import { type Change, removalKeys } from "../../src/domain/model/plan.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { SyncStore } from "../../src/domain/ports/sync-store.ts";
+import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { basePolicy, forever, makeWorld, settle, type World } from "../support/world.ts";
 

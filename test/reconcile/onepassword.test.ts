@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";
 
 let world: World;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { heardOf } from "../../src/cli/heard.ts";
-import type { ConnectionState } from "../../src/domain/sync.ts";
+import type { ConnectionState } from "../../src/domain/ports/sync-store.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
 import { RateLimiter } from "../../src/targets/rate-limiter.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";

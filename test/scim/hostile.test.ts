@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { RollcallError } from "../../src/domain/errors.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
 import { ScanGate } from "../../src/sources/scim/list.ts";
 import type { Reply } from "./server.ts";
 import { filterPath, patch, scimServer, unique } from "./server.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Json, JsonObject } from "../../src/domain/directory.ts";
+import type { Json, JsonObject } from "../../src/domain/model/entities.ts";
 import { ScimError } from "../../src/sources/scim/errors.ts";
 import { compileFilter } from "../../src/sources/scim/evaluate.ts";
 import { formatFilter, parseFilter } from "../../src/sources/scim/filter.ts";

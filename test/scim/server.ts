@@ -2,7 +2,7 @@ import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
 import { afterAll, beforeAll, expect } from "vitest";
-import type { ResourceStore } from "../../src/domain/resources.ts";
+import type { ResourceStore } from "../../src/domain/ports/scim-store.ts";
 import type { ScimOptions } from "../../src/sources/scim/index.ts";
 import { createScimRouter } from "../../src/sources/scim/index.ts";
 import { postgresDatabase } from "../../src/store/databases.ts";

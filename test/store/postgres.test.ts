@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { DirectoryStore, Notice } from "../../src/domain/store.ts";
+import type { DirectoryStore, Notice } from "../../src/domain/ports/directory-store.ts";
 import { postgresDatabase } from "../../src/store/databases.ts";
 import { openStore } from "../../src/store/index.ts";
 import { numberedParameters, openPostgres } from "../../src/store/postgres.ts";

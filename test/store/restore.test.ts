@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { DirectoryStore } from "../../src/domain/store.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { backupSqlite, openSqliteStore } from "../../src/store/index.ts";
 
 const cause = { actor: "test", requestId: null };

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Random } from "../../bench/support/random.ts";
-import type { PeopleQuery, StandingFilter, SyncState } from "../../src/domain/console.ts";
-import type { Link } from "../../src/domain/link.ts";
-import type { UserWrite } from "../../src/domain/resources.ts";
-import type { DirectoryStore } from "../../src/domain/store.ts";
+import type { Link } from "../../src/domain/model/link.ts";
+import type { PeopleQuery, StandingFilter, SyncState } from "../../src/domain/ports/console-store.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
+import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
 import type { StoreHarness } from "../contract/store-suite.ts";
 

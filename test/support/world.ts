@@ -1,8 +1,8 @@
-import type { Cause } from "../../src/domain/directory.ts";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { UserWrite } from "../../src/domain/resources.ts";
-import type { DirectoryStore } from "../../src/domain/store.ts";
-import type { Target } from "../../src/domain/target.ts";
+import type { Cause } from "../../src/domain/model/entities.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
+import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
+import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler, type RunReport } from "../../src/reconcile/reconciler.ts";
 import {
   type BitwardenSandbox,

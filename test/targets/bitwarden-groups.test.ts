@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Change, MemberRef } from "../../src/domain/plan.ts";
+import type { Change, MemberRef } from "../../src/domain/model/plan.ts";
 import { memberType } from "../../src/sandbox/index.ts";
 import { bitwardenWorld } from "./bitwarden-world.ts";
 import { patient } from "./virtual-time.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Change } from "../../src/domain/plan.ts";
-import type { Outcome } from "../../src/domain/target.ts";
+import type { Change } from "../../src/domain/model/plan.ts";
+import type { Outcome } from "../../src/domain/ports/target.ts";
 import { memberStatus } from "../../src/sandbox/index.ts";
 import { bitwardenWorld } from "./bitwarden-world.ts";
 

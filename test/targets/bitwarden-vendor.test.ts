@@ -1,6 +1,6 @@
 import { MockAgent } from "undici";
 import { describe, expect, it } from "vitest";
-import type { Change } from "../../src/domain/plan.ts";
+import type { Change } from "../../src/domain/model/plan.ts";
 import { startBitwarden } from "../../src/sandbox/index.ts";
 import type { RequestSeen } from "../../src/targets/http.ts";
 import { bitwardenWorld } from "./bitwarden-world.ts";

@@ -1,5 +1,5 @@
-import type { Change } from "../../src/domain/plan.ts";
-import type { Observed, Outcome, Target } from "../../src/domain/target.ts";
+import type { Change } from "../../src/domain/model/plan.ts";
+import type { Observed, Outcome, Target } from "../../src/domain/ports/target.ts";
 import {
   type OnePasswordSandbox,
   type OnePasswordOptions as SandboxOptions,

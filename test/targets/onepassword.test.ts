@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Change } from "../../src/domain/plan.ts";
+import type { Change } from "../../src/domain/model/plan.ts";
 import type { OnePasswordUser } from "../../src/sandbox/index.ts";
 import { onePasswordWorld } from "./onepassword-world.ts";
 import { patient } from "./virtual-time.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/desire.ts";
-import type { DirectoryUser } from "../../src/domain/directory.ts";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { SliceUser } from "../../src/domain/sync.ts";
+import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/decide/desired-state.ts";
+import type { DirectoryUser } from "../../src/domain/model/entities.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { SliceUser } from "../../src/domain/ports/sync-store.ts";
 import { dayMs, lenient, linkOf, nowMs, person, team } from "./model.ts";
 
 const of = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}): SliceUser => ({

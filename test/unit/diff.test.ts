@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { Diff } from "../../src/domain/assessment.ts";
-import { diff } from "../../src/domain/diff.ts";
-import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
-import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/link.ts";
-import { worldOf } from "../../src/domain/match.ts";
-import type { ChangeOp } from "../../src/domain/plan.ts";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { Slice, SliceGroup, SliceUser } from "../../src/domain/sync.ts";
-import type { Memberships, Observed, ObservedMember, TargetSupports } from "../../src/domain/target.ts";
+import { diff } from "../../src/domain/decide/diff.ts";
+import { worldOf } from "../../src/domain/decide/match.ts";
+import type { Diff } from "../../src/domain/decide/observed-user.ts";
+import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
+import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/model/link.ts";
+import type { ChangeOp } from "../../src/domain/model/plan.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { Slice, SliceGroup, SliceUser } from "../../src/domain/ports/sync-store.ts";
+import type { Memberships, Observed, ObservedMember, TargetSupports } from "../../src/domain/ports/target.ts";
 import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Diff, GroupAssessment, Pair, UserAssessment } from "../../src/domain/assessment.ts";
-import { budgetOf, compact, type GuardInput, guard } from "../../src/domain/guard.ts";
-import { type Change, digestOf } from "../../src/domain/plan.ts";
+import { budgetOf, compact, type GuardInput, guard } from "../../src/domain/decide/guard.ts";
+import type { Diff, GroupAssessment, Pair, UserAssessment } from "../../src/domain/decide/observed-user.ts";
+import { type Change, digestOf } from "../../src/domain/model/plan.ts";
 import { dayMs, keysOf, lenient, member, person, team } from "./model.ts";
 
 describe("budgetOf", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { GroupAssessment, UserAssessment } from "../../src/domain/assessment.ts";
-import { RollcallError } from "../../src/domain/errors.ts";
-import { isDirty } from "../../src/domain/link.ts";
+import type { GroupAssessment, UserAssessment } from "../../src/domain/decide/observed-user.ts";
+import { RollcallError } from "../../src/domain/model/errors.ts";
+import { isDirty } from "../../src/domain/model/link.ts";
 import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "../../src/reconcile/links.ts";
 import { linkOf, member, nowMs, person, team } from "./model.ts";
 

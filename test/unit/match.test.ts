@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Wanted } from "../../src/domain/desire.ts";
-import type { DirectoryGroup } from "../../src/domain/directory.ts";
-import type { Link } from "../../src/domain/link.ts";
-import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/match.ts";
-import type { SliceGroup } from "../../src/domain/sync.ts";
-import type { ObservedGroup, ObservedMember } from "../../src/domain/target.ts";
+import type { Wanted } from "../../src/domain/decide/desired-state.ts";
+import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/decide/match.ts";
+import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
+import type { Link } from "../../src/domain/model/link.ts";
+import type { SliceGroup } from "../../src/domain/ports/sync-store.ts";
+import type { ObservedGroup, ObservedMember } from "../../src/domain/ports/target.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
 const active: Wanted = { state: "active" };

@@ -1,9 +1,9 @@
-import type { DirectoryGroup, DirectoryUser } from "../../src/domain/directory.ts";
-import { isUndecided } from "../../src/domain/held.ts";
-import { isDirty, type Link } from "../../src/domain/link.ts";
-import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/plan.ts";
-import type { TargetPolicy } from "../../src/domain/policy.ts";
-import type { HeldItem, RunRecord, Slice, SliceScope, SyncStore } from "../../src/domain/sync.ts";
+import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
+import { isUndecided } from "../../src/domain/model/held-change.ts";
+import { isDirty, type Link } from "../../src/domain/model/link.ts";
+import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { HeldItem, RunRecord, Slice, SliceScope, SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type {
   MemberState,
   Memberships,
@@ -14,7 +14,7 @@ import type {
   Outcome,
   Target,
   TargetSupports,
-} from "../../src/domain/target.ts";
+} from "../../src/domain/ports/target.ts";
 
 /** A clock that stands still: 2027-01-15. */
 export const nowMs = 1_800_000_000_000;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Change, digestOf, entitiesOf, removalKeys } from "../../src/domain/plan.ts";
+import { type Change, digestOf, entitiesOf, removalKeys } from "../../src/domain/model/plan.ts";
 
 const p = { userId: "u1", email: "ada@example.com", remoteId: "r1" };
 const q = { userId: "u2", email: "bob@example.com", remoteId: null };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { matchesAny } from "../../src/domain/policy.ts";
+import { matchesAny } from "../../src/domain/model/policy.ts";
 
 describe("patterns of group names", () => {
   it.each([

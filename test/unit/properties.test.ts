@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { budgetOf } from "../../src/domain/guard.ts";
-import { timesSought } from "../../src/domain/link.ts";
-import type { BudgetPolicy, TargetPolicy } from "../../src/domain/policy.ts";
+import { budgetOf } from "../../src/domain/decide/guard.ts";
+import { timesSought } from "../../src/domain/model/link.ts";
+import type { BudgetPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { dayMs, everything, keysOf, lenient, ModelDirectory, ModelTarget, modelStore, nowMs } from "./model.ts";
 

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Composition } from "../../src/cli/composition.ts";
 import { createConnections } from "../../src/cli/connection-desk.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
-import type { DirectoryStore } from "../../src/domain/store.ts";
+import { createKeyRing, type KeyRing } from "../../src/crypto/key-ring.ts";
+import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import {
   type BitwardenSandbox,
   memberStatus,
@@ -15,7 +16,6 @@ import { openSqliteStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
 import { createLogger } from "../../src/telemetry.ts";
-import { createKeyRing, type KeyRing } from "../../src/vault/key-ring.ts";
 import type { ConnectionDraft, Connections } from "../../src/web/connections.ts";
 
 const newKey = (): string => randomBytes(32).toString("base64");

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hasCode, RollcallError } from "../../src/domain/errors.ts";
-import { createKeyRing, type Sealed } from "../../src/vault/key-ring.ts";
+import { createKeyRing, type Sealed } from "../../src/crypto/key-ring.ts";
+import { hasCode, RollcallError } from "../../src/domain/model/errors.ts";
 
 const newKey = (): string => randomBytes(32).toString("base64");
 const place = { name: "acme", type: "bitwarden" };

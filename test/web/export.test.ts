@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ChainedRow } from "../../src/domain/audit.ts";
+import type { ChainedRow } from "../../src/domain/model/audit.ts";
 import { fileText, trailFile } from "../../src/web/api/export.ts";
 
 const rowOf = (name: string): ChainedRow => ({

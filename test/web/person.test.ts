@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { PersonDetail, Standing } from "../../src/domain/console.ts";
+import type { PersonDetail, Standing } from "../../src/domain/ports/console-store.ts";
 import { personBody } from "../../src/web/console/person.ts";
 
 const standing: Standing = {

@@ -1,4 +1,4 @@
-import { RollcallError } from "../../../src/domain/errors.ts";
+import { RollcallError } from "../../../src/domain/model/errors.ts";
 import { startOpenldap } from "../../../test/support/ldap/openldap.ts";
 import { type Meddler, type Message, startProxy, type Verdict } from "../../../test/support/ldap/proxy.ts";
 import { polledWorld } from "../../../test/support/ldap/world.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { RollcallError } from "../../domain/errors.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 
 // What `bwdc` keeps in data.json (bitwarden/directory-connector d9afa86, libs/models/*.ts, state.model.ts). Nothing is
 // required: each version left out what it did not know, and the GUI writes null for an empty field.

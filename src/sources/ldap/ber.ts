@@ -1,4 +1,4 @@
-import { RollcallError } from "../../domain/errors.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 
 /** What a server sent is not LDAP: `SOURCE_INCOMPLETE`, the last good state stays. */
 export const decodeError = (what: string, cause?: unknown): RollcallError =>

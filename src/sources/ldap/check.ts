@@ -1,6 +1,6 @@
-import { messageOf } from "../../domain/errors.ts";
-import type { SourceUser } from "../../domain/snapshot.ts";
-import type { CheckFinding } from "../../domain/target.ts";
+import { messageOf } from "../../domain/model/errors.ts";
+import type { SourceUser } from "../../domain/ports/import-store.ts";
+import type { CheckFinding } from "../../domain/ports/target.ts";
 import { ChangeFeed } from "./changes.ts";
 import { connectLdap, type ResolveSrv } from "./connection.ts";
 import { ShowDeletedControl } from "./controls.ts";

@@ -1,7 +1,7 @@
 import { promises as dns } from "node:dns";
 import { connect as connectPlain, isIP } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { LdapSettings } from "./options.ts";
 import { describeResult } from "./result-codes.ts";
 import { handshake, LdapSession } from "./session.ts";

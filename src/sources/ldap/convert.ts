@@ -1,6 +1,6 @@
-import { normalizeEmail } from "../../domain/directory.ts";
-import { RollcallError } from "../../domain/errors.ts";
-import type { Locator, SourceGroup, SourceUser } from "../../domain/snapshot.ts";
+import { normalizeEmail } from "../../domain/model/entities.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
+import type { Locator, SourceGroup, SourceUser } from "../../domain/ports/import-store.ts";
 import { normalizeDn } from "./dn.ts";
 import type { LdapEntry } from "./entry.ts";
 import { readId } from "./identifiers.ts";

@@ -1,4 +1,4 @@
-import type { SnapshotStore, SourceDelta, SourceGroup, SourceUser } from "../../domain/snapshot.ts";
+import type { SnapshotStore, SourceDelta, SourceGroup, SourceUser } from "../../domain/ports/import-store.ts";
 import type { Changes } from "./changes.ts";
 import type { LdapEntry } from "./entry.ts";
 import { Findings } from "./findings.ts";

@@ -1,4 +1,4 @@
-import type { PollFinding } from "../../domain/snapshot.ts";
+import type { PollFinding } from "../../domain/ports/import-store.ts";
 
 const examplesAtMost = 50;
 

@@ -1,4 +1,4 @@
-import type { Snapshot, SourceGroup, SourceUser } from "../../domain/snapshot.ts";
+import type { Snapshot, SourceGroup, SourceUser } from "../../domain/ports/import-store.ts";
 import { toGroup, toUser } from "./convert.ts";
 import type { LdapEntry } from "./entry.ts";
 import type { Findings } from "./findings.ts";

@@ -1,7 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
-import type { Cause } from "../../domain/directory.ts";
-import { messageOf, RollcallError } from "../../domain/errors.ts";
-import type { CommitOptions, CommitResult, PollFinding, PollState, SnapshotStore } from "../../domain/snapshot.ts";
+import type { Cause } from "../../domain/model/entities.ts";
+import { messageOf, RollcallError } from "../../domain/model/errors.ts";
+import type {
+  CommitOptions,
+  CommitResult,
+  PollFinding,
+  PollState,
+  SnapshotStore,
+} from "../../domain/ports/import-store.ts";
 import { noTracing, type Tracer } from "../../telemetry.ts";
 import { ChangeFeed, type Cursor, completeCursor } from "./changes.ts";
 import { connectLdap, type ResolveSrv } from "./connection.ts";

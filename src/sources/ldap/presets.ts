@@ -1,5 +1,5 @@
 import { FilterParser } from "ldapts";
-import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type {
   DisabledMarker,
   EntryIdAttribute,

@@ -1,5 +1,5 @@
 import { AndFilter, EqualityFilter, type Filter, OrFilter } from "ldapts";
-import { RollcallError } from "../../domain/errors.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 import { groupAttributes, userAttributes } from "./convert.ts";
 import type { LdapEntry } from "./entry.ts";
 import { idFilter, readId } from "./identifiers.ts";

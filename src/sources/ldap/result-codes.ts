@@ -1,4 +1,4 @@
-import { RollcallError } from "../../domain/errors.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 import type { LdapResult } from "./wire.ts";
 
 // RFC 4511 Appendix A.

@@ -1,4 +1,4 @@
-import { hasCode } from "../../domain/errors.ts";
+import { hasCode } from "../../domain/model/errors.ts";
 import { SyncRequestControl } from "./controls.ts";
 import { isWithin } from "./dn.ts";
 import { printGuid } from "./identifiers.ts";

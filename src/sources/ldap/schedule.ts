@@ -1,5 +1,5 @@
-import { hasCode } from "../../domain/errors.ts";
-import type { SnapshotStore } from "../../domain/snapshot.ts";
+import { hasCode } from "../../domain/model/errors.ts";
+import type { SnapshotStore } from "../../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "./poller.ts";
 
 /** What the loop of one source needs. */

@@ -1,5 +1,5 @@
 import type { Control } from "ldapts";
-import { RollcallError } from "../../domain/errors.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 import { PageControl } from "./controls.ts";
 import type { LdapEntry } from "./entry.ts";
 import { incomplete } from "./result-codes.ts";

@@ -9,7 +9,7 @@ import {
   SearchRequest,
   UnbindRequest,
 } from "ldapts";
-import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import { describeResult } from "./result-codes.ts";
 import { decode, Framer, type LdapMessage, type LdapResult } from "./wire.ts";
 

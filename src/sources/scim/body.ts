@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { badRequest, ScimError } from "./errors.ts";
 import { isObject } from "./json.ts";
 

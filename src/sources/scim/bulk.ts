@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { badRequest, errorBody, ScimError } from "./errors.ts";
 import { isArray, isObject, ownAnyCase } from "./json.ts";
 import type { Method, ScimAnswer } from "./resources.ts";

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from "express";
 import SCIMMY from "scimmy";
 import SCIMMYRouters from "scimmy-routers";
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { ScimError } from "./errors.ts";
 import { isArray, isObject, own } from "./json.ts";
 import type { ScimLimits } from "./options.ts";

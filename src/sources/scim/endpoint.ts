@@ -1,5 +1,5 @@
-import type { Cause, JsonObject } from "../../domain/directory.ts";
-import type { Criterion, ListPage, ListQuery, Reference, UserRecord } from "../../domain/resources.ts";
+import type { Cause, JsonObject } from "../../domain/model/entities.ts";
+import type { Criterion, ListPage, ListQuery, Reference, UserRecord } from "../../domain/ports/scim-store.ts";
 import type { ResourceSchema } from "./schemas.ts";
 
 /** A stored resource of either kind: users and groups have the same record. */

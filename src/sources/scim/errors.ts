@@ -1,5 +1,5 @@
-import type { JsonObject } from "../../domain/directory.ts";
-import { RollcallError } from "../../domain/errors.ts";
+import type { JsonObject } from "../../domain/model/entities.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
 
 /** RFC 7644 §3.12, table 9. */
 export type ScimType =

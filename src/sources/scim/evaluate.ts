@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type { CompareOp, Filter, FilterPath, FilterValue } from "./filter.ts";
 import { isObject, own } from "./json.ts";
 

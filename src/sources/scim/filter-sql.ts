@@ -1,4 +1,4 @@
-import type { Criterion, TextField } from "../../domain/resources.ts";
+import type { Criterion, TextField } from "../../domain/ports/scim-store.ts";
 import type { CompareOp, Filter, FilterPath, FilterValue } from "./filter.ts";
 import type { ResourceSchema } from "./schemas.ts";
 

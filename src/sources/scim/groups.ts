@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type {
   GroupEdit,
   GroupOptions,
@@ -7,7 +7,7 @@ import type {
   MemberEdit,
   Reference,
   ResourceStore,
-} from "../../domain/resources.ts";
+} from "../../domain/ports/scim-store.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
 import { compileFilter } from "./evaluate.ts";

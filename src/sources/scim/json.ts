@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);

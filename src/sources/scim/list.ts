@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Json, JsonObject } from "../../domain/directory.ts";
-import type { Criterion, ListPage, ListQuery } from "../../domain/resources.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
+import type { Criterion, ListPage, ListQuery } from "../../domain/ports/scim-store.ts";
 import { resolvePath } from "./attribute-path.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { badRequest, unavailable } from "./errors.ts";

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type { ScimError } from "./errors.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, isObject, isSameJson, own } from "./json.ts";

@@ -1,4 +1,4 @@
-import type { GroupOptions, ResourceStore } from "../../domain/resources.ts";
+import type { GroupOptions, ResourceStore } from "../../domain/ports/scim-store.ts";
 import type { Tracer } from "../../telemetry.ts";
 import type { Authenticate } from "./auth.ts";
 

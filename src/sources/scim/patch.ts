@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type { AttributeTarget } from "./attribute-path.ts";
 import { resolvePath } from "./attribute-path.ts";
 import { badRequest } from "./errors.ts";

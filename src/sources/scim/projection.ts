@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { resolvePath } from "./attribute-path.ts";
 import { isArray, isObject } from "./json.ts";
 import type { ResourceSchema } from "./schemas.ts";

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, ownAnyCase } from "./json.ts";
 import type { ListRequest } from "./list.ts";

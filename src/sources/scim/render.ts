@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from "../../domain/directory.ts";
-import type { Reference } from "../../domain/resources.ts";
+import type { Json, JsonObject } from "../../domain/model/entities.ts";
+import type { Reference } from "../../domain/ports/scim-store.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { toEtag } from "./etag.ts";
 import type { Projection } from "./projection.ts";

@@ -1,4 +1,4 @@
-import type { Cause, JsonObject } from "../../domain/directory.ts";
+import type { Cause, JsonObject } from "../../domain/model/entities.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { notFound, ScimError } from "./errors.ts";
 import type { Versions } from "./etag.ts";

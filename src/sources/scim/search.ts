@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../domain/directory.ts";
+import type { JsonObject } from "../../domain/model/entities.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ListContext } from "./list.ts";
 import { listResources } from "./list.ts";

@@ -1,6 +1,6 @@
-import type { JsonObject } from "../../domain/directory.ts";
-import { normalizeEmail } from "../../domain/directory.ts";
-import type { ResourceStore, UserWrite } from "../../domain/resources.ts";
+import type { JsonObject } from "../../domain/model/entities.ts";
+import { normalizeEmail } from "../../domain/model/entities.ts";
+import type { ResourceStore, UserWrite } from "../../domain/ports/scim-store.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, isObject, own, without } from "./json.ts";

@@ -1,5 +1,5 @@
 import type { ZodType } from "zod";
-import { hasCode, type RollcallError } from "../../domain/errors.ts";
+import { hasCode, type RollcallError } from "../../domain/model/errors.ts";
 import {
   type Answer,
   describeBody,

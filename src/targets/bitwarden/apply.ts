@@ -1,5 +1,5 @@
-import type { Change } from "../../domain/plan.ts";
-import type { Outcome } from "../../domain/target.ts";
+import type { Change } from "../../domain/model/plan.ts";
+import type { Outcome } from "../../domain/ports/target.ts";
 import { settleGroup, settlePerson } from "./changes.ts";
 import { settleInvites } from "./invites.ts";
 import { type Job, runJobs } from "./jobs.ts";

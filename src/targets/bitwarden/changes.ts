@@ -1,5 +1,5 @@
-import type { RollcallError } from "../../domain/errors.ts";
-import { unreachable } from "../../domain/plan.ts";
+import type { RollcallError } from "../../domain/model/errors.ts";
+import { unreachable } from "../../domain/model/plan.ts";
 import { jsonOf } from "../http.ts";
 import type { Written } from "./api.ts";
 import { memberWithExternalId, roleOf, type VendorError, vendorGroup } from "./convert.ts";

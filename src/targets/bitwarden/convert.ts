@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { normalizeEmail } from "../../domain/directory.ts";
-import type { MemberState, ObservedGroup, ObservedMember } from "../../domain/target.ts";
+import { normalizeEmail } from "../../domain/model/entities.ts";
+import type { MemberState, ObservedGroup, ObservedMember } from "../../domain/ports/target.ts";
 
 // Unknown fields pass (and go back unchanged in a PUT), unknown enum numbers too: contract sheet §2.2, §3.1, §4.
 

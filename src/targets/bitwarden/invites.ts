@@ -1,4 +1,4 @@
-import type { RollcallError } from "../../domain/errors.ts";
+import type { RollcallError } from "../../domain/model/errors.ts";
 import { jsonOf } from "../http.ts";
 import { refused } from "./changes.ts";
 import { type VendorError, vendorMember } from "./convert.ts";

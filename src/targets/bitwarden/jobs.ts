@@ -1,5 +1,5 @@
-import { RollcallError } from "../../domain/errors.ts";
-import type { Change } from "../../domain/plan.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
+import type { Change } from "../../domain/model/plan.ts";
 import { failed, type Run, type Settled } from "./run.ts";
 
 /** One change on its way. Jobs with the same key run one after another. */

@@ -1,5 +1,5 @@
-import type { MemberRef } from "../../domain/plan.ts";
-import { unreachable } from "../../domain/plan.ts";
+import type { MemberRef } from "../../domain/model/plan.ts";
+import { unreachable } from "../../domain/model/plan.ts";
 import type { Written } from "./api.ts";
 import { refused } from "./changes.ts";
 import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run.ts";

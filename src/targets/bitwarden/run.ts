@@ -1,7 +1,7 @@
-import { normalizeEmail } from "../../domain/directory.ts";
-import type { RollcallError } from "../../domain/errors.ts";
-import type { Change, ChangeOp, GroupRef, MemberRef } from "../../domain/plan.ts";
-import type { Observed, ObservedGroup, ObservedMember, Outcome } from "../../domain/target.ts";
+import { normalizeEmail } from "../../domain/model/entities.ts";
+import type { RollcallError } from "../../domain/model/errors.ts";
+import type { Change, ChangeOp, GroupRef, MemberRef } from "../../domain/model/plan.ts";
+import type { Observed, ObservedGroup, ObservedMember, Outcome } from "../../domain/ports/target.ts";
 import type { BitwardenApi } from "./api.ts";
 
 /** The change of that kind. */

@@ -1,5 +1,5 @@
-import { hasCode, messageOf } from "../../domain/errors.ts";
-import type { Change } from "../../domain/plan.ts";
+import { hasCode, messageOf } from "../../domain/model/errors.ts";
+import type { Change } from "../../domain/model/plan.ts";
 import type {
   CheckFinding,
   MembershipQuery,
@@ -8,7 +8,7 @@ import type {
   ObserveScope,
   Outcome,
   Target,
-} from "../../domain/target.ts";
+} from "../../domain/ports/target.ts";
 import { BitwardenApi, type BitwardenOptions } from "./api.ts";
 import { applyChanges } from "./apply.ts";
 import { toObservedGroup, toObservedMember } from "./convert.ts";

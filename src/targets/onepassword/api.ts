@@ -1,4 +1,4 @@
-import { hasCode, type RollcallError } from "../../domain/errors.ts";
+import { hasCode, type RollcallError } from "../../domain/model/errors.ts";
 import {
   type Answer,
   describeBody,

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { normalizeEmail } from "../../domain/directory.ts";
-import type { MemberState, ObservedMember } from "../../domain/target.ts";
+import { normalizeEmail } from "../../domain/model/entities.ts";
+import type { MemberState, ObservedMember } from "../../domain/ports/target.ts";
 
 // protobuf JSON leaves out default values, so anything but the id may be absent (contract sheet §4).
 

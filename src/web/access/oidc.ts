@@ -1,9 +1,9 @@
 import * as client from "openid-client";
 import { fetch } from "undici";
 import { z } from "zod";
-import { messageOf } from "../../domain/errors.ts";
-import { refuseHost } from "../../outward/addresses.ts";
-import { createDispatcher } from "../../outward/dispatcher.ts";
+import { messageOf } from "../../domain/model/errors.ts";
+import { refuseHost } from "../../net/addresses.ts";
+import { createDispatcher } from "../../net/dispatcher.ts";
 import { createProviderCalls } from "./provider-calls.ts";
 import { ROLES, type Role } from "./role.ts";
 import type { Seal } from "./seal.ts";

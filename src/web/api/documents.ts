@@ -1,7 +1,7 @@
-import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/console.ts";
-import type { Plan } from "../../domain/plan.ts";
-import { expiringSoon, type StoredToken, tokenState } from "../../domain/resources.ts";
-import type { AuditRow, HeldItem } from "../../domain/sync.ts";
+import type { Plan } from "../../domain/model/plan.ts";
+import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/ports/console-store.ts";
+import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
+import type { AuditRow, HeldItem } from "../../domain/ports/sync-store.ts";
 import { fingerprint } from "../authenticate.ts";
 import type { ListedConnection } from "../connections.ts";
 import type { GivenToken } from "../console/parts.ts";

@@ -1,6 +1,6 @@
 import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
-import type { ChainedRow, LostAccess } from "../../domain/audit.ts";
+import type { ChainedRow, LostAccess } from "../../domain/model/audit.ts";
 import { writeThrough } from "../write-through.ts";
 import { iso, row } from "./documents.ts";
 import { loss, lossCells } from "./losses.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { AuditFilter } from "../../domain/audit.ts";
-import type { ActivityQuery, GroupsQuery, StandingFilter } from "../../domain/console.ts";
+import type { AuditFilter } from "../../domain/model/audit.ts";
+import type { ActivityQuery, GroupsQuery, StandingFilter } from "../../domain/ports/console-store.ts";
 
 const notes = [
   "not-in-target",

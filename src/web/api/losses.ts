@@ -1,4 +1,4 @@
-import type { LossCause, LostAccess } from "../../domain/audit.ts";
+import type { LossCause, LostAccess } from "../../domain/model/audit.ts";
 import { iso } from "./documents.ts";
 
 /** `scim:okta (token 1a2b3c4d)` is okta's word, `ldap:corp` that of corp; null: no source's. */

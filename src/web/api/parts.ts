@@ -1,5 +1,5 @@
-import type { AuditTrail } from "../../domain/audit.ts";
-import type { ConsoleStore } from "../../domain/console.ts";
+import type { AuditTrail } from "../../domain/model/audit.ts";
+import type { ConsoleStore } from "../../domain/ports/console-store.ts";
 import type { Connections } from "../connections.ts";
 import type { PlanActions, ScimTokens } from "../console/parts.ts";
 

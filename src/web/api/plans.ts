@@ -1,4 +1,4 @@
-import type { Plan } from "../../domain/plan.ts";
+import type { Plan } from "../../domain/model/plan.ts";
 import type { PlanActions } from "../console/parts.ts";
 
 /** A plan, and when it was made. */

@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import type { z } from "zod";
-import type { Cause } from "../../domain/directory.ts";
+import type { Cause } from "../../domain/model/entities.ts";
 import type { Role } from "../access/role.ts";
 
 /** Who asks, and under which id. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
-import { messageOf, RollcallError } from "../../domain/errors.ts";
+import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import { requireRole, visitorOf } from "../access/role.ts";
 import { actingRoutes } from "./acting.ts";
 import { describeApi } from "./openapi.ts";

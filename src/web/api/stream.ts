@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Request, Response } from "express";
-import type { ActivityQuery, ConsoleStore } from "../../domain/console.ts";
+import type { ActivityQuery, ConsoleStore } from "../../domain/ports/console-store.ts";
 import { visitorOf } from "../access/role.ts";
 import { row } from "./documents.ts";
 

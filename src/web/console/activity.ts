@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import { z } from "zod";
-import type { ActivityPage, ActivityQuery, ConsoleStore } from "../../domain/console.ts";
+import type { ActivityPage, ActivityQuery, ConsoleStore } from "../../domain/ports/console-store.ts";
 import { writeThrough } from "../write-through.ts";
 import { activityList, activityRow } from "./activity-rows.ts";
 import { choiceField } from "./filters.ts";

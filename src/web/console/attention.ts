@@ -1,5 +1,5 @@
-import type { Attention } from "../../domain/console.ts";
-import { expiringSoon, type StoredToken } from "../../domain/resources.ts";
+import type { Attention } from "../../domain/ports/console-store.ts";
+import { expiringSoon, type StoredToken } from "../../domain/ports/scim-store.ts";
 import { type HtmlValue, html } from "./html.ts";
 import type { ConsoleStatus } from "./parts.ts";
 import { ago, count, figure, nextTry, people, product, span, type Tone } from "./words.ts";

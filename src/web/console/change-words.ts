@@ -1,5 +1,5 @@
-import { type Change, type ChangeOp, unreachable } from "../../domain/plan.ts";
-import type { HeldItem } from "../../domain/sync.ts";
+import { type Change, type ChangeOp, unreachable } from "../../domain/model/plan.ts";
+import type { HeldItem } from "../../domain/ports/sync-store.ts";
 import { figure } from "./words.ts";
 
 const shownNames = 6;

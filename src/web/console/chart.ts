@@ -1,4 +1,4 @@
-import type { HourTally } from "../../domain/console.ts";
+import type { HourTally } from "../../domain/ports/console-store.ts";
 import { html, type Markup } from "./html.ts";
 import { count, span } from "./words.ts";
 

@@ -1,4 +1,4 @@
-import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../domain/resources.ts";
+import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../domain/ports/scim-store.ts";
 import type { Visitor } from "../access/role.ts";
 import { fingerprint } from "../authenticate.ts";
 import type { ListedConnection } from "../connections.ts";

@@ -1,4 +1,4 @@
-import type { ActivityPage } from "../../domain/console.ts";
+import type { ActivityPage } from "../../domain/ports/console-store.ts";
 import { parseActivityFilter } from "./activity.ts";
 import { parseListFilter, queryOf } from "./filters.ts";
 import type { Asked, Done, Pages } from "./pages.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PeopleQuery, StandingFilter } from "../../domain/console.ts";
+import type { PeopleQuery, StandingFilter } from "../../domain/ports/console-store.ts";
 import { flag, html, type Markup } from "./html.ts";
 
 /** Text of a query string, kept short; what is no text is nothing. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AuditFilter, LossPage, LostAccess } from "../../domain/audit.ts";
+import type { AuditFilter, LossPage, LostAccess } from "../../domain/model/audit.ts";
 import { sourceIn } from "../api/losses.ts";
 import { actionWord } from "./activity-rows.ts";
 import { choiceField } from "./filters.ts";

@@ -1,6 +1,6 @@
-import type { Attention, HourTally } from "../../domain/console.ts";
-import type { StoredToken } from "../../domain/resources.ts";
-import type { AuditRow } from "../../domain/sync.ts";
+import type { Attention, HourTally } from "../../domain/ports/console-store.ts";
+import type { StoredToken } from "../../domain/ports/scim-store.ts";
+import type { AuditRow } from "../../domain/ports/sync-store.ts";
 import { activityList } from "./activity-rows.ts";
 import { type AttentionLine, attentionLines } from "./attention.ts";
 import { hourChart } from "./chart.ts";

@@ -1,5 +1,5 @@
 import type { Request, Response, Router } from "express";
-import { messageOf } from "../../domain/errors.ts";
+import { messageOf } from "../../domain/model/errors.ts";
 import { formOf } from "../access/access.ts";
 import { allows, findVisitor, type Role, type Visitor } from "../access/role.ts";
 import type { Assets } from "./assets.ts";

@@ -1,9 +1,9 @@
-import type { AuditTrail } from "../../domain/audit.ts";
-import type { ConsoleStore } from "../../domain/console.ts";
-import type { Cause } from "../../domain/directory.ts";
-import type { Plan } from "../../domain/plan.ts";
-import type { StoredToken } from "../../domain/resources.ts";
-import type { AuditEntry, HeldItem } from "../../domain/sync.ts";
+import type { AuditTrail } from "../../domain/model/audit.ts";
+import type { Cause } from "../../domain/model/entities.ts";
+import type { Plan } from "../../domain/model/plan.ts";
+import type { ConsoleStore } from "../../domain/ports/console-store.ts";
+import type { StoredToken } from "../../domain/ports/scim-store.ts";
+import type { AuditEntry, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { Access } from "../access/access.ts";
 import type { Oidc } from "../access/oidc.ts";
 import type { Connections } from "../connections.ts";

@@ -1,4 +1,4 @@
-import type { GroupItem, Page, PersonItem } from "../../domain/console.ts";
+import type { GroupItem, Page, PersonItem } from "../../domain/ports/console-store.ts";
 import { choiceField, filterForm, isNarrow, type ListFilter, listHref, pager } from "./filters.ts";
 import { html, type Markup } from "./html.ts";
 import type { ConsoleStatus } from "./parts.ts";

@@ -1,4 +1,4 @@
-import type { ActivityPage, GroupDetail, PersonDetail, Standing } from "../../domain/console.ts";
+import type { ActivityPage, GroupDetail, PersonDetail, Standing } from "../../domain/ports/console-store.ts";
 import type { Visitor } from "../access/role.ts";
 import { activityList } from "./activity-rows.ts";
 import { type HtmlValue, html, type Markup } from "./html.ts";

@@ -1,5 +1,5 @@
-import { messageOf } from "../../domain/errors.ts";
-import type { Plan } from "../../domain/plan.ts";
+import { messageOf } from "../../domain/model/errors.ts";
+import type { Plan } from "../../domain/model/plan.ts";
 
 /** What is known of the plan of one target. */
 export type Planned =

@@ -1,4 +1,4 @@
-import { namedBy } from "../../domain/held.ts";
+import { namedBy } from "../../domain/model/held-change.ts";
 import { sendHeld, sendPlan } from "./downloads.ts";
 import type { Asked, Done, Pages } from "./pages.ts";
 import type { ConsoleParts, TargetStatus } from "./parts.ts";

@@ -1,6 +1,6 @@
-import { isUndecided } from "../../domain/held.ts";
-import type { HeldReason, Plan } from "../../domain/plan.ts";
-import type { HeldItem } from "../../domain/sync.ts";
+import { isUndecided } from "../../domain/model/held-change.ts";
+import type { HeldReason, Plan } from "../../domain/model/plan.ts";
+import type { HeldItem } from "../../domain/ports/sync-store.ts";
 import type { Visitor } from "../access/role.ts";
 import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "./change-words.ts";
 import { html, type Markup } from "./html.ts";

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
-import { messageOf } from "../../domain/errors.ts";
+import { messageOf } from "../../domain/model/errors.ts";
 import { findVisitor } from "../access/role.ts";
 import { activityRoutes } from "./activity-routes.ts";
 import { loadAssets } from "./assets.ts";

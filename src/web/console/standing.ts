@@ -1,5 +1,5 @@
-import type { Standing, SyncState } from "../../domain/console.ts";
-import type { SeenState } from "../../domain/link.ts";
+import type { SeenState } from "../../domain/model/link.ts";
+import type { Standing, SyncState } from "../../domain/ports/console-store.ts";
 import { html, type Markup } from "./html.ts";
 import { badge, type Tone } from "./words.ts";
 

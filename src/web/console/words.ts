@@ -1,4 +1,4 @@
-import type { LinkNote } from "../../domain/link.ts";
+import type { LinkNote } from "../../domain/model/link.ts";
 import { type HtmlValue, html, type Markup } from "./html.ts";
 import { type IconName, icon } from "./icons.ts";
 

@@ -1,5 +1,5 @@
-import type { TargetPolicy } from "../../../src/domain/policy.ts";
-import type { DirectoryStore } from "../../../src/domain/store.ts";
+import type { TargetPolicy } from "../../../src/domain/model/policy.ts";
+import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
 import { createReconciler } from "../../../src/reconcile/reconciler.ts";
 import {
   type BitwardenSandbox,

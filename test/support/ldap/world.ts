@@ -1,4 +1,4 @@
-import type { DirectoryStore } from "../../../src/domain/store.ts";
+import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
 import type { LdapOptions } from "../../../src/sources/ldap/options.ts";
 import { LdapPoller, type PollReport } from "../../../src/sources/ldap/poller.ts";
 import { resolveLdapOptions } from "../../../src/sources/ldap/presets.ts";

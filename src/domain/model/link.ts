@@ -1,5 +1,5 @@
-import type { EntityKind } from "./directory.ts";
-import type { MemberState } from "./target.ts";
+import type { MemberState } from "../ports/target.ts";
+import type { EntityKind } from "./entities.ts";
 
 /** Did Rollcall make the remote entity, or take over one that was there? */
 export type Ownership = "created" | "adopted";

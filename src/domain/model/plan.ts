@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { EntityRef } from "./directory.ts";
+import type { EntityRef } from "./entities.ts";
 
 /** A person inside a change of memberships. */
 export interface MemberRef {

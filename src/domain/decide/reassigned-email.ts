@@ -1,9 +1,9 @@
-import type { DiffInput } from "./assessment.ts";
+import { isProtected } from "../model/policy.ts";
+import type { SliceUser } from "../ports/sync-store.ts";
+import type { ObservedMember } from "../ports/target.ts";
 import type { Match } from "./match.ts";
-import { isProtected } from "./policy.ts";
+import type { DiffInput } from "./observed-user.ts";
 import { mayBeSamePerson } from "./same-person.ts";
-import type { SliceUser } from "./sync.ts";
-import type { ObservedMember } from "./target.ts";
 
 /** Was the member found by its address alone, and somebody's who is gone and is another person by name? */
 export function isHandedOn(

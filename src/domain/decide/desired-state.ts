@@ -1,8 +1,8 @@
-import type { DirectoryGroup } from "./directory.ts";
-import { isDirty, type LinkNote } from "./link.ts";
-import { matchesAny, type TargetPolicy } from "./policy.ts";
+import type { DirectoryGroup } from "../model/entities.ts";
+import { isDirty, type LinkNote } from "../model/link.ts";
+import { matchesAny, type TargetPolicy } from "../model/policy.ts";
+import type { SliceGroup, SliceUser } from "../ports/sync-store.ts";
 import { mayBeSamePerson } from "./same-person.ts";
-import type { SliceGroup, SliceUser } from "./sync.ts";
 
 /** What the directory and the configuration want of one person in one target. */
 export type Wanted =

@@ -1,4 +1,4 @@
-import type { ObservedMember } from "./target.ts";
+import type { ObservedMember } from "../ports/target.ts";
 
 /** What one target is allowed and asked to do: the configuration, in the words of the domain. */
 export interface TargetPolicy {

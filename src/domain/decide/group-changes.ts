@@ -1,9 +1,9 @@
-import type { DiffInput, GroupAssessment, Verdict } from "./assessment.ts";
-import { isPushed, mayTakeOver } from "./desire.ts";
-import type { LinkNote } from "./link.ts";
+import type { LinkNote } from "../model/link.ts";
+import type { SkippedChange } from "../model/plan.ts";
+import type { SliceGroup } from "../ports/sync-store.ts";
+import { isPushed, mayTakeOver } from "./desired-state.ts";
 import { type GroupClaims, isHandedOver, matchGroup, type World } from "./match.ts";
-import type { SkippedChange } from "./plan.ts";
-import type { SliceGroup } from "./sync.ts";
+import type { DiffInput, GroupAssessment, Verdict } from "./observed-user.ts";
 
 /** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more), or handed over: left alone. */
 export function changesForGroup(item: SliceGroup, claims: GroupClaims, input: DiffInput): Verdict<GroupAssessment> {

@@ -1,3 +1,11 @@
+import { isDirty, type LinkNote, soughtAtMost, timesSought } from "../model/link.ts";
+import type { Change, SkippedChange } from "../model/plan.ts";
+import { isProtected, isProtectedAddress, type TargetPolicy } from "../model/policy.ts";
+import type { Slice, SliceUser } from "../ports/sync-store.ts";
+import type { ObservedMember, TargetSupports } from "../ports/target.ts";
+import { desire, isPushed, scopeOf, type Wanted } from "./desired-state.ts";
+import { changesForGroup } from "./group-changes.ts";
+import { claimsOf, matchMember } from "./match.ts";
 import type {
   Diff,
   DiffInput,
@@ -6,16 +14,8 @@ import type {
   Pair,
   UserAssessment,
   Verdict,
-} from "./assessment.ts";
-import { desire, isPushed, scopeOf, type Wanted } from "./desire.ts";
-import { changesForGroup } from "./group-changes.ts";
-import { isHandedOn, isTakenOver } from "./handed-on.ts";
-import { isDirty, type LinkNote, soughtAtMost, timesSought } from "./link.ts";
-import { claimsOf, matchMember } from "./match.ts";
-import type { Change, SkippedChange } from "./plan.ts";
-import { isProtected, isProtectedAddress, type TargetPolicy } from "./policy.ts";
-import type { Slice, SliceUser } from "./sync.ts";
-import type { ObservedMember, TargetSupports } from "./target.ts";
+} from "./observed-user.ts";
+import { isHandedOn, isTakenOver } from "./reassigned-email.ts";
 
 /** The wanted and the observed state, compared (the table is at `changesForUser`). */
 export function diff(input: DiffInput): Diff {

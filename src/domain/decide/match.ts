@@ -1,7 +1,7 @@
-import type { Wanted } from "./desire.ts";
-import { normalizeEmail } from "./directory.ts";
-import type { Holder, SliceGroup, SliceUser } from "./sync.ts";
-import type { Observed, ObservedGroup, ObservedMember } from "./target.ts";
+import { normalizeEmail } from "../model/entities.ts";
+import type { Holder, SliceGroup, SliceUser } from "../ports/sync-store.ts";
+import type { Observed, ObservedGroup, ObservedMember } from "../ports/target.ts";
+import type { Wanted } from "./desired-state.ts";
 
 /** What a target showed, indexed. */
 export interface World {

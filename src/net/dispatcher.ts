@@ -1,6 +1,6 @@
 import type { LookupFunction } from "node:net";
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
-import { RollcallError } from "../domain/errors.ts";
+import { RollcallError } from "../domain/model/errors.ts";
 import { guardedLookup } from "./addresses.ts";
 
 /** What connections that this process opens need. */

@@ -1,10 +1,10 @@
-import type { Wanted } from "./desire.ts";
-import type { LinkNote } from "./link.ts";
+import type { LinkNote } from "../model/link.ts";
+import type { Change, SkippedChange } from "../model/plan.ts";
+import type { TargetPolicy } from "../model/policy.ts";
+import type { Slice, SliceGroup, SliceUser } from "../ports/sync-store.ts";
+import type { Memberships, ObservedGroup, ObservedMember, TargetSupports } from "../ports/target.ts";
+import type { Wanted } from "./desired-state.ts";
 import type { World } from "./match.ts";
-import type { Change, SkippedChange } from "./plan.ts";
-import type { TargetPolicy } from "./policy.ts";
-import type { Slice, SliceGroup, SliceUser } from "./sync.ts";
-import type { Memberships, ObservedGroup, ObservedMember, TargetSupports } from "./target.ts";
 
 /** What one look at a person found. */
 export interface UserAssessment {

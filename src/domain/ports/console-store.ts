@@ -1,6 +1,6 @@
-import type { Cause, EntityKind } from "./directory.ts";
-import type { LinkNote, Ownership, SeenState } from "./link.ts";
-import type { AuditRow, HeldItem } from "./sync.ts";
+import type { Cause, EntityKind } from "../model/entities.ts";
+import type { LinkNote, Ownership, SeenState } from "../model/link.ts";
+import type { AuditRow, HeldItem } from "./sync-store.ts";
 
 /**
  * How an entity stands with one target; exactly one holds, the first that fits: `held`, `failed`, `pending`, `missing`

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
-import { messageOf, RollcallError } from "../domain/errors.ts";
+import { messageOf, RollcallError } from "../domain/model/errors.ts";
 
 /** Where a sealed text belongs. It opens nowhere else: a row that was moved to another name does not open. */
 export interface SealedPlace {

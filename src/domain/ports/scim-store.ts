@@ -1,4 +1,4 @@
-import type { Cause, JsonObject } from "./directory.ts";
+import type { Cause, JsonObject } from "../model/entities.ts";
 
 /**
  * What the SCIM source keeps and asks for. `resource` is the SCIM resource as it should be read back, without what is

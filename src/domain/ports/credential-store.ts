@@ -1,4 +1,4 @@
-import type { Cause } from "./directory.ts";
+import type { Cause } from "../model/entities.ts";
 
 /** What `connect` stored for one connection; `sealed` opens only with the master key. Times are no secret. */
 export interface StoredCredential {

@@ -1,4 +1,4 @@
-import type { Change } from "./plan.ts";
+import type { Change } from "../model/plan.ts";
 
 type SeatTaking = Extract<Change, { readonly op: "invite" | "restore" }>;
 

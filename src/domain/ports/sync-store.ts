@@ -1,8 +1,8 @@
-import type { Cause, DirectoryGroup, DirectoryUser, EntityKind, Json } from "./directory.ts";
-import type { Link } from "./link.ts";
-import type { Change, HeldReason } from "./plan.ts";
+import type { Cause, DirectoryGroup, DirectoryUser, EntityKind, Json } from "../model/entities.ts";
+import type { Link } from "../model/link.ts";
+import type { Change, HeldReason } from "../model/plan.ts";
 
-import type { RestoredState } from "./restored.ts";
+import type { RestoredState } from "../model/restored-database.ts";
 
 /** What is left of a source that is not in the configuration any more. */
 export interface GoneSource {

@@ -1,5 +1,5 @@
+import type { HeldItem } from "../ports/sync-store.ts";
 import { digestOf } from "./plan.ts";
-import type { HeldItem } from "./sync.ts";
 
 /** What tells whether somebody has decided about a held change. */
 type Decided = Pick<HeldItem, "key" | "reason" | "approvedAtMs" | "dismissedAtMs">;

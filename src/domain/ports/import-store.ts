@@ -1,4 +1,4 @@
-import type { Cause } from "./directory.ts";
+import type { Cause } from "../model/entities.ts";
 
 /**
  * A name by which entries refer to each other: `dn:<normalised DN>`, `uid:<lower case>` or `rid:<primary group id>`.

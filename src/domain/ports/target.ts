@@ -1,5 +1,5 @@
-import type { RollcallError } from "./errors.ts";
-import type { Change } from "./plan.ts";
+import type { RollcallError } from "../model/errors.ts";
+import type { Change } from "../model/plan.ts";
 
 /** `invited`, `accepted` and `active` people have (or are about to have) access; `staged` ones are provisioned but not invited. */
 export type MemberState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";

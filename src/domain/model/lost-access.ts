@@ -1,6 +1,6 @@
+import type { AuditRow } from "../ports/sync-store.ts";
 import type { LossCause, LossKind, LostAccess } from "./audit.ts";
-import type { Json } from "./directory.ts";
-import type { AuditRow } from "./sync.ts";
+import type { Json } from "./entities.ts";
 
 /** The actions of audit rows that tell of access taken away in a target. */
 export const lossKinds = ["suspend", "remove", "removeFromGroup", "removeGroup"] as const satisfies readonly LossKind[];

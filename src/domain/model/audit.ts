@@ -1,5 +1,5 @@
-import type { EntityKind, Json } from "./directory.ts";
-import type { AuditRow } from "./sync.ts";
+import type { AuditRow } from "../ports/sync-store.ts";
+import type { EntityKind, Json } from "./entities.ts";
 
 /** A place in the chain, to be kept elsewhere: everything up to it can then be proved not to have changed. */
 export interface AuditHead {

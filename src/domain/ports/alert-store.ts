@@ -1,5 +1,5 @@
-import type { EntityKind } from "./directory.ts";
-import type { HeldReason } from "./plan.ts";
+import type { EntityKind } from "../model/entities.ts";
+import type { HeldReason } from "../model/plan.ts";
 
 /** An entity that a target refuses or that keeps failing there. */
 export interface FailedEntity {

@@ -1,11 +1,11 @@
-import type { AlertStore } from "./alerting.ts";
-import type { AuditTrail } from "./audit.ts";
-import type { ConsoleStore } from "./console.ts";
-import type { CredentialStore } from "./credentials.ts";
-import type { Cause, EntityRef } from "./directory.ts";
-import type { ResourceStore, StoredToken } from "./resources.ts";
-import type { SnapshotStore } from "./snapshot.ts";
-import type { AuditStore, SyncStore } from "./sync.ts";
+import type { AuditTrail } from "../model/audit.ts";
+import type { Cause, EntityRef } from "../model/entities.ts";
+import type { AlertStore } from "./alert-store.ts";
+import type { ConsoleStore } from "./console-store.ts";
+import type { CredentialStore } from "./credential-store.ts";
+import type { SnapshotStore } from "./import-store.ts";
+import type { ResourceStore, StoredToken } from "./scim-store.ts";
+import type { AuditStore, SyncStore } from "./sync-store.ts";
 
 export interface TokenStore {
   tokens(): Promise<readonly StoredToken[]>;

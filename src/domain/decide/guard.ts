@@ -1,7 +1,5 @@
-import type { Diff, Pair } from "./assessment.ts";
-import { pairChange, remoteGroupId } from "./diff.ts";
-import type { EntityKind } from "./directory.ts";
-import { heldDigests } from "./held.ts";
+import type { EntityKind } from "../model/entities.ts";
+import { heldDigests } from "../model/held-change.ts";
 import {
   type Change,
   type HeldChange,
@@ -10,11 +8,13 @@ import {
   type Plan,
   removalKeys,
   type SkippedChange,
-} from "./plan.ts";
-import type { BudgetPolicy, TargetPolicy } from "./policy.ts";
-import { membershipKey, type RestoredState } from "./restored.ts";
-import { withinSeats } from "./seats.ts";
-import type { HeldItem } from "./sync.ts";
+} from "../model/plan.ts";
+import type { BudgetPolicy, TargetPolicy } from "../model/policy.ts";
+import { membershipKey, type RestoredState } from "../model/restored-database.ts";
+import type { HeldItem } from "../ports/sync-store.ts";
+import { pairChange, remoteGroupId } from "./diff.ts";
+import type { Diff, Pair } from "./observed-user.ts";
+import { withinSeats } from "./seat-limit.ts";
 
 /**
  * How many people may lose access within the window: `floor(percent of people)`, at least `atLeast`, at most `atMost`.
