@@ -25,7 +25,7 @@ import { checkLdap } from "./sources/ldap/check.ts";
 import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
 import { resolveLdapOptions } from "./sources/ldap/presets.ts";
-import { type Database, postgresDatabase, sqliteDatabase } from "./store/databases.ts";
+import { type Database, postgresDatabase, sqliteDatabase } from "./store/database.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
 import type { HttpOptions } from "./targets/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";

@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LdapPoller } from "../../src/sources/ldap/poller.ts";
 import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
 import { overlapMs } from "../../src/sources/ldap/stamp.ts";
-import { migrate } from "../../src/store/migrations.ts";
-import { snapshotRows } from "../../src/store/snapshots.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
+import { snapshotRows } from "../../src/store/import/import.ts";
+import { migrate } from "../../src/store/schema/migrations.ts";
 
 const [, , url = "", file = ""] = process.argv;
 const suffix = "dc=bench,dc=example,dc=org";

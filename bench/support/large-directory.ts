@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { newId } from "../../src/store/ids.ts";
+import { newId } from "../../src/store/database/ids.ts";
 import { Random } from "./random.ts";
 
 /** How much of each. */

@@ -3,10 +3,10 @@ import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { AuditHead } from "../domain/model/audit.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
-import { auditTrail } from "./audit-trail.ts";
-import { openToRead } from "./file.ts";
-import { newestStep, presentStep } from "./migrations.ts";
-import { openForReading } from "./sqlite.ts";
+import { auditTrail } from "./audit/audit-trail.ts";
+import { openToRead } from "./database/file.ts";
+import { openForReading } from "./database/sqlite.ts";
+import { newestStep, presentStep } from "./schema/migrations.ts";
 
 /** A copy that was made and checked. */
 export interface Backup {

@@ -3,25 +3,25 @@ import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { noTracing, type Tracer } from "../telemetry.ts";
-import { alertRows } from "./alerts.ts";
-import { auditTrail } from "./audit-trail.ts";
-import { consoleRows } from "./console.ts";
-import { credentialRows } from "./credentials.ts";
-import type { Driver } from "./driver.ts";
-import { isThere } from "./file.ts";
-import { groupRows } from "./groups.ts";
-import { auditChainStep, migrate, newestStep, presentStep } from "./migrations.ts";
-import { restoreRows } from "./restores.ts";
-import { snapshotRows } from "./snapshots.ts";
-import { copyToMemory, openForReading, openSqlite, openSqliteToRead, type Reading } from "./sqlite.ts";
-import { standingScans, telling } from "./standing-scans.ts";
-import { standingSets } from "./standing-sets.ts";
-import { auditRows, syncRows } from "./sync.ts";
-import { tokenRows } from "./tokens.ts";
-import { userRows } from "./users.ts";
+import { auditTrail } from "./audit/audit-trail.ts";
+import type { Driver } from "./database/driver.ts";
+import { isThere } from "./database/file.ts";
+import { copyToMemory, openForReading, openSqlite, openSqliteToRead, type Reading } from "./database/sqlite.ts";
+import { groupRows } from "./directory/groups.ts";
+import { userRows } from "./directory/users.ts";
+import { snapshotRows } from "./import/import.ts";
+import { auditChainStep, migrate, newestStep, presentStep } from "./schema/migrations.ts";
+import { alertRows } from "./settings/alerts.ts";
+import { credentialRows } from "./settings/credentials.ts";
+import { tokenRows } from "./settings/scim-tokens.ts";
+import { restoreRows } from "./sync/restores.ts";
+import { auditRows, syncRows } from "./sync/sync.ts";
+import { consoleRows } from "./views/console.ts";
+import { standingScans, telling } from "./views/status-scans.ts";
+import { standingSets } from "./views/status-sets.ts";
 
 export { backupSqlite } from "./backup.ts";
-export { lockForReconciling, readSealedCredentials } from "./sqlite.ts";
+export { lockForReconciling, readSealedCredentials } from "./database/sqlite.ts";
 
 export interface StoreOptions {
   /** Milliseconds since the epoch. */

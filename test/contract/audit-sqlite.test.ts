@@ -5,9 +5,9 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuditHead } from "../../src/domain/model/audit.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import { migrations } from "../../src/store/migrations.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
+import { migrations } from "../../src/store/schema/migrations.ts";
 import { auditContract } from "./audit-suite.ts";
 import { sqliteHarness } from "./store-sqlite.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, vi } from "vitest";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
+import { openPostgres } from "../../src/store/database/postgres.ts";
 import { openStore } from "../../src/store/index.ts";
-import { openPostgres } from "../../src/store/postgres.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { auditContract } from "./audit-suite.ts";
 import { consoleContract } from "./console-suite.ts";

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { lockForReconciling, openSqliteStore, openStore } from "../../src/store/index.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import { sqliteHarness } from "./store-sqlite.ts";
 import { storeContract } from "./store-suite.ts";
 

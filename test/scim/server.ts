@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect } from "vitest";
 import type { ResourceStore } from "../../src/domain/ports/scim-store.ts";
 import type { ScimOptions } from "../../src/sources/scim/index.ts";
 import { createScimRouter } from "../../src/sources/scim/index.ts";
-import { postgresDatabase } from "../../src/store/databases.ts";
+import { postgresDatabase } from "../../src/store/database.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import { startPostgres } from "../support/postgres.ts";
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { groupCommit } from "../../src/store/group-commit.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
+import { groupCommit } from "../../src/store/database/group-commit.ts";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
 
 let folder = "";
 beforeEach(() => {

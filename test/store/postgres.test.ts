@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { DirectoryStore, Notice } from "../../src/domain/ports/directory-store.ts";
-import { postgresDatabase } from "../../src/store/databases.ts";
+import { numberedParameters, openPostgres } from "../../src/store/database/postgres.ts";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
+import { postgresDatabase } from "../../src/store/database.ts";
 import { openStore } from "../../src/store/index.ts";
-import { numberedParameters, openPostgres } from "../../src/store/postgres.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import { certificates } from "../support/ldap/certificates.ts";
 import { until } from "../support/ldap/process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";

@@ -2,9 +2,9 @@ import type { DirectoryStore } from "../../../src/domain/ports/directory-store.t
 import type { LdapOptions } from "../../../src/sources/ldap/options.ts";
 import { LdapPoller, type PollReport } from "../../../src/sources/ldap/poller.ts";
 import { resolveLdapOptions } from "../../../src/sources/ldap/presets.ts";
-import type { Driver } from "../../../src/store/driver.ts";
+import type { Driver } from "../../../src/store/database/driver.ts";
+import { openSqlite } from "../../../src/store/database/sqlite.ts";
 import { openStore } from "../../../src/store/index.ts";
-import { openSqlite } from "../../../src/store/sqlite.ts";
 
 /** What the directory of the store shows of one person: short, so that a table of cases can be read. */
 export type Shown = Readonly<Record<string, { readonly active: boolean; readonly groups: readonly string[] }>>;

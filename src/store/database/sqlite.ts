@@ -1,0 +1,272 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { RollcallError } from "../../domain/model/errors.ts";
+import type { StoredCredential } from "../../domain/ports/credential-store.ts";
+import { selectCredentials, toCredential } from "../settings/credentials.ts";
+import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+import { assertWritableFile, isThere, openToRead, translated, unavailable } from "./file.ts";
+import { groupCommit, type Writer } from "./group-commit.ts";
+
+const dialect: Dialect = {
+  name: "sqlite",
+  sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
+  isIn: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  isNotIn: (column) => `${column} NOT IN (SELECT value FROM json_each(?))`,
+  contains: (column, text) => `instr(${column}, '${text}') > 0`,
+  through: (index) => `INDEXED BY ${index}`,
+  clustered: "WITHOUT ROWID",
+  definition: (statement) => statement,
+  appendOnly: (table) =>
+    ["UPDATE", "DELETE"].map(
+      (event) =>
+        `CREATE TRIGGER ${table}_refuses_${event.toLowerCase()} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'the ${table} trail is append-only'); END`,
+    ),
+};
+
+/** How long a write waits for another process to finish its own: `approve` beside `serve` takes milliseconds, the other way round a snapshot may take seconds. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/**
+ * SQLite through `node:sqlite`: WAL, `synchronous=FULL`, group commit.
+ * @throws `STORE_UNAVAILABLE` when the file can't be opened.
+ */
+export function openSqlite(path: string): Driver {
+  return translated(() => {
+    if (path !== ":memory:") {
+      mkdirSync(dirname(path), { recursive: true });
+      assertWritableFile(path);
+    }
+    const writer = connect(path);
+    // A memory database is private to its connection.
+    const reader = path === ":memory:" ? writer : connect(path);
+    return driverOver(writer, reader);
+  }, path);
+}
+
+/**
+ * The database of a file, copied into memory: what is tried on it is written nowhere. An empty one when there is no file.
+ * @throws `STORE_UNAVAILABLE` when the file can't be read or is of another schema.
+ */
+export async function copyToMemory(path: string, migrateTo: (driver: Driver) => Promise<void>): Promise<Driver> {
+  const db = connect(":memory:");
+  const driver = driverOver(db, db);
+  await migrateTo(driver);
+  if (!isThere(path)) return driver;
+  return translated(() => {
+    const file = openToRead(path, (url) => db.prepare("ATTACH DATABASE ? AS file").run(url.href));
+    const tables = db
+      .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+      .all();
+    // One transaction, one moment: another process may be writing.
+    db.exec("BEGIN");
+    for (const { name } of tables)
+      db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
+    file.assertUnchanged();
+    db.exec("COMMIT");
+    db.exec("DETACH DATABASE file");
+    return driver;
+  }, path);
+}
+
+/**
+ * What `connect` stored in a file, read at once and without a trace: a configuration is put together from it before
+ * anything is opened for work, perhaps without write access. Nothing when there is no file yet, or one from before.
+ * @throws `STORE_UNAVAILABLE` when the file can't be read
+ */
+export function readSealedCredentials(path: string): readonly StoredCredential[] {
+  if (!isThere(path)) return [];
+  return translated(() => {
+    const { value: db, assertUnchanged } = openToRead(path, connectToRead);
+    try {
+      const isStored = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'credentials'").get();
+      const rows = isStored === undefined ? [] : (db.prepare(selectCredentials).all() as Row[]);
+      assertUnchanged();
+      return rows.map(toCredential);
+    } finally {
+      db.close();
+    }
+  }, path);
+}
+
+function connect(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  db.exec(
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000",
+  );
+  return db;
+}
+
+function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
+  const { transaction, settled, ended } = groupCommit(writerOf(writer));
+  // SQLite counts what other connections commit, not what a connection does itself: in memory there is only one, and what
+  // it writes is seen before the end, whichever that is.
+  const version = reader.prepare("PRAGMA data_version");
+  const foreign = writer.prepare("PRAGMA data_version");
+  return {
+    dialect,
+    read: readingOver(writer, reader),
+    generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended()}`),
+    foreignGeneration: async () => translated(() => String(foreign.get()?.["data_version"])),
+    transaction,
+    close: async () => {
+      await settled();
+      if (reader !== writer) reader.close();
+      writer.close();
+    },
+  };
+}
+
+/** The statements around a write are prepared once. */
+function writerOf(db: DatabaseSync): Writer {
+  const step = (text: string) => {
+    const statement = db.prepare(text);
+    return () => statement.run();
+  };
+  const release = step("RELEASE job");
+  const backToSavepoint = step("ROLLBACK TO job");
+  return {
+    sql: statementsOf(db),
+    jobsAtMost: Number.POSITIVE_INFINITY,
+    begin: step("BEGIN IMMEDIATE"),
+    savepoint: step("SAVEPOINT job"),
+    release,
+    undo: () => {
+      backToSavepoint();
+      release();
+    },
+    commit: step("COMMIT"),
+    rollback: step("ROLLBACK"),
+    isOpen: () => db.isTransaction,
+    unavailable: (error) => unavailable(error),
+  };
+}
+
+/**
+ * Reads over the connection that writes while no transaction is open on it: it knows what it wrote itself, whereas
+ * every commit makes the other one throw away all pages it remembers. What is not committed is seen by nobody.
+ */
+function readingOver(writer: DatabaseSync, reader: DatabaseSync): Sql {
+  const beside = statementsOf(reader);
+  if (reader === writer) return beside;
+  const between = statementsOf(writer);
+  const now = (): Sql => (writer.isTransaction ? beside : between);
+  return {
+    all: (text, params) => now().all(text, params),
+    get: (text, params) => now().get(text, params),
+    run: (text, params) => now().run(text, params),
+  };
+}
+
+/** With a path, errors name it. */
+function statementsOf(db: DatabaseSync, path?: string): Sql {
+  const prepared = new Map<string, StatementSync>();
+  const statement = (text: string): StatementSync => {
+    let found = prepared.get(text);
+    if (found === undefined) {
+      found = db.prepare(text);
+      // Texts are ours and few; conditions of filters vary, so the cache is bounded.
+      if (prepared.size >= 500) prepared.clear();
+      prepared.set(text, found);
+    }
+    return found;
+  };
+  return {
+    all: async (text, params = []) => translated(() => statement(text).all(...params) as Row[], path),
+    get: async (text, params = []) => translated(() => statement(text).get(...params) as Row | undefined, path),
+    run: async (text, params = []) => translated(() => Number(statement(text).run(...params).changes), path),
+  };
+}
+
+/** What is needed to read. */
+export type Reading = Pick<Driver, "dialect" | "read" | "close">;
+
+/**
+ * An existing file, for reading alone, whoever writes to it meanwhile: not even its schema is brought up to date.
+ * @throws `STORE_UNAVAILABLE` when there is none, or it can't be read.
+ */
+export function openForReading(path: string): Reading {
+  if (!isThere(path))
+    throw new RollcallError(
+      "STORE_UNAVAILABLE",
+      `database ${path}: there is none yet; "rollcall serve" or "rollcall sync" makes it`,
+    );
+  return readingDriver(path);
+}
+
+/**
+ * A file that is there as a driver: one that writes where this user may, otherwise one whose transactions are refused with
+ * the reason. For commands that read, and bring an older schema up to date where they can.
+ * @throws `STORE_UNAVAILABLE` when it can't be read
+ */
+export function openSqliteToRead(path: string): Driver {
+  try {
+    assertWritableFile(path);
+  } catch (refusal) {
+    return { ...readingDriver(path), transaction: () => Promise.reject(refusal) };
+  }
+  return openSqlite(path);
+}
+
+function readingDriver(path: string): Omit<Driver, "transaction"> {
+  const { value: db, assertUnchanged } = translated(() => openToRead(path, connectToRead), path);
+  const read = statementsOf(db, path);
+  const version = async () => translated(() => String(db.prepare("PRAGMA data_version").get()?.["data_version"]), path);
+  const checked = async <T>(rows: Promise<T>): Promise<T> => {
+    const found = await rows;
+    assertUnchanged();
+    return found;
+  };
+  return {
+    dialect,
+    read: {
+      all: (text, params) => checked(read.all(text, params)),
+      get: (text, params) => checked(read.get(text, params)),
+      run: (text, params) => checked(read.run(text, params)),
+    },
+    generation: version,
+    foreignGeneration: version,
+    close: async () => db.close(),
+  };
+}
+
+function connectToRead(url: URL): DatabaseSync {
+  const db = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    db.exec("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
+    // Opened in earnest only now.
+    db.prepare("SELECT count(*) FROM sqlite_master").get();
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes this process the only one that reconciles or polls on a SQLite file. The operating system drops the lock when
+ * the process ends, however it ends, so a kill leaves nothing to clean up.
+ * @throws `STORE_LOCKED` when another process has it, `STORE_UNAVAILABLE` when this user can't write there.
+ */
+export function lockForReconciling(path: string): { release(): void } {
+  return translated(() => {
+    mkdirSync(dirname(path), { recursive: true });
+    const db = new DatabaseSync(`${path}-lock`, { timeout: 0 });
+    try {
+      db.exec("PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE");
+    } catch (error) {
+      db.close();
+      if (!isBusy(error)) throw error;
+      throw new RollcallError(
+        "STORE_LOCKED",
+        `another "rollcall serve" or "rollcall sync" already works on ${path}; only one may. Stop it, or give this one another "store" in its configuration`,
+        { cause: error },
+      );
+    }
+    return { release: () => db.close() };
+  }, `${path}-lock`);
+}
+
+/** SQLITE_BUSY, and its extended codes. */
+const isBusy = (error: unknown): boolean =>
+  error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === 5;

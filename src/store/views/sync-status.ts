@@ -1,0 +1,59 @@
+import type { EntityKind } from "../../domain/model/entities.ts";
+import type { Standing, SyncState } from "../../domain/ports/console-store.ts";
+import type { Driver, Row } from "../database/driver.ts";
+import { linkSelection, toLink } from "../sync/sync-input.ts";
+
+/** Where entities of each kind lie. */
+export const tableOf = { user: "users", group: "groups" } as const;
+
+/** What makes an entity of each kind dirty. */
+export const revOf = { user: "t.rev", group: "t.definition_rev" } as const;
+
+/** The state of entity `t` under link `l`; takes the connection once. The same order as in `SyncState`. */
+export const stateSql = (kind: EntityKind, l = "l"): string => `CASE
+  WHEN t.absent_since_ms IS NOT NULL AND ${l}.entity_id IS NOT NULL AND ${l}.remote_id IS NULL AND ${revOf[kind]} <= ${l}.applied_rev THEN NULL
+  WHEN t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL) THEN 'held'
+  WHEN ${l}.error_code IS NOT NULL THEN 'failed'
+  WHEN ${l}.entity_id IS NULL OR ${revOf[kind]} > ${l}.applied_rev THEN 'pending'
+  WHEN ${l}.note = 'not-in-target' AND ${l}.attempts = 0 THEN 'missing'
+  ELSE 'inSync' END`;
+
+/** How these entities stand with each connection, by id; in the order of `connections`. */
+export async function standingsOf(
+  driver: Driver,
+  kind: EntityKind,
+  ids: readonly string[],
+  connections: readonly string[],
+): Promise<ReadonlyMap<string, readonly Standing[]>> {
+  const found = new Map<string, Standing[]>(ids.map((id) => [id, []]));
+  for (const connection of connections) {
+    const rows = await driver.read.all(
+      `SELECT t.id, ${stateSql(kind)} AS state, ${linkSelection}, a.at_ms AS asked_ms FROM ${tableOf[kind]} t
+       LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
+       LEFT JOIN asks a ON a.connection = ? AND a.user_id = t.id WHERE ${driver.dialect.isIn("t.id")}`,
+      [connection, connection, kind, connection, JSON.stringify(ids)],
+    );
+    for (const row of rows) found.get(String(row["id"]))?.push(toStanding(row, connection));
+  }
+  return found;
+}
+
+function toStanding(row: Row, connection: string): Standing {
+  const link = toLink(row);
+  return {
+    connection,
+    state: row["state"] as SyncState | null,
+    note: link?.note ?? null,
+    remoteId: link?.remoteId ?? null,
+    ownership: link?.ownership ?? null,
+    hasAccess: link?.hasAccess ?? false,
+    seenState: link?.seenState ?? null,
+    seenSinceMs: link?.seenSinceMs ?? null,
+    reinviteAskedAtMs: row["asked_ms"] as number | null,
+    attempts: link?.attempts ?? 0,
+    retryAtMs: link?.retryAtMs ?? null,
+    errorCode: link?.errorCode ?? null,
+    errorMessage: link?.errorMessage ?? null,
+    lastSuccessAtMs: link?.lastSuccessAtMs ?? null,
+  };
+}
