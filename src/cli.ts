@@ -21,7 +21,7 @@ import { sync } from "./cli/sync.ts";
 import { createToken, listTokens, revokeToken, rotateToken } from "./cli/token.ts";
 import { showUser } from "./cli/user.ts";
 import { messageOf, RollcallError } from "./domain/model/errors.ts";
-import { LOG_LEVELS } from "./telemetry.ts";
+import { LOG_LEVELS } from "./telemetry/index.ts";
 
 /** Runs one command and gives its exit code (contract, "Command line"). */
 export async function runCli(argv: readonly string[], composition: Composition): Promise<number> {

@@ -22,14 +22,14 @@ import type { TargetPolicy } from "./domain/model/policy.ts";
 import type { Outcome, Target } from "./domain/ports/target.ts";
 import { createReconciler } from "./reconcile/reconciler.ts";
 import { checkLdap } from "./sources/ldap/check.ts";
-import type { LdapOptions } from "./sources/ldap/options.ts";
 import { LdapPoller } from "./sources/ldap/poller.ts";
-import { resolveLdapOptions } from "./sources/ldap/presets.ts";
+import type { LdapOptions } from "./sources/ldap/servers/options.ts";
+import { resolveLdapOptions } from "./sources/ldap/servers/presets.ts";
 import { type Database, postgresDatabase, sqliteDatabase } from "./store/database.ts";
 import { createBitwardenTarget } from "./targets/bitwarden/target.ts";
-import type { HttpOptions } from "./targets/http.ts";
+import type { HttpOptions } from "./targets/kit/http.ts";
 import { createOnePasswordTarget } from "./targets/onepassword/target.ts";
-import { type Logger, type Metrics, openTracing } from "./telemetry.ts";
+import { type Logger, type Metrics, openTracing } from "./telemetry/index.ts";
 
 // What is written here tells of people, and of tokens: for this user only.
 process.umask(0o077);

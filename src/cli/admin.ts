@@ -1,7 +1,7 @@
 import type { Express } from "express";
 import type { BitwardenTargetConfig, Config } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../telemetry/index.ts";
 import { createAccess } from "../web/access/access.ts";
 import { createOidc, termsOf } from "../web/access/oidc.ts";
 import type { RoleToken } from "../web/access/role.ts";

@@ -6,7 +6,7 @@ import { type AlertChannel, type Alerts, createAlerts, SendError } from "../aler
 import { type Config, ldapSources } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { Logger, Metrics } from "../telemetry.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
 import { printJson, table } from "./render.ts";

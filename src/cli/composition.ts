@@ -7,7 +7,7 @@ import type { SnapshotStore } from "../domain/ports/import-store.ts";
 import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
-import type { Logger, Metrics, Tracer } from "../telemetry.ts";
+import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 
 /** How a word stands out on a terminal that shows colours; none carries a meaning that the word itself does not. */
 export type Style = "good" | "warning" | "bad" | "strong" | "quiet";

@@ -1,6 +1,6 @@
 import { RollcallError } from "../domain/model/errors.ts";
 import type { MemberState } from "../domain/ports/target.ts";
-import { createLogger, type LogLevel } from "../telemetry.ts";
+import { createLogger, type LogLevel } from "../telemetry/index.ts";
 import type { ConnectionDraft, Connections, ConnectionType, FieldErrors, Survey } from "../web/connections.ts";
 import type { Asked } from "./ask.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";

@@ -4,7 +4,7 @@ import { messageOf } from "../domain/model/errors.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../telemetry/index.ts";
 import type {
   ConnectionDraft,
   Connections,

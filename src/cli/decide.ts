@@ -3,7 +3,7 @@ import type { Cause } from "../domain/model/entities.ts";
 import { isApprovable, namedBy } from "../domain/model/held-change.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { HeldItem } from "../domain/ports/sync-store.ts";
-import { createLogger, type LogLevel } from "../telemetry.ts";
+import { createLogger, type LogLevel } from "../telemetry/index.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./locate.ts";
 import { count as plural, printJson } from "./render.ts";

@@ -2,7 +2,7 @@ import { type Config, type LdapSourceConfig, ldapSources } from "../config/index
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { SnapshotStore } from "../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
-import type { Logger, Metrics } from "../telemetry.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Composition } from "./composition.ts";
 
 /** The polled sources of the configuration, or the one named. @throws `CONFIG_INVALID` for a name that is not there */

@@ -5,7 +5,7 @@ import type { Plan } from "../domain/model/plan.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
-import type { Logger, Metrics } from "../telemetry.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Composition } from "./composition.ts";
 import { keyRingOf, openKeys } from "./stored.ts";
 import { type Connection, connect } from "./targets.ts";

@@ -1,6 +1,6 @@
 import type { TokenStore } from "../domain/ports/directory-store.ts";
 import type { SyncStore } from "../domain/ports/sync-store.ts";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../telemetry/index.ts";
 
 /** How often a source is noted to have been heard of. */
 const heardEveryMs = 10_000;

@@ -2,7 +2,7 @@ import type { RequestListener } from "node:http";
 import type { Config } from "../config/index.ts";
 import { messageOf } from "../domain/model/errors.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../telemetry/index.ts";
 import { describeValidity, readCertificates, watchCertificates } from "../web/certificates.ts";
 import { type Listener, type ListenerOptions, listen } from "../web/listener.ts";
 

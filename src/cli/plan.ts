@@ -1,7 +1,7 @@
 import { ldapSources } from "../config/index.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { Plan } from "../domain/model/plan.ts";
-import { createLogger, type LogLevel } from "../telemetry.ts";
+import { createLogger, type LogLevel } from "../telemetry/index.ts";
 import type { Composition, GlobalOptions } from "./composition.ts";
 import { openDirectories, pollNow } from "./directories.ts";
 import { reviewSources } from "./known-sources.ts";

@@ -18,7 +18,7 @@ import {
   type LogLevel,
   type Metrics,
   type ScimRequestSample,
-} from "../telemetry.ts";
+} from "../telemetry/index.ts";
 import { createAdmission, createShedReport, createWrongTokens } from "../web/admission.ts";
 import { createAuthenticator } from "../web/authenticate.ts";
 import type { Connections } from "../web/connections.ts";

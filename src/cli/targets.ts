@@ -3,7 +3,7 @@ import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
-import type { Logger, Metrics } from "../telemetry.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Composition } from "./composition.ts";
 
 /** One target of the configuration, ready to be worked with. */

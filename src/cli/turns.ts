@@ -1,6 +1,6 @@
 import { hasCode, messageOf } from "../domain/model/errors.ts";
 import type { ReconcileLock } from "../domain/ports/directory-store.ts";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../telemetry/index.ts";
 import type { Composition } from "./composition.ts";
 
 /** How often somebody who waits asks whether it is their turn. */

@@ -5,7 +5,8 @@ import type { Link } from "../domain/model/link.ts";
 import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/model/plan.ts";
 import type { HeldItem, SliceScope } from "../domain/ports/sync-store.ts";
 import type { Outcome } from "../domain/ports/target.ts";
-import { noTracing, type Tracer, type TraceSpan } from "../telemetry.ts";
+import { noTracing, type Tracer, type TraceSpan } from "../telemetry/index.ts";
+import { type Causes, callAudit, heldAudit, nameOf } from "./audit-rows.ts";
 import {
   backoff,
   failed,
@@ -17,9 +18,8 @@ import {
   sought,
   waiting,
   withSeen,
-} from "./links.ts";
-import { type ConnectionParts, type Prepared, prepare } from "./prepare.ts";
-import { type Causes, callAudit, heldAudit, nameOf } from "./run-audit.ts";
+} from "./link-updates.ts";
+import { type ConnectionParts, type Prepared, prepare } from "./read-input.ts";
 
 export interface ReconcilerParts extends ConnectionParts {
   /** 0 to below 1. */

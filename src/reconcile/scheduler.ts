@@ -1,7 +1,7 @@
 import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { ConnectionState, SliceScope } from "../domain/ports/sync-store.ts";
-import { backoff } from "./links.ts";
+import { backoff } from "./link-updates.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 
 /** What the loop of one connection needs. */

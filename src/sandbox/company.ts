@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { memberType } from "./bitwarden-model.ts";
-import type { BitwardenState } from "./bitwarden-state.ts";
-import type { OnePasswordState } from "./onepassword-state.ts";
+import { memberType } from "./bitwarden/model.ts";
+import type { BitwardenState } from "./bitwarden/state.ts";
+import type { OnePasswordState } from "./onepassword/state.ts";
 
 /** A person of the made-up company, as an identity provider would send them over SCIM. */
 export interface Person {

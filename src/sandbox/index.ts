@@ -1,14 +1,14 @@
-import { bitwardenVendor } from "./bitwarden.ts";
-import type { BitwardenSettings } from "./bitwarden-model.ts";
-import { BitwardenState } from "./bitwarden-state.ts";
-import { Faults } from "./faults.ts";
-import { startServer } from "./http.ts";
-import { onePasswordVendor } from "./onepassword.ts";
-import { type OnePasswordSettings, OnePasswordState } from "./onepassword-state.ts";
-import { type Persistable, Persistence } from "./persist.ts";
-import { RateLimiter } from "./rate-limit.ts";
-import { RequestLog } from "./request-log.ts";
-import { Tokens } from "./tokens.ts";
+import type { BitwardenSettings } from "./bitwarden/model.ts";
+import { BitwardenState } from "./bitwarden/state.ts";
+import { bitwardenVendor } from "./bitwarden/vendor.ts";
+import { Faults } from "./kit/faults.ts";
+import { startServer } from "./kit/http.ts";
+import { type Persistable, Persistence } from "./kit/persist.ts";
+import { RateLimiter } from "./kit/rate-limit.ts";
+import { RequestLog } from "./kit/request-log.ts";
+import { Tokens } from "./kit/tokens.ts";
+import { type OnePasswordSettings, OnePasswordState } from "./onepassword/state.ts";
+import { onePasswordVendor } from "./onepassword/vendor.ts";
 
 export {
   type BitwardenSettings,
@@ -23,10 +23,12 @@ export {
   type OrganizationEvent,
   type Permissions,
   type Policy,
-} from "./bitwarden-model.ts";
-export { BitwardenState, type NewMember } from "./bitwarden-state.ts";
+} from "./bitwarden/model.ts";
+export { BitwardenState, type NewMember } from "./bitwarden/state.ts";
 export { type Company, type CompanyGroup, company, type Person, seedCompany } from "./company.ts";
-export { type Fault, type FaultEffect, type FaultMatch, Faults } from "./faults.ts";
+export { type Fault, type FaultEffect, type FaultMatch, Faults } from "./kit/faults.ts";
+export { type LoggedRequest, type RequestFilter, RequestLog } from "./kit/request-log.ts";
+export { Tokens } from "./kit/tokens.ts";
 export {
   type Layout,
   type NewOnePasswordUser,
@@ -35,9 +37,7 @@ export {
   type OnePasswordUser,
   type OnePasswordUserState,
   type Scope,
-} from "./onepassword-state.ts";
-export { type LoggedRequest, type RequestFilter, RequestLog } from "./request-log.ts";
-export { Tokens } from "./tokens.ts";
+} from "./onepassword/state.ts";
 
 /** What both emulators can be given. */
 export interface SandboxOptions {

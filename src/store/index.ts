@@ -2,7 +2,7 @@ import type { AuditTrail } from "../domain/model/audit.ts";
 import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import { noTracing, type Tracer } from "../telemetry.ts";
+import { noTracing, type Tracer } from "../telemetry/index.ts";
 import { auditTrail } from "./audit/audit-trail.ts";
 import type { Driver } from "./database/driver.ts";
 import { isThere } from "./database/file.ts";

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { createMetrics } from "../../src/telemetry.ts";
+import { createMetrics } from "../../src/telemetry/index.ts";
 import { until } from "../e2e/process.ts";
 import { adminToken, makeStage } from "../e2e/stage.ts";
 

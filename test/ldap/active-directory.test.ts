@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LdapOptions } from "../../src/sources/ldap/options.ts";
+import type { LdapOptions } from "../../src/sources/ldap/servers/options.ts";
 import { activeDirectoryLimits, emptyPagesFirst } from "../support/ldap/faults.ts";
 import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
 import { noSamba, startSamba } from "../support/ldap/samba.ts";

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { flatten } from "../../src/domain/decide/flatten.ts";
-import { toUser } from "../../src/sources/ldap/convert.ts";
-import { isWithin, normalizeDn } from "../../src/sources/ldap/dn.ts";
-import { LdapEntry } from "../../src/sources/ldap/entry.ts";
-import { printGuid, printNsUniqueId } from "../../src/sources/ldap/identifiers.ts";
-import type { LdapOptions, LdapUserOptions } from "../../src/sources/ldap/options.ts";
-import { parseFilter, resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
-import { advanceMark, earlier, markAfterFull } from "../../src/sources/ldap/stamp.ts";
+import { isWithin, normalizeDn } from "../../src/sources/ldap/protocol/dn.ts";
+import { LdapEntry } from "../../src/sources/ldap/protocol/entry.ts";
+import { toUser } from "../../src/sources/ldap/read/convert.ts";
+import { advanceMark, earlier, markAfterFull } from "../../src/sources/ldap/read/stamp.ts";
+import { printGuid, printNsUniqueId } from "../../src/sources/ldap/servers/identifiers.ts";
+import type { LdapOptions, LdapUserOptions } from "../../src/sources/ldap/servers/options.ts";
+import { parseFilter, resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
 
 const entry = (
   attributes: Readonly<Record<string, string | readonly string[] | Buffer>>,

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { LdapOptions } from "../../src/sources/ldap/options.ts";
+import type { LdapOptions } from "../../src/sources/ldap/servers/options.ts";
 import { type Delivery, startDelivery } from "../support/ldap/delivery.ts";
 import {
   cutAt,
@@ -289,7 +289,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
 
   it("stops when told to, and does not call it a failure", async () => {
     const { LdapPoller } = await import("../../src/sources/ldap/poller.ts");
-    const { resolveLdapOptions } = await import("../../src/sources/ldap/presets.ts");
+    const { resolveLdapOptions } = await import("../../src/sources/ldap/servers/presets.ts");
     proxy.meddle(cutAt(1, "stall"));
     const poller = new LdapPoller(resolveLdapOptions("corp", { ...options, timeoutMs: 10_000 }), {
       store: world.store,

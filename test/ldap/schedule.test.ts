@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import type { CommitResult, PollState } from "../../src/domain/ports/import-store.ts";
 import type { PollReport } from "../../src/sources/ldap/poller.ts";
-import { resolveLdapOptions } from "../../src/sources/ldap/presets.ts";
 import { runPolls } from "../../src/sources/ldap/schedule.ts";
+import { resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
 
 const settings = resolveLdapOptions("corp", {
   preset: "openldap",

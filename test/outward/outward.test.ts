@@ -3,7 +3,7 @@ import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect, type LookupFunction, type Server } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { guardedLookup, refuseAddress, refuseHost } from "../../src/net/addresses.ts";
-import { HttpClient, type HttpOptions, type HttpRequest } from "../../src/targets/http.ts";
+import { HttpClient, type HttpOptions, type HttpRequest } from "../../src/targets/kit/http.ts";
 import { authority } from "../support/certificates.ts";
 import { patient, virtualTime } from "../targets/virtual-time.ts";
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { heardOf } from "../../src/cli/heard.ts";
 import type { ConnectionState } from "../../src/domain/ports/sync-store.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
-import { RateLimiter } from "../../src/targets/rate-limiter.ts";
+import { RateLimiter } from "../../src/targets/kit/rate-limiter.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";
 
 const hourMs = 3_600_000;

@@ -2,7 +2,7 @@ import { MockAgent } from "undici";
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
 import { startBitwarden } from "../../src/sandbox/index.ts";
-import type { RequestSeen } from "../../src/targets/http.ts";
+import type { RequestSeen } from "../../src/targets/kit/http.ts";
 import { bitwardenWorld } from "./bitwarden-world.ts";
 import { patient } from "./virtual-time.ts";
 

@@ -9,7 +9,7 @@ import {
   type HttpRequest,
   parseAnswer,
   type RequestSeen,
-} from "../../src/targets/http.ts";
+} from "../../src/targets/kit/http.ts";
 import { patient, virtualTime } from "./virtual-time.ts";
 
 const closers: (() => Promise<void>)[] = [];

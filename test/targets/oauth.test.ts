@@ -1,7 +1,7 @@
 import { MockAgent } from "undici";
 import { describe, expect, it } from "vitest";
-import { HttpClient, type Reply } from "../../src/targets/http.ts";
-import { TokenKeeper, type TokenOptions } from "../../src/targets/oauth.ts";
+import { HttpClient, type Reply } from "../../src/targets/kit/http.ts";
+import { TokenKeeper, type TokenOptions } from "../../src/targets/kit/oauth.ts";
 import { patient, virtualTime } from "./virtual-time.ts";
 
 const origin = "https://identity.example.com";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type CallKind, defaultRateLimit, RateLimiter } from "../../src/targets/rate-limiter.ts";
+import { type CallKind, defaultRateLimit, RateLimiter } from "../../src/targets/kit/rate-limiter.ts";
 import { patient, virtualTime } from "./virtual-time.ts";
 
 describe("RateLimiter", () => {

@@ -1,4 +1,4 @@
-import type { Sleep } from "../../src/targets/rate-limiter.ts";
+import type { Sleep } from "../../src/targets/kit/rate-limiter.ts";
 
 /** A clock that moves only when somebody sleeps, or by hand. */
 export interface VirtualTime {

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/config/index.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
-import { createLogger, type LoggerOptions, redact, redactText } from "../../src/telemetry.ts";
+import { createLogger, type LoggerOptions, redact, redactText } from "../../src/telemetry/index.ts";
 
 const CANARY = "canary7f3a9dcanary";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createMetrics } from "../../src/telemetry.ts";
+import { createMetrics } from "../../src/telemetry/index.ts";
 
 describe("metrics", () => {
   it("have the names and labels of the contract", async () => {

@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { GroupAssessment, UserAssessment } from "../../src/domain/decide/observed-user.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import { isDirty } from "../../src/domain/model/link.ts";
-import { backoff, failed, isSameLink, seenGroup, seenUser, settled, waiting } from "../../src/reconcile/links.ts";
+import {
+  backoff,
+  failed,
+  isSameLink,
+  seenGroup,
+  seenUser,
+  settled,
+  waiting,
+} from "../../src/reconcile/link-updates.ts";
 import { linkOf, member, nowMs, person, team } from "./model.ts";
 
 const link = linkOf("ada");

@@ -15,7 +15,7 @@ import {
 import { openSqliteStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
-import { createLogger } from "../../src/telemetry.ts";
+import { createLogger } from "../../src/telemetry/index.ts";
 import type { ConnectionDraft, Connections } from "../../src/web/connections.ts";
 
 const newKey = (): string => randomBytes(32).toString("base64");

@@ -1,15 +1,15 @@
 import { messageOf } from "../../domain/model/errors.ts";
 import type { SourceUser } from "../../domain/ports/import-store.ts";
 import type { CheckFinding } from "../../domain/ports/target.ts";
-import { ChangeFeed } from "./changes.ts";
-import { connectLdap, type ResolveSrv } from "./connection.ts";
-import { ShowDeletedControl } from "./controls.ts";
-import { toGroup, toUser } from "./convert.ts";
-import type { LdapSettings } from "./options.ts";
-import { parseFilter } from "./presets.ts";
-import { DirectoryReader } from "./reader.ts";
-import { readFacts, type ServerFacts } from "./root-dse.ts";
-import type { LdapSession } from "./session.ts";
+import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
+import { ShowDeletedControl } from "./protocol/controls.ts";
+import type { LdapSession } from "./protocol/session.ts";
+import { ChangeFeed } from "./read/changes.ts";
+import { toGroup, toUser } from "./read/convert.ts";
+import { DirectoryReader } from "./read/reader.ts";
+import type { LdapSettings } from "./servers/options.ts";
+import { parseFilter } from "./servers/presets.ts";
+import { readFacts, type ServerFacts } from "./servers/root-dse.ts";
 
 const shownPeople = 3;
 

@@ -8,15 +8,15 @@ import type {
   PollState,
   SnapshotStore,
 } from "../../domain/ports/import-store.ts";
-import { noTracing, type Tracer } from "../../telemetry.ts";
-import { ChangeFeed, type Cursor, completeCursor } from "./changes.ts";
-import { connectLdap, type ResolveSrv } from "./connection.ts";
-import { readDelta, usesMemberOf } from "./delta.ts";
-import { Findings } from "./findings.ts";
-import { readEverything } from "./full.ts";
-import type { LdapSettings } from "./options.ts";
-import { DirectoryReader } from "./reader.ts";
-import { readFacts } from "./root-dse.ts";
+import { noTracing, type Tracer } from "../../telemetry/index.ts";
+import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
+import { ChangeFeed, type Cursor, completeCursor } from "./read/changes.ts";
+import { readDelta, usesMemberOf } from "./read/delta.ts";
+import { Findings } from "./read/findings.ts";
+import { readEverything } from "./read/full.ts";
+import { DirectoryReader } from "./read/reader.ts";
+import type { LdapSettings } from "./servers/options.ts";
+import { readFacts } from "./servers/root-dse.ts";
 
 /** What a poller needs from outside. */
 export interface LdapPollerParts {

@@ -1,5 +1,5 @@
 import type { GroupOptions, ResourceStore } from "../../domain/ports/scim-store.ts";
-import type { Tracer } from "../../telemetry.ts";
+import type { Tracer } from "../../telemetry/index.ts";
 import type { Authenticate } from "./auth.ts";
 
 /** What one request may cost. */

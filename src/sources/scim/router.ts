@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Request, Response, Router } from "express";
 import express from "express";
-import { noTracing } from "../../telemetry.ts";
+import { noTracing } from "../../telemetry/index.ts";
 import type { ScimPrincipal } from "./auth.ts";
 import { addressOf, authenticated } from "./auth.ts";
 import { expectedBytes, readBody } from "./body.ts";

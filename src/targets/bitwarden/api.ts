@@ -9,8 +9,8 @@ import {
   jsonOf,
   type Lost,
   parseAnswer,
-} from "../http.ts";
-import { TokenKeeper } from "../oauth.ts";
+} from "../kit/http.ts";
+import { TokenKeeper } from "../kit/oauth.ts";
 import {
   type VendorError,
   type VendorGroup,

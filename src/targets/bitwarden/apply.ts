@@ -1,10 +1,10 @@
 import type { Change } from "../../domain/model/plan.ts";
 import type { Outcome } from "../../domain/ports/target.ts";
-import { settleGroup, settlePerson } from "./changes.ts";
-import { settleInvites } from "./invites.ts";
-import { type Job, runJobs } from "./jobs.ts";
+import { settleGroup, settlePerson } from "./apply-changes.ts";
+import { type Job, runJobs } from "./change-queue.ts";
+import { settleInvites } from "./invitations.ts";
 import { type MembershipChange, settleMembership } from "./memberships.ts";
-import type { ChangeOf, Run, Settled } from "./run.ts";
+import type { ChangeOf, Run, Settled } from "./run-changes.ts";
 
 /** After so many changes in a row without an answer the target counts as out of reach. */
 const lostInARowLimit = 3;

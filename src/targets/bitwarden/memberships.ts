@@ -1,8 +1,8 @@
 import type { MemberRef } from "../../domain/model/plan.ts";
 import { unreachable } from "../../domain/model/plan.ts";
 import type { Written } from "./api.ts";
-import { refused } from "./changes.ts";
-import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run.ts";
+import { refused } from "./apply-changes.ts";
+import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run-changes.ts";
 
 /** A change of who is in which group, told from either side. */
 export type MembershipChange = ChangeOf<"setMembers" | "setGroups">;

@@ -12,7 +12,7 @@ import type {
 import { BitwardenApi, type BitwardenOptions } from "./api.ts";
 import { applyChanges } from "./apply.ts";
 import { toObservedGroup, toObservedMember } from "./convert.ts";
-import { type Memory, World } from "./run.ts";
+import { type Memory, World } from "./run-changes.ts";
 
 export type { BitwardenOptions } from "./api.ts";
 

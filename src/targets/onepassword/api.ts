@@ -8,8 +8,8 @@ import {
   jsonOf,
   type Lost,
   parseAnswer,
-} from "../http.ts";
-import { TokenKeeper } from "../oauth.ts";
+} from "../kit/http.ts";
+import { TokenKeeper } from "../kit/oauth.ts";
 import { type VendorUser, vendorError, vendorPage, vendorUser } from "./convert.ts";
 
 /** One account, by an OAuth application with the four Users API permissions (contract sheet §1). */

@@ -1,4 +1,4 @@
-import type { LdapOptions } from "../../../src/sources/ldap/options.ts";
+import type { LdapOptions } from "../../../src/sources/ldap/servers/options.ts";
 import type { DirectoryServer } from "./server.ts";
 
 /** How the cases of the table are written for one kind of server: everything is LDIF. */

@@ -1,7 +1,7 @@
 import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
-import type { LdapOptions } from "../../../src/sources/ldap/options.ts";
 import { LdapPoller, type PollReport } from "../../../src/sources/ldap/poller.ts";
-import { resolveLdapOptions } from "../../../src/sources/ldap/presets.ts";
+import type { LdapOptions } from "../../../src/sources/ldap/servers/options.ts";
+import { resolveLdapOptions } from "../../../src/sources/ldap/servers/presets.ts";
 import type { Driver } from "../../../src/store/database/driver.ts";
 import { openSqlite } from "../../../src/store/database/sqlite.ts";
 import { openStore } from "../../../src/store/index.ts";

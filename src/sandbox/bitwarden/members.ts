@@ -1,0 +1,266 @@
+import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
+import {
+  type CollectionAccess,
+  eventType,
+  type Member,
+  memberStatus,
+  memberType,
+  type Permissions,
+  permissionNames,
+} from "./model.ts";
+import {
+  badRequest,
+  commandNotFound,
+  pathGuid,
+  readBodyObject,
+  readGuids,
+  readMemberCreate,
+  readMemberUpdate,
+  unhandled,
+} from "./requests.ts";
+import type { BitwardenState } from "./state.ts";
+
+/** A route's work on one organization. */
+export type BitwardenHandler = (state: BitwardenState, request: SandboxRequest, id: string) => Reply;
+
+export const memberRoutes: readonly Route<BitwardenHandler>[] = [
+  { method: "GET", template: "/api/public/members", handle: listMembers },
+  { method: "POST", template: "/api/public/members", handle: postMember },
+  {
+    method: "GET",
+    template: "/api/public/members/{id}",
+    handle: (state, _, id) => json(200, memberModel(pathMember(state, id))),
+  },
+  { method: "PUT", template: "/api/public/members/{id}", handle: putMember },
+  { method: "DELETE", template: "/api/public/members/{id}", handle: deleteMember },
+  {
+    method: "GET",
+    template: "/api/public/members/{id}/group-ids",
+    handle: (state, _, id) => json(200, [...state.groupIdsOf(pathMember(state, id).id)]),
+  },
+  { method: "PUT", template: "/api/public/members/{id}/group-ids", handle: putGroupIds },
+  { method: "POST", template: "/api/public/members/{id}/reinvite", handle: reinvite },
+  { method: "POST", template: "/api/public/members/{id}/revoke", handle: revoke },
+  { method: "POST", template: "/api/public/members/{id}/restore", handle: restore },
+];
+
+const lastOwnerText = "Organization must have at least one confirmed owner.";
+const manageText =
+  "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.";
+
+/** A list answer; 2026.8.0 writes no continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs), older servers did. */
+export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
+  const token = state.settings.listContinuationToken;
+  return json(200, token === undefined ? { object: "list", data } : { object: "list", data, continuationToken: token });
+}
+
+/** MemberResponseModel. Groups are not in it; nulls are written. */
+function memberModel(
+  member: Member,
+  collections: readonly CollectionAccess[] | null = member.collections,
+): Record<string, unknown> {
+  return {
+    object: "member",
+    id: member.id,
+    userId: member.userId,
+    name: member.name,
+    email: member.email,
+    twoFactorEnabled: member.twoFactorEnabled,
+    status: member.status,
+    collections,
+    resetPasswordEnrolled: member.resetPasswordEnrolled,
+    ssoExternalId: member.ssoExternalId,
+    type: member.type,
+    externalId: member.externalId,
+    permissions: member.type === memberType.custom ? (member.permissions ?? noPermissions()) : null,
+  };
+}
+
+function noPermissions(): Permissions {
+  return Object.fromEntries(permissionNames.map((name) => [name, false])) as Permissions;
+}
+
+function pathMember(state: BitwardenState, id: string): Member {
+  const member = state.members.get(pathGuid(id));
+  if (member === undefined) throw new Refusal(empty(404));
+  return member;
+}
+
+// All statuses, no paging, no filter (MembersController.List).
+function listMembers(state: BitwardenState): Reply {
+  const { listsCollections } = state.settings;
+  return listOf(
+    state,
+    Array.from(state.members.values(), (member) => memberModel(member, listsCollections ? member.collections : null)),
+  );
+}
+
+function postMember(state: BitwardenState, request: SandboxRequest): Reply {
+  const model = readMemberCreate(readBodyObject(request));
+  const email = model.email.toLowerCase();
+  if (isKnownEmail(state, email, model.email)) throw badRequest("This user has already been invited.");
+  requireSeats(state, 1, "Cannot auto scale self-host.");
+  if (model.collections?.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
+    throw badRequest(manageText);
+  // Ids go into the join tables unchecked; a foreign key that fails, or a repeated one, rolls the member back
+  // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
+  const groups = model.groups ?? [];
+  const collections = model.collections ?? [];
+  const isStorable =
+    groups.every((id) => state.groups.has(id)) &&
+    collections.every((access) => state.collections.has(access.id)) &&
+    areDistinct(groups);
+  if (!isStorable) throw badRequest("Failed to invite users");
+  const member = invite(state, email, blankToNull(model.externalId), {
+    type: model.type,
+    permissions: model.type === memberType.custom ? (model.permissions ?? null) : null,
+    collections,
+  });
+  if (groups.length > 0) state.setMemberGroups(member.id, groups);
+  // `collections` echoes the request, not the database.
+  return json(200, memberModel(member, model.collections ?? null));
+}
+
+/** Adds an Invited member and mails the invitation. */
+export function invite(
+  state: BitwardenState,
+  email: string,
+  externalId: string | null,
+  rest: Partial<Member> = {},
+): Member {
+  const member = state.addMember({ ...rest, email, externalId, status: memberStatus.invited });
+  state.countMail(email);
+  state.recordEvent(eventType.memberInvited, { memberId: member.id });
+  return member;
+}
+
+/**
+ * Whether an invitation finds the address taken. SQL Server compares account and invited e-mails of all members
+ * (OrganizationUser_SelectKnownEmails.sql); on Entity Framework databases members without an account are missed and
+ * letter case matters, so that duplicates come to be (EF/OrganizationUserRepository.cs, SelectKnownEmailsAsync).
+ */
+export function isKnownEmail(state: BitwardenState, email: string, asSent: string): boolean {
+  const found = state.membersByEmail(email);
+  if (!state.settings.entityFramework) return found.length > 0;
+  return found.some((member) => member.userId !== null && member.email === asSent);
+}
+
+/**
+ * Makes sure that `needed` more members have a seat, buying seats if need be and allowed: inviting spends money.
+ * @throws Refusal with one of the vendor's texts; `selfHostedText` differs between the callers
+ */
+export function requireSeats(state: BitwardenState, needed: number, selfHostedText: string): void {
+  const { seats, maxAutoscaleSeats, selfHosted, autoscaleRefusal } = state.settings;
+  if (seats === null) return;
+  const missing = state.occupiedSeats + needed - seats;
+  if (missing <= 0) return;
+  if (selfHosted) throw badRequest(selfHostedText);
+  if (maxAutoscaleSeats !== null && seats + missing > maxAutoscaleSeats)
+    throw badRequest("Seat limit has been reached.");
+  if (autoscaleRefusal !== null) throw badRequest(autoscaleRefusal);
+  state.buySeats(missing);
+}
+
+function putMember(state: BitwardenState, request: SandboxRequest, id: string): Reply {
+  const memberId = pathGuid(id);
+  const model = readMemberUpdate(readBodyObject(request));
+  const member = pathMember(state, memberId);
+  const collections = model.collections ?? [];
+  if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
+  if (model.groups !== undefined && !model.groups.every((group) => state.groups.has(group))) throw commandNotFound();
+  if (model.type === memberType.custom && !state.settings.isEnterprise) {
+    throw badRequest("To enable custom permissions the organization must be on an Enterprise plan.");
+  }
+  if (model.type !== memberType.owner && state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
+  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
+    throw badRequest(manageText);
+  if (model.groups !== undefined && !areDistinct(model.groups)) throw unhandled();
+  const updated = state.updateMember(member.id, {
+    type: model.type,
+    // Absent resets it (MemberUpdateRequestModel.ToOrganizationUser).
+    externalId: blankToNull(model.externalId),
+    // Absent keeps them (test Put_ExistingCustomMember_NullPermissions_DoesNotOverwritePermissions).
+    permissions: model.permissions ?? member.permissions,
+    // PUT without collections clears them (bitwarden/server 2026.8.0, UpdateOrganizationUserCommand: collectionAccess ?? []).
+    collections,
+  });
+  // PUT without groups keeps them (same command: groupAccess != null).
+  if (model.groups !== undefined) state.setMemberGroups(member.id, model.groups);
+  state.recordEvent(eventType.memberUpdated, { memberId: member.id });
+  return json(200, memberModel(updated, model.collections ?? null));
+}
+
+// Full replacement; unknown and foreign ids are dropped in silence by an INNER JOIN, a repeated new id breaks the
+// primary key, a null array the command (GroupUser_UpdateGroups.sql).
+function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
+  const memberId = pathGuid(id);
+  const groupIds = readGuids(readBodyObject(request), "groupIds");
+  const member = pathMember(state, memberId);
+  state.setMemberGroups(member.id, replacement(groupIds, state.groups, state.groupIdsOf(member.id)));
+  state.recordEvent(eventType.memberGroupsUpdated, { memberId: member.id });
+  return empty(200);
+}
+
+/** The ids that a full replacement leaves. @throws Refusal 500 for null and for repeated new ids */
+export function replacement(
+  ids: readonly string[] | null,
+  known: ReadonlyMap<string, unknown>,
+  before: ReadonlySet<string>,
+): ReadonlySet<string> {
+  if (ids === null) throw unhandled();
+  const kept = new Set<string>();
+  for (const id of ids) {
+    if (!known.has(id)) continue;
+    if (kept.has(id) && !before.has(id)) throw unhandled();
+    kept.add(id);
+  }
+  return kept;
+}
+
+// Any status; the account survives (RemoveOrganizationUserCommand).
+function deleteMember(state: BitwardenState, _: SandboxRequest, id: string): Reply {
+  const member = pathMember(state, id);
+  if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
+  state.removeMember(member.id);
+  state.recordEvent(eventType.memberRemoved, { memberId: member.id });
+  return empty(200);
+}
+
+function reinvite(state: BitwardenState, _: SandboxRequest, id: string): Reply {
+  const member = pathMember(state, id);
+  if (member.status !== memberStatus.invited) throw badRequest("User invalid.");
+  state.countReinvite(member.email);
+  return empty(200);
+}
+
+// Not idempotent (RevokeOrganizationUsersValidator); groups, collections and externalId stay.
+function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
+  const member = pathMember(state, id);
+  if (member.status === memberStatus.revoked) throw badRequest("Already revoked.");
+  if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
+  state.updateMember(member.id, { status: memberStatus.revoked, previousStatus: member.status });
+  state.recordEvent(eventType.memberRevoked, { memberId: member.id });
+  return empty(200);
+}
+
+// Returns to the status before. The seat comes first, and is bought even if a policy then refuses
+// (RestoreOrganizationUserCommand.RepositoryRestoreUserAsync).
+function restore(state: BitwardenState, _: SandboxRequest, id: string): Reply {
+  const member = pathMember(state, id);
+  if (member.status !== memberStatus.revoked) throw badRequest("Already active.");
+  requireSeats(state, 1, "Cannot autoscale on self-hosted instance.");
+  const status = member.previousStatus ?? memberStatus.confirmed;
+  const isChecked = status !== memberStatus.invited && status !== memberStatus.staged;
+  if (isChecked && member.restoreRefusal !== null) throw badRequest(member.restoreRefusal);
+  state.updateMember(member.id, { status, previousStatus: null });
+  state.recordEvent(eventType.memberRestored, { memberId: member.id });
+  return empty(200);
+}
+
+function areDistinct(ids: readonly string[]): boolean {
+  return new Set(ids).size === ids.length;
+}
+
+export function blankToNull(text: string | null): string | null {
+  return text === null || text.trim() === "" ? null : text;
+}

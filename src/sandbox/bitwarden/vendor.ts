@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import type { Strike } from "../kit/faults.ts";
+import {
+  authorization,
+  basicCredentials,
+  empty,
+  isForm,
+  json,
+  Refusal,
+  type Reply,
+  Router,
+  type SandboxRequest,
+  type Vendor,
+} from "../kit/http.ts";
+import type { RateLimiter, RateRule, RateVerdict } from "../kit/rate-limit.ts";
+import type { Tokens } from "../kit/tokens.ts";
+import { groupRoutes } from "./groups.ts";
+import { importRoutes } from "./import.ts";
+import { type BitwardenHandler, memberRoutes } from "./members.ts";
+import { organizationRoutes } from "./organization.ts";
+import type { BitwardenState } from "./state.ts";
+
+export interface BitwardenVendorOptions {
+  readonly state: BitwardenState;
+  readonly tokens: Tokens;
+  readonly limiter: RateLimiter;
+  readonly clock: () => number;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly persist: () => Promise<void>;
+}
+
+const tokenPath = "/identity/connect/token";
+
+// src/Api/appsettings.json and src/Identity/appsettings.json, IpRateLimitOptions.
+const perSecond: RateRule = { limit: 5, windowMs: 1000, period: "1s" };
+const writeRules: readonly RateRule[] = [{ limit: 60, windowMs: 60_000, period: "1m" }, perSecond];
+const readRules: readonly RateRule[] = [{ limit: 200, windowMs: 60_000, period: "1m" }];
+const tokenRules: readonly RateRule[] = [{ limit: 10, windowMs: 60_000, period: "1m" }, perSecond];
+
+/** Identity and Public API of one organization. ASP.NET Core routes in any letter case. */
+export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
+  const router = new Router<BitwardenHandler>(
+    [...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes],
+    "i",
+  );
+  return {
+    handle: (request, strike) => handle(options, router, request, strike),
+    routeOf: (method, path) => {
+      const found = router.match(method, path);
+      return "route" in found ? found.route.template : path.toLowerCase() === tokenPath ? tokenPath : "?";
+    },
+    unauthorized,
+    rateLimited: (retryAfterSeconds) => tooMany({ rule: writeRules[0] ?? perSecond, retryAfterSeconds }),
+    // Anything the real code does not expect ends in its exception filter.
+    failure: () => json(500, { object: "error", message: "An unhandled server error has occurred.", errors: null }),
+    persist: options.persist,
+  };
+}
+
+function handle(
+  options: BitwardenVendorOptions,
+  router: Router<BitwardenHandler>,
+  request: SandboxRequest,
+  strike: Strike,
+): Reply {
+  const isToken = request.path.toLowerCase() === tokenPath;
+  if (options.state.settings.rateLimits) checkRate(options.limiter, request, isToken);
+  if (isToken) return issueToken(options, request, strike);
+  const found = router.match(request.method, request.path);
+  if (!("route" in found)) return found.allow.length > 0 ? empty(405, { allow: found.allow.join(", ") }) : empty(404);
+  const bearer = authorization(request.headers);
+  if (bearer?.scheme !== "bearer" || !options.tokens.isValid(bearer.value)) return unauthorized();
+  return found.route.handle(options.state, request, found.params[0] ?? "");
+}
+
+// Per client address, verb and path: PUTs to different ids count apart (EnableEndpointRateLimiting, PathCounterKeyBuilder).
+function checkRate(limiter: RateLimiter, request: SandboxRequest, isToken: boolean): void {
+  const rules = isToken ? tokenRules : request.method === "GET" ? readRules : writeRules;
+  const verdict = limiter.admit(`${request.remoteAddress} ${request.method} ${request.path.toLowerCase()}`, rules);
+  if (verdict !== undefined) throw new Refusal(tooMany(verdict));
+}
+
+// src/Core/Utilities/CustomIpRateLimitMiddleware.cs: the internal error model, not the public one.
+function tooMany({ rule, retryAfterSeconds }: RateVerdict): Reply {
+  const body = {
+    message: `Slow down! Too many requests. Try again in ${rule.period}.`,
+    validationErrors: null,
+    exceptionMessage: null,
+    exceptionStackTrace: null,
+    innerExceptionMessage: null,
+    object: "error",
+  };
+  return json(429, body, { "retry-after": String(retryAfterSeconds) });
+}
+
+function unauthorized(): Reply {
+  return empty(401, { "www-authenticate": 'Bearer error="invalid_token"' });
+}
+
+/** Client credentials, in the form or as Basic. All OAuth errors are 400 (Duende TokenErrorHttpWriter). */
+function issueToken(options: BitwardenVendorOptions, request: SandboxRequest, strike: Strike): Reply {
+  if (request.method !== "POST") return empty(405, { allow: "POST" });
+  if (!isForm(request.headers)) return oauthError("invalid_request");
+  const form = new URLSearchParams(request.body);
+  const basic = basicCredentials(request.headers);
+  const id = basic?.id ?? form.get("client_id");
+  const secret = basic?.secret ?? form.get("client_secret");
+  if (id !== options.clientId || secret !== options.clientSecret) return oauthError("invalid_client");
+  if (form.get("grant_type") !== "client_credentials") return oauthError("unsupported_grant_type");
+  const scopes = (form.get("scope") ?? "api.organization").split(/\s+/).filter((scope) => scope !== "");
+  if (scopes.some((scope) => scope !== "api.organization")) return oauthError("invalid_scope");
+  const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
+  const token = makeJwt(options, lifetimeSeconds);
+  options.tokens.issue(token, strike.expireEarlySeconds ?? lifetimeSeconds);
+  const body = { access_token: token, expires_in: lifetimeSeconds, token_type: "Bearer", scope: "api.organization" };
+  return json(200, body, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
+}
+
+function oauthError(error: string): Reply {
+  return json(400, { error }, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
+}
+
+/** Looks like the real one (`typ: at+jwt`); nobody but the server may read it. */
+function makeJwt(options: BitwardenVendorOptions, lifetimeSeconds: number): string {
+  const iat = Math.floor(options.clock() / 1000);
+  const claims = {
+    nbf: iat,
+    exp: iat + lifetimeSeconds,
+    iat,
+    iss: "http://localhost/identity",
+    client_id: options.clientId,
+    scope: ["api.organization"],
+    client_sub: options.state.organizationId,
+    client_type: "Organization",
+    jti: randomBytes(16).toString("hex").toUpperCase(),
+  };
+  const parts = [{ alg: "RS256", kid: "SANDBOX", typ: "at+jwt" }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString("base64url"),
+  );
+  return `${parts.join(".")}.${randomBytes(64).toString("base64url")}`;
+}

@@ -1,0 +1,275 @@
+import { randomBytes } from "node:crypto";
+import type { Strike } from "../kit/faults.ts";
+import {
+  authorization,
+  basicCredentials,
+  empty,
+  isForm,
+  json,
+  Refusal,
+  type Reply,
+  type Route,
+  Router,
+  type SandboxRequest,
+  type Vendor,
+} from "../kit/http.ts";
+import type { Tokens } from "../kit/tokens.ts";
+import type { Layout, OnePasswordState, OnePasswordUser, OnePasswordUserState, Scope } from "./state.ts";
+
+export interface OnePasswordVendorOptions {
+  readonly state: OnePasswordState;
+  readonly tokens: Tokens;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly persist: () => Promise<void>;
+}
+
+type Handler = (
+  options: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  strike: Strike,
+  params: readonly string[],
+) => Reply;
+
+interface LayoutPaths {
+  readonly layout: Layout;
+  readonly token: string;
+  readonly revoke: string;
+}
+
+// v1beta1: www.1password.dev/users-api. v1: elastic/kibana#290784; its revoke path is a guess by analogy.
+const layouts: readonly LayoutPaths[] = [
+  { layout: "v1beta1", token: "/v1beta1/users/oauth2/token", revoke: "/v1beta1/users/oauth2/revoke" },
+  { layout: "v1", token: "/v1/oauth/token", revoke: "/v1/oauth/revoke" },
+];
+
+const defaultPageSize = 25;
+const maxPageSize = 1000;
+// "<CompanyOrProductName>/<version>".
+const userAgentPattern = /^[^\s/]+\/v?\d\S*/;
+
+/** 1Password Users API for Partners of one account. Paths are case-sensitive, and `:suspend` is literal. */
+export function onePasswordVendor(options: OnePasswordVendorOptions): Vendor {
+  const router = new Router<Handler>(layouts.flatMap(routesOf));
+  return {
+    handle: (request, strike) => handle(options, router, request, strike),
+    routeOf: (method, path) => {
+      const found = router.match(method, path);
+      return "route" in found ? found.route.template : "?";
+    },
+    unauthorized: () => status(401, 16, "unauthenticated"),
+    rateLimited: (retryAfterSeconds) =>
+      json(429, { code: 8, message: "resource_exhausted", details: [] }, { "retry-after": String(retryAfterSeconds) }),
+    failure: () => status(500, 13, "internal"),
+    persist: options.persist,
+  };
+}
+
+function routesOf({ layout, token, revoke }: LayoutPaths): readonly Route<Handler>[] {
+  const users = `/${layout}/accounts/{account}/users`;
+  return [
+    { method: "POST", template: token, handle: issueToken },
+    { method: "POST", template: revoke, handle: revokeToken },
+    { method: "GET", template: users, handle: guarded("list", listUsers) },
+    {
+      method: "GET",
+      template: `${users}/{user}`,
+      handle: guarded("get", (options, _, __, params) =>
+        json(200, userModel(options.state, pathUser(options.state, params))),
+      ),
+    },
+    { method: "POST", template: `${users}/{user}:suspend`, handle: guarded("suspend", suspend) },
+    { method: "POST", template: `${users}/{user}:reactivate`, handle: guarded("reactivate", reactivate) },
+  ];
+}
+
+function handle(
+  options: OnePasswordVendorOptions,
+  router: Router<Handler>,
+  request: SandboxRequest,
+  strike: Strike,
+): Reply {
+  const { settings } = options.state;
+  const found = router.match(request.method, request.path);
+  const isOn = settings.layouts.some((layout) => request.path.startsWith(`/${layout}/`));
+  if (!isOn || (!("route" in found) && found.allow.length === 0)) {
+    return { status: 404, headers: { "content-type": "text/plain; charset=utf-8" }, body: "404 page not found\n" };
+  }
+  // grpc-gateway's answer to a known path with another method: 501, code 12.
+  if (!("route" in found)) return status(501, 12, "Method Not Allowed");
+  return found.route.handle(options, request, strike, found.params);
+}
+
+/** gRPC status as grpc-gateway writes it; `code` is the gRPC number. */
+function status(http: number, code: number, message: string): Reply {
+  return json(http, { code, message, details: [] });
+}
+
+/** What every users call goes through: User-Agent, token, account, permission of the application. */
+function guarded(scope: Scope, work: Handler): Handler {
+  return (options, request, strike, params) => {
+    const { state, tokens } = options;
+    // Listed under "Include the following headers"; whether the vendor refuses without is not known, a strict fake does.
+    if (state.settings.strictUserAgent && !userAgentPattern.test(request.headers["user-agent"] ?? ""))
+      return status(403, 7, "invalid_user_agent");
+    const bearer = authorization(request.headers);
+    if (bearer?.scheme !== "bearer" || !tokens.isValid(bearer.value)) return status(401, 16, "unauthenticated");
+    // 403 is ambiguous on purpose: wrong account, wrong scope, last owner and EAM differ in `message` only.
+    if (params[0] !== state.accountId) return status(403, 7, "account_mismatch");
+    if (!state.settings.scopes.includes(scope)) return status(403, 7, "insufficient_scope");
+    return work(options, request, strike, params);
+  };
+}
+
+function pathUser(state: OnePasswordState, params: readonly string[]): OnePasswordUser {
+  const user = state.users.get(params[1] ?? "");
+  if (user === undefined) throw new Refusal(status(404, 5, "user_not_found"));
+  return user;
+}
+
+/** protobuf JSON leaves out what has its default value: an empty name, STATE_UNSPECIFIED. */
+function userModel(state: OnePasswordState, user: OnePasswordUser): Record<string, string> {
+  const model: Record<string, string> = { id: user.id, email: user.email };
+  if (user.displayName !== "") model["display_name"] = user.displayName;
+  if (user.state !== "STATE_UNSPECIFIED") model["state"] = user.state;
+  return { ...model, create_time: user.createTime, path: `accounts/${state.accountId}/users/${user.id}` };
+}
+
+function listUsers({ state }: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike): Reply {
+  const filter = request.query.get("filter") ?? "";
+  const wanted = filterState(filter);
+  const size = pageSize(request.query.get("max_page_size"));
+  const given = request.query.get("page_token") ?? "";
+  const from = readPageToken(given, filter, size);
+  const { users, next } = state.page(from, size, wanted);
+  const results = strike.dropPage ? [] : users.map((user) => userModel(state, user));
+  const answer: Record<string, unknown> = {};
+  // An empty list and an empty token are left out, too.
+  if (results.length > 0) answer["results"] = results;
+  if (strike.repeatPageToken) answer["next_page_token"] = given === "" ? pageToken(next ?? 0, filter, size) : given;
+  else if (next !== undefined && !strike.truncateList) answer["next_page_token"] = pageToken(next, filter, size);
+  return json(200, answer);
+}
+
+function invalidArgument(message: string): Refusal {
+  return new Refusal(status(400, 3, message));
+}
+
+function filterState(filter: string): OnePasswordUserState | undefined {
+  switch (filter) {
+    case "":
+      return undefined;
+    case "user.isActive()":
+      return "ACTIVE";
+    case "user.isSuspended()":
+      return "SUSPENDED";
+    default:
+      throw invalidArgument("invalid_filter");
+  }
+}
+
+function pageSize(text: string | null): number {
+  if (text === null || text === "" || text === "0") return defaultPageSize;
+  // Over 1000: refused or clamped is not documented; the strict reading is taken.
+  if (!/^\d{1,9}$/.test(text) || Number(text) > maxPageSize) throw invalidArgument("invalid_max_page_size");
+  return Number(text);
+}
+
+function pageToken(position: number, filter: string, size: number): string {
+  return Buffer.from(JSON.stringify([position, filter, size])).toString("base64");
+}
+
+/** Opaque; good only with the filter and page size it was made for. */
+function readPageToken(token: string, filter: string, size: number): number {
+  if (token === "") return 0;
+  try {
+    const value: unknown = JSON.parse(Buffer.from(token, "base64").toString("utf8"));
+    if (Array.isArray(value) && Number.isInteger(value[0]) && value[1] === filter && value[2] === size)
+      return Number(value[0]);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw invalidArgument("invalid_page_token");
+}
+
+function refuseBody(request: SandboxRequest): void {
+  if (request.body !== "") throw invalidArgument("request_body_not_allowed");
+}
+
+// Idempotent: a suspended user is answered unchanged.
+function suspend(
+  { state }: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  _: Strike,
+  params: readonly string[],
+): Reply {
+  refuseBody(request);
+  const user = pathUser(state, params);
+  if (user.state === "SUSPENDED") return json(200, userModel(state, user));
+  // The only slug on record (elastic/kibana one_password.ts).
+  if (state.isLastActiveOwner(user)) return status(403, 7, "no_owner_remain");
+  // Documented as impossible; the slug is made up.
+  if (user.isEam) return status(403, 7, "eam_user_not_allowed");
+  return json(200, userModel(state, state.updateUser(user.id, { state: "SUSPENDED" })));
+}
+
+// Idempotent, too. Only a suspended user changes.
+function reactivate(
+  { state }: OnePasswordVendorOptions,
+  request: SandboxRequest,
+  _: Strike,
+  params: readonly string[],
+): Reply {
+  refuseBody(request);
+  const user = pathUser(state, params);
+  return json(
+    200,
+    userModel(state, user.state === "SUSPENDED" ? state.updateUser(user.id, { state: "ACTIVE" }) : user),
+  );
+}
+
+/** Basic only: client_secret_post is refused (elastic/kibana#255076). Unlike Bitwarden, a bad client is 401. */
+function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike): Reply {
+  if (!isClient(options, request)) return invalidClient();
+  if (!isForm(request.headers))
+    return oauthError("invalid_request", "The request body must be application/x-www-form-urlencoded.");
+  const form = new URLSearchParams(request.body);
+  const grant = form.get("grant_type");
+  if (grant === null) return oauthError("invalid_request", "Request parameter 'grant_type' is missing.");
+  if (grant !== "client_credentials")
+    return oauthError("unsupported_grant_type", `The grant type '${grant}' is not supported.`);
+  const scope = form.get("scope") ?? "";
+  if (scope !== "" && scope !== "openid")
+    return oauthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.");
+  const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
+  const token = `ory_at_${randomBytes(32).toString("base64url")}.${randomBytes(32).toString("base64url")}`;
+  options.tokens.issue(token, strike.expireEarlySeconds ?? lifetimeSeconds);
+  return json(
+    200,
+    { access_token: token, expires_in: lifetimeSeconds, scope, token_type: "bearer" },
+    { "cache-control": "no-store" },
+  );
+}
+
+/** 200 also for tokens that are unknown or dead already; 401 for a bad client. */
+function revokeToken(options: OnePasswordVendorOptions, request: SandboxRequest): Reply {
+  if (!isClient(options, request)) return invalidClient();
+  const token = isForm(request.headers) ? new URLSearchParams(request.body).get("token") : null;
+  if (token === null) return oauthError("invalid_request", "Request parameter 'token' is missing.");
+  options.tokens.revoke(token);
+  return empty(200);
+}
+
+function isClient(options: OnePasswordVendorOptions, request: SandboxRequest): boolean {
+  const basic = basicCredentials(request.headers);
+  return basic !== undefined && basic.id === options.clientId && basic.secret === options.clientSecret;
+}
+
+function invalidClient(): Reply {
+  const body = { error: "invalid_client", error_description: "The client credentials are invalid." };
+  return json(401, body, { "cache-control": "no-store", "www-authenticate": "Basic" });
+}
+
+function oauthError(error: string, description: string): Reply {
+  return json(400, { error, error_description: description }, { "cache-control": "no-store" });
+}

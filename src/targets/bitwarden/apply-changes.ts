@@ -1,0 +1,154 @@
+import type { RollcallError } from "../../domain/model/errors.ts";
+import { unreachable } from "../../domain/model/plan.ts";
+import { jsonOf } from "../kit/http.ts";
+import type { Written } from "./api.ts";
+import { memberWithExternalId, roleOf, type VendorError, vendorGroup } from "./convert.ts";
+import { isConverged, isNotInvited, refusalOf } from "./refusals.ts";
+import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run-changes.ts";
+
+type PersonChange = ChangeOf<"adopt" | "restore" | "reinvite" | "suspend" | "remove">;
+type GroupChange = ChangeOf<"createGroup" | "adoptGroup" | "renameGroup" | "removeGroup">;
+
+/** Anything on one existing member but memberships. */
+export async function settlePerson(run: Run, change: PersonChange): Promise<Settled> {
+  switch (change.op) {
+    case "adopt":
+      return adopt(run, change);
+    case "restore": {
+      const written = await run.api.restoreMember(change.remoteId, run.signal);
+      if (written.kind === "refused" && isConverged("restore", written.error)) return applied(change, change.remoteId);
+      return settle(run, change, written, unconfirmed(change));
+    }
+    case "reinvite": {
+      const written = await run.api.reinviteMember(change.remoteId, run.signal);
+      if (written.kind === "refused" && isNotInvited(written.error)) return unconfirmed(change);
+      return settle(run, change, written, unconfirmed(change));
+    }
+    case "suspend":
+    case "remove":
+      return takeAccess(run, change);
+    default:
+      return unreachable(change);
+  }
+}
+
+/** Anything on one group but memberships. */
+export async function settleGroup(run: Run, change: GroupChange): Promise<Settled> {
+  switch (change.op) {
+    case "createGroup":
+      return createGroup(run, change);
+    case "adoptGroup":
+    case "renameGroup":
+      return putGroup(run, change);
+    case "removeGroup":
+      return settle(
+        run,
+        change,
+        await run.api.deleteGroup(change.remoteId, run.signal),
+        applied(change, change.remoteId),
+      );
+    default:
+      return unreachable(change);
+  }
+}
+
+/** What remains of every write's answer after the special cases; `absent` is what a 404 means for this change. */
+export function settle(run: Run, change: PersonChange | GroupChange, written: Written, absent: Settled): Settled {
+  switch (written.kind) {
+    case "done":
+      return applied(change, "remoteId" in change ? change.remoteId : undefined);
+    case "absent":
+      return absent;
+    case "refused":
+      return failed(change, refused(run, written.error));
+    case "lost":
+      return lost(run, change, written.error);
+    default:
+      return unreachable(written);
+  }
+}
+
+/** The vendor's words, and what to do. */
+export function refused(run: Run, error: VendorError): RollcallError {
+  const { words, advice, isPermanent } = refusalOf(error);
+  return run.api.http.error("TARGET_REFUSED", `Bitwarden says "${words}"${advice === "" ? "" : `; ${advice}`}`, {
+    isPermanent,
+  });
+}
+
+/** Our own refusal of a change that a sound plan doesn't hold. */
+const declined = (run: Run, message: string, isPermanent = false): RollcallError =>
+  run.api.http.error("TARGET_REFUSED", message, { isPermanent });
+
+async function takeAccess(run: Run, change: ChangeOf<"suspend" | "remove">): Promise<Settled> {
+  const { remoteId } = change;
+  const role = run.world.member(remoteId)?.role ?? (await freshRole(run, remoteId));
+  if (role === null) return applied(change, remoteId);
+  if (role === "owner")
+    return failed(change, declined(run, `${change.email} is an owner; Rollcall takes no access from owners`, true));
+  const isSuspension = change.op === "suspend";
+  const written = await (isSuspension
+    ? run.api.revokeMember(remoteId, run.signal)
+    : run.api.deleteMember(remoteId, run.signal));
+  if (isSuspension && written.kind === "refused" && isConverged("suspend", written.error))
+    return applied(change, remoteId);
+  return settle(run, change, written, applied(change, remoteId));
+}
+
+/** Null: there is no such member. */
+async function freshRole(run: Run, remoteId: string): Promise<string | null> {
+  const member = await run.api.getMember(remoteId, run.signal);
+  return member === null ? null : roleOf(member.type);
+}
+
+/** Read-modify-write (contract sheet §3.5): there is no ETag, so as little time as possible lies between the two. */
+async function adopt(run: Run, change: ChangeOf<"adopt">): Promise<Settled> {
+  const { remoteId, externalId } = change;
+  const holder = run.world.holderOf(externalId, remoteId);
+  if (holder !== undefined)
+    return failed(
+      change,
+      declined(run, `externalId ${externalId} belongs to ${holder.email} already; clear it in Bitwarden`),
+    );
+  const member = await run.api.getMember(remoteId, run.signal);
+  if (member === null) return unconfirmed(change);
+  if (member.externalId === externalId) return applied(change, remoteId);
+  const planned = run.world.member(remoteId);
+  if (planned !== undefined && planned.externalId !== (member.externalId ?? null)) return unconfirmed(change); // changed since the plan
+  const body = memberWithExternalId(member, externalId);
+  if (body === null) {
+    const message = `members.get shows ${change.email} without collections, and writing back would drop them`;
+    return failed(change, run.api.http.error("UNEXPECTED_RESPONSE", message));
+  }
+  return settle(run, change, await run.api.putMember(remoteId, body, run.signal), unconfirmed(change));
+}
+
+async function createGroup(run: Run, change: ChangeOf<"createGroup">): Promise<Settled> {
+  const { groupId, name, externalId } = change;
+  const holder = run.world.groupHolderOf(externalId) ?? run.world.unmanagedGroup(name);
+  if (holder !== undefined)
+    return failed(change, declined(run, `group "${holder.name}" is there already; it is adopted next time`));
+  if (!run.world.claim(`group:${externalId}`))
+    return failed(change, declined(run, `two groups with externalId ${externalId}`));
+  const written = await run.api.createGroup(name, externalId, run.signal);
+  if (written.kind !== "done") return settle(run, change, written, unconfirmed(change));
+  const created = vendorGroup.safeParse(jsonOf(written.answer));
+  if (!created.success) return unconfirmed(change);
+  run.world.learnGroup(groupId, created.data.id);
+  return applied(change, created.data.id);
+}
+
+async function putGroup(run: Run, change: ChangeOf<"adoptGroup" | "renameGroup">): Promise<Settled> {
+  const { remoteId, name, externalId } = change;
+  const holder = run.world.groupHolderOf(externalId, remoteId);
+  if (holder !== undefined)
+    return failed(
+      change,
+      declined(run, `externalId ${externalId} belongs to group "${holder.name}" already; clear it in Bitwarden`),
+    );
+  const group = await run.api.getGroup(remoteId, run.signal);
+  if (group === null) return unconfirmed(change);
+  run.world.learnGroup(change.groupId, remoteId);
+  if (group.name === name && group.externalId === externalId) return applied(change, remoteId);
+  return settle(run, change, await run.api.putGroup(remoteId, name, externalId, run.signal), unconfirmed(change));
+}

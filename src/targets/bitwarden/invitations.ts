@@ -1,0 +1,141 @@
+import type { RollcallError } from "../../domain/model/errors.ts";
+import { jsonOf } from "../kit/http.ts";
+import { refused } from "./apply-changes.ts";
+import { runJobs } from "./change-queue.ts";
+import { type VendorError, vendorMember } from "./convert.ts";
+import { isAlreadyInvited, isImportUnavailable, isPartlyDone, refusalOf, refusedPlaces } from "./refusals.ts";
+import {
+  applied,
+  type ChangeOf,
+  failed,
+  lost,
+  observeAfterLostMs,
+  type Run,
+  type Settled,
+  unconfirmed,
+} from "./run-changes.ts";
+
+type Invite = ChangeOf<"invite">;
+
+/** Above it an import needs `largeImport` (contract sheet §5); Directory Connector's batches are as large. */
+const importBatch = 2_000;
+/** How long invitations go one by one after an import broke down. */
+const importPauseMs = 3_600_000;
+
+/** Many by import, in one call and without answers; few, and what the import would not take, one by one. */
+export async function* settleInvites(run: Run, changes: readonly Invite[]): AsyncGenerator<Settled> {
+  const fresh: Invite[] = [];
+  for (const change of changes) {
+    const error = duplicateOf(run, change);
+    if (error === null) fresh.push(change);
+    else yield failed(change, error);
+  }
+  let singles: readonly Invite[] = fresh;
+  if (fresh.length > run.importThreshold && mayImport(run)) {
+    const left: Invite[] = [];
+    for (let start = 0; start < fresh.length; start += importBatch) {
+      const result = await importMembers(run, fresh.slice(start, start + importBatch));
+      yield* result.settled;
+      left.push(...result.left);
+    }
+    singles = left;
+  }
+  yield* inviteEach(run, singles);
+}
+
+/** Bitwarden itself guards e-mail addresses half and externalIds not at all (§0.4, §0.5). */
+function duplicateOf(run: Run, change: Invite): RollcallError | null {
+  const { email, externalId } = change;
+  const holder = run.world.holderOf(externalId) ?? run.world.memberByEmail(email);
+  if (holder !== undefined) {
+    return run.api.http.error(
+      "TARGET_REFUSED",
+      `${holder.email} is a member already (${holder.state}); they are adopted next time`,
+    );
+  }
+  const isFirst = [`email:${email}`, `externalId:${externalId}`].map((key) => run.world.claim(key)).every(Boolean);
+  return isFirst
+    ? null
+    : run.api.http.error("TARGET_REFUSED", `${email} or externalId ${externalId} would be invited twice`);
+}
+
+const mayImport = (run: Run): boolean => !run.world.hasDuplicates && run.api.http.clock() >= run.memory.noImportUntilMs;
+
+interface Imported {
+  readonly settled: readonly Settled[];
+  /** To be invited one by one. */
+  readonly left: readonly Invite[];
+}
+
+async function importMembers(run: Run, changes: readonly Invite[]): Promise<Imported> {
+  if (changes.length === 0 || !mayImport(run)) return { settled: [], left: changes };
+  const written = await run.api.importMembers(changes, run.signal);
+  switch (written.kind) {
+    case "done":
+      return { settled: changes.map(unconfirmed), left: [] };
+    case "lost": {
+      run.memory.noImportUntilMs = run.api.http.clock() + importPauseMs;
+      const [first, ...others] = changes;
+      const unanswered = (change: Invite): Settled => ({
+        outcome: { status: "unconfirmed", change, observeAfterMs: observeAfterLostMs },
+      });
+      const settled = first === undefined ? [] : [lost(run, first, written.error), ...others.map(unanswered)];
+      return { settled, left: [] };
+    }
+    case "absent":
+      run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
+      return { settled: [], left: changes };
+    case "refused":
+      return afterRefusal(run, changes, written.error);
+  }
+}
+
+async function afterRefusal(run: Run, changes: readonly Invite[], error: VendorError): Promise<Imported> {
+  if (isPartlyDone(error)) return { settled: changes.map(unconfirmed), left: [] };
+  if (isImportUnavailable(error)) run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
+  const places = refusedPlaces(error);
+  const good = changes.filter((_change, place) => !places.has(place));
+  // Seats, and whatever it doesn't name: one by one, as many as there is room for.
+  if (good.length === changes.length) return { settled: [], left: changes };
+  const bad = changes.flatMap((change, place) => {
+    const words = places.get(place);
+    return words === undefined
+      ? []
+      : [failed(change, refused(run, { message: error.message, errors: { Email: [words] } }))];
+  });
+  const rest = await importMembers(run, good);
+  return { settled: [...bad, ...rest.settled], left: rest.left };
+}
+
+async function* inviteEach(run: Run, changes: readonly Invite[]): AsyncGenerator<Settled> {
+  let outOfSeats: RollcallError | null = null;
+  const invite = async (change: Invite): Promise<Settled> => {
+    if (outOfSeats !== null) return failed(change, outOfSeats);
+    const written = await run.api.invite(change.email, change.externalId, run.signal);
+    if (written.kind === "refused" && refusalOf(written.error).isAboutSeats) outOfSeats = refused(run, written.error);
+    return settleInvite(run, change, written);
+  };
+  yield* runJobs(
+    run,
+    changes.map((change) => ({ change, key: change.userId, settle: () => invite(change) })),
+  );
+}
+
+function settleInvite(run: Run, change: Invite, written: Awaited<ReturnType<Run["api"]["invite"]>>): Settled {
+  switch (written.kind) {
+    case "done": {
+      const member = vendorMember.safeParse(jsonOf(written.answer));
+      if (!member.success) return unconfirmed(change);
+      run.world.learnMember(change.userId, member.data.id);
+      return applied(change, member.data.id);
+    }
+    case "lost":
+      return lost(run, change, written.error);
+    case "absent":
+      return failed(change, run.api.http.error("UNEXPECTED_RESPONSE", "members.invite answered 404; check apiUrl"));
+    case "refused":
+      // "Failed to invite users": the row or the mail failed, it doesn't say which (§3.4).
+      if (isAlreadyInvited(written.error) || isPartlyDone(written.error)) return unconfirmed(change);
+      return failed(change, refused(run, written.error));
+  }
+}
