@@ -6,9 +6,9 @@ import { createPostJson } from "./alerts/post.ts";
 import type { AlertChannel } from "./alerts/service.ts";
 import { slackChannel } from "./alerts/slack.ts";
 import { webhookChannel } from "./alerts/webhook.ts";
-import { consoleUrlOf } from "./cli/alerts.ts";
-import type { Composition, Style } from "./cli/composition.ts";
-import { runCli } from "./cli.ts";
+import { consoleUrlOf } from "./app/alerts.ts";
+import type { Composition, Style } from "./app/composition.ts";
+import { runCli } from "./cli/program.ts";
 import type {
   BitwardenTargetConfig,
   Config,

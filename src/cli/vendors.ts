@@ -1,4 +1,4 @@
-import type { ConnectionType } from "../web/connections.ts";
+import type { ConnectionType } from "../app/connection-types.ts";
 
 /** What people must know to connect a vendor. */
 export interface VendorFacts {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { heardOf } from "../../src/cli/heard.ts";
 import type { ConnectionState } from "../../src/domain/ports/sync-store.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
+import { heardOf } from "../../src/server/last-seen.ts";
 import { RateLimiter } from "../../src/targets/kit/rate-limiter.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";
 

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Composition } from "../../src/cli/composition.ts";
-import { createConnections } from "../../src/cli/connection-desk.ts";
+import type { Composition } from "../../src/app/composition.ts";
+import type { ConnectionDraft, Connections } from "../../src/app/connection-types.ts";
+import { createConnections } from "../../src/app/connections.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { createKeyRing, type KeyRing } from "../../src/crypto/key-ring.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
@@ -16,7 +17,6 @@ import { openSqliteStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
 import { createLogger } from "../../src/telemetry/index.ts";
-import type { ConnectionDraft, Connections } from "../../src/web/connections.ts";
 
 const newKey = (): string => randomBytes(32).toString("base64");
 const forever = new AbortController().signal;

@@ -5,7 +5,7 @@ import {
   createShedReport,
   createWrongTokens,
   type ShedReason,
-} from "../../src/web/admission.ts";
+} from "../../src/web/http/admission.ts";
 
 const mebibyte = 1024 * 1024;
 

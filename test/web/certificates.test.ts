@@ -8,7 +8,7 @@ import {
   describeValidity,
   readCertificates,
   watchCertificates,
-} from "../../src/web/certificates.ts";
+} from "../../src/web/http/certificates.ts";
 import { authority } from "../support/certificates.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "rollcall-certificates-"));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createAccess } from "../../src/web/access/access.ts";
-import { createAdminApp } from "../../src/web/admin-app.ts";
+import { createAdminApp } from "../../src/web/app.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
 
 const token = "operator-token-0123456789";

@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { Change, HeldReason } from "../../src/domain/model/plan.ts";
 import type { HeldItem } from "../../src/domain/ports/sync-store.ts";
 import type { Visitor } from "../../src/web/access/role.ts";
-import { attentionLines } from "../../src/web/console/attention.ts";
-import { flag, html, raw } from "../../src/web/console/html.ts";
-import { planBody } from "../../src/web/console/plan.ts";
+import { attentionLines } from "../../src/web/console/components/attention-lines.ts";
+import { flag, html, raw } from "../../src/web/console/components/html.ts";
+import { planBody } from "../../src/web/console/pages/plan.ts";
+import { localPath } from "../../src/web/console/pages/sign-in.ts";
 import { createPlanDesk } from "../../src/web/console/plan-desk.ts";
-import { localPath } from "../../src/web/console/sign-in.ts";
 import { createStatusMemory } from "../../src/web/console/status-memory.ts";
 
 describe("html", () => {

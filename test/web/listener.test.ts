@@ -3,7 +3,7 @@ import type { RequestListener } from "node:http";
 import { connect, type Socket } from "node:net";
 import { connect as secureConnect } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Listener, type ListenerOptions, listen } from "../../src/web/listener.ts";
+import { type Listener, type ListenerOptions, listen } from "../../src/web/http/listener.ts";
 import { authority } from "../support/certificates.ts";
 
 const closers: (() => unknown)[] = [];

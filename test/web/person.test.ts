@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { PersonDetail, Standing } from "../../src/domain/ports/console-store.ts";
-import { personBody } from "../../src/web/console/person.ts";
+import { personBody } from "../../src/web/console/pages/person.ts";
 
 const standing: Standing = {
   connection: "bw",

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAccess } from "../../src/web/access/access.ts";
 import { ROLES, type Role } from "../../src/web/access/role.ts";
-import { createAdminApp } from "../../src/web/admin-app.ts";
 import { apiRoutes } from "../../src/web/api/router.ts";
+import { createAdminApp } from "../../src/web/app.ts";
 import { createConsole } from "../../src/web/console/router.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
 

@@ -1,7 +1,7 @@
 import express from "express";
 import supertest from "supertest";
 import { describe, expect, it } from "vitest";
-import { createScimApp, type ScimAppParts } from "../../src/web/scim-app.ts";
+import { createScimApp, type ScimAppParts } from "../../src/server/scim-app.ts";
 
 /** The listener's application over a SCIM router that says what it sees of a request. */
 const ask = (parts: Partial<ScimAppParts> = {}) =>

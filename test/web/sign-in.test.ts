@@ -7,7 +7,7 @@ import { createProviderCalls, TooManySignIns } from "../../src/web/access/provid
 import { type RoleToken, requireRole, visitorOf } from "../../src/web/access/role.ts";
 import { createSeal } from "../../src/web/access/seal.ts";
 import { loadAssets } from "../../src/web/console/assets.ts";
-import { signInRoutes } from "../../src/web/console/sign-in.ts";
+import { signInRoutes } from "../../src/web/console/pages/sign-in.ts";
 import { type OidcProvider, startOidcProvider } from "../support/oidc-provider.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
 

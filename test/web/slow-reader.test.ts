@@ -6,7 +6,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { ChainedRow } from "../../src/domain/model/audit.ts";
 import type { ConsoleStore } from "../../src/domain/ports/console-store.ts";
 import { sendFile, trailFile } from "../../src/web/api/export.ts";
-import { streamActivity } from "../../src/web/console/activity.ts";
+import { streamActivity } from "../../src/web/console/pages/activity.ts";
 import { serveApp } from "./browser.ts";
 
 const row = (seq: number): ChainedRow => ({

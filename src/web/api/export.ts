@@ -1,9 +1,9 @@
 import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
 import type { ChainedRow, LostAccess } from "../../domain/model/audit.ts";
-import { writeThrough } from "../write-through.ts";
+import { writeThrough } from "../http/write-through.ts";
 import { iso, row } from "./documents.ts";
-import { loss, lossCells } from "./losses.ts";
+import { loss, lossCells } from "./lost-access.ts";
 
 export type FileFormat = "jsonl" | "csv";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemAnswer } from "./answers.ts";
+import { problemAnswer } from "./answer-schemas.ts";
 import type { Route } from "./route.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;

@@ -1,6 +1,6 @@
+import type { Connections } from "../../app/connection-types.ts";
 import type { AuditTrail } from "../../domain/model/audit.ts";
 import type { ConsoleStore } from "../../domain/ports/console-store.ts";
-import type { Connections } from "../connections.ts";
 import type { PlanActions, ScimTokens } from "../console/parts.ts";
 
 /** What `/api/v1` is given: the same as the console. */

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import { requireRole, visitorOf } from "../access/role.ts";
-import { actingRoutes } from "./acting.ts";
+import { actingRoutes } from "./actions.ts";
 import { describeApi } from "./openapi.ts";
 import type { ApiParts } from "./parts.ts";
-import { readingRoutes } from "./reading.ts";
+import { readingRoutes } from "./queries.ts";
 import { type Document, problem, type Route } from "./route.ts";
 
 const readJson = express.json({ limit: "64kb", strict: true });

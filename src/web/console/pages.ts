@@ -3,9 +3,9 @@ import { messageOf } from "../../domain/model/errors.ts";
 import { formOf } from "../access/access.ts";
 import { allows, findVisitor, type Role, type Visitor } from "../access/role.ts";
 import type { Assets } from "./assets.ts";
-import { html } from "./html.ts";
-import { type Notice, type PageParts, renderPage } from "./layout.ts";
-import { createNotices } from "./notices.ts";
+import { html } from "./components/html.ts";
+import { type Notice, type PageParts, renderPage } from "./components/layout.ts";
+import { createNotices } from "./components/notices.ts";
 import type { ConsoleParts } from "./parts.ts";
 
 /** Of a request to a page: who asks, and what the address says. */

@@ -1,3 +1,4 @@
+import type { Connections } from "../../app/connection-types.ts";
 import type { AuditTrail } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
 import type { Plan } from "../../domain/model/plan.ts";
@@ -6,7 +7,6 @@ import type { StoredToken } from "../../domain/ports/scim-store.ts";
 import type { AuditEntry, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { Access } from "../access/access.ts";
 import type { Oidc } from "../access/oidc.ts";
-import type { Connections } from "../connections.ts";
 
 /** One source, as `status --json` has it. */
 export interface SourceStatus {

@@ -2,15 +2,15 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import helmet from "helmet";
 import { messageOf } from "../../domain/model/errors.ts";
 import { findVisitor } from "../access/role.ts";
-import { activityRoutes } from "./activity-routes.ts";
 import { loadAssets } from "./assets.ts";
-import { connectionRoutes } from "./connection-routes.ts";
-import { entityRoutes } from "./entity-routes.ts";
-import { overviewBody } from "./overview.ts";
+import { overviewBody } from "./pages/overview.ts";
+import { signInRoutes } from "./pages/sign-in.ts";
 import { createPages, failed, notFound } from "./pages.ts";
 import type { ConsoleParts } from "./parts.ts";
-import { planRoutes } from "./plan-routes.ts";
-import { signInRoutes } from "./sign-in.ts";
+import { activityRoutes } from "./routes/activity.ts";
+import { connectionRoutes } from "./routes/connections.ts";
+import { entityRoutes } from "./routes/people.ts";
+import { planRoutes } from "./routes/plan.ts";
 import { createStatusMemory } from "./status-memory.ts";
 
 const securityHeaders = helmet({

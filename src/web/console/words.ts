@@ -1,6 +1,6 @@
 import type { LinkNote } from "../../domain/model/link.ts";
-import { type HtmlValue, html, type Markup } from "./html.ts";
-import { type IconName, icon } from "./icons.ts";
+import { type HtmlValue, html, type Markup } from "./components/html.ts";
+import { type IconName, icon } from "./components/icons.ts";
 
 /** "1 person", "2,301 people". */
 export const count = (number: number, one: string, many = `${one}s`): string =>

@@ -1,0 +1,247 @@
+import { kindsOf } from "../cli/commands/status.ts";
+import { count } from "../cli/output/print.ts";
+import { vendors } from "../cli/vendors.ts";
+import type { ConfigFile } from "../config/index.ts";
+import { HOW_TO_MAKE_ONE, type KeyRing } from "../crypto/key-ring.ts";
+import { messageOf } from "../domain/model/errors.ts";
+import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { CheckFinding } from "../domain/ports/target.ts";
+import type { Logger } from "../telemetry/index.ts";
+import type { Composition } from "./composition.ts";
+import type {
+  ConnectionDraft,
+  Connections,
+  ConnectionType,
+  FieldErrors,
+  ListedConnection,
+  Verification,
+} from "./connection-types.ts";
+import { withoutName } from "./open-targets.ts";
+import { openKeys, sealKeys } from "./stored-credentials.ts";
+import { accountOf, verifyTarget } from "./verify-target.ts";
+
+export interface DeskParts {
+  readonly composition: Composition;
+  readonly file: ConfigFile;
+  /** Asked each time: `rekey` may change it under way. */
+  readonly ring: () => KeyRing;
+  readonly store: DirectoryStore;
+  readonly logger: Logger;
+  readonly syncNow: (name: string) => boolean;
+}
+
+/** Keys of a target that `connect` asks for, in the order in which they are stored. */
+const ASKED = ["type", "region", "apiUrl", "identityUrl", "accountId", "clientId", "clientSecret"] as const;
+
+/** Where connections are verified, stored, listed and forgotten: for the commands and for the console. */
+export function createConnections(parts: DeskParts): Connections {
+  const { file, ring, store } = parts;
+  const cannotStore = (): string | null =>
+    ring().currentId === null ? `credentials can't be stored, no masterKey is configured; ${HOW_TO_MAKE_ONE}` : null;
+
+  const save = async (draft: ConnectionDraft, actor: string, signal: AbortSignal): Promise<Verification> => {
+    const reason = cannotStore();
+    if (reason !== null) return { ok: false, errors: { "": reason } };
+    const keys = keysOf(file, draft);
+    const verified = await verify(parts, draft.name, keys, signal);
+    if (!verified.ok) return verified;
+    const nowMs = parts.composition.now();
+    const sealed = sealKeys(ring(), draft.name, draft.type, keys);
+    const times = { createdAtMs: nowMs, changedAtMs: nowMs, verifiedAtMs: nowMs };
+    await store.putCredential({ name: draft.name, type: draft.type, ...sealed, ...times }, causeOf(actor));
+    return verified;
+  };
+
+  return {
+    cannotStore,
+    listConnections: () => list(parts),
+    verifyConnection: (draft, signal) => verify(parts, draft.name, keysOf(file, draft), signal),
+    saveConnection: save,
+    rotateSecret: async (name, clientSecret, actor, signal) => {
+      const row = (await store.credentials()).find((each) => each.name === name);
+      if (row === undefined) return { ok: false, errors: { name: notStored(file, name) } };
+      const opened = tryOpen(ring(), row);
+      if ("problem" in opened) return { ok: false, errors: { "": opened.problem } };
+      const type = row.type as ConnectionType;
+      return save({ ...opened.keys, name, type, clientSecret }, actor, signal);
+    },
+    removalConsequences: (name) => consequences(parts, name),
+    removeConnection: (name, actor) => store.removeCredential(name, causeOf(actor)),
+    syncNow: parts.syncNow,
+  };
+}
+
+const causeOf = (actor: string) => ({ actor, requestId: null });
+
+/** Why a connection can't be changed here. */
+export const notStored = (file: ConfigFile, name: string): string =>
+  file.targets[name] === undefined
+    ? `there is no connection "${name}"; "rollcall connections" lists them`
+    : `the credentials of ${name} are not stored here: they stand in ${file.fileName}, under targets.${name}`;
+
+/** What is to be stored: what was filled in, over what the file says of that target. */
+function keysOf(file: ConfigFile, draft: ConnectionDraft): Readonly<Record<string, string>> {
+  const own = file.targets[draft.name] ?? {};
+  const filled = ASKED.flatMap((key) => {
+    const text = (draft[key] ?? "").trim();
+    return text === "" ? [] : [[key, text] as const];
+  });
+  const settled = new Map<string, string>(filled);
+  const isPlaced = settled.has("region") || settled.has("apiUrl") || settled.has("identityUrl");
+  for (const key of ASKED) {
+    const value = own[key];
+    const isPlace = key === "region" || key === "apiUrl" || key === "identityUrl";
+    if (typeof value === "string" && !settled.has(key) && !(isPlace && isPlaced)) settled.set(key, value);
+  }
+  return Object.fromEntries(settled);
+}
+
+async function verify(
+  parts: DeskParts,
+  name: string,
+  keys: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { composition, file, logger } = parts;
+  if (file.targets[name]?.["clientSecret"] !== undefined) {
+    const message = `targets.${name}.clientSecret stands in ${file.fileName} and would win over what is stored: remove it there first`;
+    return { ok: false, errors: { name: message } };
+  }
+  const overruled = overruledBy(file, name, keys);
+  if (overruled.length > 0) return { ok: false, errors: errorsOf(overruled) };
+  const draft = file.draft(name, keys);
+  if ("problems" in draft) return { ok: false, errors: errorsOf(draft.problems) };
+  const other = await accountBefore(parts, name);
+  if (other !== null && other !== accountOf(draft.target)) {
+    const message = `"${name}" leads to another ${accountWord(keys)} (${other}); choose another name`;
+    return { ok: false, errors: { name: message } };
+  }
+  const verified = await verifyTarget(composition.target(draft.target, logger), draft.target, signal);
+  if (!verified.ok) return verified;
+  const { survey } = verified;
+  const findings = [...survey.findings, ...(await invitations(parts, name, survey.type, survey.members))];
+  return { ok: true, survey: { ...survey, findings } };
+}
+
+/** What the file says otherwise of the same target: it would win over what is stored, and the secret go elsewhere. */
+function overruledBy(file: ConfigFile, name: string, keys: Readonly<Record<string, string>>) {
+  const own = file.targets[name] ?? {};
+  const plain = (text: string): string => text.replace(/\/+$/, "");
+  return ASKED.filter((key) => typeof own[key] === "string" && plain(own[key]) !== plain(keys[key] ?? "")).map(
+    (field) => ({
+      field,
+      message: `${file.fileName} says otherwise under targets.${name}.${field}, and would win: make them the same, or remove it there`,
+    }),
+  );
+}
+
+const accountWord = (keys: Readonly<Record<string, string>>): string => {
+  const type = keys["type"];
+  return type === "bitwarden" || type === "onepassword" ? vendors[type].account : "account";
+};
+
+const errorsOf = (problems: readonly { readonly field: string; readonly message: string }[]): FieldErrors =>
+  Object.fromEntries(problems.map(({ field, message }) => [isField(field) ? field : "", message]));
+
+const isField = (text: string): boolean => text === "name" || ASKED.some((key) => key === text);
+
+/** The account whose people are known under that name, or that a stored connection leads to; null for none. */
+async function accountBefore({ store, ring, file }: DeskParts, name: string): Promise<string | null> {
+  const known = await store.accountOf(name);
+  if (known !== null) return known;
+  const row = (await store.credentials()).find((each) => each.name === name);
+  if (row === undefined) return null;
+  const opened = tryOpen(ring(), row);
+  if ("problem" in opened) return null;
+  const draft = file.draft(name, opened.keys);
+  return "target" in draft ? accountOf(draft.target) : null;
+}
+
+/** Who connects a vendor that can invite must know that it will. */
+async function invitations(
+  { store, file }: DeskParts,
+  name: string,
+  type: ConnectionType,
+  members: number,
+): Promise<readonly CheckFinding[]> {
+  if (type !== "bitwarden" || file.targets[name]?.["users"] !== undefined) return [];
+  if ((await store.credentials()).some((each) => each.name === name)) return [];
+  const counts = [...(await store.sourceCounts()).values()];
+  const people = counts.reduce((sum, { users }) => sum + users, 0);
+  if (people === 0) return [];
+  const message = `the directory has ${count(people, "user")}, ${count(members, "member")} are here: everybody who is missing is invited as soon as this is stored and "rollcall serve" runs; to say who belongs here, set targets.${name}.users.groups in ${file.fileName} first`;
+  return [{ level: "warning", message }];
+}
+
+type Opened = { readonly keys: Readonly<Record<string, string>> } | { readonly problem: string };
+
+function tryOpen(ring: KeyRing, row: StoredCredential): Opened {
+  try {
+    return { keys: openKeys(ring, row) };
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}
+
+async function list({ file, ring, store }: DeskParts): Promise<readonly ListedConnection[]> {
+  const [rows, states] = [await store.credentials(), await store.connections()];
+  const names = new Set([...Object.keys(file.targets), ...rows.map(({ name }) => name)]);
+  return [...names].map((name): ListedConnection => {
+    const own = file.targets[name];
+    const row = rows.find((each) => each.name === name);
+    const opened = row === undefined ? { keys: null } : tryOpen(ring(), row);
+    const draft = "keys" in opened ? file.draft(name, opened.keys) : null;
+    const target = draft !== null && "target" in draft ? draft.target : null;
+    const state = states.find((each) => each.role === "target" && each.name === name);
+    return {
+      name,
+      type: (target?.type ?? row?.type ?? String(own?.["type"] ?? "bitwarden")) as ConnectionType,
+      from:
+        row === undefined || own?.["clientSecret"] !== undefined
+          ? "file"
+          : own === undefined
+            ? "stored"
+            : "stored and file",
+      ...stateOf(opened, draft !== null && "problems" in draft ? draft.problems : [], state, name),
+      lastSuccessAtMs: state?.lastSuccessAtMs ?? null,
+      verifiedAtMs: row?.verifiedAtMs ?? null,
+      changedAtMs: row?.changedAtMs ?? null,
+      host: target === null ? null : new URL(target.apiUrl).host,
+      clientId: target?.clientId ?? null,
+    };
+  });
+}
+
+function stateOf(
+  opened: Opened | { readonly keys: null },
+  problems: readonly { readonly field: string; readonly message: string }[],
+  state: { readonly lastSuccessAtMs: number | null; readonly errorMessage: string | null } | undefined,
+  name: string,
+): Pick<ListedConnection, "state" | "error"> {
+  if ("problem" in opened) return { state: "unreadable", error: opened.problem };
+  const [first] = problems;
+  if (first !== undefined) return { state: "failing", error: `${first.field} ${first.message}` };
+  if (state?.errorMessage != null) return { state: "failing", error: withoutName(name, state.errorMessage) };
+  return { state: state?.lastSuccessAtMs == null ? "new" : "working", error: null };
+}
+
+async function consequences({ file, store }: DeskParts, name: string): Promise<readonly string[]> {
+  const row = (await store.credentials()).find((each) => each.name === name);
+  const type = (row?.type ?? "bitwarden") as ConnectionType;
+  const { product, howToRevoke } = vendors[type];
+  const counts = await store.targetCounts(name, kindsOf[type]);
+  const open = counts.pending + counts.failed + counts.held;
+  return [
+    `Nobody's access is taken away: ${product} stays as it is.`,
+    `Rollcall does nothing more in ${name}: nobody is invited, suspended or put into a group there, and who leaves the company keeps their access to ${product} until somebody takes it away by hand.`,
+    ...(open > 0 ? [`${count(open, "change")} not delivered yet will not be.`] : []),
+    "Its history stays. Connected again under the same name, it goes on from there.",
+    ...(file.targets[name] === undefined
+      ? []
+      : [
+          `${file.fileName} still has targets.${name}: remove that section too, or commands will say that its credentials are missing.`,
+        ]),
+    `The key itself stays good at ${product}. If nothing else uses it: ${howToRevoke}.`,
+  ];
+}

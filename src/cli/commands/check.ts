@@ -1,0 +1,132 @@
+import { checkSecrets } from "../../app/check-secrets.ts";
+import type { Composition, GlobalOptions } from "../../app/composition.ts";
+import { composeConfig, locateFile } from "../../app/config-location.ts";
+import { closeAll, connect, withoutName } from "../../app/open-targets.ts";
+import { sourceFindings } from "../../app/removed-sources.ts";
+import { type Config, ldapSources, scimSources, storeName } from "../../config/index.ts";
+import { messageOf } from "../../domain/model/errors.ts";
+import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
+import { isTokenGood, type StoredToken } from "../../domain/ports/scim-store.ts";
+import type { CheckFinding } from "../../domain/ports/target.ts";
+import { otherAccount } from "../../reconcile/read-input.ts";
+import { checkListeners } from "../../server/listeners.ts";
+import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { count, printJson, table } from "../output/print.ts";
+import { openToReport } from "./status.ts";
+
+interface Finding extends CheckFinding {
+  readonly name: string;
+}
+
+const checkWithinMs = 60_000;
+
+/** `rollcall check`: the configuration, then a token and one read of every target, with what is wrong and how to mend it. */
+export async function check(composition: Composition, options: GlobalOptions): Promise<number> {
+  const file = locateFile(composition, options);
+  const config = await composeConfig(composition, file);
+  const found = `${count(config.sources.length, "source")}, ${count(config.targets.length, "target")}`;
+  const findings: Finding[] = [{ name: "configuration", level: "ok", message: found }];
+  if (config.targets.length === 0)
+    findings.push({
+      name: "configuration",
+      level: "warning",
+      message: "has no targets: the directory is kept, and nobody's access follows it",
+    });
+  findings.push(...checkSecrets(file, config), ...checkListeners(config, composition.now()));
+  findings.push(...(await checkConnections(composition, config, options)));
+  if (options.json) printJson(composition.terminal, { findings });
+  else
+    composition.terminal.out(
+      table(
+        findings.map(({ name, level, message }) => [mark[level], name, message]),
+        "",
+      ),
+    );
+  return findings.some((finding) => finding.level === "error") ? 1 : 0;
+}
+
+const mark = { ok: "ok", warning: "warning", error: "ERROR" } as const;
+
+async function checkConnections(
+  composition: Composition,
+  config: Config,
+  options: GlobalOptions,
+): Promise<readonly Finding[]> {
+  await using cleanup = new AsyncDisposableStack();
+  const findings: Finding[] = [];
+  let looksAt = "store";
+  try {
+    const { store, problem } = await openToCheck(composition, config);
+    cleanup.defer(() => store.close());
+    findings.push(problem ?? { name: "store", level: "ok", message: storeName(config.store) });
+    if (problem === null)
+      for (const finding of await composition.checkDatabase(config)) findings.push({ name: "store", ...finding });
+    findings.push(...checkTokens(config, await store.tokens(), composition.now()));
+    findings.push(...(await sourceFindings(config, store)));
+    looksAt = "targets";
+    const connections = connect(
+      composition,
+      config,
+      config.targets,
+      store,
+      createLogger({ level: options.logLevel as LogLevel }),
+    );
+    cleanup.defer(() => closeAll(connections));
+    for (const { target } of connections) {
+      const account = await store.accountOf(target.name);
+      if (account !== null && account !== target.account)
+        findings.push({ name: target.name, level: "error", message: messageOf(otherAccount(target, account)) });
+    }
+    const checks = connections.map(async ({ target }) =>
+      (await target.check(AbortSignal.timeout(checkWithinMs))).map(({ message, ...finding }) => ({
+        name: target.name,
+        ...finding,
+        message: withoutName(target.name, message),
+      })),
+    );
+    const directories = ldapSources(config).map(async (source) =>
+      (await composition.checkDirectory(source, AbortSignal.timeout(checkWithinMs))).map((finding) => ({
+        name: source.name,
+        ...finding,
+      })),
+    );
+    findings.push(...(await Promise.all([...directories, ...checks])).flat());
+  } catch (error) {
+    findings.push({ name: looksAt, level: "error", message: messageOf(error) });
+  }
+  return findings;
+}
+
+/** What can be read is: a database that can't be written is no reason not to try the connections. */
+async function openToCheck(
+  composition: Composition,
+  config: Config,
+): Promise<{ readonly store: DirectoryStore; readonly problem: Finding | null }> {
+  try {
+    const store = await composition.openStore(config);
+    try {
+      await store.assertWritable();
+      return { store, problem: null };
+    } catch (error) {
+      return { store, problem: unusable(error) };
+    }
+  } catch (error) {
+    return { store: await openToReport(composition, config), problem: unusable(error) };
+  }
+}
+
+const unusable = (error: unknown): Finding => ({ name: "store", level: "error", message: messageOf(error) });
+
+/** Has every source a token? */
+const checkTokens = (config: Config, stored: readonly StoredToken[], nowMs: number): readonly Finding[] => {
+  const made = stored.filter((token) => isTokenGood(token, nowMs));
+  return scimSources(config).map(({ name, tokens }): Finding => {
+    const good = tokens.length + made.filter((token) => token.source === name).length;
+    if (good > 0) return { name, level: "ok", message: count(good, "token") };
+    return {
+      name,
+      level: "error",
+      message: `has no token: run "rollcall token create --source ${name}", or set token in the configuration`,
+    };
+  });
+};

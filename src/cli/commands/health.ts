@@ -1,0 +1,39 @@
+import type { Composition, GlobalOptions } from "../../app/composition.ts";
+import { locateConfigAlone } from "../../app/config-location.ts";
+import { messageOf } from "../../domain/model/errors.ts";
+import { printJson } from "../output/print.ts";
+
+interface HealthOptions {
+  readonly ready?: boolean;
+}
+
+const answerWithinMs = 4_000;
+
+/** `rollcall health`: asks the running process, at the port that its configuration names. Exit 1 when it does not answer well. */
+export async function health(composition: Composition, options: HealthOptions & GlobalOptions): Promise<number> {
+  const { host, port } = locateConfigAlone(composition, options).server.listen;
+  const url = `http://${reachable(host)}:${port}/${options.ready === true ? "readyz" : "healthz"}`;
+  const { ok, text } = await ask(url);
+  if (options.json) printJson(composition.terminal, { url, ok, answer: text });
+  else if (ok) composition.terminal.out("ok");
+  else composition.terminal.note(`rollcall: ${url} does not answer well: ${text}`);
+  return ok ? 0 : 1;
+}
+
+async function ask(url: string): Promise<{ readonly ok: boolean; readonly text: string }> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
+    const text = (await response.text()).trim().slice(0, 500);
+    return { ok: response.ok, text: response.ok ? text : `${response.status} ${text}` };
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : null;
+    return { ok: false, text: `${messageOf(cause instanceof Error ? cause : error)}; is "rollcall serve" running?` };
+  }
+}
+
+/** "Every address" is none that can be called. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}

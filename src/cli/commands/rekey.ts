@@ -1,0 +1,40 @@
+import type { Composition, GlobalOptions } from "../../app/composition.ts";
+import { locateFile } from "../../app/config-location.ts";
+import { keyRingOf, openKeys } from "../../app/stored-credentials.ts";
+import { HOW_TO_MAKE_ONE } from "../../crypto/key-ring.ts";
+import { RollcallError } from "../../domain/model/errors.ts";
+import { count, printJson } from "../output/print.ts";
+
+/** `rollcall rekey`: seals everything stored with the first master key, all of it or nothing. Works beside `serve`. */
+export async function rekey(composition: Composition, options: GlobalOptions): Promise<number> {
+  const settings = locateFile(composition, options).settings();
+  const ring = keyRingOf(settings);
+  const { currentId } = ring;
+  if (currentId === null) throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${HOW_TO_MAKE_ONE}`);
+  const store = await composition.openStore(settings);
+  try {
+    const total = (await store.credentials()).length;
+    const changed = await store.resealCredentials(
+      (row) => {
+        // Opened in any case: what can't be opened must not look as if it were safe under the new key.
+        const text = JSON.stringify(openKeys(ring, row));
+        return row.keyId === currentId ? row : ring.seal(text, row);
+      },
+      composition.now(),
+      { actor: "cli:rekey", requestId: null },
+    );
+    if (options.json) printJson(composition.terminal, { keyId: currentId, resealed: changed, total });
+    else composition.terminal.out(describe(currentId, changed, total, ring.ids.length));
+    return 0;
+  } finally {
+    await store.close();
+  }
+}
+
+function describe(keyId: string, changed: number, total: number, keys: number): string {
+  const done = `${count(changed, "connection")} encrypted anew under key id ${keyId}; ${total - changed} of ${total} were already`;
+  if (keys > 1) return `${done}. The other keys of masterKey open nothing any more and can be taken out of it`;
+  return changed > 0
+    ? done
+    : `${done}. To replace the key, list a new one before it: masterKey: [file:new.key, file:old.key]`;
+}

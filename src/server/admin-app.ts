@@ -1,0 +1,120 @@
+import type { Express } from "express";
+import type { Composition } from "../app/composition.ts";
+import type { Connections } from "../app/connection-types.ts";
+import { planActions, scimTokens } from "../app/decisions.ts";
+import type { StatusReport } from "../cli/commands/status.ts";
+import type { BitwardenTargetConfig, Config } from "../config/index.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import type { Logger } from "../telemetry/index.ts";
+import { createAccess } from "../web/access/access.ts";
+import { createOidc, termsOf } from "../web/access/oidc.ts";
+import type { RoleToken } from "../web/access/role.ts";
+import { type AdminAppParts, createAdminApp } from "../web/app.ts";
+import type { Fleet } from "./target-pool.ts";
+
+export interface AdminParts {
+  readonly composition: Composition;
+  readonly config: Config;
+  /** Its targets come and go while this process runs. */
+  readonly fleet: Fleet;
+  /** Verifies, stores and forgets connections. */
+  readonly connections: Connections;
+  readonly store: DirectoryStore;
+  readonly logger: Logger;
+  readonly metrics: AdminAppParts["metrics"];
+  readonly isSandbox: boolean;
+  /** Where identity providers reach SCIM, with /scim/v2. */
+  readonly scimUrl: string;
+  /** Aborted when the process is to end. */
+  readonly stopping: AbortSignal;
+  readonly status: () => Promise<StatusReport>;
+}
+
+/** The admin listener of `serve`, put together; null where none is configured. */
+export function adminApp({
+  composition,
+  config,
+  fleet,
+  connections,
+  store,
+  logger,
+  metrics,
+  isSandbox,
+  scimUrl,
+  stopping,
+  status,
+}: AdminParts): Express | null {
+  const { admin } = config;
+  if (admin === null) return null;
+  const { now, sleep, version } = composition;
+  const tokens = [
+    { role: "admin" as const, secret: admin.token },
+    { role: "operator" as const, secret: admin.operatorToken },
+    { role: "viewer" as const, secret: admin.viewerToken },
+  ].flatMap(({ role, secret }): readonly RoleToken[] => (secret === null ? [] : [{ role, token: secret.reveal() }]));
+  const settings = admin.oidc === null ? null : { ...admin.oidc, clientSecret: admin.oidc.clientSecret.reveal() };
+  const moreSecrets = settings === null ? [] : [termsOf(settings)];
+  const access = createAccess({
+    tokens,
+    moreSecrets,
+    publicUrl: admin.publicUrl,
+    isTls: admin.tls !== null,
+    now,
+    warn: (message) => logger.warn(message),
+  });
+  const oidc =
+    settings === null || admin.publicUrl === null
+      ? null
+      : createOidc({
+          settings,
+          publicUrl: admin.publicUrl,
+          seal: access.sealFor("sign-in flow"),
+          now,
+        });
+  const shared = {
+    version,
+    now,
+    sleep,
+    status,
+    log: (level: "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>): void =>
+      void logger[level](message, fields),
+    reader: store,
+    trail: store,
+    connections,
+    actions: planActions(store, fleet.plan, now),
+    scim: scimTokens(config, store, scimUrl, now),
+    stopping,
+  };
+  const app = createAdminApp({
+    access,
+    metrics,
+    console: {
+      ...shared,
+      access,
+      oidc,
+      isSandbox,
+      record: (entry) => store.commit("", { audit: [entry] }, now()),
+      vendorUrl: (name) => vendorUrl(fleet.config(), name),
+    },
+    api: { ...shared, targets: () => fleet.config().targets.map(({ name }) => name) },
+  });
+  app.set("trust proxy", admin.trustProxy);
+  return app;
+}
+
+/** Where the people of a target are seen to by hand. An emulator has no such pages. */
+function vendorUrl(config: Config, name: string): string | null {
+  const target = config.targets.find((each) => each.name === name);
+  if (target === undefined) return null;
+  if (target.type === "onepassword") return target.apiUrl.startsWith("https:") ? "https://start.1password.com/" : null;
+  return bitwardenVault(target);
+}
+
+/** The cloud's web vault beside its API; a server of one's own has it at its root (`https://vault.example.com/api`). */
+function bitwardenVault({ apiUrl, clientId }: BitwardenTargetConfig): string | null {
+  const url = new URL(apiUrl);
+  if (url.protocol !== "https:") return null;
+  const cloud = /^api\.(bitwarden\.(?:com|eu))$/.exec(url.hostname);
+  const origin = cloud === null ? url.origin : `https://vault.${cloud[1]}`;
+  return `${origin}/#/organizations/${encodeURIComponent(clientId.replace(/^organization\./, ""))}/members`;
+}

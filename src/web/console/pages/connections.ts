@@ -1,0 +1,111 @@
+import type { ListedConnection } from "../../../app/connection-types.ts";
+import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../../domain/ports/scim-store.ts";
+import { fingerprint } from "../../access/authenticate.ts";
+import type { Visitor } from "../../access/role.ts";
+import { html, type Markup } from "../components/html.ts";
+import { icon } from "../components/icons.ts";
+import { csrfField, only } from "../components/layout.ts";
+import type { ConsoleStatus, SourceStatus } from "../parts.ts";
+import { ago, badge, moment, nextTry, product, sourceType, type Tone } from "../words.ts";
+import { tokenGraces } from "./connect-form.ts";
+
+export interface ConnectionsData {
+  readonly status: ConsoleStatus;
+  readonly connections: readonly ListedConnection[];
+  readonly tokens: readonly StoredToken[];
+  /** Why credentials can't be stored; null when they can. */
+  readonly cannotStore: string | null;
+  readonly visitor: Visitor;
+  readonly nowMs: number;
+}
+
+/** Everything Rollcall is linked with: where people come from, and where they go. */
+export function connectionsBody(data: ConnectionsData): Markup {
+  const { connections, status, cannotStore } = data;
+  return html`<section aria-labelledby="targets"><h2 id="targets">Password managers</h2>
+${
+  connections.length === 0
+    ? html`<div class="empty">${icon("target")}<p><strong>None is connected.</strong> The directory is kept, and nobody's access follows it.</p></div>`
+    : html`<div class="columns">${connections.map((each) => connectionCard(each, data))}</div>`
+}
+${only(data.visitor, "admin", () =>
+  cannotStore === null
+    ? html`<p class="actions below"><a class="button" href="/connections/new/bitwarden">Connect Bitwarden</a><a class="button" href="/connections/new/onepassword">Connect 1Password</a></p>`
+    : html`<div class="notice">${icon("info")}<div>Connecting from here is off: ${cannotStore} Connections of the configuration file work without it.</div></div>`,
+)}
+</section>
+<section aria-labelledby="sources"><h2 id="sources">Directories</h2>
+<div class="columns">${status.sources.map((source) => sourceCard(source, data))}</div>
+</section>`;
+}
+
+const states: Readonly<Record<ListedConnection["state"], readonly [Tone, string]>> = {
+  working: ["good", "Working"],
+  failing: ["bad", "Failing"],
+  new: ["wait", "Not looked at yet"],
+  unreadable: ["bad", "Cannot be opened"],
+};
+const whence: Readonly<Record<ListedConnection["from"], string>> = {
+  file: "in the configuration file",
+  stored: "stored here, encrypted",
+  "stored and file": "stored here, encrypted; settings in the configuration file",
+};
+
+function connectionCard(connection: ListedConnection, { visitor, status, nowMs }: ConnectionsData): Markup {
+  const { name, type, state, error, from } = connection;
+  const [tone, word] = states[state];
+  const path = `/connections/${encodeURIComponent(name)}`;
+  const target = status.targets.find((each) => each.name === name);
+  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
+${error !== null && html`<p class="problem">${error}</p>`}
+<dl class="facts"><dt>Host</dt><dd>${connection.host ?? "unknown"}</dd><dt>Client id</dt><dd><code>${connection.clientId ?? "unknown"}</code></dd><dt>Credentials</dt><dd>${whence[from]}</dd><dt>Last use</dt><dd>${ago(connection.lastSuccessAtMs, nowMs)}</dd>${target?.error != null && html`<dt>Next try</dt><dd>${nextTry(target.retryAt, nowMs)}</dd>`}${connection.changedAtMs !== null && html`<dt>Changed</dt><dd>${moment(connection.changedAtMs)}</dd>`}</dl>
+<footer>${
+    only(
+      visitor,
+      "operator",
+      () => html`<div class="actions"><form method="post" action="${path}/sync">${csrfField(visitor)}<button type="submit" class="secondary">Sync now</button></form>
+${from !== "file" && only(visitor, "admin", () => html`<a class="button secondary" href="${path}/rotate">Rotate the secret</a><a class="button secondary" href="${path}/disconnect">Disconnect</a>`)}</div>
+${from === "file" && visitor.role === "admin" && html`<p>To change it, change the configuration file.</p>`}`,
+    ) ?? html`<p>Changing connections needs the role admin.</p>`
+  }</footer></article>`;
+}
+
+function sourceCard(
+  { name, type, error, lastSuccessAt }: SourceStatus,
+  { tokens, visitor, nowMs }: ConnectionsData,
+): Markup {
+  // One that has ended lately says why its provider gets nowhere.
+  const own = tokens.filter((token) => token.source === name && isShown(token, nowMs));
+  const tone: Tone = error !== null ? "bad" : lastSuccessAt === null ? "idle" : "good";
+  const heard = lastSuccessAt === null ? null : Date.parse(lastSuccessAt);
+  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${sourceType(type)}</p></div>${badge(tone, error !== null ? "Failing" : heard === null ? "Not heard of yet" : "Working")}</header>
+${error !== null && html`<p class="problem">${error.message}</p>`}
+<dl class="facts"><dt>Last heard of</dt><dd>${ago(heard, nowMs)}</dd>${type === "scim" && html`<dt>Tokens made here</dt><dd>${own.length === 0 ? "none; those of the configuration file count" : ""}</dd>`}</dl>
+${
+  own.length > 0 &&
+  html`<ul class="tokens">${own.map(
+    (token) =>
+      html`<li><div><code>${fingerprint(token.hash)}</code> ${token.label || html`<em>no label</em>`} ${tokenBadge(token, nowMs)}<small>made ${ago(token.createdAtMs, nowMs)}, last used ${ago(token.lastUsedAtMs, nowMs)}${tokenEnd(token, nowMs)}</small></div>${isTokenGood(token, nowMs) && only(visitor, "admin", () => tokenActions(token, visitor))}</li>`,
+  )}</ul>`
+}
+${type === "scim" && only(visitor, "admin", () => html`<footer><a class="button secondary" href="/connections/new/provider?source=${encodeURIComponent(name)}">Connect an identity provider</a></footer>`)}
+</article>`;
+}
+
+const isShown = (token: StoredToken, nowMs: number): boolean =>
+  token.revokedAtMs === null && (token.expiresAtMs === null || nowMs - token.expiresAtMs < tokenNoticeMs);
+
+function tokenBadge(token: StoredToken, nowMs: number): Markup | null {
+  if (!isTokenGood(token, nowMs)) return badge("bad", "Expired");
+  return expiringSoon([token], nowMs).length > 0 ? badge("warn", "Expires soon") : null;
+}
+
+const tokenActions = (token: StoredToken, visitor: Visitor): Markup => {
+  const path = `/connections/tokens/${encodeURIComponent(token.id)}`;
+  const named = html`<span class="sr"> ${fingerprint(token.hash)}</span>`;
+  return html`<div class="actions"><details><summary>Rotate${named}</summary><form method="post" action="${path}/rotate">${csrfField(visitor)}<label for="grace-${token.id}">The old one stays good for</label><div class="row"><select id="grace-${token.id}" name="grace">${Object.keys(tokenGraces).map((grace) => html`<option>${grace}</option>`)}</select><button type="submit">Make a new one</button></div></form></details>
+<form method="post" action="${path}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke${named}</button></form></div>`;
+};
+
+const tokenEnd = ({ expiresAtMs }: StoredToken, nowMs: number): Markup | null =>
+  expiresAtMs === null ? null : html`, ${expiresAtMs < nowMs ? "expired" : "expires"} ${ago(expiresAtMs, nowMs)}`;

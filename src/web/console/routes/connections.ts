@@ -1,0 +1,242 @@
+import { z } from "zod";
+import type { ConnectionDraft, ConnectionType, FieldErrors } from "../../../app/connection-types.ts";
+import type { PageParts } from "../components/layout.ts";
+import {
+  confirmForm,
+  connectBody,
+  disconnectBody,
+  type Given,
+  providerBody,
+  rotateBody,
+  surveyBody,
+  tokenGraces,
+  tokenLives,
+} from "../pages/connect-form.ts";
+import { connectionsBody } from "../pages/connections.ts";
+import { vendorForms } from "../pages/guides.ts";
+import type { Asked, Done, Pages } from "../pages.ts";
+import type { ConsoleParts } from "../parts.ts";
+
+/** A vendor may take its time; a person does not wait longer. */
+const verifyWithinMs = 60_000;
+/** A verified draft waits that long for "Connect". */
+const draftLifeMs = 15 * 60_000;
+
+const field = z.string().trim().max(500).optional();
+const draftShape = z.object({
+  name: field,
+  region: field,
+  apiUrl: field,
+  identityUrl: field,
+  accountId: field,
+  clientId: field,
+  clientSecret: z.string().max(2000).optional(),
+});
+const keptShape = z.object({
+  atMs: z.number(),
+  draft: draftShape.extend({ name: z.string(), type: z.enum(["bitwarden", "onepassword"]) }),
+});
+
+const causeOf = ({ actor }: Asked["visitor"]) => ({ actor, requestId: null });
+const isType = (text: string): text is ConnectionType => text === "bitwarden" || text === "onepassword";
+const trail = [{ href: "/connections", label: "Connections" }];
+
+/** Connecting, rotating, disconnecting; and tokens for identity providers. */
+export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
+  const { connections, scim, status, now, access } = parts;
+  const drafts = access.sealFor("connection draft");
+  const within = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(verifyWithinMs), parts.stopping]);
+
+  pages.get("/connections", "viewer", async ({ visitor }) => ({
+    title: "Connections",
+    section: "connections",
+    lead: "Where people come from, and the password managers that follow.",
+    body: connectionsBody({
+      status: await status(),
+      connections: await connections.listConnections(),
+      tokens: await scim.list(),
+      cannotStore: connections.cannotStore(),
+      visitor,
+      nowMs: now(),
+    }),
+  }));
+
+  pages.get("/connections/new/provider", "admin", async ({ request, visitor }) => {
+    const source = (await status()).sources.find(
+      ({ name, type }) => type === "scim" && name === String(request.query["source"] ?? name),
+    );
+    if (source === undefined) return null;
+    return providerPage(source.name, null, visitor);
+  });
+
+  pages.post("/connections/new/provider", "admin", async ({ visitor }, form) => {
+    const source = form["source"] ?? "";
+    const lifeMs = tokenLives[form["life"] ?? ""] ?? null;
+    const label = (form["label"] ?? "").trim().slice(0, 100);
+    const given = await scim.create(source, label, lifeMs, causeOf(visitor));
+    return given === null ? null : providerPage(source, given, visitor);
+  });
+  const providerPage = (source: string, given: Given | null, visitor: Asked["visitor"]): PageParts => ({
+    title:
+      given?.oldGoodUntilMs === undefined ? `Connect an identity provider to ${source}` : `A new token for ${source}`,
+    section: "connections",
+    trail,
+    body: providerBody(source, scim.url, given, visitor),
+  });
+
+  pages.post("/connections/tokens/:id/rotate", "admin", async ({ param, visitor }, form): Promise<Done | PageParts> => {
+    const graceMs = tokenGraces[form["grace"] ?? ""];
+    const given = graceMs === undefined ? null : await scim.rotate(param("id"), graceMs, causeOf(visitor));
+    if (given !== null) return providerPage(given.source, given, visitor);
+    return {
+      to: "/connections#sources",
+      notice: { kind: "bad", text: "There is no such token that is still good: nothing was made." },
+    };
+  });
+
+  pages.post("/connections/tokens/:id/revoke", "admin", async ({ param, visitor }): Promise<Done> => {
+    const isRevoked = await scim.revoke(param("id"), causeOf(visitor));
+    return {
+      to: "/connections#sources",
+      notice: isRevoked
+        ? { kind: "good", text: "The token is revoked: within a second nobody gets in with it." }
+        : { kind: "bad", text: "There is no such token that is still good." },
+    };
+  });
+
+  pages.get("/connections/new/:type", "admin", async ({ param, visitor }) => {
+    const type = param("type");
+    return isType(type) ? connectPage({ type, draft: {}, errors: {}, visitor }) : null;
+  });
+
+  pages.post("/connections/new/:type", "admin", async ({ param, visitor }, form): Promise<Done | PageParts | null> => {
+    const type = param("type");
+    if (!isType(type)) return null;
+    if (form["kept"] !== undefined) return save(form["kept"], visitor);
+    const filled = draftShape.safeParse(form);
+    if (!filled.success)
+      return connectPage({ type, draft: {}, errors: { "": "One of the fields is too long." }, visitor });
+    const draft = { ...settle(filled.data), type };
+    const verified = await connections.verifyConnection(draft, within());
+    if (!verified.ok) return connectPage({ type, draft, errors: verified.errors, visitor });
+    const kept = drafts.seal({ atMs: now(), draft });
+    return {
+      title: `Connect ${vendorForms[type].product}`,
+      section: "connections",
+      trail,
+      body: surveyBody(verified.survey, confirmForm(draft.name, type, kept, visitor)),
+    };
+  });
+
+  async function save(kept: string, visitor: Asked["visitor"]): Promise<Done | PageParts> {
+    const opened = keptShape.safeParse(drafts.open(kept));
+    if (!opened.success || now() - opened.data.atMs > draftLifeMs)
+      return { to: "/connections", notice: { kind: "bad", text: "That was verified too long ago. Begin again." } };
+    const draft = withoutBlanks(opened.data.draft);
+    const saved = await connections.saveConnection(draft, visitor.actor, within());
+    if (!saved.ok) return connectPage({ type: draft.type, draft, errors: saved.errors, visitor });
+    return {
+      to: `/connections#${draft.name}`,
+      notice: { kind: "good", text: `${draft.name} is connected. Its first look begins within two seconds.` },
+    };
+  }
+
+  const stored = async (name: string) =>
+    (await connections.listConnections()).find((each) => each.name === name && each.from !== "file") ?? null;
+
+  pages.get("/connections/:name/rotate", "admin", async ({ param, visitor }) => {
+    const connection = await stored(param("name"));
+    return connection === null ? null : rotatePage(connection.name, connection.type, {}, visitor);
+  });
+  pages.post("/connections/:name/rotate", "admin", async ({ param, visitor }, form) => {
+    const connection = await stored(param("name"));
+    if (connection === null) return null;
+    const { name, type } = connection;
+    const rotated = await connections.rotateSecret(name, form["clientSecret"] ?? "", visitor.actor, within());
+    if (!rotated.ok) return rotatePage(name, type, rotated.errors, visitor);
+    return {
+      to: `/connections#${name}`,
+      notice: {
+        kind: "good",
+        text: `${name} uses the new secret. Revoke the old one at ${vendorForms[type].product} now.`,
+      },
+    } as const;
+  });
+  const rotatePage = (
+    name: string,
+    type: ConnectionType,
+    errors: FieldErrors,
+    visitor: Asked["visitor"],
+  ): PageParts => ({
+    status: statusOf(errors),
+    title: `Rotate the secret of ${name}`,
+    section: "connections",
+    trail,
+    body: rotateBody(name, type, errors, visitor),
+  });
+
+  const disconnectPage = async (
+    name: string,
+    problem: string | null,
+    visitor: Asked["visitor"],
+  ): Promise<PageParts> => ({
+    status: problem === null ? 200 : 422,
+    title: `Disconnect ${name}`,
+    section: "connections",
+    trail,
+    body: disconnectBody(name, await connections.removalConsequences(name), problem, visitor),
+  });
+  pages.get("/connections/:name/disconnect", "admin", async ({ param, visitor }) =>
+    (await stored(param("name"))) === null ? null : disconnectPage(param("name"), null, visitor),
+  );
+  pages.post(
+    "/connections/:name/disconnect",
+    "admin",
+    async ({ param, visitor }, form): Promise<Done | PageParts | null> => {
+      const name = param("name");
+      if ((await stored(name)) === null) return null;
+      if ((form["confirm"] ?? "").trim() !== name)
+        return disconnectPage(name, `Nothing is disconnected: type ${name} to confirm.`, visitor);
+      const isRemoved = await connections.removeConnection(name, visitor.actor);
+      if (!isRemoved) return null;
+      return {
+        to: "/connections",
+        notice: {
+          kind: "good",
+          text: `${name} is disconnected. Nobody's access was taken away; revoke the key at the vendor too.`,
+        },
+      };
+    },
+  );
+
+  pages.post("/connections/:name/sync", "operator", async ({ param }): Promise<Done | null> => {
+    const name = param("name");
+    if (!connections.syncNow(name)) return null;
+    return { to: `/connections#${name}`, notice: { kind: "good", text: `${name} is looked at as a whole now.` } };
+  });
+}
+
+const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts => ({
+  status: statusOf(form.errors),
+  title: `Connect ${vendorForms[form.type].product}`,
+  section: "connections",
+  trail,
+  body: connectBody(form),
+});
+
+const statusOf = (errors: object): number => (Object.keys(errors).length === 0 ? 200 : 422);
+
+type Filled = z.output<typeof draftShape>;
+
+/** A region and addresses exclude each other: what was chosen counts. */
+function settle({ name = "", region, apiUrl, identityUrl, ...rest }: Filled): Omit<ConnectionDraft, "type"> {
+  const place = region === "own" ? { apiUrl, identityUrl } : { region };
+  return withoutBlanks({ name, ...place, ...rest });
+}
+
+/** Without the keys that nothing was filled in for. */
+function withoutBlanks<T extends object>(draft: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(draft).filter(([, value]) => value !== undefined && value !== "")) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,260 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, Server as SecureServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
+import { RollcallError } from "../../domain/model/errors.ts";
+import { scimError } from "./scim-error.ts";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A listener that is up. */
+export interface Listener {
+  /** With the port that was taken, e.g. `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Takes another certificate for connections from now on; nothing for a listener without TLS. */
+  useContext(context: SecureContextOptions): void;
+  /** Takes no more connections, lets requests finish for at most `graceMs`, then cuts. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** How long a client may keep a connection waiting, in milliseconds. */
+export interface ListenerTimeouts {
+  /** For all headers of a request. Default 15 s. */
+  readonly headersMs: number;
+  /** For a whole request, its body included, however lively it trickles. Default 60 s. */
+  readonly requestMs: number;
+  /** Between two requests. Default 65 s: longer than the 60 s of most proxies, so that they close first. */
+  readonly keepAliveMs: number;
+  /** Without a byte in either direction: a client that does not read its answer. Default 120 s. */
+  readonly silenceMs: number;
+  /** For a request on a connection beyond the limit. Default 5 s. */
+  readonly reserveMs: number;
+  /** For a TLS handshake. Default 10 s. */
+  readonly handshakeMs: number;
+  /** How often the first two are looked at. Default 2 s. */
+  readonly lookEveryMs: number;
+}
+
+/** What a listener takes upon itself. */
+export interface ListenerOptions {
+  /** Open connections. Default 1000. Beyond, requests other than for health are answered 503, and hung up on. */
+  readonly connections?: number;
+  readonly timeouts?: Partial<ListenerTimeouts>;
+  /** Default: plain HTTP. */
+  readonly tls?: ListenerTls;
+  /** Told of each request or connection that was too many. */
+  readonly onCrowded?: () => void;
+}
+
+/** TLS of a listener. */
+export interface ListenerTls {
+  readonly context: SecureContextOptions;
+  /** `required`: who shows no certificate that the context's authority signed gets no further than the handshake. `optional`: who shows a wrong one. */
+  readonly clientCert: "none" | "optional" | "required";
+}
+
+const defaultTimeouts: ListenerTimeouts = {
+  headersMs: 15_000,
+  requestMs: 60_000,
+  keepAliveMs: 65_000,
+  silenceMs: 120_000,
+  reserveMs: 5000,
+  handshakeMs: 10_000,
+  lookEveryMs: 2000,
+};
+const defaultConnections = 1000;
+/** Connections beyond the limit that are told so, and that health is answered on; what comes on top is dropped. */
+const reserve = 64;
+/** Bytes of the request line and all headers together. */
+const headBytes = 16_384;
+const urlBytes = 8192;
+const headerCount = 100;
+/** What has been refused unread may still be read by its client: closing at once would take the answer away from it. */
+const lingerMs = 1000;
+const sweepMs = 50;
+
+/** @throws `CONFIG_INVALID` when the address can't be listened on. */
+export async function listen(
+  address: Address,
+  handler: RequestListener,
+  options: ListenerOptions = {},
+): Promise<Listener> {
+  const timeouts = { ...defaultTimeouts, ...options.timeouts };
+  const connections = options.connections ?? defaultConnections;
+  const onCrowded = options.onCrowded ?? (() => undefined);
+  const crowd = createCrowd(connections, timeouts.reserveMs);
+  const serverOptions = {
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    connectionsCheckingInterval: timeouts.lookEveryMs,
+    maxHeaderSize: headBytes,
+    // Node would refuse it without a body.
+    requireHostHeader: false,
+  };
+  const serve: RequestListener = (request, response) => {
+    const refused = refusalOf(request, crowd.isBeyond(request.socket));
+    if (refused === null) return handler(request, response);
+    if (refused === tooManyConnections) onCrowded();
+    answer(response, refused);
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(serverOptions, serve)
+      : createSecureServer({ ...serverOptions, ...secureOptions(tls), handshakeTimeout: timeouts.handshakeMs }, serve);
+  // One more than is let in: so many tell that there were more, as what is beyond is dropped without a word.
+  server.maxHeadersCount = headerCount + 1;
+  server.maxConnections = connections + reserve;
+  server.setTimeout(timeouts.silenceMs);
+  if (tls === undefined) server.on("connection", crowd.add);
+  else
+    server.on("secureConnection", (socket: TLSSocket) => {
+      if (isStranger(socket, tls)) socket.destroy();
+      else crowd.add(socket);
+    });
+  server.on("drop", onCrowded);
+  server.on("clientError", refuse);
+  // Node would answer 417 without a body.
+  server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) =>
+    answer(response, noExpectation),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === "EADDRINUSE" ? "another process listens there" : cause.message;
+      reject(
+        new RollcallError("CONFIG_INVALID", `cannot listen on ${address.host}:${address.port}: ${why}`, { cause }),
+      );
+    });
+    server.listen(address.port, address.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return {
+    url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
+    useContext: (context) => {
+      if (server instanceof SecureServer) server.setSecureContext(context);
+    },
+    close: (graceMs) => closeServer(server, graceMs),
+  };
+}
+
+const secureOptions = ({ context, clientCert }: ListenerTls) => ({
+  ...context,
+  requestCert: clientCert !== "none",
+  rejectUnauthorized: clientCert === "required",
+});
+
+/** Shows a certificate that nobody vouches for. */
+const isStranger = (socket: TLSSocket, { clientCert }: ListenerTls): boolean =>
+  clientCert === "optional" && !socket.authorized && socket.getPeerX509Certificate() !== undefined;
+
+/** Counts connections, and knows which ones came when there were enough. */
+function createCrowd(limit: number, reserveMs: number) {
+  let open = 0;
+  const beyond = new WeakSet<Duplex>();
+  const add = (socket: Socket): void => {
+    open += 1;
+    socket.once("close", () => {
+      open -= 1;
+    });
+    if (open <= limit) return;
+    beyond.add(socket);
+    const cut = setTimeout(() => socket.destroy(), reserveMs);
+    socket.once("close", () => clearTimeout(cut));
+  };
+  return { add, isBeyond: (socket: Duplex): boolean => beyond.has(socket) };
+}
+
+/** An answer without a look at what is asked for. */
+interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const tooManyConnections: Refusal = {
+  status: 503,
+  reason: "Service Unavailable",
+  detail: "too many connections are open; try again",
+  headers: { "Retry-After": "1" },
+};
+const longUrl: Refusal = {
+  status: 414,
+  reason: "URI Too Long",
+  detail: `the URL is longer than ${urlBytes} bytes; POST to /.search takes longer filters`,
+};
+const manyHeaders: Refusal = {
+  status: 431,
+  reason: "Request Header Fields Too Large",
+  detail: `there are more than ${headerCount} headers`,
+};
+
+const noExpectation: Refusal = {
+  status: 417,
+  reason: "Expectation Failed",
+  detail: "Expect can only be 100-continue",
+};
+
+/** RFC 9112 §3.2. */
+const noHost: Refusal = { status: 400, reason: "Bad Request", detail: "HTTP/1.1 needs one Host header" };
+
+/** Health is answered however many there are: what asks for it decides whether this process lives on. */
+const isHealth = (url: string): boolean => /^\/(healthz|readyz)(\?|$)/.test(url);
+
+function refusalOf({ url = "", rawHeaders, headers, httpVersion }: IncomingMessage, isBeyond: boolean): Refusal | null {
+  if (isBeyond && !isHealth(url)) return tooManyConnections;
+  if (url.length > urlBytes) return longUrl;
+  if (headers.host === undefined && httpVersion === "1.1") return noHost;
+  return rawHeaders.length / 2 > headerCount ? manyHeaders : null;
+}
+
+function answer(response: ServerResponse, { status, detail, headers = {} }: Refusal): void {
+  const { type, text } = scimError(status, detail);
+  response.shouldKeepAlive = false;
+  response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(text) }).end(text);
+}
+
+const unreadable: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    reason: "Request Header Fields Too Large",
+    detail: `the request line and its headers are larger than ${headBytes} bytes`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: "Request Timeout", detail: "the request took too long to arrive" },
+};
+const noHttp: Refusal = { status: 400, reason: "Bad Request", detail: "this is not an HTTP request" };
+
+/** What cannot be read as HTTP is answered like any other bad request, as a SCIM error (RFC 7644 §3.12), and hung up on. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // What does not get through a handshake can't be answered in words: plain HTTP, and certificates that are missing.
+  const isUnsecured = socket instanceof TLSSocket && socket.getProtocol() === null;
+  if (error.code === "ECONNRESET" || !socket.writable || isUnsecured) return void socket.destroy();
+  const { status, reason, detail } = unreadable[error.code ?? ""] ?? noHttp;
+  const { type, text } = scimError(status, detail);
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
+  // A client that does not hang up would keep its request, and its place among those in flight, for ever.
+  const cut = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(cut));
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection whose last request is answered becomes idle, and would stay open until its client lets go.
+  const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
+}
