@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
 import { printJson } from "../cli/output/print.ts";
 import { KEY_BYTES } from "../crypto/key-ring.ts";
+import { newToken } from "../crypto/tokens.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import {
   type BitwardenSandbox,
@@ -15,7 +16,6 @@ import {
   startOnePassword,
 } from "../sandbox/index.ts";
 import { aborted, interruption } from "../server/signals.ts";
-import { newToken } from "../web/access/authenticate.ts";
 import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { sandboxConfigPath, usualConfigPath } from "./config-location.ts";
 

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { hashToken, newToken } from "../crypto/tokens.ts";
 import type { Cause } from "../domain/model/entities.ts";
 import type { TokenStore } from "../domain/ports/directory-store.ts";
 import type { StoredToken } from "../domain/ports/scim-store.ts";
-import { hashToken, newToken } from "../web/access/authenticate.ts";
 
 /** A token that was just made: what is shown this once, and what is kept. */
 export interface MadeToken {

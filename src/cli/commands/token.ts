@@ -2,10 +2,10 @@ import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfigOpenable } from "../../app/config-location.ts";
 import { makeToken, rotate } from "../../app/scim-tokens.ts";
 import type { Config } from "../../config/index.ts";
+import { fingerprint } from "../../crypto/tokens.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
-import { fingerprint } from "../../web/access/authenticate.ts";
 import { isoTime, printJson, table } from "../output/print.ts";
 
 const cause = { actor: "cli:token", requestId: null };

@@ -1,5 +1,6 @@
-import { hash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { fingerprint, hashToken } from "../../crypto/tokens.ts";
 import type { StoredToken } from "../../domain/ports/scim-store.ts";
 
 /** Who a request comes from. */
@@ -15,15 +16,6 @@ interface KnownToken extends Principal {
   readonly expiresAtMs: number | null;
   readonly hash: Buffer;
 }
-
-/** SHA-256, hex. The tokens are random and long: a slow hash would only slow down every request. */
-export const hashToken = (token: string): string => hash("sha256", token, "hex");
-
-/** 256 random bits with a prefix that secret scanners can know. */
-export const newToken = (): string => `rollcall_${randomBytes(32).toString("base64url")}`;
-
-/** The first digits of the hash: names a token in lists and audit rows without giving it away. */
-export const fingerprint = (hash: string): string => hash.slice(0, 8);
 
 /** Compares with every known token, each in constant time: how long it takes says nothing about which was close. */
 function find(known: readonly KnownToken[], presented: Buffer): KnownToken | null {

@@ -1,9 +1,9 @@
 import type { ListedConnection } from "../../app/connection-types.ts";
+import { fingerprint } from "../../crypto/tokens.ts";
 import type { Plan } from "../../domain/model/plan.ts";
 import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
 import type { AuditRow, HeldItem } from "../../domain/ports/sync-store.ts";
-import { fingerprint } from "../access/authenticate.ts";
 import type { GivenToken } from "../console/parts.ts";
 
 // What the API says, from what the domain knows: times as ISO 8601 in UTC, a connection of the store as `target`.

@@ -1,6 +1,6 @@
 import type { ListedConnection } from "../../../app/connection-types.ts";
+import { fingerprint } from "../../../crypto/tokens.ts";
 import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../../domain/ports/scim-store.ts";
-import { fingerprint } from "../../access/authenticate.ts";
 import type { Visitor } from "../../access/role.ts";
 import { html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";

@@ -1,0 +1,10 @@
+import { hash, randomBytes } from "node:crypto";
+
+/** SHA-256 in hex. A slow password hash is not needed: tokens are random and long. */
+export const hashToken = (token: string): string => hash("sha256", token, "hex");
+
+/** 256 random bits. The prefix lets secret scanners recognize the token. */
+export const newToken = (): string => `rollcall_${randomBytes(32).toString("base64url")}`;
+
+/** The first 8 digits of a token's hash: names the token in lists and audit rows without revealing it. */
+export const fingerprint = (tokenHash: string): string => tokenHash.slice(0, 8);
