@@ -2,7 +2,7 @@ import { kindsOf } from "../cli/commands/status.ts";
 import { count } from "../cli/output/print.ts";
 import { vendors } from "../cli/vendors.ts";
 import type { ConfigFile } from "../config/index.ts";
-import { HOW_TO_MAKE_ONE, type KeyRing } from "../crypto/key-ring.ts";
+import { howToMakeMasterKey, type KeyRing } from "../crypto/key-ring.ts";
 import { messageOf } from "../domain/model/errors.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
@@ -38,7 +38,7 @@ const ASKED = ["type", "region", "apiUrl", "identityUrl", "accountId", "clientId
 export function createConnections(parts: DeskParts): Connections {
   const { file, ring, store } = parts;
   const cannotStore = (): string | null =>
-    ring().currentId === null ? `credentials can't be stored, no masterKey is configured; ${HOW_TO_MAKE_ONE}` : null;
+    ring().currentId === null ? `credentials can't be stored, no masterKey is configured; ${howToMakeMasterKey}` : null;
 
   const save = async (draft: ConnectionDraft, actor: string, signal: AbortSignal): Promise<Verification> => {
     const reason = cannotStore();

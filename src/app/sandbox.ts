@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
 import { printJson } from "../cli/output/print.ts";
-import { KEY_BYTES } from "../crypto/key-ring.ts";
+import { masterKeyBytes } from "../crypto/key-ring.ts";
 import { newToken } from "../crypto/tokens.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import {
@@ -117,7 +117,7 @@ function keptKey(): string {
   const name = "master.key";
   const path = join(dirname(sandboxConfigPath), name);
   if (!existsSync(path))
-    writeFileSync(path, `${randomBytes(KEY_BYTES).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+    writeFileSync(path, `${randomBytes(masterKeyBytes).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
   return name;
 }
 

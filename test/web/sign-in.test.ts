@@ -1,11 +1,11 @@
 import express from "express";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createSeal } from "../../src/crypto/seal.ts";
 import type { AuditEntry } from "../../src/domain/ports/sync-store.ts";
 import { createAccess } from "../../src/web/access/access.ts";
 import { createOidc, type Oidc, termsOf } from "../../src/web/access/oidc.ts";
 import { createProviderCalls, TooManySignIns } from "../../src/web/access/provider-calls.ts";
 import { type RoleToken, requireRole, visitorOf } from "../../src/web/access/role.ts";
-import { createSeal } from "../../src/web/access/seal.ts";
 import { loadAssets } from "../../src/web/console/assets.ts";
 import { signInRoutes } from "../../src/web/console/pages/sign-in.ts";
 import { type OidcProvider, startOidcProvider } from "../support/oidc-provider.ts";

@@ -1,7 +1,7 @@
 import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateFile } from "../../app/config-location.ts";
 import { keyRingOf, openKeys } from "../../app/stored-credentials.ts";
-import { HOW_TO_MAKE_ONE } from "../../crypto/key-ring.ts";
+import { howToMakeMasterKey } from "../../crypto/key-ring.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { count, printJson } from "../output/print.ts";
 
@@ -10,7 +10,8 @@ export async function rekey(composition: Composition, options: GlobalOptions): P
   const settings = locateFile(composition, options).settings();
   const ring = keyRingOf(settings);
   const { currentId } = ring;
-  if (currentId === null) throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${HOW_TO_MAKE_ONE}`);
+  if (currentId === null)
+    throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${howToMakeMasterKey}`);
   const store = await composition.openStore(settings);
   try {
     const total = (await store.credentials()).length;

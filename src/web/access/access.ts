@@ -1,9 +1,9 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
+import { createSeal, type Seal } from "../../crypto/seal.ts";
 import { clientAddress } from "./address.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
 import { isSameOrigin } from "./same-origin.ts";
-import { createSeal, type Seal } from "./seal.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
 
 export interface AccessParts {

@@ -1,12 +1,12 @@
 import * as client from "openid-client";
 import { fetch } from "undici";
 import { z } from "zod";
+import type { Seal } from "../../crypto/seal.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { refuseHost } from "../../net/addresses.ts";
 import { createDispatcher } from "../../net/dispatcher.ts";
 import { createProviderCalls } from "./provider-calls.ts";
 import { ROLES, type Role } from "./role.ts";
-import type { Seal } from "./seal.ts";
 
 /** How people sign in with an identity provider. */
 export interface OidcSettings {

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Request, Response } from "express";
 import { z } from "zod";
-import { createSeal, deriveKey } from "./seal.ts";
+import { deriveKey } from "../../crypto/aes-gcm.ts";
+import { createSeal } from "../../crypto/seal.ts";
 
 const hourMs = 3_600_000;
 /** Without a request of a person for this long, a session ends. */
@@ -67,7 +68,7 @@ export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessi
   const { seal, open } = createSeal(secrets, "session cookie");
   const name = cookieName("rollcall", isSecure);
   const revoked = new Map<string, number>();
-  const macKey = deriveKey(secrets, "csrf token");
+  const macKey = deriveKey(JSON.stringify(secrets), "csrf token");
 
   const lifeMs = (session: Session): number => (session.by === "oidc" ? oidcLifeMs : tokenLifeMs);
   // Lax, not Strict: who follows a link from an alert is still signed in. Writes ask for more (see `access.ts`).

@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import { z } from "zod";
-import type { Seal } from "../../access/seal.ts";
+import type { Seal } from "../../../crypto/seal.ts";
 import { cookieName, readCookie } from "../../access/session.ts";
 import type { Notice } from "./layout.ts";
 

@@ -8,7 +8,7 @@ const newKey = (): string => randomBytes(32).toString("base64");
 const place = { name: "acme", type: "bitwarden" };
 const text = JSON.stringify({ clientId: "organization.1", clientSecret: "canary-secret-Ω" });
 
-/** Fails with this code, and without a word of the text or of a key. */
+/** Expects SECRET_UNREADABLE with a message that contains neither the text nor a key. */
 function refuses(work: () => unknown, pattern: RegExp, key = ""): void {
   try {
     work();
@@ -23,7 +23,7 @@ function refuses(work: () => unknown, pattern: RegExp, key = ""): void {
 }
 
 describe("a key ring", () => {
-  it("opens what it sealed, whatever the text", () => {
+  it("opens every text that it sealed", () => {
     const ring = createKeyRing([newKey()]);
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 300 }), (any) => {
@@ -32,7 +32,7 @@ describe("a key ring", () => {
     );
   });
 
-  it("never seals the same twice, and shows nothing of it", () => {
+  it("gives another result each time that it seals a text, and never shows the text", () => {
     const ring = createKeyRing([newKey()]);
     const sealed = Array.from({ length: 200 }, () => ring.seal(text, place).sealed);
     expect(new Set(sealed).size).toBe(200);
@@ -40,7 +40,7 @@ describe("a key ring", () => {
     for (const each of sealed) expect(Buffer.from(each, "base64").includes("canary")).toBe(false);
   });
 
-  it("refuses a text of which any bit was changed, and any shorter or longer one", () => {
+  it("refuses a sealed text in which one bit was changed, and one that is shorter or longer", () => {
     const ring = createKeyRing([newKey()]);
     const sealed = ring.seal(text, place);
     const bytes = Buffer.from(sealed.sealed, "base64");
@@ -62,18 +62,18 @@ describe("a key ring", () => {
     refuses(() => ring.open({ ...sealed, sealed: `${sealed.sealed}\n` }, place), /not plain base64/);
   });
 
-  it("opens it nowhere but where it was sealed", () => {
+  it("refuses a text that was sealed for another connection", () => {
     const ring = createKeyRing([newKey()]);
     const [one, other] = [ring.seal("one", place), ring.seal("other", { ...place, name: "other" })];
     refuses(() => ring.open(other, place), /moved here from another name/);
     refuses(() => ring.open(one, { ...place, name: "other" }), /moved here/);
     refuses(() => ring.open(one, { ...place, type: "onepassword" }), /moved here/);
-    // No two places are written the same way.
+    // A name and a type must not be able to imitate another pair.
     const tricky = ring.seal("x", { type: 'a","b', name: "c" });
     refuses(() => ring.open(tricky, { type: "a", name: 'b","c' }), /moved here/);
   });
 
-  it("says which key it has and which one is needed", () => {
+  it("names the key that it has and the key that is missing", () => {
     const [key, wrong] = [newKey(), newKey()];
     const sealed = createKeyRing([key]).seal(text, place);
     const ring = createKeyRing([wrong]);
@@ -88,7 +88,7 @@ describe("a key ring", () => {
       () => createKeyRing([]).open(sealed, place),
       /^no masterKey is configured; it was stored under key id [0-9a-f]{16}$/,
     );
-    // A forged key id leads to the wrong key, and no further.
+    // A forged key id leads only to the wrong key.
     refuses(() => ring.open({ ...sealed, keyId: ring.currentId ?? "" }, place), /does not authenticate/);
   });
 
@@ -102,7 +102,7 @@ describe("a key ring", () => {
     refuses(() => createKeyRing([old]).open(after, place), /does not open it/);
   });
 
-  it("can't seal without a key, and takes only keys of 32 bytes", () => {
+  it("cannot seal without a key, and takes only keys of 32 bytes", () => {
     expect(createKeyRing([]).currentId).toBeNull();
     expect(() => createKeyRing([]).seal(text, place)).toThrow(RollcallError);
     for (const key of ["", "short", randomBytes(31).toString("base64"), randomBytes(33).toString("base64")])
@@ -113,7 +113,7 @@ describe("a key ring", () => {
     expect(createKeyRing([Buffer.alloc(32, 7).toString("base64")]).currentId).toBe("2b77e1884e09c1e6");
   });
 
-  it("opens what an earlier release sealed", () => {
+  it("opens a text that an earlier release sealed", () => {
     const ring = createKeyRing([Buffer.alloc(32, 7).toString("base64")]);
     const sealed = {
       keyId: "2b77e1884e09c1e6",
