@@ -1,6 +1,6 @@
-import { budgetOf } from "../domain/decide/guard.ts";
+import { removalLimitOf } from "../domain/decide/guard.ts";
 import { messageOf } from "../domain/model/errors.ts";
-import type { BudgetPolicy } from "../domain/model/policy.ts";
+import type { RemovalLimitPolicy } from "../domain/model/policy.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { AlertFacts, Health, TargetFacts } from "./conditions.ts";
 
@@ -20,7 +20,7 @@ export interface FactsParts {
   /** Names of the polled sources. Of one that pushes, silence says nothing. */
   readonly polledSources: readonly string[];
   /** As they are now: stored connections come and go. */
-  readonly targets: () => readonly { readonly name: string; readonly guard: BudgetPolicy }[];
+  readonly targets: () => readonly { readonly name: string; readonly guard: RemovalLimitPolicy }[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Milliseconds that no clock setting moves. */
@@ -95,7 +95,7 @@ async function readStore({
       errorCode: state?.errorCode ?? null,
       errorMessage: state?.errorMessage ?? null,
       held,
-      budget: { allowed: budgetOf(people + spent, guard), spent, windowMs: guard.windowMs },
+      budget: { allowed: removalLimitOf(people + spent, guard), spent, windowMs: guard.windowMs },
       failures: await store.failures(name, failuresAtMost),
     });
   }

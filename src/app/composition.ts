@@ -3,7 +3,7 @@ import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts"
 import type { AuditHead, AuditTrail } from "../domain/model/audit.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
-import type { SnapshotStore } from "../domain/ports/import-store.ts";
+import type { ImportStore } from "../domain/ports/import-store.ts";
 import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
@@ -58,7 +58,7 @@ export interface Composition {
   /** The directory copied into memory; what is done to it is written nowhere. */
   openCopy(config: Config): Promise<DirectoryStore>;
   /** @throws `CONFIG_INVALID` for a filter or a file of the source that can't be read */
-  poller(source: LdapSourceConfig, store: SnapshotStore, logger: Logger, metrics?: Metrics): LdapPoller;
+  poller(source: LdapSourceConfig, store: ImportStore, logger: Logger, metrics?: Metrics): LdapPoller;
   checkDirectory(source: LdapSourceConfig, signal: AbortSignal): Promise<readonly CheckFinding[]>;
   target(config: TargetConfig, logger: Logger, metrics?: Metrics): Target;
   /** Where people are told; empty without a section `alerts`. @throws `CONFIG_INVALID` for a file that can't be read */

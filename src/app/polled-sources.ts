@@ -1,6 +1,6 @@
 import { type Config, type LdapSourceConfig, ldapSources } from "../config/index.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { SnapshotStore } from "../domain/ports/import-store.ts";
+import type { ImportStore } from "../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Composition } from "./composition.ts";
@@ -18,7 +18,7 @@ export function selectDirectories(config: Config, name: string | undefined): rea
 export const openDirectories = (
   composition: Composition,
   sources: readonly LdapSourceConfig[],
-  store: SnapshotStore,
+  store: ImportStore,
   logger: Logger,
   metrics?: Metrics,
 ): readonly LdapPoller[] => sources.map((source) => composition.poller(source, store, logger, metrics));

@@ -2,14 +2,14 @@ import { count } from "../cli/output/print.ts";
 import type { Config } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { GoneSource } from "../domain/ports/sync-store.ts";
+import type { RemovedSource } from "../domain/ports/sync-store.ts";
 
 /** Sources that are not in the configuration any more, with what is left of them. */
-export const goneSources = (config: Config, store: DirectoryStore): Promise<readonly GoneSource[]> =>
-  store.goneSources(config.sources.map(({ name }) => name));
+export const removedSources = (config: Config, store: DirectoryStore): Promise<readonly RemovedSource[]> =>
+  store.removedSources(config.sources.map(({ name }) => name));
 
 /** What it means, and what to do. */
-export const goneSourceText = ({ name, users, groups }: GoneSource): string =>
+export const goneSourceText = ({ name, users, groups }: RemovedSource): string =>
   `source ${name} is not in the configuration any more: what ${count(users, "active user")} and ${count(groups, "group")} of it have in the targets stays as it is, and nobody says who of them leaves, until another source has the same addresses and names. If that is not meant, put it back; a source that is renamed is another one`;
 
 interface SourceFinding {
@@ -32,7 +32,7 @@ export async function sourceFindings(config: Config, store: DirectoryStore): Pro
         message: `source ${name} is of type ${type} and was of type ${was}: give the new one a name of its own and take the old one out; people are found by their address, and nobody is invited again`,
       });
   }
-  for (const source of await goneSources(config, store))
+  for (const source of await removedSources(config, store))
     findings.push({ name: source.name, level: "warning", message: goneSourceText(source) });
   return findings;
 }

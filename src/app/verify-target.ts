@@ -1,6 +1,6 @@
 import type { TargetConfig } from "../config/index.ts";
 import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { CheckFinding, MemberState, Target } from "../domain/ports/target.ts";
+import type { CheckFinding, AccountState, Target } from "../domain/ports/target.ts";
 import type { ConnectionDraft, Survey, Verification } from "./connection-types.ts";
 import { withoutName } from "./open-targets.ts";
 
@@ -71,7 +71,7 @@ const describe = (error: RollcallError, signal: AbortSignal): string =>
     : messageOf(error);
 
 /** States as the vendors call them, in the order of a life. */
-export const stateWords: Readonly<Record<MemberState, string>> = {
+export const stateWords: Readonly<Record<AccountState, string>> = {
   staged: "staged",
   invited: "invited",
   accepted: "accepted, to be confirmed",

@@ -7,7 +7,7 @@ import { isApprovable } from "../domain/model/held-change.ts";
 import { memberPayer } from "../domain/model/plan.ts";
 import type { TargetPolicy } from "../domain/model/policy.ts";
 import { isBudgetSpent, isRestoreOver } from "../domain/model/restored-database.ts";
-import type { Slice, SliceScope, SyncStore } from "../domain/ports/sync-store.ts";
+import type { SyncInput, RunScope, SyncStore } from "../domain/ports/sync-store.ts";
 import type { Memberships, Observed, Target } from "../domain/ports/target.ts";
 
 /** What a run is made from. */
@@ -25,7 +25,7 @@ export interface ConnectionParts {
 
 /** All that one run knows before it changes anything. `plan` and `sync` share every line up to here. */
 export interface Prepared {
-  readonly slice: Slice;
+  readonly slice: SyncInput;
   readonly observed: Observed;
   readonly diff: Diff;
   readonly guarded: GuardedPlan;
@@ -50,7 +50,7 @@ const verifiedAtMost = 50;
 /** Looks at the directory and the target, compares, and lets the guard decide. Null when nothing is dirty and due. */
 export async function prepare(
   parts: ConnectionParts,
-  scope: SliceScope,
+  scope: RunScope,
   signal: AbortSignal,
 ): Promise<Prepared | null> {
   const { target, store, policy, now, sources = null } = parts;
@@ -71,7 +71,7 @@ export async function prepare(
   );
   const world = worldOf(
     observed,
-    await store.linkedTo(target.name, claimed, slice.goneSources),
+    await store.linkedTo(target.name, claimed, slice.removedSources),
     await store.holders(target.name, [...new Set([...claimed, ...ofGone])]),
   );
   const held = await store.held(target.name);
@@ -148,7 +148,7 @@ export const otherAccount = ({ name, account }: Pick<Target, "name" | "account">
  * Asks for the entities by name when they are few and linked, else for everything. Who is not linked can only be found
  * in everything; so can the seats taken.
  */
-async function observe({ target, policy }: ConnectionParts, slice: Slice, signal: AbortSignal): Promise<Observed> {
+async function observe({ target, policy }: ConnectionParts, slice: SyncInput, signal: AbortSignal): Promise<Observed> {
   const memberIds = slice.users.map(({ link }) => link?.remoteId ?? null);
   const groupIds = target.supports.groups
     ? slice.groups.filter(({ group }) => slice.dirtyGroupIds.has(group.id)).map(({ link }) => link?.remoteId ?? null)
@@ -177,7 +177,7 @@ async function observe({ target, policy }: ConnectionParts, slice: Slice, signal
  * A list that lacks people who are there would have them invited again, or reported as gone: whom it lacks is asked for
  * by id before it is believed.
  */
-async function verifyMissing(target: Target, slice: Slice, observed: Observed, signal: AbortSignal): Promise<void> {
+async function verifyMissing(target: Target, slice: SyncInput, observed: Observed, signal: AbortSignal): Promise<void> {
   const listed = new Set(observed.members.map((member) => member.remoteId));
   const missing = slice.users.flatMap(({ link }) =>
     link?.remoteId == null || listed.has(link.remoteId) ? [] : [link.remoteId],
@@ -196,7 +196,7 @@ async function verifyMissing(target: Target, slice: Slice, observed: Observed, s
 /** Reads memberships from the side with fewer questions; and who is in groups that are gone from the directory. */
 async function readMemberships(
   { target, policy, now, defersInvitations = true }: ConnectionParts,
-  slice: Slice,
+  slice: SyncInput,
   world: World,
   givenOn: ReadonlySet<string>,
   signal: AbortSignal,
@@ -243,7 +243,7 @@ const concernedBy = ({ changes, pairs }: Diff) => ({
 });
 
 /** Remote ids of members who are suspended since then, as far as was seen, under whatever entry: who is deleted and made again has another. */
-const suspendedSince = ({ users }: Slice, sinceMs: number): ReadonlySet<string> =>
+const suspendedSince = ({ users }: SyncInput, sinceMs: number): ReadonlySet<string> =>
   new Set(
     users.flatMap(({ link }) =>
       link?.seenState === "suspended" && (link.seenSinceMs ?? 0) > sinceMs ? (link.remoteId ?? []) : [],

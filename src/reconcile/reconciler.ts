@@ -3,7 +3,7 @@ import type { Diff } from "../domain/decide/observed-user.ts";
 import { hasCode, RollcallError } from "../domain/model/errors.ts";
 import type { Link } from "../domain/model/link.ts";
 import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/model/plan.ts";
-import type { HeldItem, SliceScope } from "../domain/ports/sync-store.ts";
+import type { HeldItem, RunScope } from "../domain/ports/sync-store.ts";
 import type { Outcome } from "../domain/ports/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry/index.ts";
 import { type Causes, callAudit, heldAudit, nameOf } from "./audit-rows.ts";
@@ -46,7 +46,7 @@ export interface RunReport {
 /** The loop of one connection (architecture: observe, diff, guard, apply, record). */
 export interface Reconciler {
   /** Null when nothing was dirty and due. @throws what the target or the store throw as a whole. */
-  run(scope: SliceScope, signal: AbortSignal): Promise<RunReport | null>;
+  run(scope: RunScope, signal: AbortSignal): Promise<RunReport | null>;
   /** The same up to apply; writes nothing, anywhere. */
   plan(signal: AbortSignal): Promise<Prepared>;
 }
@@ -84,7 +84,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 const looksAtMost = 3;
 
 /** What was dismissed while the run was looking is not carried out: it looks again, before its first call. */
-async function prepareAndCarryOut(parts: ReconcilerParts, scope: SliceScope, signal: AbortSignal, span: TraceSpan) {
+async function prepareAndCarryOut(parts: ReconcilerParts, scope: RunScope, signal: AbortSignal, span: TraceSpan) {
   for (let look = 1; ; look += 1) {
     const prepared = await prepare(parts, scope, signal);
     if (prepared === null) return null;

@@ -1,6 +1,6 @@
 import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { ConnectionState, SliceScope } from "../domain/ports/sync-store.ts";
+import type { ConnectionState, RunScope } from "../domain/ports/sync-store.ts";
 import { backoff } from "./link-updates.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 
@@ -70,7 +70,7 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
           await rest();
           continue;
         }
-        const scope: SliceScope = isFull
+        const scope: RunScope = isFull
           ? changes.takeAll()
           : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
         const report = await parts.reconciler.run(scope, abort);
@@ -147,7 +147,7 @@ function changeCollector() {
       isScan = false;
       return taken;
     },
-    takeAll(): SliceScope {
+    takeAll(): RunScope {
       ids = new Set();
       isScan = false;
       return { kind: "all" };

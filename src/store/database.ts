@@ -4,7 +4,7 @@ import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
 import { type Backup, backupSqlite } from "./backup.ts";
-import { createSeat, type Seat } from "./database/leader-lock.ts";
+import { createLeaderLock, type Seat } from "./database/leader-lock.ts";
 import {
   checkPostgres,
   copyTables,
@@ -61,7 +61,7 @@ export const sqliteDatabase = (path: string, options: StoreOptions): Database =>
 });
 
 /** A database of a PostgreSQL server, by its URL. What is opened here knows of the lock that is taken here. */
-export const postgresDatabase = (url: string, options: StoreOptions, seat: Seat = createSeat(url)): Database => ({
+export const postgresDatabase = (url: string, options: StoreOptions, seat: Seat = createLeaderLock(url)): Database => ({
   open: () => openOn(url, seat, options),
   openToRead: async () => ((await withSession(url, hasSchema)) ? await openOn(url, seat, options) : null),
   openCopy: () => copyPostgres(url, options),

@@ -198,7 +198,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           expect(counts[state]).toBe(names.length);
         }
         const { items } = await store.people({ ...people, connections: ["bw", "op"] });
-        expect(items.map((item) => item.standings.map(({ connection, state }) => `${connection} ${state}`))).toEqual(
+        expect(items.map((item) => item.syncStatuses.map(({ connection, state }) => `${connection} ${state}`))).toEqual(
           ["failed", null, "held", "inSync", "missing", "pending", "pending"].map((state) => [
             `bw ${state}`,
             "op pending",
@@ -240,7 +240,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await namesOf({ standing: { by: "note", note: "email-differs" } })).toEqual(["Bo"]);
         expect(await namesOf({ connections: ["op"], standing: { by: "seen", seen: "accepted" } })).toEqual([]);
         const { items } = await store.people({ ...people, search: "ada" });
-        expect(items[0]?.standings[0]).toMatchObject({ seenState: "accepted", seenSinceMs: 9, hasAccess: true });
+        expect(items[0]?.syncStatuses[0]).toMatchObject({ seenState: "accepted", seenSinceMs: 9, hasAccess: true });
       });
 
       it("stay in order and complete when there are more than one look takes", async () => {
@@ -305,7 +305,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           rev: 2,
           groups: [{ displayName: "Eng" }],
           held: [{ connection: "bw", key: `access:${ada}` }],
-          standings: [{ connection: "bw", state: "held" }],
+          syncStatuses: [{ connection: "bw", state: "held" }],
         });
         expect(await store.person("none", ["bw"])).toBeNull();
       });
@@ -334,7 +334,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       await make("ops", []);
       await put(linkOf(eng, { kind: "group", hasAccess: false, seenState: null, seenSinceMs: null }));
       const page = await store.groups(groups);
-      expect(page.items.map((item) => [item.displayName, item.memberCount, item.standings[0]?.state])).toEqual([
+      expect(page.items.map((item) => [item.displayName, item.memberCount, item.syncStatuses[0]?.state])).toEqual([
         ["Eng", 1, "inSync"],
         ["ops", 0, "pending"],
       ]);
@@ -511,7 +511,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       );
       const again = await store.slice("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 2);
       expect(again.users.map(({ user }) => user.id)).toEqual([ada]);
-      expect((await store.person(ada, ["bw"]))?.standings[0]?.reinviteAskedAtMs).toBe(nowMs + 1);
+      expect((await store.person(ada, ["bw"]))?.syncStatuses[0]?.reinviteAskedAtMs).toBe(nowMs + 1);
       await store.commit(
         "bw",
         { links: [linkOf(ada, { seenState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs + 1 }] },

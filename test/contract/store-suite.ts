@@ -14,7 +14,7 @@ import type {
   TextField,
   UserWrite,
 } from "../../src/domain/ports/scim-store.ts";
-import type { HeldItem, SliceScope } from "../../src/domain/ports/sync-store.ts";
+import type { HeldItem, RunScope } from "../../src/domain/ports/sync-store.ts";
 
 /** One database, for one test. */
 export interface StoreHarness {
@@ -32,7 +32,7 @@ export interface StoreHarness {
 const cause: Cause = { actor: "scim:okta", requestId: "r-1" };
 const source = "okta";
 const skip: GroupOptions = { isNameUnique: true, unknownMembers: "skip" };
-const dirty: SliceScope = { kind: "dirty", hints: null, limit: 1000 };
+const dirty: RunScope = { kind: "dirty", hints: null, limit: 1000 };
 const everyone: ListQuery = { where: { op: "all" }, sort: null, offset: 0, limit: 1000 };
 
 const userWrite = (name: string, more: Partial<UserWrite> = {}): UserWrite => ({
@@ -1376,7 +1376,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(heard).toEqual([]);
       });
 
-      it("makes a dossier of a person, found by address, userName or id", async () => {
+      it("gives all details of a user, found by address, userName or id", async () => {
         const ada = await hire("Ada.L", {
           email: "ada@example.com",
           emails: ["ada@example.com", "second@example.com"],
@@ -1405,19 +1405,19 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           },
           5,
         );
-        const [dossier, gone] = await store.dossiers(" ADA@example.com ");
-        expect(dossier).toMatchObject({
+        const [userDetails, gone] = await store.userDetails(" ADA@example.com ");
+        expect(userDetails).toMatchObject({
           user: { id: ada },
           userName: "Ada.L",
           groups: ["eng"],
           links: [link(ada)],
           held: [{ key: `access:${ada}`, connection: "bw" }],
         });
-        expect(dossier?.history.map((row) => row.action)).toEqual(["user.create", "group.join", "invite"]);
+        expect(userDetails?.history.map((row) => row.action)).toEqual(["user.create", "group.join", "invite"]);
         expect(gone?.user).toMatchObject({ id: old, absentSinceMs: harness.clock.nowMs });
         for (const query of ["ada.l", "SECOND@example.com", ada])
-          expect((await store.dossiers(query)).map((each) => each.user.id)).toEqual([ada]);
-        expect(await store.dossiers("nobody")).toEqual([]);
+          expect((await store.userDetails(query)).map((each) => each.user.id)).toEqual([ada]);
+        expect(await store.userDetails("nobody")).toEqual([]);
       });
 
       it("shows of a long history the newest", async () => {
@@ -1434,9 +1434,9 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           detail: {},
         });
         await store.commit("bw", { audit: Array.from({ length: 1100 }, (_, at) => entry(at)) }, 1);
-        const [dossier] = await store.dossiers(ada);
-        expect(dossier?.history.at(-1)?.action).toBe("step1099");
-        expect(dossier?.history.length).toBeGreaterThanOrEqual(1000);
+        const [userDetails] = await store.userDetails(ada);
+        expect(userDetails?.history.at(-1)?.action).toBe("step1099");
+        expect(userDetails?.history.length).toBeGreaterThanOrEqual(1000);
       });
 
       it("names the entities that ask for attention: failures first, nobody who is gone", async () => {

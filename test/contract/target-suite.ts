@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
-import type { MemberState, Observed, Outcome, Target } from "../../src/domain/ports/target.ts";
+import type { AccountState, Observed, Outcome, Target } from "../../src/domain/ports/target.ts";
 import type { Faults, RequestLog } from "../../src/sandbox/index.ts";
 import { collect, patient } from "../targets/virtual-time.ts";
 import { changesFor, type Wish, type WishedPerson } from "./target-wish.ts";
@@ -15,7 +15,7 @@ export interface TargetHarness {
   /** Puts a person there by hand; gives the remote id. */
   addPerson(email: string, state: "active" | "suspended"): string;
   /** Null: not there. */
-  stateOf(email: string): MemberState | null;
+  stateOf(email: string): AccountState | null;
   /** Only asked of targets with groups. */
   groupMembers(name: string): readonly string[];
   addGroup(name: string, emails: readonly string[]): void;

@@ -1,5 +1,5 @@
 import type { Change, MemberRef } from "../../src/domain/model/plan.ts";
-import type { Observed, ObservedMember, Target } from "../../src/domain/ports/target.ts";
+import type { Observed, ObservedAccount, Target } from "../../src/domain/ports/target.ts";
 import { patient } from "../targets/virtual-time.ts";
 
 /** What a case wants of one person. */
@@ -29,7 +29,7 @@ export async function changesFor(wish: Wish, target: Target, observed: Observed)
   return [...people, ...groups];
 }
 
-const find = (person: WishedPerson, observed: Observed): ObservedMember | undefined =>
+const find = (person: WishedPerson, observed: Observed): ObservedAccount | undefined =>
   observed.members.find((member) => member.externalId === person.externalId) ??
   observed.members.find((member) => member.email === person.email);
 

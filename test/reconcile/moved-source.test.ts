@@ -75,9 +75,9 @@ describe("a source that is gone from the configuration", () => {
     const { left } = await settled("entra");
     expect([left.changes, left.held]).toEqual([[], []]);
     expect(people.map(stateOf)).toEqual(["revoked", "invited", "invited", "invited", "invited"]);
-    expect((await world.store.dossiers("grace@example.com"))[0]?.links[0]?.note).toBe("source-gone");
-    expect(await world.store.goneSources(["entra"])).toEqual([{ name: "okta", users: 5, groups: 0 }]);
-    expect(await world.store.goneSources(["okta"])).toEqual([]);
+    expect((await world.store.userDetails("grace@example.com"))[0]?.links[0]?.note).toBe("source-gone");
+    expect(await world.store.removedSources(["entra"])).toEqual([{ name: "okta", users: 5, groups: 0 }]);
+    expect(await world.store.removedSources(["okta"])).toEqual([]);
     // Back again, it counts again: the repair that waited is made.
     expect((await settled("okta", "entra")).left.changes).toEqual([]);
     expect(people.map(stateOf)).toEqual(["invited", "invited", "invited", "invited", "invited"]);
@@ -110,7 +110,7 @@ describe("a source that is gone from the configuration", () => {
     expect(groupsThere()).toEqual(["eng"]);
     // Nothing is left of it, and the next full look has nothing to tell.
     await settled("entra");
-    expect(await world.store.goneSources(["entra"])).toEqual([]);
+    expect(await world.store.removedSources(["entra"])).toEqual([]);
     expect((await world.store.problems("bw", 50)).map(({ name }) => name)).toEqual([]);
     expect(people.map((email) => world.bitwarden.state.groupsOfMember(email))).toEqual(people.map(() => ["eng"]));
     expect(people.map((email) => world.bitwarden.state.memberByEmail(email)?.externalId)).toEqual(entra);

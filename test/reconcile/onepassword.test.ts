@@ -135,8 +135,8 @@ describe("one person's life in 1Password", () => {
         await look(reconciler);
         await reconciler.run({ kind: "all" }, forever);
       }
-      const [dossier] = await world.store.dossiers(email);
-      expect(dossier?.links).toMatchObject([{ note: null, attempts: 0, retryAtMs: null }]);
+      const [userDetails] = await world.store.userDetails(email);
+      expect(userDetails?.links).toMatchObject([{ note: null, attempts: 0, retryAtMs: null }]);
       world.onePassword.faults.clear();
       await reconciler.run({ kind: "all" }, forever);
       expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");

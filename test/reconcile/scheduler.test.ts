@@ -6,7 +6,7 @@ import type { Change } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
-import type { SliceScope } from "../../src/domain/ports/sync-store.ts";
+import type { RunScope } from "../../src/domain/ports/sync-store.ts";
 import type { Outcome } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler, type RunReport } from "../../src/reconcile/reconciler.ts";
 import { type LoopParts, runLoop } from "../../src/reconcile/scheduler.ts";
@@ -65,7 +65,7 @@ class Timeline {
 
 interface Run {
   readonly atMs: number;
-  readonly scope: SliceScope;
+  readonly scope: RunScope;
 }
 
 const report = (more: Partial<RunReport> = {}): RunReport => ({

@@ -2,7 +2,7 @@ import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
 import { afterAll, beforeAll, expect } from "vitest";
-import type { ResourceStore } from "../../src/domain/ports/scim-store.ts";
+import type { ScimStore } from "../../src/domain/ports/scim-store.ts";
 import type { ScimOptions } from "../../src/sources/scim/index.ts";
 import { createScimRouter } from "../../src/sources/scim/index.ts";
 import { postgresDatabase } from "../../src/store/database.ts";
@@ -37,7 +37,7 @@ export interface Scim {
   group(over?: Record<string, unknown>): Promise<Loose>;
   readonly baseUrl: () => string;
   readonly port: () => number;
-  readonly store: () => ResourceStore;
+  readonly store: () => ScimStore;
   readonly log: LogLine[];
 }
 
@@ -57,11 +57,11 @@ export const filterPath = (resource: string, filter: string, more = ""): string 
 /** A SCIM server over a SQLite directory of its own for a test file; tokens `secret` (source okta) and `other` (source entra). */
 export function scimServer(
   options: Partial<ScimOptions> = {},
-  wrap: (store: ResourceStore) => ResourceStore = (store) => store,
+  wrap: (store: ScimStore) => ScimStore = (store) => store,
 ): Scim {
   const log: LogLine[] = [];
   let server: ReturnType<typeof createServer> | undefined;
-  let store: ResourceStore | undefined;
+  let store: ScimStore | undefined;
   let close = async (): Promise<void> => {};
   const port = (): number => (server?.address() as AddressInfo | undefined)?.port ?? 0;
   const scim: Scim = {

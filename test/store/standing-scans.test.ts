@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Random } from "../../bench/support/random.ts";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { PeopleQuery, StandingFilter, SyncState } from "../../src/domain/ports/console-store.ts";
+import type { PeopleQuery, SyncStatusFilter, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
@@ -41,7 +41,7 @@ afterEach(() => harness.close());
 
 /** All that is told of how everybody stands. */
 async function told(of: DirectoryStore): Promise<unknown> {
-  const namesOf = async (standing: StandingFilter, more: Partial<PeopleQuery>) =>
+  const namesOf = async (standing: SyncStatusFilter, more: Partial<PeopleQuery>) =>
     (await of.people({ ...people, ...more, standing })).items.map(({ displayName }) => displayName);
   const lists = [];
   for (const state of states) {

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/decide/desired-state.ts";
 import type { DirectoryUser } from "../../src/domain/model/entities.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { SliceUser } from "../../src/domain/ports/sync-store.ts";
+import type { InputUser } from "../../src/domain/ports/sync-store.ts";
 import { dayMs, lenient, linkOf, nowMs, person, team } from "./model.ts";
 
-const of = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}): SliceUser => ({
+const of = (user: Partial<DirectoryUser>, more: Partial<InputUser> = {}): InputUser => ({
   user: person("ada", user),
   link: null,
   groupIds: [],
@@ -17,7 +17,7 @@ const everybody = null;
 const inScope = new Set(["vault"]);
 
 describe("desire", () => {
-  const cases: readonly (readonly [string, SliceUser, ReadonlySet<string> | null, Partial<TargetPolicy>, Wanted])[] = [
+  const cases: readonly (readonly [string, InputUser, ReadonlySet<string> | null, Partial<TargetPolicy>, Wanted])[] = [
     ["active", of({}), everybody, {}, { state: "active" }],
     ["active and in scope", of({}, { groupIds: ["other", "vault"] }), inScope, {}, { state: "active" }],
     ["inactive", of({ isActive: false }), everybody, {}, { state: "suspended", claim: "by-email" }],
@@ -119,7 +119,7 @@ describe("desire", () => {
 
   const leaver = of({ absentSinceMs: 1 }, { emailOwnerId: "bob" });
   const linked = linkOf("ada", { remoteId: "m1" });
-  const owner = (user: Partial<DirectoryUser>, more: Partial<SliceUser> = {}) =>
+  const owner = (user: Partial<DirectoryUser>, more: Partial<InputUser> = {}) =>
     of({ id: "bob", ...user }, { emailOwnerId: "bob", ...more });
   it.each([
     ["is active here: gives way silently", leaver, owner({}), everybody, "untouched"],

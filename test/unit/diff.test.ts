@@ -6,30 +6,30 @@ import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entit
 import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/model/link.ts";
 import type { ChangeOp } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { Slice, SliceGroup, SliceUser } from "../../src/domain/ports/sync-store.ts";
-import type { Memberships, Observed, ObservedMember, TargetSupports } from "../../src/domain/ports/target.ts";
+import type { SyncInput, InputGroup, InputUser } from "../../src/domain/ports/sync-store.ts";
+import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/ports/target.ts";
 import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (
   user: Partial<DirectoryUser> = {},
   link: Partial<Link> | null = null,
   groupIds: readonly string[] = [],
-): SliceUser => ({
+): InputUser => ({
   user: person("ada", user),
   link: link === null ? null : linkOf("ada", { remoteId: "r", ...link }),
   groupIds,
   emailOwnerId: "ada",
 });
-const eng = (group: Partial<DirectoryGroup> = {}, link: Partial<Link> | null = null): SliceGroup => ({
+const eng = (group: Partial<DirectoryGroup> = {}, link: Partial<Link> | null = null): InputGroup => ({
   group: team("eng", group),
   link: link === null ? null : linkOf("eng", { kind: "group", remoteId: "g", ...link }),
 });
-const seen = (more: Partial<ObservedMember> = {}): ObservedMember =>
+const seen = (more: Partial<ObservedAccount> = {}): ObservedAccount =>
   member("r", { email: "ada@example.com", externalId: "x-ada", ...more });
 
 interface Situation {
-  readonly users?: readonly SliceUser[];
-  readonly groups?: readonly SliceGroup[];
+  readonly users?: readonly InputUser[];
+  readonly groups?: readonly InputGroup[];
   readonly observed?: Partial<Observed>;
   readonly lists?: Memberships;
   readonly by?: "group" | "member";
@@ -52,7 +52,7 @@ function compare({
   reinvites = [],
   ...more
 }: Situation): Diff {
-  const slice: Slice = {
+  const slice: SyncInput = {
     isComplete: true,
     users,
     groups,
@@ -77,8 +77,8 @@ describe("one person", () => {
   const missed = { remoteId: null, note: "not-in-target" } as const;
   const cases: readonly (readonly [
     string,
-    SliceUser,
-    Partial<ObservedMember> | null,
+    InputUser,
+    Partial<ObservedAccount> | null,
     Partial<TargetPolicy>,
     Partial<TargetSupports>,
     readonly ChangeOp[],
@@ -304,7 +304,7 @@ describe("one group", () => {
   const there = (more: object = {}) => ({ groups: [{ remoteId: "g", name: "eng", externalId: "x-eng", ...more }] });
   const cases: readonly (readonly [
     string,
-    SliceGroup,
+    InputGroup,
     Partial<Observed>,
     Partial<TargetPolicy>,
     readonly ChangeOp[],

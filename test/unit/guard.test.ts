@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { budgetOf, compact, type GuardInput, guard } from "../../src/domain/decide/guard.ts";
+import { removalLimitOf, compact, type GuardInput, guard } from "../../src/domain/decide/guard.ts";
 import type { Diff, GroupAssessment, Pair, UserAssessment } from "../../src/domain/decide/observed-user.ts";
 import { type Change, digestOf } from "../../src/domain/model/plan.ts";
 import { dayMs, keysOf, lenient, member, person, team } from "./model.ts";
@@ -21,7 +21,7 @@ describe("budgetOf", () => {
     [10, 5, 9, 4, 4],
     [1040, 5, 3, 100, 52],
   ])("%i people, %i %%, at least %i, at most %i: %i", (people, percent, atLeast, atMost, allowed) => {
-    expect(budgetOf(people, { percent, atLeast, atMost, windowMs: dayMs })).toBe(allowed);
+    expect(removalLimitOf(people, { percent, atLeast, atMost, windowMs: dayMs })).toBe(allowed);
   });
 });
 

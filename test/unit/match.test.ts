@@ -3,8 +3,8 @@ import type { Wanted } from "../../src/domain/decide/desired-state.ts";
 import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/decide/match.ts";
 import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { SliceGroup } from "../../src/domain/ports/sync-store.ts";
-import type { ObservedGroup, ObservedMember } from "../../src/domain/ports/target.ts";
+import type { InputGroup } from "../../src/domain/ports/sync-store.ts";
+import type { ObservedGroup, ObservedAccount } from "../../src/domain/ports/target.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
 const active: Wanted = { state: "active" };
@@ -17,7 +17,7 @@ const keyed = member("keyed", { email: "other@example.com", externalId: "x-ada" 
 const named = member("named", { email: " Ada@Example.com " });
 
 describe("a person is the member that", () => {
-  const cases: readonly (readonly [string, string | null, readonly ObservedMember[], Wanted, unknown])[] = [
+  const cases: readonly (readonly [string, string | null, readonly ObservedAccount[], Wanted, unknown])[] = [
     [
       "is linked, whatever the rest says",
       "linked",
@@ -75,11 +75,11 @@ describe("a group is the one that", () => {
     more: {
       readonly group?: Partial<DirectoryGroup>;
       readonly link?: Partial<Link>;
-      readonly besides?: readonly SliceGroup[];
+      readonly besides?: readonly InputGroup[];
       readonly takesOver?: boolean;
     } = {},
   ) => {
-    const item: SliceGroup = {
+    const item: InputGroup = {
       group: team("eng", more.group),
       link: more.link === undefined ? null : linkOf("eng", { kind: "group", ...more.link }),
     };
@@ -91,7 +91,7 @@ describe("a group is the one that", () => {
       () => more.takesOver === true,
     );
   };
-  const namesake = (link: Partial<Link> | null, more: Partial<DirectoryGroup> = {}): SliceGroup => ({
+  const namesake = (link: Partial<Link> | null, more: Partial<DirectoryGroup> = {}): InputGroup => ({
     group: team("eng2", { displayName: "eng", ...more }),
     link: link === null ? null : linkOf("eng2", { kind: "group", ...link }),
   });

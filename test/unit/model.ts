@@ -3,13 +3,13 @@ import { isUndecided } from "../../src/domain/model/held-change.ts";
 import { isDirty, type Link } from "../../src/domain/model/link.ts";
 import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { HeldItem, RunRecord, Slice, SliceScope, SyncStore } from "../../src/domain/ports/sync-store.ts";
+import type { HeldItem, RunRecord, SyncInput, RunScope, SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type {
-  MemberState,
+  AccountState,
   Memberships,
   Observed,
   ObservedGroup,
-  ObservedMember,
+  ObservedAccount,
   ObserveScope,
   Outcome,
   Target,
@@ -84,7 +84,7 @@ export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
   ...more,
 });
 
-export const member = (remoteId: string, more: Partial<ObservedMember> = {}): ObservedMember => ({
+export const member = (remoteId: string, more: Partial<ObservedAccount> = {}): ObservedAccount => ({
   remoteId,
   email: `${remoteId}@example.com`,
   externalId: null,
@@ -180,7 +180,7 @@ export function modelStore(
   const notModelled = (): never => {
     throw new TypeError("not part of the model");
   };
-  const slice = (scope: SliceScope): Slice => {
+  const slice = (scope: RunScope): SyncInput => {
     const isAll = scope.kind === "all";
     const users = shuffled(directory.users.values(), seed).map((user) => ({
       user,
@@ -228,7 +228,7 @@ export function modelStore(
       ),
     noticeRestore: notModelled,
     markRestored: notModelled,
-    goneSources: async () => [],
+    removedSources: async () => [],
     accountOf: async () => null,
     returned: async () => new Map(),
     restored: async () => null,
@@ -282,7 +282,7 @@ const decisionOn = (before: HeldItem | undefined): Partial<HeldItem> =>
 interface ModelMember {
   email: string;
   externalId: string | null;
-  state: MemberState;
+  state: AccountState;
   role: string;
   hasAccount: boolean;
 }
@@ -343,7 +343,7 @@ export class ModelTarget implements Target {
 
   async observe(scope: ObserveScope): Promise<Observed> {
     const members = shuffled(this.members, this.seed).map(
-      ([remoteId, each]): ObservedMember => ({ remoteId, ...each }),
+      ([remoteId, each]): ObservedAccount => ({ remoteId, ...each }),
     );
     const groups = shuffled(this.groups, this.seed).map(([remoteId, each]): ObservedGroup => ({ remoteId, ...each }));
     if (scope.kind === "all") return { isComplete: true, members, groups, missingRemoteIds: [] };

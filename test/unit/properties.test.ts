@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { budgetOf } from "../../src/domain/decide/guard.ts";
+import { removalLimitOf } from "../../src/domain/decide/guard.ts";
 import { timesSought } from "../../src/domain/model/link.ts";
-import type { BudgetPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { RemovalLimitPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { dayMs, everything, keysOf, lenient, ModelDirectory, ModelTarget, modelStore, nowMs } from "./model.ts";
 
@@ -143,7 +143,7 @@ const policy: fc.Arbitrary<Partial<TargetPolicy>> = fc.record({
   reactivate: fc.constantFrom("own" as const, "always" as const, "never" as const),
 });
 
-const budget: fc.Arbitrary<BudgetPolicy> = fc.record({
+const budget: fc.Arbitrary<RemovalLimitPolicy> = fc.record({
   percent: fc.nat(100),
   atLeast: fc.nat(3),
   atMost: fc.nat(5),
@@ -325,7 +325,7 @@ describe("any directory in any target", () => {
             const report = await reconciler.run(isTargeted ? dirty : all, forever);
             // Linked people, or those seen with access: no more than that can be counted as having it.
             const people = Math.max(target.members.size, store.links.size) + store.charged.size;
-            expect(guarded.budget.allowed).toBeLessThanOrEqual(budgetOf(people, allowance));
+            expect(guarded.budget.allowed).toBeLessThanOrEqual(removalLimitOf(people, allowance));
             allowed = Math.max(allowed, guarded.budget.allowed);
             for (const { email } of target.losses) lost.add(email);
             // All within one window: the sum over all runs counts, whatever each of them did.

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import type { PersonDetail, Standing } from "../../src/domain/ports/console-store.ts";
+import type { PersonDetail, SyncStatus } from "../../src/domain/ports/console-store.ts";
 import { personBody } from "../../src/web/console/pages/person.ts";
 
-const standing: Standing = {
+const standing: SyncStatus = {
   connection: "bw",
   state: "inSync",
   note: null,
@@ -27,7 +27,7 @@ const ada: PersonDetail = {
   email: "ada@example.com",
   isActive: true,
   absentSinceMs: null,
-  standings: [standing],
+  syncStatuses: [standing],
   rev: 1,
   createdAtMs: 0,
   modifiedAtMs: 0,
@@ -54,7 +54,7 @@ it("who is invited can be invited again, unless the directory no longer wants th
   expect(page(ada)).toContain("Invite again");
   expect(page({ ...ada, isActive: false })).not.toContain("Invite again");
   expect(page({ ...ada, absentSinceMs: 0 })).not.toContain("Invite again");
-  expect(page({ ...ada, standings: [{ ...standing, note: "out-of-scope" }] })).not.toContain("Invite again");
+  expect(page({ ...ada, syncStatuses: [{ ...standing, note: "out-of-scope" }] })).not.toContain("Invite again");
 });
 
 it("a key at the source that is the id here is told once", () => {

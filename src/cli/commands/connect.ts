@@ -5,7 +5,7 @@ import { createConnections, notStored } from "../../app/connections.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
 import { stateWords } from "../../app/verify-target.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type { MemberState } from "../../domain/ports/target.ts";
+import type { AccountState } from "../../domain/ports/target.ts";
 import { interruption } from "../../server/signals.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
 import { count, isoTime, printJson, table } from "../output/print.ts";
@@ -218,7 +218,7 @@ function refused(draft: ConnectionDraft, errors: FieldErrors): RollcallError {
 /** What the vendor's API told, for people. */
 function describeSurvey({ type, accountId, host, members, groups, states, findings }: Survey): string {
   const { product, account } = vendors[type];
-  const shown = (Object.keys(stateWords) as readonly MemberState[]).flatMap((state) =>
+  const shown = (Object.keys(stateWords) as readonly AccountState[]).flatMap((state) =>
     states[state] === undefined ? [] : [`${states[state]} ${wordFor(type, state)}`],
   );
   const inGroups = groups === null ? "" : `, ${count(groups, "group")}`;
@@ -228,5 +228,5 @@ function describeSurvey({ type, accountId, host, members, groups, states, findin
   ].join("\n");
 }
 
-const wordFor = (type: ConnectionType, state: MemberState): string =>
+const wordFor = (type: ConnectionType, state: AccountState): string =>
   type === "bitwarden" && state === "active" ? "confirmed" : stateWords[state];

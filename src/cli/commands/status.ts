@@ -1,9 +1,9 @@
 import type { Composition, GlobalOptions, Paint } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
 import { withoutName } from "../../app/open-targets.ts";
-import { goneSources, goneSourceText } from "../../app/removed-sources.ts";
+import { removedSources, goneSourceText } from "../../app/removed-sources.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
-import { budgetOf } from "../../domain/decide/guard.ts";
+import { removalLimitOf } from "../../domain/decide/guard.ts";
 import type { EntityKind } from "../../domain/model/entities.ts";
 import { heldDigests } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
@@ -88,7 +88,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
         failingSince: isoTime(state?.failingSinceMs ?? null),
         retryAt: retryAt(state, nowMs),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
-        budget: { allowed: budgetOf((await store.peopleWithAccess(name)) + spent, guard), spent },
+        budget: { allowed: removalLimitOf((await store.peopleWithAccess(name)) + spent, guard), spent },
         // Of the held: who waits only for what somebody has dismissed.
         dismissed: Math.min(rest.held, onlyDismissed(held)),
         ...heldDigests(held),
@@ -116,7 +116,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
     label,
     expiresAt: isoTime(expiresAtMs),
   }));
-  return { sources, goneSources: await goneSources(config, store), targets, tokens };
+  return { sources, goneSources: await removedSources(config, store), targets, tokens };
 }
 
 /** A time that is over says nothing: it is being tried, or nothing runs that would. */

@@ -3,7 +3,7 @@ import { locateConfig } from "../../app/config-location.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import type { Config } from "../../config/index.ts";
 import type { Link, SeenState } from "../../domain/model/link.ts";
-import type { AuditRow, Dossier } from "../../domain/ports/sync-store.ts";
+import type { AuditRow, UserDetails } from "../../domain/ports/sync-store.ts";
 import { count, isoTime, oneLine, printJson, table } from "../output/print.ts";
 import { explain } from "./status.ts";
 
@@ -12,17 +12,17 @@ export async function showUser(composition: Composition, options: GlobalOptions,
   const config = await locateConfig(composition, options);
   const { terminal } = composition;
   const store = await composition.openStoreToRead(config);
-  const dossiers = (await store?.dossiers(query ?? "")) ?? [];
+  const userDetails = (await store?.userDetails(query ?? "")) ?? [];
   await store?.close();
-  if (options.json) printJson(terminal, { users: dossiers.map(toJson) });
-  else if (dossiers.length > 0)
-    terminal.out(dossiers.map((dossier) => describeDossier(dossier, config, terminal.paint)).join("\n\n"));
-  if (dossiers.length > 0) return 0;
+  if (options.json) printJson(terminal, { users: userDetails.map(toJson) });
+  else if (userDetails.length > 0)
+    terminal.out(userDetails.map((userDetails) => describeDossier(userDetails, config, terminal.paint)).join("\n\n"));
+  if (userDetails.length > 0) return 0;
   terminal.note(`rollcall: nobody is known as "${query}"`);
   return 1;
 }
 
-const toJson = ({ user, userName, groups, links, held, history }: Dossier) => ({
+const toJson = ({ user, userName, groups, links, held, history }: UserDetails) => ({
   id: user.id,
   source: user.source,
   externalId: user.externalId,
@@ -69,7 +69,7 @@ const isInSync = ({ appliedRev, errorCode, note }: Link, rev: number): boolean =
   appliedRev >= rev && errorCode === null && note !== "not-in-target";
 
 function describeDossier(
-  { user, userName, groups, links, held, history }: Dossier,
+  { user, userName, groups, links, held, history }: UserDetails,
   config: Config,
   paint: Paint,
 ): string {

@@ -1,7 +1,7 @@
 import type { DirectoryGroup } from "../model/entities.ts";
 import { isDirty, type LinkNote } from "../model/link.ts";
 import { matchesAny, type TargetPolicy } from "../model/policy.ts";
-import type { SliceGroup, SliceUser } from "../ports/sync-store.ts";
+import type { InputGroup, InputUser } from "../ports/sync-store.ts";
 import { mayBeSamePerson } from "./same-person.ts";
 
 /** What the directory and the configuration want of one person in one target. */
@@ -29,27 +29,27 @@ export type Wanted =
  * there (`isMadeAgain`) since it was last looked at.
  */
 export function desire(
-  person: SliceUser,
+  person: InputUser,
   /** Who keeps the e-mail address, where that is somebody else. */
-  owner: SliceUser | undefined,
+  owner: InputUser | undefined,
   scope: ReadonlySet<string> | null,
   policy: TargetPolicy,
   nowMs: number,
   /** Is this person linked to a member whom the target shows? Another's claim on the address takes nobody's own member from them. */
   hasMember = false,
-  goneSources: ReadonlySet<string> = new Set(),
+  removedSources: ReadonlySet<string> = new Set(),
 ): Wanted {
   const { user } = person;
   const isAbsent = user.absentSinceMs !== null;
   // The last word about who has left was that they have: it is still carried out.
-  const isSourceGone = goneSources.has(user.source);
+  const isSourceGone = removedSources.has(user.source);
   if (!isAbsent && isSourceGone && user.isActive)
     return { state: "untouched", note: owner?.link?.remoteId == null ? "source-gone" : null };
   if (user.email === null) return { state: "untouched", note: isAbsent ? null : "no-email" };
   if (person.emailOwnerId !== user.id) {
     const hasLeft = isAbsent || isSourceGone;
     if (!hasLeft && !hasMember) return { state: "untouched", note: "conflict" };
-    const theirs = owner && desire(owner, undefined, scope, policy, nowMs, true, goneSources);
+    const theirs = owner && desire(owner, undefined, scope, policy, nowMs, true, removedSources);
     if (hasLeft && owner !== undefined && theirs !== undefined && takesOver(owner, person, theirs))
       return { state: "untouched", note: null };
   }
@@ -61,7 +61,7 @@ export function desire(
 }
 
 /** Will the owner be matched with the leaver's member by the address alone? Else nobody would take away what the leaver had. */
-function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean {
+function takesOver(owner: InputUser, leaver: InputUser, wanted: Wanted): boolean {
   const [theirs, left] = [owner.link?.remoteId ?? null, leaver.link?.remoteId ?? null];
   // Who has left nothing linked has given it to the owner already, or never had it.
   const isFree = theirs === null || left === null || theirs === left;
@@ -72,10 +72,10 @@ function takesOver(owner: SliceUser, leaver: SliceUser, wanted: Wanted): boolean
 }
 
 /** Was this person looked for by their address while they belonged in the target, and in none of its lists so far? */
-const wasMissed = ({ link }: SliceUser): boolean => link?.remoteId === null && link.note === "not-in-target";
+const wasMissed = ({ link }: InputUser): boolean => link?.remoteId === null && link.note === "not-in-target";
 
 /** Had this person a member when they left, and nothing was done about that yet? If it is gone, one of the same address is it, made again. */
-const isMadeAgain = ({ user, link }: SliceUser): boolean => link?.remoteId != null && isDirty(user.rev, link);
+const isMadeAgain = ({ user, link }: InputUser): boolean => link?.remoteId != null && isDirty(user.rev, link);
 
 function gone(sinceMs: number, claim: Claim, policy: TargetPolicy, nowMs: number): Wanted {
   const isLong = policy.removeAfterMs !== null && nowMs - sinceMs >= policy.removeAfterMs;
@@ -100,7 +100,7 @@ export const mayTakeOver = (group: DirectoryGroup, policy: TargetPolicy): boolea
   matchesAny(policy.groupTakeOver, group.displayName);
 
 /** Ids of the present groups whose members belong in the target; null: everybody does. */
-export function scopeOf(groups: readonly SliceGroup[], policy: TargetPolicy): ReadonlySet<string> | null {
+export function scopeOf(groups: readonly InputGroup[], policy: TargetPolicy): ReadonlySet<string> | null {
   const patterns = policy.userGroups;
   if (patterns === null) return null;
   return new Set(

@@ -1,8 +1,8 @@
 import { isDirty, type LinkNote, soughtAtMost, timesSought } from "../model/link.ts";
 import type { Change, SkippedChange } from "../model/plan.ts";
 import { isProtected, isProtectedAddress, type TargetPolicy } from "../model/policy.ts";
-import type { Slice, SliceUser } from "../ports/sync-store.ts";
-import type { ObservedMember, TargetSupports } from "../ports/target.ts";
+import type { SyncInput, InputUser } from "../ports/sync-store.ts";
+import type { ObservedAccount, TargetSupports } from "../ports/target.ts";
 import { desire, isPushed, scopeOf, type Wanted } from "./desired-state.ts";
 import { changesForGroup } from "./group-changes.ts";
 import { claimsOf, matchMember } from "./match.ts";
@@ -56,7 +56,7 @@ export function diff(input: DiffInput): Diff {
     changes.push(...invitationAgain(verdict.assessment, slice));
     return isDrift ? { ...verdict.assessment, note: "drift" as const } : verdict.assessment;
   });
-  const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world, slice.goneSources);
+  const claims = claimsOf(slice.groups, (group) => isPushed(group, policy), input.world, slice.removedSources);
   const groups = slice.groups.map((item) => {
     const verdict = changesForGroup(item, claims, input);
     if (!slice.dirtyGroupIds.has(item.group.id)) return verdict.assessment;
@@ -77,7 +77,7 @@ export function diff(input: DiffInput): Diff {
 /** Of who is still invited, wanted and not protected. */
 function invitationAgain(
   { person, wanted, member, hasManagedMemberships }: UserAssessment,
-  slice: Slice,
+  slice: SyncInput,
 ): readonly Change[] {
   const isWaiting = wanted.state === "active" && member?.state === "invited" && hasManagedMemberships;
   if (!isWaiting || !slice.reinvites.has(person.user.id)) return [];
@@ -85,7 +85,7 @@ function invitationAgain(
 }
 
 /** Remote ids of members whom Rollcall suspended. */
-export const ownSuspensionsOf = ({ users }: Slice): ReadonlySet<string> =>
+export const ownSuspensionsOf = ({ users }: SyncInput): ReadonlySet<string> =>
   new Set(users.flatMap(({ link }) => (link?.isSuspendedByUs === true ? (link.remoteId ?? []) : [])));
 
 /**
@@ -104,19 +104,19 @@ export const ownSuspensionsOf = ({ users }: Slice): ReadonlySet<string> =>
  * | any | owner or protected | nothing, noted |
  */
 function changesForUser(
-  person: SliceUser,
+  person: InputUser,
   scope: ReadonlySet<string> | null,
   ownSuspensions: ReadonlySet<string>,
   input: DiffInput,
 ): Verdict<UserAssessment> {
   const { policy, world, supports, nowMs } = input;
-  const { owners, goneSources } = input.slice;
+  const { owners, removedSources } = input.slice;
   const owner = owners.get(person.emailOwnerId ?? "");
   const hasMember = world.memberById.has(person.link?.remoteId ?? "");
   // Who is gone left the member to somebody who has it now, whatever became of the address.
   const wanted: Wanted = isTakenOver(person, input)
     ? { state: "untouched", note: null }
-    : desire(person, owner, scope, policy, nowMs, hasMember, goneSources);
+    : desire(person, owner, scope, policy, nowMs, hasMember, removedSources);
   const match = wanted.state === "untouched" ? ({ kind: "none" } as const) : matchMember(person, wanted, world);
   const member = match.kind === "one" ? match.item : null;
   const base = { person, wanted, member, note: null, deferredUntilMs: null, hasManagedMemberships: false };
@@ -138,7 +138,7 @@ function changesForUser(
 }
 
 /** Giving is held until somebody says that it is theirs; removed there by hand, they are invited as anybody. Taking is the leaver's matter. */
-function forHandedOn(base: UserAssessment, { remoteId }: ObservedMember): Verdict<UserAssessment> {
+function forHandedOn(base: UserAssessment, { remoteId }: ObservedAccount): Verdict<UserAssessment> {
   const { user } = base.person;
   const restore: Change = { op: "restore", userId: user.id, email: user.email ?? "", remoteId };
   return {
@@ -161,7 +161,7 @@ function forMissing(base: UserAssessment, input: DiffInput): Verdict<UserAssessm
 }
 
 /** When this person may be invited, milliseconds since the epoch. */
-function mayInviteAtMs({ user, link }: SliceUser, { settleMs }: TargetPolicy, nowMs: number): number {
+function mayInviteAtMs({ user, link }: InputUser, { settleMs }: TargetPolicy, nowMs: number): number {
   const settledAtMs = user.createdAtMs + settleMs;
   // An invitation without an answer may be under way still, also when something else brings a full look.
   const isUnconfirmed = link !== null && link.attempts > 0 && link.errorCode === null;
@@ -177,12 +177,12 @@ function mayInviteAtMs({ user, link }: SliceUser, { settleMs }: TargetPolicy, no
 const unconfirmedForMs = 60_000;
 
 /** Not where there is an externalId to find them by, nor who was linked: they are gone from the target. */
-const isSoughtAgain = ({ user, link }: SliceUser, claim: "by-email" | "by-external-id", supports: TargetSupports) =>
+const isSoughtAgain = ({ user, link }: InputUser, claim: "by-email" | "by-external-id", supports: TargetSupports) =>
   !supports.invite && claim === "by-email" && link?.remoteId == null && timesSought(link, user.rev) < soughtAtMost;
 
 function forActive(
   base: UserAssessment,
-  member: ObservedMember,
+  member: ObservedAccount,
   ownSuspensions: ReadonlySet<string>,
   { policy, supports }: DiffInput,
 ): Verdict<UserAssessment> {
@@ -225,7 +225,7 @@ function forActive(
 
 function forTaken(
   base: UserAssessment,
-  member: ObservedMember,
+  member: ObservedAccount,
   state: "suspended" | "removed",
   { policy, supports }: DiffInput,
 ): Verdict<UserAssessment> {

@@ -1,12 +1,12 @@
 import type { LinkNote } from "../model/link.ts";
 import type { SkippedChange } from "../model/plan.ts";
-import type { SliceGroup } from "../ports/sync-store.ts";
+import type { InputGroup } from "../ports/sync-store.ts";
 import { isPushed, mayTakeOver } from "./desired-state.ts";
 import { type GroupClaims, isHandedOver, matchGroup, type World } from "./match.ts";
 import type { DiffInput, GroupAssessment, Verdict } from "./observed-user.ts";
 
 /** Present and pushed: created, adopted or renamed. Gone: removed. Not pushed (any more), or handed over: left alone. */
-export function changesForGroup(item: SliceGroup, claims: GroupClaims, input: DiffInput): Verdict<GroupAssessment> {
+export function changesForGroup(item: InputGroup, claims: GroupClaims, input: DiffInput): Verdict<GroupAssessment> {
   const { world, policy, losers } = input;
   const { group, link } = item;
   const nothing = (note: LinkNote | null) => ({
@@ -59,14 +59,14 @@ export function changesForGroup(item: SliceGroup, claims: GroupClaims, input: Di
 
 /** Why nothing is done about a group; null: it is looked for. */
 function whyLeftAlone(
-  item: SliceGroup,
+  item: InputGroup,
   claims: GroupClaims,
   { slice, world, policy, supports }: DiffInput,
 ): { readonly note: LinkNote | null } | null {
   const { group } = item;
   if (!supports.groups) return { note: null };
   const isPresent = group.absentSinceMs === null;
-  if (isPresent && slice.goneSources?.has(group.source))
+  if (isPresent && slice.removedSources?.has(group.source))
     return { note: claims.names.has(group.displayName) ? null : "source-gone" };
   if (isPresent && !isPushed(group, policy)) return { note: "out-of-scope" };
   return isHandedOver(item, world, claims) ? { note: null } : null;
@@ -74,7 +74,7 @@ function whyLeftAlone(
 
 /** Groups of the name that another system manages: a second one is made beside them, which is hardly ever what is meant. */
 function namesakesOfOthers(
-  { id, displayName, externalId }: SliceGroup["group"],
+  { id, displayName, externalId }: InputGroup["group"],
   world: World,
   claims: GroupClaims,
 ): readonly SkippedChange[] {

@@ -9,7 +9,7 @@ import {
   removalKeys,
   type SkippedChange,
 } from "../model/plan.ts";
-import type { BudgetPolicy, TargetPolicy } from "../model/policy.ts";
+import type { RemovalLimitPolicy, TargetPolicy } from "../model/policy.ts";
 import { membershipKey, type RestoredState } from "../model/restored-database.ts";
 import type { HeldItem } from "../ports/sync-store.ts";
 import { pairChange, remoteGroupId } from "./diff.ts";
@@ -20,7 +20,7 @@ import { withinSeats } from "./seat-limit.ts";
  * How many people may lose access within the window: `floor(percent of people)`, at least `atLeast`, at most `atMost`.
  * `people` counts who has access now and who lost it within the window.
  */
-export function budgetOf(people: number, { percent, atLeast, atMost }: BudgetPolicy): number {
+export function removalLimitOf(people: number, { percent, atLeast, atMost }: RemovalLimitPolicy): number {
   return Math.min(atMost, Math.max(atLeast, Math.floor((people * percent) / 100)));
 }
 
@@ -28,8 +28,8 @@ export function budgetOf(people: number, { percent, atLeast, atMost }: BudgetPol
  * How many people whose access was taken away before the window may get it back within it. An attribute that can't be read
  * any more, or an old replica, shows leavers as if they had never left: as many at once as nobody hires again.
  */
-export const returnsOf = (people: number, budget: BudgetPolicy): number =>
-  Math.max(returnsAtLeast, budgetOf(people, budget));
+export const returnsOf = (people: number, budget: RemovalLimitPolicy): number =>
+  Math.max(returnsAtLeast, removalLimitOf(people, budget));
 
 const returnsAtLeast = 10;
 
@@ -92,7 +92,7 @@ interface Removal {
  */
 export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved, dismissed } = input;
-  const allowed = input.isBudgetSpent ? 0 : budgetOf(input.peopleWithAccess + charged.size, policy.budget);
+  const allowed = input.isBudgetSpent ? 0 : removalLimitOf(input.peopleWithAccess + charged.size, policy.budget);
   const isStale = staleness(input.restored);
   const scopeless = scopelessOf(diff);
   const spent = new Set(charged);

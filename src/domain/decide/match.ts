@@ -1,6 +1,6 @@
 import { normalizeEmail } from "../model/entities.ts";
-import type { Holder, SliceGroup, SliceUser } from "../ports/sync-store.ts";
-import type { Observed, ObservedGroup, ObservedMember } from "../ports/target.ts";
+import type { Holder, InputGroup, InputUser } from "../ports/sync-store.ts";
+import type { Observed, ObservedGroup, ObservedAccount } from "../ports/target.ts";
 import type { Wanted } from "./desired-state.ts";
 
 /** What a target showed, indexed. */
@@ -10,9 +10,9 @@ export interface World {
   readonly linkedTo: ReadonlyMap<string, string>;
   /** Everybody who is linked to a member, by remote id; of the same members, and of those of people who are gone. */
   readonly holders: ReadonlyMap<string, readonly Holder[]>;
-  readonly memberById: ReadonlyMap<string, ObservedMember>;
-  readonly membersByExternalId: ReadonlyMap<string, readonly ObservedMember[]>;
-  readonly membersByEmail: ReadonlyMap<string, readonly ObservedMember[]>;
+  readonly memberById: ReadonlyMap<string, ObservedAccount>;
+  readonly membersByExternalId: ReadonlyMap<string, readonly ObservedAccount[]>;
+  readonly membersByEmail: ReadonlyMap<string, readonly ObservedAccount[]>;
   readonly groupById: ReadonlyMap<string, ObservedGroup>;
   readonly groupsByExternalId: ReadonlyMap<string, readonly ObservedGroup[]>;
   readonly groupsByName: ReadonlyMap<string, readonly ObservedGroup[]>;
@@ -60,7 +60,7 @@ export type Match<T> =
  * gone, or out of scope, and never linked, is matched by our own externalId only: an e-mail address alone gives no right
  * to take something away from somebody whom Rollcall never managed.
  */
-export function matchMember(person: SliceUser, wanted: Wanted, world: World): Match<ObservedMember> {
+export function matchMember(person: InputUser, wanted: Wanted, world: World): Match<ObservedAccount> {
   const linked = person.link?.remoteId == null ? undefined : world.memberById.get(person.link.remoteId);
   if (linked !== undefined) return { kind: "one", item: linked, by: "link" };
   const byExternalId = single(world.membersByExternalId.get(person.user.externalId), "externalId");
@@ -94,12 +94,12 @@ export interface GroupClaims {
  * before had in the target, with the collections that were given to it there.
  */
 export function claimsOf(
-  groups: readonly SliceGroup[],
-  isPushed: (group: SliceGroup["group"]) => boolean,
+  groups: readonly InputGroup[],
+  isPushed: (group: InputGroup["group"]) => boolean,
   world: World,
-  goneSources: ReadonlySet<string> = new Set(),
+  removedSources: ReadonlySet<string> = new Set(),
 ): GroupClaims {
-  const isGone = ({ group }: SliceGroup): boolean => group.absentSinceMs !== null || goneSources.has(group.source);
+  const isGone = ({ group }: InputGroup): boolean => group.absentSinceMs !== null || removedSources.has(group.source);
   const namesakes = new Map<string, number>();
   const seekers = new Map<string, string>();
   const heirs = new Map<string, string>();
@@ -129,7 +129,7 @@ export function claimsOf(
 }
 
 /** Does another group take over what this one had in the target? */
-export function isHandedOver(item: SliceGroup, world: World, { heirs }: GroupClaims): boolean {
+export function isHandedOver(item: InputGroup, world: World, { heirs }: GroupClaims): boolean {
   const match = matchByKey(item, world);
   const heir = match.kind === "one" ? heirs.get(match.item.remoteId) : undefined;
   return heir !== undefined && heir !== item.group.id;
@@ -141,10 +141,10 @@ export function isHandedOver(item: SliceGroup, world: World, { heirs }: GroupCla
  * (Directory Connector writes DNs, Bitwarden's SCIM what the identity provider sends: never what we would).
  */
 export function matchGroup(
-  item: SliceGroup,
+  item: InputGroup,
   world: World,
   claims: GroupClaims,
-  mayTakeOver: (group: SliceGroup["group"]) => boolean = () => false,
+  mayTakeOver: (group: InputGroup["group"]) => boolean = () => false,
 ): Match<ObservedGroup> {
   const byKey = matchByKey(item, world);
   const { displayName, absentSinceMs } = item.group;
@@ -158,7 +158,7 @@ export function matchGroup(
   return byName.kind === "one" && (claims.namesakes.get(displayName) ?? 0) > 1 ? { kind: "ambiguous" } : byName;
 }
 
-function matchByKey({ group, link }: SliceGroup, world: World): Match<ObservedGroup> {
+function matchByKey({ group, link }: InputGroup, world: World): Match<ObservedGroup> {
   const linked = link?.remoteId == null ? undefined : world.groupById.get(link.remoteId);
   return linked === undefined
     ? single(world.groupsByExternalId.get(group.externalId), "externalId")

@@ -1,16 +1,16 @@
 import type { LinkNote } from "../model/link.ts";
 import type { Change, SkippedChange } from "../model/plan.ts";
 import type { TargetPolicy } from "../model/policy.ts";
-import type { Slice, SliceGroup, SliceUser } from "../ports/sync-store.ts";
-import type { Memberships, ObservedGroup, ObservedMember, TargetSupports } from "../ports/target.ts";
+import type { SyncInput, InputGroup, InputUser } from "../ports/sync-store.ts";
+import type { Memberships, ObservedGroup, ObservedAccount, TargetSupports } from "../ports/target.ts";
 import type { Wanted } from "./desired-state.ts";
 import type { World } from "./match.ts";
 
 /** What one look at a person found. */
 export interface UserAssessment {
-  readonly person: SliceUser;
+  readonly person: InputUser;
   readonly wanted: Wanted;
-  readonly member: ObservedMember | null;
+  readonly member: ObservedAccount | null;
   readonly note: LinkNote | null;
   /** The invitation settles until then; null: nothing is put off. */
   readonly deferredUntilMs: number | null;
@@ -24,7 +24,7 @@ export interface UserAssessment {
 
 /** What one look at a group found. */
 export interface GroupAssessment {
-  readonly item: SliceGroup;
+  readonly item: InputGroup;
   readonly group: ObservedGroup | null;
   readonly note: LinkNote | null;
   /** Present, pushed and not in doubt: memberships in it may be written. */
@@ -50,7 +50,7 @@ export interface Diff {
 }
 
 export interface DiffInput {
-  readonly slice: Slice;
+  readonly slice: SyncInput;
   readonly world: World;
   readonly memberships: KnownMemberships;
   /** Remote member ids of groups that are gone from the directory, by remote group id. */

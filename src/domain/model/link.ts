@@ -1,4 +1,4 @@
-import type { MemberState } from "../ports/target.ts";
+import type { AccountState } from "../ports/target.ts";
 import type { EntityKind } from "./entities.ts";
 
 /** Did Rollcall make the remote entity, or take over one that was there? */
@@ -20,7 +20,7 @@ export type LinkNote =
   | "drift";
 
 /** What the target showed of a person when it was looked at: their state there, or that they are not there. */
-export type SeenState = MemberState | "absent";
+export type SeenState = AccountState | "absent";
 
 /**
  * A target that can't be given people is looked through so often for who was in none of its lists and is to lose access:

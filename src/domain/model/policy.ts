@@ -1,4 +1,4 @@
-import type { ObservedMember } from "../ports/target.ts";
+import type { ObservedAccount } from "../ports/target.ts";
 
 /** What one target is allowed and asked to do: the configuration, in the words of the domain. */
 export interface TargetPolicy {
@@ -22,11 +22,11 @@ export interface TargetPolicy {
   /** How long a person must have been in the directory before an invitation goes out. */
   readonly settleMs: number;
   readonly driftPolicy: "enforce" | "report";
-  readonly budget: BudgetPolicy;
+  readonly budget: RemovalLimitPolicy;
 }
 
-/** See `budgetOf`. */
-export interface BudgetPolicy {
+/** See `removalLimitOf`. */
+export interface RemovalLimitPolicy {
   readonly percent: number;
   readonly atLeast: number;
   readonly atMost: number;
@@ -64,7 +64,7 @@ function isMatch(pattern: readonly string[], name: readonly string[]): boolean {
 }
 
 /** Owners always, and the roles and addresses that the configuration names. */
-export function isProtected(member: Pick<ObservedMember, "role" | "email">, policy: TargetPolicy): boolean {
+export function isProtected(member: Pick<ObservedAccount, "role" | "email">, policy: TargetPolicy): boolean {
   return (
     member.role === "owner" ||
     policy.protect.some((each) => each.toLowerCase() === member.role) ||

@@ -9,7 +9,7 @@ import type { AuditRow, HeldItem } from "./sync-store.ts";
 export type SyncState = "inSync" | "pending" | "failed" | "held" | "missing";
 
 /** One entity in one target. */
-export interface Standing {
+export interface SyncStatus {
   readonly connection: string;
   /** Null: gone from the directory, and the target has nothing of it (any more). */
   readonly state: SyncState | null;
@@ -42,7 +42,7 @@ export interface PersonItem {
   /** Since when the source no longer has this person; null while it has. */
   readonly absentSinceMs: number | null;
   /** One for each connection that was asked for, in that order. */
-  readonly standings: readonly Standing[];
+  readonly syncStatuses: readonly SyncStatus[];
 }
 
 /** A group in a list. */
@@ -53,7 +53,7 @@ export interface GroupItem {
   /** People in it whom the source has. */
   readonly memberCount: number;
   readonly absentSinceMs: number | null;
-  readonly standings: readonly Standing[];
+  readonly syncStatuses: readonly SyncStatus[];
 }
 
 /** A part of a list, in a stable order. */
@@ -66,7 +66,7 @@ export interface Page<T> {
 }
 
 /** Whom to show by how they stand with a target. */
-export type StandingFilter =
+export type SyncStatusFilter =
   | { readonly by: "state"; readonly state: SyncState }
   | { readonly by: "note"; readonly note: LinkNote }
   /** `accepted`: took up the invitation, and waits for an administrator of the target to confirm them. */
@@ -84,7 +84,7 @@ interface EntityQuery {
   /** `present`: the source has it; `inactive`: has it, switched off (no group is); `gone`: had it. Null: all. */
   readonly presence: "present" | "inactive" | "gone" | null;
   /** Only entities that stand so with any of `connections`. Ask with one name there for one target. */
-  readonly standing: StandingFilter | null;
+  readonly standing: SyncStatusFilter | null;
   /** `nextCursor` of the page before; null: from the start. One that was not given by the same method is taken for null. */
   readonly cursor: string | null;
   /** 1 to 200. */

@@ -3,8 +3,8 @@ import type { Cause, EntityRef } from "../model/entities.ts";
 import type { AlertStore } from "./alert-store.ts";
 import type { ConsoleStore } from "./console-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
-import type { SnapshotStore } from "./import-store.ts";
-import type { ResourceStore, StoredToken } from "./scim-store.ts";
+import type { ImportStore } from "./import-store.ts";
+import type { ScimStore, StoredToken } from "./scim-store.ts";
 import type { AuditStore, SyncStore } from "./sync-store.ts";
 
 export interface TokenStore {
@@ -38,8 +38,8 @@ export interface ReconcileLock {
 
 /** The one durable thing (architecture, idea 4). */
 export interface DirectoryStore
-  extends ResourceStore,
-    SnapshotStore,
+  extends ScimStore,
+    ImportStore,
     SyncStore,
     AuditStore,
     AuditTrail,

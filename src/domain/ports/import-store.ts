@@ -125,7 +125,7 @@ export type PollRecord =
  * The directory as a polled source writes it (architecture, idea 4). One snapshot or delta per source at a time.
  * All writes throw `STORE_UNAVAILABLE` (try again later).
  */
-export interface SnapshotStore {
+export interface ImportStore {
   beginSnapshot(source: string): Promise<Snapshot>;
   /** @throws `SNAPSHOT_REFUSED` when more people go than `minKeptPercent` allows. */
   applyDelta(source: string, delta: SourceDelta, options: CommitOptions, cause: Cause): Promise<CommitResult>;

@@ -116,7 +116,7 @@ export interface ListPage<T> {
  * `REV_MISMATCH` (`expectedRev` given and different), `NOT_FOUND`, `UNKNOWN_MEMBER` (only with `unknownMembers: "reject"`),
  * `STORE_UNAVAILABLE` (try again later). A callback that throws rolls its write back and the error reaches the caller.
  */
-export interface ResourceStore {
+export interface ScimStore {
   getUser(source: string, id: string): Promise<UserRecord | null>;
   listUsers(source: string, query: ListQuery): Promise<ListPage<UserRecord>>;
   /** Pages of at most `pageSize` in order of creation, for conditions that columns can't decide. Other work runs between pages. */

@@ -5,14 +5,14 @@ import type { Change, HeldReason } from "../model/plan.ts";
 import type { RestoredState } from "../model/restored-database.ts";
 
 /** What is left of a source that is not in the configuration any more. */
-export interface GoneSource {
+export interface RemovedSource {
   readonly name: string;
   readonly users: number;
   readonly groups: number;
 }
 
 /** A person with all that deciding about one connection needs. */
-export interface SliceUser {
+export interface InputUser {
   readonly user: DirectoryUser;
   readonly link: Link | null;
   /** Ids of the person's groups. */
@@ -24,30 +24,30 @@ export interface SliceUser {
 /** Somebody who is linked to a member, as last known. */
 export type Holder = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
 
-export interface SliceGroup {
+export interface InputGroup {
   readonly group: DirectoryGroup;
   readonly link: Link | null;
 }
 
 /** The part of the directory that one run looks at. `groups` is always all of them; `dirtyGroupIds` says which to look at. */
-export interface Slice {
+export interface SyncInput {
   readonly isComplete: boolean;
-  readonly users: readonly SliceUser[];
-  readonly groups: readonly SliceGroup[];
+  readonly users: readonly InputUser[];
+  readonly groups: readonly InputGroup[];
   readonly dirtyGroupIds: ReadonlySet<string>;
   /** At least those who keep the e-mail address of somebody in `users` who is gone, by id. */
-  readonly owners: ReadonlyMap<string, SliceUser>;
+  readonly owners: ReadonlyMap<string, InputUser>;
   /** People whose invitation somebody asked to have sent again, with when; by id. */
   readonly reinvites: ReadonlyMap<string, number>;
   /** Sources that have people or groups and are not in the configuration any more: nobody speaks for these. Default none. */
-  readonly goneSources?: ReadonlySet<string>;
+  readonly removedSources?: ReadonlySet<string>;
 }
 
 /**
  * Everything, or what is dirty and due. With `hints` only those entities are looked at: an optimisation, never the
  * truth, because dirtiness is derived and a scan without hints finds the same.
  */
-export type SliceScope =
+export type RunScope =
   | { readonly kind: "all" }
   | { readonly kind: "dirty"; readonly hints: readonly string[] | null; readonly limit: number };
 
@@ -154,15 +154,15 @@ export interface MarkedRestore {
 /** Links, budget, held removals and state of each connection. `connection` is the target's name. */
 export interface SyncStore {
   /** `sources`: those of the configuration; null: every one counts. */
-  slice(connection: string, scope: SliceScope, nowMs: number, sources?: readonly string[] | null): Promise<Slice>;
+  slice(connection: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
   /**
-   * Which present person each of these members is linked to, by remote id; without who came from one of `goneSources` and
+   * Which present person each of these members is linked to, by remote id; without who came from one of `removedSources` and
    * shares the e-mail address with somebody who did not.
    */
   linkedTo(
     connection: string,
     remoteIds: readonly string[],
-    goneSources?: ReadonlySet<string>,
+    removedSources?: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, string>>;
   /** Everybody, present or gone, who is linked to each of these members, by remote id. */
   holders(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;
@@ -224,13 +224,13 @@ export interface SyncStore {
    * Sources that are not among these, with their people who are active and whose address nobody else has, and their
    * groups whose name no other group has; without those of which nothing is left.
    */
-  goneSources(sources: readonly string[]): Promise<readonly GoneSource[]>;
+  removedSources(sources: readonly string[]): Promise<readonly RemovedSource[]>;
   /** Counts entities of these kinds; a target without groups is only asked for its people. */
   targetCounts(connection: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
 }
 
 /** One person found by e-mail address, userName or id, with everything known. */
-export interface Dossier {
+export interface UserDetails {
   readonly user: DirectoryUser;
   readonly userName: string;
   readonly groups: readonly string[];
@@ -241,7 +241,7 @@ export interface Dossier {
 
 export interface AuditStore {
   /** Everybody whom that e-mail address, userName or id names: present ones first. */
-  dossiers(query: string): Promise<readonly Dossier[]>;
+  userDetails(query: string): Promise<readonly UserDetails[]>;
   /** Rows after `afterSeq`, oldest first. */
   audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
   /** The entities that ask for attention: failed ones with their error, skipped ones with their note. */

@@ -2,15 +2,15 @@ import type { RollcallError } from "../model/errors.ts";
 import type { Change } from "../model/plan.ts";
 
 /** `invited`, `accepted` and `active` people have (or are about to have) access; `staged` ones are provisioned but not invited. */
-export type MemberState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";
+export type AccountState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";
 
 /** A person as the target shows them. */
-export interface ObservedMember {
+export interface ObservedAccount {
   readonly remoteId: string;
   /** Trimmed, lower case. */
   readonly email: string;
   readonly externalId: string | null;
-  readonly state: MemberState;
+  readonly state: AccountState;
   /** The vendor's role in lower case (`owner`, `admin`, `user`, `custom`); null where the API shows none. */
   readonly role: string | null;
   /** False while nobody has taken up the invitation: restoring such a person should mail them again. Null where unknown. */
@@ -27,7 +27,7 @@ export interface ObservedGroup {
 export interface Observed {
   /** True when `members` and `groups` are everything there is; then what is missing does not exist. */
   readonly isComplete: boolean;
-  readonly members: readonly ObservedMember[];
+  readonly members: readonly ObservedAccount[];
   readonly groups: readonly ObservedGroup[];
   /** Of a scope with named entities: the remote ids that the target says do not exist. */
   readonly missingRemoteIds: readonly string[];

@@ -6,7 +6,7 @@ import type {
   CommitResult,
   PollFinding,
   PollState,
-  SnapshotStore,
+  ImportStore,
 } from "../../domain/ports/import-store.ts";
 import { noTracing, type Tracer } from "../../telemetry/index.ts";
 import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
@@ -20,7 +20,7 @@ import { readFacts } from "./servers/root-dse.ts";
 
 /** What a poller needs from outside. */
 export interface LdapPollerParts {
-  readonly store: SnapshotStore;
+  readonly store: ImportStore;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;

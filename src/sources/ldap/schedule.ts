@@ -1,11 +1,11 @@
 import { hasCode } from "../../domain/model/errors.ts";
-import type { SnapshotStore } from "../../domain/ports/import-store.ts";
+import type { ImportStore } from "../../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "./poller.ts";
 
 /** What the loop of one source needs. */
 export interface PollLoopParts {
   readonly poller: Pick<LdapPoller, "poll" | "settings">;
-  readonly store: Pick<SnapshotStore, "pollState">;
+  readonly store: Pick<ImportStore, "pollState">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Resolves after `ms`, or at once when aborted. */

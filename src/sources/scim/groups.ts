@@ -6,7 +6,7 @@ import type {
   GroupWrite,
   MemberEdit,
   Reference,
-  ResourceStore,
+  ScimStore,
 } from "../../domain/ports/scim-store.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
@@ -24,7 +24,7 @@ export type ReportUnknown = (source: string, groupId: string, unknownMembers: re
 
 /** `/Groups` (RFC 7643 §4.2, RFC 7644 §3). A group is changed by rows: its members are never read to change some. */
 export function groupsEndpoint(
-  store: ResourceStore,
+  store: ScimStore,
   patchOperations: number,
   optionsOf: (source: string) => GroupOptions,
   report: ReportUnknown,

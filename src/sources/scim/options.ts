@@ -1,4 +1,4 @@
-import type { GroupOptions, ResourceStore } from "../../domain/ports/scim-store.ts";
+import type { GroupOptions, ScimStore } from "../../domain/ports/scim-store.ts";
 import type { Tracer } from "../../telemetry/index.ts";
 import type { Authenticate } from "./auth.ts";
 
@@ -35,7 +35,7 @@ export const DEFAULT_LIMITS: ScimLimits = {
 
 /** What the SCIM service provider is given. */
 export interface ScimOptions {
-  readonly store: ResourceStore;
+  readonly store: ScimStore;
   readonly authenticate: Authenticate;
   /** The URL before `/scim/v2` as clients see it; null derives it from each request's Host. */
   readonly publicUrl: () => string | null;

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../domain/model/entities.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
-import type { ResourceStore, UserWrite } from "../../domain/ports/scim-store.ts";
+import type { ScimStore, UserWrite } from "../../domain/ports/scim-store.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, isObject, own, without } from "./json.ts";
@@ -9,7 +9,7 @@ import { applyPatch, parsePatch } from "./patch.ts";
 import { USER_SCHEMA } from "./schemas.ts";
 
 /** `/Users` (RFC 7643 §4.1, RFC 7644 §3). */
-export function usersEndpoint(store: ResourceStore, patchOperations: number): Endpoint {
+export function usersEndpoint(store: ScimStore, patchOperations: number): Endpoint {
   return {
     schema: USER_SCHEMA,
     patchStatus: 200,

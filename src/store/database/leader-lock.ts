@@ -33,7 +33,7 @@ export interface Seat {
 }
 
 /** Nobody has the lock here until `lock`. */
-export function createSeat(url: string): Seat {
+export function createLeaderLock(url: string): Seat {
   const place = placeOf(url);
   let held: { readonly pid: number; readonly lost: AbortSignal } | null = null;
   let isRepeating = false;

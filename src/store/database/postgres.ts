@@ -4,7 +4,7 @@ import type { StoredCredential } from "../../domain/ports/credential-store.ts";
 import { selectCredentials, toCredential } from "../settings/credentials.ts";
 import type { Dialect, Driver, Row, Sql, SqlValue } from "./driver.ts";
 import { groupCommit, type Writer } from "./group-commit.ts";
-import { createSeat, type Seat, writeLock } from "./leader-lock.ts";
+import { createLeaderLock, type Seat, writeLock } from "./leader-lock.ts";
 import {
   assertUsable,
   isLoss,
@@ -45,7 +45,7 @@ const readersAtMost = 4;
  * PostgreSQL through `pg`: group commit on one connection, reads on others. One process writes at a time, by a lock that
  * lasts as long as the transaction. A connection that is lost is made again when it is next needed.
  */
-export function openPostgres(url: string, seat: Seat = createSeat(url)): Driver {
+export function openPostgres(url: string, seat: Seat = createLeaderLock(url)): Driver {
   const place = placeOf(url);
   const prepared = statementTexts();
   const pool = new Pool({ ...place.config, max: readersAtMost, idleTimeoutMillis: 60_000 });

@@ -28,7 +28,7 @@ const toRecord = (row: Row): GroupRecord => ({
   resource: JSON.parse(String(row["resource"])) as JsonObject,
 });
 
-/** Groups of SCIM sources as rows, members by row: see `ResourceStore`. */
+/** Groups of SCIM sources as rows, members by row: see `ScimStore`. */
 export function groupRows(driver: Driver, { now, changed }: WriteContext) {
   const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
     sql.get(

@@ -30,7 +30,7 @@ const toRecord = (row: Row): UserRecord => ({
   resource: JSON.parse(String(row["resource"])) as JsonObject,
 });
 
-/** People of SCIM sources as rows: see `ResourceStore`. */
+/** People of SCIM sources as rows: see `ScimStore`. */
 export function userRows(driver: Driver, { now, changed }: WriteContext) {
   const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
     sql.get(

@@ -9,7 +9,7 @@ import type {
   PollRecord,
   PollState,
   Snapshot,
-  SnapshotStore,
+  ImportStore,
   SourceDelta,
   SourceGroup,
   SourceUser,
@@ -29,8 +29,8 @@ import { expireUsers, putUsers, touchRivals } from "./users.ts";
 const refsAtMost = 500;
 const examplesAtMost = 50;
 
-/** The pictures that polled sources bring: see `SnapshotStore`. */
-export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "changed">): SnapshotStore {
+/** The pictures that polled sources bring: see `ImportStore`. */
+export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "changed">): ImportStore {
   /** One commit: `work` puts and removes entries, then memberships, expiries and the cursor follow. */
   const commit = async (
     source: string,

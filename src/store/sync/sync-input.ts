@@ -1,6 +1,6 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
 import type { Link, LinkNote, Ownership, SeenState } from "../../domain/model/link.ts";
-import type { Slice, SliceGroup, SliceScope, SliceUser } from "../../domain/ports/sync-store.ts";
+import type { SyncInput, InputGroup, RunScope, InputUser } from "../../domain/ports/sync-store.ts";
 import type { Driver, Row, SqlValue } from "../database/driver.ts";
 import { askedReinvites } from "./reinvite-requests.ts";
 
@@ -37,7 +37,7 @@ export function toLink(row: Row): Link | null {
 }
 
 /** A person from a row of `t.*`. */
-export const toDirectoryUser = (row: Row): SliceUser["user"] => ({
+export const toDirectoryUser = (row: Row): InputUser["user"] => ({
   id: String(row["id"]),
   source: String(row["source"]),
   externalId: String(row["source_key"]),
@@ -49,7 +49,7 @@ export const toDirectoryUser = (row: Row): SliceUser["user"] => ({
   absentSinceMs: row["absent_since_ms"] as number | null,
 });
 
-const toSliceGroup = (row: Row): SliceGroup => ({
+const toSliceGroup = (row: Row): InputGroup => ({
   group: {
     id: String(row["id"]),
     source: String(row["source"]),
@@ -80,7 +80,7 @@ function userSelection({ dialect }: Driver, gone: readonly string[]): Selection 
 }
 
 /** Sources with people or groups, present or not, that are not among `sources`; none when that is null. */
-export async function goneSources({ read }: Driver, sources: readonly string[] | null): Promise<readonly string[]> {
+export async function removedSources({ read }: Driver, sources: readonly string[] | null): Promise<readonly string[]> {
   if (sources === null) return [];
   const gone = new Set<string>();
   for (const table of ["users", "groups"]) {
@@ -106,18 +106,18 @@ const dirtyAndDue = (rev: string): string =>
 export async function readSlice(
   driver: Driver,
   connection: string,
-  scope: SliceScope,
+  scope: RunScope,
   nowMs: number,
   sources: readonly string[] | null,
-): Promise<Slice> {
+): Promise<SyncInput> {
   const groups = await allGroups(driver, connection);
-  const gone = await goneSources(driver, sources);
+  const gone = await removedSources(driver, sources);
   const selection = userSelection(driver, gone);
   const users =
     scope.kind === "all"
       ? await everyUser(driver, selection, connection)
       : await dirtyUsers(driver, selection, connection, scope, nowMs);
-  const isLookedAt = ({ group, link }: SliceGroup): boolean =>
+  const isLookedAt = ({ group, link }: InputGroup): boolean =>
     scope.kind === "all" ||
     link === null ||
     (link.retryAtMs !== null && link.retryAtMs <= nowMs) ||
@@ -128,13 +128,13 @@ export async function readSlice(
     groups,
     dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
     owners: await ownersOf(driver, selection, connection, users, gone),
-    goneSources: new Set(gone),
+    removedSources: new Set(gone),
     reinvites: await askedReinvites(driver, connection),
   };
 }
 
 /** Groups present, and absent ones that the target may still have. */
-async function allGroups(driver: Driver, connection: string): Promise<readonly SliceGroup[]> {
+async function allGroups(driver: Driver, connection: string): Promise<readonly InputGroup[]> {
   const rows = await driver.read.all(
     `SELECT t.id, t.source, t.source_key, t.display_name, t.rev, t.definition_rev, t.absent_since_ms, ${linkColumns}
      FROM groups t LEFT JOIN links l ON l.connection = ? AND l.kind = 'group' AND l.entity_id = t.id
@@ -147,7 +147,7 @@ async function allGroups(driver: Driver, connection: string): Promise<readonly S
 /** Rows a page: a few milliseconds each, so that requests are answered in between. */
 const pageSize = 1000;
 
-async function everyUser(driver: Driver, selection: Selection, connection: string): Promise<readonly SliceUser[]> {
+async function everyUser(driver: Driver, selection: Selection, connection: string): Promise<readonly InputUser[]> {
   const rows = await pages(
     driver,
     `SELECT t.seq, ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
@@ -198,9 +198,9 @@ async function ownersOf(
   driver: Driver,
   selection: Selection,
   connection: string,
-  users: readonly SliceUser[],
+  users: readonly InputUser[],
   gone: readonly string[],
-): Promise<ReadonlyMap<string, SliceUser>> {
+): Promise<ReadonlyMap<string, InputUser>> {
   const known = new Map(users.map((each) => [each.user.id, each]));
   const wanted = new Set(
     users.flatMap(({ user, emailOwnerId }) =>
@@ -209,7 +209,7 @@ async function ownersOf(
         : (emailOwnerId ?? []),
     ),
   );
-  const owners = new Map<string, SliceUser>();
+  const owners = new Map<string, InputUser>();
   for (const id of wanted) {
     const owner = known.get(id);
     if (owner !== undefined) owners.set(id, owner);
@@ -235,9 +235,9 @@ async function dirtyUsers(
   driver: Driver,
   selection: Selection,
   connection: string,
-  scope: Extract<SliceScope, { readonly kind: "dirty" }>,
+  scope: Extract<RunScope, { readonly kind: "dirty" }>,
   nowMs: number,
-): Promise<readonly SliceUser[]> {
+): Promise<readonly InputUser[]> {
   const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), connection, nowMs];
   const rows = await driver.read.all(
     `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
@@ -253,7 +253,7 @@ async function dirtyUsers(
   );
 }
 
-function withGroups(rows: readonly Row[], memberships: readonly Row[]): readonly SliceUser[] {
+function withGroups(rows: readonly Row[], memberships: readonly Row[]): readonly InputUser[] {
   const groupsOf = new Map<string, string[]>();
   for (const { user_id, group_id } of memberships) {
     const list = groupsOf.get(String(user_id));

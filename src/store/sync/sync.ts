@@ -2,8 +2,8 @@ import type { Link } from "../../domain/model/link.ts";
 import type {
   AuditStore,
   ConnectionState,
-  Dossier,
-  GoneSource,
+  UserDetails,
+  RemovedSource,
   RunRecord,
   SyncStore,
 } from "../../domain/ports/sync-store.ts";
@@ -16,7 +16,7 @@ import type { StandingSets } from "../views/status-sets.ts";
 import { heldRows, replaceHeld, toHeld } from "./held.ts";
 import { closeAsks } from "./reinvite-requests.ts";
 import { endRestore, type restoreRows } from "./restores.ts";
-import { goneSources, linkSelection, readSlice, toDirectoryUser, toLink } from "./sync-input.ts";
+import { removedSources, linkSelection, readSlice, toDirectoryUser, toLink } from "./sync-input.ts";
 
 /** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
 const causesAtMost = 10;
@@ -173,7 +173,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return counts;
     },
 
-    async goneSources(sources) {
+    async removedSources(sources) {
       const list = JSON.stringify(sources);
       const left = async (table: "users" | "groups", name: string, column: string, more = ""): Promise<number> => {
         const row = await driver.read.get(
@@ -183,8 +183,8 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
         );
         return Number(row?.["n"] ?? 0);
       };
-      const found: GoneSource[] = [];
-      for (const name of await goneSources(driver, sources)) {
+      const found: RemovedSource[] = [];
+      for (const name of await removedSources(driver, sources)) {
         const users = await left("users", name, "email", "AND t.is_active = 1");
         const groups = await left("groups", name, "display_name");
         if (users + groups > 0) found.push({ name, users, groups });
@@ -273,13 +273,13 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
 /** The history and the present state of people: see `AuditStore`. */
 export function auditRows(driver: Driver): AuditStore {
   return {
-    async dossiers(query) {
+    async userDetails(query) {
       const rows = await driver.read.all(
         `SELECT t.* FROM users t WHERE t.id = ? OR t.email = ? OR t.user_name_key = ? OR t.seq IN (SELECT user_seq FROM user_emails WHERE email = ?)
          ORDER BY (t.absent_since_ms IS NOT NULL), t.seq DESC LIMIT 20`,
         [query, fold(query.trim()), fold(query.trim()), fold(query.trim())],
       );
-      return Promise.all(rows.map((row) => dossier(driver, row)));
+      return Promise.all(rows.map((row) => userDetails(driver, row)));
     },
 
     audit: async (afterSeq, limit) =>
@@ -306,7 +306,7 @@ export function auditRows(driver: Driver): AuditStore {
   };
 }
 
-async function dossier(driver: Driver, row: Row): Promise<Dossier> {
+async function userDetails(driver: Driver, row: Row): Promise<UserDetails> {
   const user = toDirectoryUser(row);
   const groups = await driver.read.all(
     "SELECT g.display_name AS name FROM memberships m JOIN groups g ON g.seq = m.group_seq WHERE m.user_seq = ? ORDER BY name",

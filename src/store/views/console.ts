@@ -7,7 +7,7 @@ import { toHeld } from "../sync/held.ts";
 import { askRows } from "../sync/reinvite-requests.ts";
 import { attention } from "./attention.ts";
 import type { StandingSets } from "./status-sets.ts";
-import { standingsOf } from "./sync-status.ts";
+import { syncStatusesOf } from "./sync-status.ts";
 import { groupsPage, peoplePage, toGroups, toPerson } from "./user-and-group-pages.ts";
 
 /** Groups named on one person's page. */
@@ -32,7 +32,7 @@ export function consoleRows(
       );
       const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [id]);
       return {
-        ...toPerson(row, await standingsOf(driver, "user", [id], connections)),
+        ...toPerson(row, await syncStatusesOf(driver, "user", [id], connections)),
         externalId: String(row["source_key"]),
         rev: Number(row["rev"]),
         createdAtMs: Number(row["created_ms"]),

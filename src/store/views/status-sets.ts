@@ -1,6 +1,6 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
 import { unreachable } from "../../domain/model/plan.ts";
-import type { StandingFilter } from "../../domain/ports/console-store.ts";
+import type { SyncStatusFilter } from "../../domain/ports/console-store.ts";
 import type { TargetCounts } from "../../domain/ports/sync-store.ts";
 import { breathe } from "../database/batches.ts";
 import type { Condition } from "../database/conditions.ts";
@@ -27,7 +27,7 @@ export interface StandingSets {
   /** Every entity is in exactly one of the counts: see `SyncState`. */
   counts(connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts>;
   /** Who stands so with any of these connections. Who is not among `within` may be left out: the caller does so anyway. */
-  among(kind: EntityKind, filter: StandingFilter, connections: readonly string[], within: Named): Promise<Among>;
+  among(kind: EntityKind, filter: SyncStatusFilter, connections: readonly string[], within: Named): Promise<Among>;
 }
 
 /** What the looks at everybody tell: the counts of a target and the lists by state from the same one. */
@@ -36,7 +36,7 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
 
   const listOf = async (
     kind: EntityKind,
-    filter: StandingFilter,
+    filter: SyncStatusFilter,
     connection: string,
     within: Named,
   ): Promise<readonly number[]> => {
@@ -126,7 +126,7 @@ function untilCommit<T>({ generation }: Pick<Driver, "generation">) {
 async function seqsOf(
   driver: Driver,
   kind: EntityKind,
-  filter: StandingFilter,
+  filter: SyncStatusFilter,
   connection: string,
   where: Condition,
 ): Promise<readonly number[]> {
@@ -142,7 +142,7 @@ async function seqsOf(
 async function seqsOfAll(
   driver: Driver,
   kind: EntityKind,
-  filter: StandingFilter,
+  filter: SyncStatusFilter,
   connection: string,
 ): Promise<readonly number[]> {
   const last = Number((await driver.read.get(`SELECT max(seq) AS seq FROM ${tableOf[kind]}`))?.["seq"] ?? 0);
@@ -158,7 +158,7 @@ async function seqsOfAll(
 async function seqsOfNamed(
   driver: Driver,
   kind: EntityKind,
-  filter: StandingFilter,
+  filter: SyncStatusFilter,
   connection: string,
   named: readonly number[],
 ): Promise<readonly number[]> {
@@ -173,7 +173,7 @@ async function seqsOfNamed(
 }
 
 /** Within CASE, so that the database looks at people first, and at links by their key. */
-function standsSo(filter: StandingFilter, kind: EntityKind, connection: string): Condition {
+function standsSo(filter: SyncStatusFilter, kind: EntityKind, connection: string): Condition {
   switch (filter.by) {
     case "state":
       return { text: `${stateSql(kind)} = ?`, params: [connection, filter.state] };
@@ -187,7 +187,7 @@ function standsSo(filter: StandingFilter, kind: EntityKind, connection: string):
 }
 
 /** A subselect of the ids that can be meant, from an index; null where only looking at everybody tells. */
-function candidatesOf(filter: StandingFilter, kind: EntityKind, connection: string): Condition | null {
+function candidatesOf(filter: SyncStatusFilter, kind: EntityKind, connection: string): Condition | null {
   if (filter.by === "note")
     return { text: "SELECT entity_id FROM links WHERE connection = ? AND note = ?", params: [connection, filter.note] };
   if (filter.by === "seen")

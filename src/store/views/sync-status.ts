@@ -1,5 +1,5 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
-import type { Standing, SyncState } from "../../domain/ports/console-store.ts";
+import type { SyncStatus, SyncState } from "../../domain/ports/console-store.ts";
 import type { Driver, Row } from "../database/driver.ts";
 import { linkSelection, toLink } from "../sync/sync-input.ts";
 
@@ -19,13 +19,13 @@ export const stateSql = (kind: EntityKind, l = "l"): string => `CASE
   ELSE 'inSync' END`;
 
 /** How these entities stand with each connection, by id; in the order of `connections`. */
-export async function standingsOf(
+export async function syncStatusesOf(
   driver: Driver,
   kind: EntityKind,
   ids: readonly string[],
   connections: readonly string[],
-): Promise<ReadonlyMap<string, readonly Standing[]>> {
-  const found = new Map<string, Standing[]>(ids.map((id) => [id, []]));
+): Promise<ReadonlyMap<string, readonly SyncStatus[]>> {
+  const found = new Map<string, SyncStatus[]>(ids.map((id) => [id, []]));
   for (const connection of connections) {
     const rows = await driver.read.all(
       `SELECT t.id, ${stateSql(kind)} AS state, ${linkSelection}, a.at_ms AS asked_ms FROM ${tableOf[kind]} t
@@ -38,7 +38,7 @@ export async function standingsOf(
   return found;
 }
 
-function toStanding(row: Row, connection: string): Standing {
+function toStanding(row: Row, connection: string): SyncStatus {
   const link = toLink(row);
   return {
     connection,

@@ -4,7 +4,7 @@ import type { Condition } from "../database/conditions.ts";
 import { fold } from "../database/conditions.ts";
 import type { Driver, Row } from "../database/driver.ts";
 import type { Named, StandingSets } from "./status-sets.ts";
-import { standingsOf, tableOf } from "./sync-status.ts";
+import { syncStatusesOf, tableOf } from "./sync-status.ts";
 
 const searchAtMost = 200;
 
@@ -37,17 +37,17 @@ export async function peoplePage(driver: Driver, sets: StandingSets, query: Peop
      WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
-  const standings = await standingsOf(
+  const syncStatuses = await syncStatusesOf(
     driver,
     "user",
     rows.map((row) => String(row["id"])),
     query.connections,
   );
-  return { items: rows.map((row) => toPerson(row, standings)), nextCursor, total };
+  return { items: rows.map((row) => toPerson(row, syncStatuses)), nextCursor, total };
 }
 
 /** A person from a row with at least these columns. */
-export const toPerson = (row: Row, standings: ReadonlyMap<string, PersonItem["standings"]>): PersonItem => ({
+export const toPerson = (row: Row, syncStatuses: ReadonlyMap<string, PersonItem["syncStatuses"]>): PersonItem => ({
   id: String(row["id"]),
   source: String(row["source"]),
   displayName: String(row["display_name"]),
@@ -55,7 +55,7 @@ export const toPerson = (row: Row, standings: ReadonlyMap<string, PersonItem["st
   email: row["email"] as string | null,
   isActive: row["is_active"] === 1,
   absentSinceMs: row["absent_since_ms"] as number | null,
-  standings: standings.get(String(row["id"])) ?? [],
+  syncStatuses: syncStatuses.get(String(row["id"])) ?? [],
 });
 
 /** Groups by name: see `ConsoleStore`. */
@@ -84,7 +84,7 @@ export async function toGroups(
   connections: readonly string[],
 ): Promise<readonly GroupItem[]> {
   const ids = rows.map((row) => String(row["id"]));
-  const standings = await standingsOf(driver, "group", ids, connections);
+  const syncStatuses = await syncStatusesOf(driver, "group", ids, connections);
   const items: GroupItem[] = [];
   for (const row of rows) {
     // One by one: a group of everybody takes a millisecond to count.
@@ -97,7 +97,7 @@ export async function toGroups(
       displayName: String(row["display_name"]),
       memberCount: Number(counted?.["n"] ?? 0),
       absentSinceMs: row["absent_since_ms"] as number | null,
-      standings: standings.get(String(row["id"])) ?? [],
+      syncStatuses: syncStatuses.get(String(row["id"])) ?? [],
     });
     if (items.length % 20 === 0) await breathe();
   }

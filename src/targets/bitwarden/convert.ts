@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { normalizeEmail } from "../../domain/model/entities.ts";
-import type { MemberState, ObservedGroup, ObservedMember } from "../../domain/ports/target.ts";
+import type { AccountState, ObservedGroup, ObservedAccount } from "../../domain/ports/target.ts";
 
 // Unknown fields pass (and go back unchanged in a PUT), unknown enum numbers too: contract sheet §2.2, §3.1, §4.
 
@@ -51,7 +51,7 @@ export function roleOf(type: number): string {
 }
 
 /** `OrganizationUserStatusType` (§2.2). */
-export function stateOf(status: number): MemberState {
+export function stateOf(status: number): AccountState {
   switch (status) {
     case -1:
       return "suspended";
@@ -69,7 +69,7 @@ export function stateOf(status: number): MemberState {
 }
 
 /** A member without what is none of our business: name, permissions, collections. */
-export const toObservedMember = (member: VendorMember): ObservedMember => ({
+export const toObservedMember = (member: VendorMember): ObservedAccount => ({
   remoteId: member.id,
   email: normalizeEmail(member.email),
   externalId: blankToNull(member.externalId),

@@ -1,7 +1,7 @@
 import { normalizeEmail } from "../../domain/model/entities.ts";
 import type { RollcallError } from "../../domain/model/errors.ts";
 import type { Change, ChangeOp, GroupRef, MemberRef } from "../../domain/model/plan.ts";
-import type { Observed, ObservedGroup, ObservedMember, Outcome } from "../../domain/ports/target.ts";
+import type { Observed, ObservedGroup, ObservedAccount, Outcome } from "../../domain/ports/target.ts";
 import type { BitwardenApi } from "./api.ts";
 
 /** The change of that kind. */
@@ -31,10 +31,10 @@ export interface Run {
 
 /** What was observed, and what this apply has made since. Finds who has which address, externalId, remote id. */
 export class World {
-  readonly #members: ReadonlyMap<string, ObservedMember>;
+  readonly #members: ReadonlyMap<string, ObservedAccount>;
   readonly #groups: readonly ObservedGroup[];
-  readonly #emails: ReadonlyMap<string, readonly ObservedMember[]>;
-  readonly #externalIds: ReadonlyMap<string, readonly ObservedMember[]>;
+  readonly #emails: ReadonlyMap<string, readonly ObservedAccount[]>;
+  readonly #externalIds: ReadonlyMap<string, readonly ObservedAccount[]>;
   readonly #claimed = new Set<string>();
   readonly #memberIds = new Map<string, string>();
   readonly #groupIds = new Map<string, string>();
@@ -47,12 +47,12 @@ export class World {
     this.#externalIds = Map.groupBy(withExternalId, (member) => member.externalId ?? "");
   }
 
-  member(remoteId: string): ObservedMember | undefined {
+  member(remoteId: string): ObservedAccount | undefined {
     return this.#members.get(remoteId);
   }
 
   /** Someone, other than `remoteId`, who has this externalId. */
-  holderOf(externalId: string, remoteId?: string): ObservedMember | undefined {
+  holderOf(externalId: string, remoteId?: string): ObservedAccount | undefined {
     return this.#externalIds.get(externalId)?.find((member) => member.remoteId !== remoteId);
   }
 
@@ -66,7 +66,7 @@ export class World {
     return this.#groups.find((group) => group.externalId === null && group.name === name);
   }
 
-  memberByEmail(email: string): ObservedMember | undefined {
+  memberByEmail(email: string): ObservedAccount | undefined {
     return this.#emails.get(normalizeEmail(email))?.[0];
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { normalizeEmail } from "../../domain/model/entities.ts";
-import type { MemberState, ObservedMember } from "../../domain/ports/target.ts";
+import type { AccountState, ObservedAccount } from "../../domain/ports/target.ts";
 
 // protobuf JSON leaves out default values, so anything but the id may be absent (contract sheet §4).
 
@@ -23,13 +23,13 @@ export const vendorPage = z.looseObject({
 export const vendorError = z.looseObject({ code: z.number().nullish(), message: z.string().nullish() });
 
 /** Anything but these two is left alone and reported (§4). */
-export function stateOf(state: string | null | undefined): MemberState {
+export function stateOf(state: string | null | undefined): AccountState {
   if (state === "ACTIVE") return "active";
   return state === "SUSPENDED" ? "suspended" : "unknown";
 }
 
 /** The API shows neither roles nor external ids nor whether an invitation was taken up. */
-export const toObservedMember = (user: VendorUser): ObservedMember => ({
+export const toObservedMember = (user: VendorUser): ObservedAccount => ({
   remoteId: user.id,
   email: normalizeEmail(user.email ?? ""),
   externalId: null,

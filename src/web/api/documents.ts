@@ -1,7 +1,7 @@
 import type { ListedConnection } from "../../app/connection-types.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
 import type { Plan } from "../../domain/model/plan.ts";
-import type { Attention, GroupItem, HourTally, Page, PersonItem, Standing } from "../../domain/ports/console-store.ts";
+import type { Attention, GroupItem, HourTally, Page, PersonItem, SyncStatus } from "../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
 import type { AuditRow, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { GivenToken } from "../console/parts.ts";
@@ -10,7 +10,7 @@ import type { GivenToken } from "../console/parts.ts";
 
 export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-const standing = ({ connection, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: Standing) => {
+const standing = ({ connection, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: SyncStatus) => {
   const { errorCode, errorMessage, ...told } = rest;
   return {
     target: connection,
@@ -31,7 +31,7 @@ export const person = ({
   email,
   isActive,
   absentSinceMs,
-  standings,
+  syncStatuses,
 }: PersonItem) => ({
   id,
   source,
@@ -40,16 +40,16 @@ export const person = ({
   email,
   active: isActive,
   absentSince: iso(absentSinceMs),
-  targets: standings.map(standing),
+  targets: syncStatuses.map(standing),
 });
 
-export const group = ({ id, source, displayName, memberCount, absentSinceMs, standings }: GroupItem) => ({
+export const group = ({ id, source, displayName, memberCount, absentSinceMs, syncStatuses }: GroupItem) => ({
   id,
   source,
   displayName,
   memberCount,
   absentSince: iso(absentSinceMs),
-  targets: standings.map(standing),
+  targets: syncStatuses.map(standing),
 });
 
 /** What a page of one person or group says beside. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AuditFilter } from "../../domain/model/audit.ts";
-import type { ActivityQuery, GroupsQuery, StandingFilter } from "../../domain/ports/console-store.ts";
+import type { ActivityQuery, GroupsQuery, SyncStatusFilter } from "../../domain/ports/console-store.ts";
 
 const notes = [
   "not-in-target",
@@ -73,7 +73,7 @@ export function entityQuery(input: z.output<typeof groupsInput>, targets: readon
   };
 }
 
-function standingOf({ state, note, seen }: z.output<typeof groupsInput>): StandingFilter | null {
+function standingOf({ state, note, seen }: z.output<typeof groupsInput>): SyncStatusFilter | null {
   if (state !== undefined) return { by: "state", state };
   if (note !== undefined) return { by: "note", note };
   return seen === undefined ? null : { by: "seen", seen };

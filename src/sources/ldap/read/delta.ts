@@ -1,4 +1,4 @@
-import type { SnapshotStore, SourceDelta, SourceGroup, SourceUser } from "../../../domain/ports/import-store.ts";
+import type { ImportStore, SourceDelta, SourceGroup, SourceUser } from "../../../domain/ports/import-store.ts";
 import type { LdapEntry } from "../protocol/entry.ts";
 import { readId } from "../servers/identifiers.ts";
 import type { LdapSettings } from "../servers/options.ts";
@@ -20,7 +20,7 @@ import type { DirectoryReader } from "./reader.ts";
 export async function readDelta(
   reader: DirectoryReader,
   settings: LdapSettings,
-  store: SnapshotStore,
+  store: ImportStore,
   changes: Extract<Changes, { kind: "changes" }>,
 ): Promise<SourceDelta> {
   const { changedIds, goneIds } = changes;
@@ -58,7 +58,7 @@ export async function readDelta(
 async function groupsThatNamed(
   entryIds: readonly string[],
   { name }: LdapSettings,
-  store: SnapshotStore,
+  store: ImportStore,
 ): Promise<readonly string[]> {
   const locators = [...(await store.locatorsOf(name, entryIds)).values()].flat();
   return locators.length === 0 ? [] : store.groupsNaming(name, locators);
@@ -68,7 +68,7 @@ async function groupsThatNamed(
 async function movedDns(
   entities: readonly (SourceUser | SourceGroup)[],
   { name }: LdapSettings,
-  store: SnapshotStore,
+  store: ImportStore,
   dnOf: ReadonlyMap<string, string>,
 ): Promise<readonly string[]> {
   const known = await store.locatorsOf(

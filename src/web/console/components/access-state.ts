@@ -1,5 +1,5 @@
 import type { SeenState } from "../../../domain/model/link.ts";
-import type { Standing, SyncState } from "../../../domain/ports/console-store.ts";
+import type { SyncStatus, SyncState } from "../../../domain/ports/console-store.ts";
 import { badge, type Tone } from "../words.ts";
 import { html, type Markup } from "./html.ts";
 
@@ -32,7 +32,7 @@ const seenShort: Readonly<Partial<Record<SeenState, string>>> = {
 };
 
 /** A badge, and below it what the target shows. */
-export function standingCell(standing: Standing | undefined): Markup {
+export function standingCell(standing: SyncStatus | undefined): Markup {
   if (standing === undefined || standing.state === null)
     return html`<span class="sr">nothing</span><span aria-hidden="true">–</span>`;
   const [word, tone] = stateWords[standing.state];

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PeopleQuery, StandingFilter } from "../../../domain/ports/console-store.ts";
+import type { PeopleQuery, SyncStatusFilter } from "../../../domain/ports/console-store.ts";
 import { flag, html, type Markup } from "./html.ts";
 
 /** Text of a query string, kept short; what is no text is nothing. */
@@ -22,7 +22,7 @@ export const parseListFilter = (query: unknown): ListFilter => shape.parse(query
 
 /** The question to the store. Without a target named it is about all of them. */
 export function queryOf(filter: ListFilter, targets: readonly string[], limit: number): Omit<PeopleQuery, "groupId"> {
-  const standing: StandingFilter | null =
+  const standing: SyncStatusFilter | null =
     filter.state !== ""
       ? { by: "state", state: filter.state }
       : filter.seen !== ""

@@ -1,4 +1,4 @@
-import type { ActivityPage, GroupDetail, PersonDetail, Standing } from "../../../domain/ports/console-store.ts";
+import type { ActivityPage, GroupDetail, PersonDetail, SyncStatus } from "../../../domain/ports/console-store.ts";
 import type { Visitor } from "../../access/role.ts";
 import { presenceBadge, seenWords, stateWords } from "../components/access-state.ts";
 import { activityList } from "../components/activity-rows.ts";
@@ -38,15 +38,15 @@ export function personBody(data: EntityData & { readonly person: PersonDetail })
   return html`<section aria-labelledby="who"><h2 id="who">Who</h2><div class="panel">${factList(facts)}</div></section>
 <section aria-labelledby="standing"><h2 id="standing">In each target</h2>
 ${
-  person.standings.length === 0
+  person.syncStatuses.length === 0
     ? html`<p class="empty">No target is connected.</p>`
-    : html`<div class="columns">${person.standings.map((standing) => standingCard(standing, path, data, wanted(person, standing), person))}</div>`
+    : html`<div class="columns">${person.syncStatuses.map((standing) => standingCard(standing, path, data, wanted(person, standing), person))}</div>`
 }</section>
 ${historySection(data.history, path)}`;
 }
 
 /** What the directory wants for somebody in a target. */
-function wanted(person: PersonDetail, { note }: Standing): string {
+function wanted(person: PersonDetail, { note }: SyncStatus): string {
   if (person.absentSinceMs !== null) return "no access: gone from the directory";
   if (!person.isActive) return "no access: inactive in the directory";
   if (note === "out-of-scope") return "no access: not in this target's scope";
@@ -62,7 +62,7 @@ const groupChips = ({ groups }: PersonDetail): Markup =>
 export function groupBody(data: EntityData & { readonly group: GroupDetail; readonly members: Markup }): Markup {
   const { group } = data;
   const path = `/groups/${encodeURIComponent(group.id)}`;
-  const standings = group.standings.filter(({ state }) => state !== null);
+  const syncStatuses = group.syncStatuses.filter(({ state }) => state !== null);
   return html`<section aria-labelledby="who"><h2 id="who">What</h2><div class="panel">${factList([
     [
       "Directory",
@@ -74,8 +74,8 @@ export function groupBody(data: EntityData & { readonly group: GroupDetail; read
     ["Last change", ago(group.modifiedAtMs, data.nowMs)],
   ])}</div></section>
 ${
-  standings.length > 0 &&
-  html`<section aria-labelledby="standing"><h2 id="standing">In each target</h2><div class="columns">${standings.map((standing) => standingCard(standing, path, data, group.absentSinceMs === null ? "the group with its people" : "no such group", null))}</div></section>`
+  syncStatuses.length > 0 &&
+  html`<section aria-labelledby="standing"><h2 id="standing">In each target</h2><div class="columns">${syncStatuses.map((standing) => standingCard(standing, path, data, group.absentSinceMs === null ? "the group with its people" : "no such group", null))}</div></section>`
 }
 <section aria-labelledby="members"><h2 id="members">People in it</h2>${data.members}</section>
 ${historySection(data.history, path)}`;
@@ -85,7 +85,7 @@ const factList = (facts: readonly (readonly [string, HtmlValue])[]): Markup =>
   html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 
 function standingCard(
-  standing: Standing,
+  standing: SyncStatus,
   path: string,
   { status, visitor, nowMs }: EntityData,
   want: string,
