@@ -26,7 +26,7 @@ const people = (more: Partial<PeopleQuery> = {}) => store.people({ ...all, group
 const groups = (more: Partial<GroupsQuery> = {}) => store.groups({ ...all, ...more });
 const everything: ActivityQuery = {
   entityId: null,
-  connection: null,
+  target: null,
   action: null,
   actor: null,
   sinceMs: null,
@@ -66,9 +66,9 @@ const questions: readonly (readonly [string, () => Promise<unknown>])[] = [
   ["one group", () => store.group(firstGroup?.id ?? "", connections)],
   ["activity", () => activity({})],
   ["activity of a person", () => activity({ entityId: someone })],
-  ["activity of a target", () => activity({ connection: "onepassword" })],
+  ["activity of a target", () => activity({ target: "onepassword" })],
   ["activity, failures", () => activity({ isFailureOnly: true })],
-  ["activity, failures of a target", () => activity({ isFailureOnly: true, connection: "onepassword" })],
+  ["activity, failures of a target", () => activity({ isFailureOnly: true, target: "onepassword" })],
   ["activity, an action that never was", () => activity({ action: "user.delete" })],
   ["activity, an actor that never was", () => activity({ actor: "ldap:" })],
   ["activity, an hour in the middle", () => activity({ sinceMs: nowMs - 50_000_000, untilMs: nowMs - 46_400_000 })],

@@ -164,7 +164,7 @@ function logOutcome(logger: Logger, target: string, outcome: Outcome, requestIds
   const entities = entitiesOf(change).map(({ id }) => id);
   const fields = { target, op: change.op, outcome: status, entities: entities.slice(0, 20), requestIds };
   const more = status === "failed" ? { code: outcome.error.code, isPermanent: outcome.error.isPermanent } : {};
-  logger[status === "failed" ? "warn" : "info"](`connection ${target}: ${change.op} ${status}`, { ...fields, ...more });
+  logger[status === "failed" ? "warn" : "info"](`target ${target}: ${change.op} ${status}`, { ...fields, ...more });
 }
 
 function alertChannels(config: Config): readonly AlertChannel[] {

@@ -101,12 +101,12 @@ function fillLinks(
   nowMs: number,
 ): void {
   const link = db.prepare(
-    `INSERT INTO links (connection, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
+    `INSERT INTO links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
        attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)
      VALUES (?, ?, ?, ?, 'created', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const held = db.prepare(
-    `INSERT INTO held (connection, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, 'user', ?, 'budget', '{"op":"suspend"}', ?, null)`,
+    `INSERT INTO held (target, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, 'user', ?, 'budget', '{"op":"suspend"}', ?, null)`,
   );
   for (const connection of connections) {
     for (const [n, id] of ids.entries()) {
@@ -159,7 +159,7 @@ function fillAudit(
   nowMs: number,
 ): void {
   const audit = db.prepare(
-    "INSERT INTO audit (at_ms, actor, request_id, action, kind, entity_id, name, connection, rev, detail) VALUES (?, ?, ?, ?, 'user', ?, ?, ?, ?, ?)",
+    "INSERT INTO audit (at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail) VALUES (?, ?, ?, ?, 'user', ?, ?, ?, ?, ?)",
   );
   for (let n = 0; n < rows; n += 1) {
     const id = ids[n % ids.length] ?? "";

@@ -1,6 +1,6 @@
 import type { TargetConfig } from "../config/index.ts";
 import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { CheckFinding, AccountState, Target } from "../domain/ports/target.ts";
+import type { AccountState, CheckFinding, Target } from "../domain/ports/target.ts";
 import type { ConnectionDraft, Survey, Verification } from "./connection-types.ts";
 import { withoutName } from "./open-targets.ts";
 

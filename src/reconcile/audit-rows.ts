@@ -7,7 +7,7 @@ import type { Prepared } from "./read-input.ts";
 export type Causes = ReadonlyMap<string, readonly string[]>;
 
 /** One row for each removal or seat that waits now and did not before. */
-export const heldAudit = (connection: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
+export const heldAudit = (target: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
   items.map((item) => ({
     actor: "guard",
     requestId: null,
@@ -15,7 +15,7 @@ export const heldAudit = (connection: string, items: readonly HeldItem[]): reado
     kind: item.kind,
     entityId: item.entityId,
     name: nameOf(item.change),
-    connection,
+    target,
     rev: null,
     detail: { reason: item.reason, key: item.key },
   }));
@@ -25,7 +25,7 @@ export const nameOf = (change: Change): string => ("email" in change ? change.em
 
 /** One row for each entity: which call followed, with what outcome. */
 export function callAudit(
-  connection: string,
+  target: string,
   entries: ReadonlyMap<string, { readonly rev: number }>,
   causes: Causes,
   outcome: Outcome,
@@ -49,7 +49,7 @@ export function callAudit(
     kind,
     entityId: id,
     name,
-    connection,
+    target,
     rev: entries.get(id)?.rev ?? null,
     detail: { ...result, ...more },
   });

@@ -4,8 +4,8 @@ import type { RollcallError } from "../domain/model/errors.ts";
 import { type Link, type SeenState, timesSought } from "../domain/model/link.ts";
 
 /** A link before anything is known. */
-const blank = (connection: string, kind: EntityKind, entityId: string): Link => ({
-  connection,
+const blank = (target: string, kind: EntityKind, entityId: string): Link => ({
+  target,
   kind,
   entityId,
   remoteId: null,
@@ -30,13 +30,13 @@ const blank = (connection: string, kind: EntityKind, entityId: string): Link => 
  * taken over, or the two would fight over it as soon as their addresses differ.
  */
 export function seenUser(
-  connection: string,
+  target: string,
   { person, member, note, wanted }: UserAssessment,
   matched: ReadonlySet<string> = new Set(),
   /** Remote ids of members whom Rollcall suspended, under whatever entry: who takes one over takes that over too. */
   ownSuspensions: ReadonlySet<string> = new Set(),
 ): Link {
-  const before = person.link ?? blank(connection, "user", person.user.id);
+  const before = person.link ?? blank(target, "user", person.user.id);
   if (wanted.state === "untouched" && member === null) {
     const isTakenOver = before.remoteId !== null && matched.has(before.remoteId);
     // Not looked for: what was known before stays known.
@@ -77,8 +77,8 @@ export const shown = (link: Link, seenState: SeenState | null, nowMs: number): L
   link.seenState === seenState ? link : { ...link, seenState, seenSinceMs: seenState === null ? null : nowMs };
 
 /** What an observation says about a group's link; a group that was not asked for keeps its remote id. */
-export function seenGroup(connection: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
-  const before = item.link ?? blank(connection, "group", item.group.id);
+export function seenGroup(target: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
+  const before = item.link ?? blank(target, "group", item.group.id);
   if (group === null) return isComplete ? { ...before, remoteId: null, ownership: null, note } : { ...before, note };
   return {
     ...before,

@@ -7,7 +7,7 @@ import { isApprovable } from "../domain/model/held-change.ts";
 import { memberPayer } from "../domain/model/plan.ts";
 import type { TargetPolicy } from "../domain/model/policy.ts";
 import { isBudgetSpent, isRestoreOver } from "../domain/model/restored-database.ts";
-import type { SyncInput, RunScope, SyncStore } from "../domain/ports/sync-store.ts";
+import type { RunScope, SyncInput, SyncStore } from "../domain/ports/sync-store.ts";
 import type { Memberships, Observed, Target } from "../domain/ports/target.ts";
 
 /** What a run is made from. */
@@ -37,7 +37,7 @@ export interface Prepared {
   readonly endsRestore: boolean;
   /** Keys that were held before this run. */
   readonly knownHeld: ReadonlySet<string>;
-  /** Has the connection an account already? */
+  /** Has the target an account already? */
   readonly isBound: boolean;
 }
 
@@ -48,11 +48,7 @@ const namedAtMost = 10;
 const verifiedAtMost = 50;
 
 /** Looks at the directory and the target, compares, and lets the guard decide. Null when nothing is dirty and due. */
-export async function prepare(
-  parts: ConnectionParts,
-  scope: RunScope,
-  signal: AbortSignal,
-): Promise<Prepared | null> {
+export async function prepare(parts: ConnectionParts, scope: RunScope, signal: AbortSignal): Promise<Prepared | null> {
   const { target, store, policy, now, sources = null } = parts;
   const account = await store.accountOf(target.name);
   if (account !== null && account !== target.account) throw otherAccount(target, account);
@@ -140,7 +136,7 @@ export async function prepare(
 export const otherAccount = ({ name, account }: Pick<Target, "name" | "account">, before: string): RollcallError =>
   new RollcallError(
     "TARGET_CHANGED",
-    `connection ${name}: leads to ${account} now, and what is known here is of ${before}: nothing was done. If it is meant, give this target a name of its own in the configuration; if not, put the credentials of ${before} back`,
+    `target ${name}: leads to ${account} now, and what is known here is of ${before}: nothing was done. If it is meant, give this target a name of its own in the configuration; if not, put the credentials of ${before} back`,
     { isPermanent: true },
   );
 
@@ -188,7 +184,7 @@ async function verifyMissing(target: Target, slice: SyncInput, observed: Observe
   if (named.members.length > 0) {
     throw new RollcallError(
       "TARGET_INCOMPLETE",
-      `connection ${target.name}: the list of ${observed.members.length} members lacks ${missing.length} linked ones, ${named.members.length} of ${asked.length} asked for by id are there: the list is not complete, nothing was changed`,
+      `target ${target.name}: the list of ${observed.members.length} members lacks ${missing.length} linked ones, ${named.members.length} of ${asked.length} asked for by id are there: the list is not complete, nothing was changed`,
     );
   }
 }

@@ -43,7 +43,7 @@ export interface RunReport {
   readonly outcomes: readonly Outcome[];
 }
 
-/** The loop of one connection (architecture: observe, diff, guard, apply, record). */
+/** The loop of one target (architecture: observe, diff, guard, apply, record). */
 export interface Reconciler {
   /** Null when nothing was dirty and due. @throws what the target or the store throw as a whole. */
   run(scope: RunScope, signal: AbortSignal): Promise<RunReport | null>;
@@ -361,7 +361,7 @@ function unconfirmed(
   // A membership may wait for a group or a person that fails by itself: it goes on waiting, and they tell why.
   const isItsOwnFault = change.op !== "setGroups" && change.op !== "setMembers";
   if (isItsOwnFault && earlierAttempts >= unconfirmedAtMost) {
-    const message = `connection ${target.name}: ${change.op} of ${nameOf(change)} was tried ${earlierAttempts} times and the target still does not show it`;
+    const message = `target ${target.name}: ${change.op} of ${nameOf(change)} was tried ${earlierAttempts} times and the target still does not show it`;
     return failed(link, rev, new RollcallError("TARGET_REFUSED", message, { isPermanent: true }), now(), random);
   }
   const retryAtMs = now() + Math.max(observeAfterMs ?? 0, backoff(earlierAttempts + 1, 500, 60_000));

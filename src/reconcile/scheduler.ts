@@ -4,14 +4,14 @@ import type { ConnectionState, RunScope } from "../domain/ports/sync-store.ts";
 import { backoff } from "./link-updates.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 
-/** What the loop of one connection needs. */
+/** What the loop of one target needs. */
 export interface LoopParts {
   readonly name: string;
   readonly type: string;
   readonly reconciler: Reconciler;
   readonly store: {
     onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
-    nextRetryAtMs(connection: string): Promise<number | null>;
+    nextRetryAtMs(target: string): Promise<number | null>;
     putConnection(state: ConnectionState): Promise<void>;
     connections(): Promise<readonly ConnectionState[]>;
   };
@@ -35,7 +35,7 @@ const firstOutageRetryMs = 1000;
 const lastOutageRetryMs = 5 * 60_000;
 
 /**
- * Runs one connection until `stopping`: targeted after a change, full every `everyMs`, at the start and when asked. A target that
+ * Runs one target until `stopping`: targeted after a change, full every `everyMs`, at the start and when asked. A target that
  * fails as a whole is tried again after 1 s, doubling to 5 min. `abort` ends the run under way.
  */
 export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
@@ -83,7 +83,7 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
           // Nothing to do says nothing about the target: a full look tells whether it works again.
           fullAtMs = now();
         } else {
-          // Woken by what is not for this connection (yet), or a retry that has nothing to try: nothing to hurry for.
+          // Woken by what is not for this target (yet), or a retry that has nothing to try: nothing to hurry for.
           await rest();
         }
         outages = 0;
@@ -161,7 +161,7 @@ function changeCollector() {
   };
 }
 
-/** Remembers how the connection does, and says when it changes. Rewritten at most once a second while all is well. */
+/** Remembers how the target does, and says when it changes. Rewritten at most once a second while all is well. */
 function connectionHealth({ name, type, store, now, log }: LoopParts) {
   let state: ConnectionState | null = null;
   const unknown: ConnectionState = {
@@ -184,18 +184,18 @@ function connectionHealth({ name, type, store, now, log }: LoopParts) {
     try {
       await store.putConnection(next);
     } catch (error) {
-      log("error", `connection ${name}: its state could not be stored`, { error });
+      log("error", `target ${name}: its state could not be stored`, { error });
     }
   };
   return {
     async succeeded({ applied, failed, unconfirmed, plan }: RunReport): Promise<void> {
       const before = await present();
       if (before.failingSinceMs !== null)
-        log("info", `connection ${name}: works again`, { failedForMs: now() - before.failingSinceMs });
+        log("info", `target ${name}: works again`, { failedForMs: now() - before.failingSinceMs });
       if (applied + failed + unconfirmed > 0)
         log(
           "info",
-          `connection ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`,
+          `target ${name}: ${applied} applied, ${unconfirmed} to confirm, ${failed} failed, ${plan.held.length} held`,
         );
       const isFresh =
         before.failingSinceMs === null && before.lastSuccessAtMs !== null && now() - before.lastSuccessAtMs < tickMs;
@@ -212,7 +212,7 @@ function connectionHealth({ name, type, store, now, log }: LoopParts) {
     },
     async failed(error: unknown, retryInMs: number): Promise<void> {
       const code = error instanceof RollcallError ? error.code : "UNEXPECTED";
-      log("error", `connection ${name}: ${messageOf(error)}; next try in ${Math.round(retryInMs / 1000)} s`, {
+      log("error", `target ${name}: ${messageOf(error)}; next try in ${Math.round(retryInMs / 1000)} s`, {
         code,
         error,
       });

@@ -12,7 +12,7 @@ export interface ConvergeParts {
 /** Retries further away than this are left to the next `sync`: something that backs off for long needs a person. */
 const patienceMs = 15_000;
 
-/** One connection until nothing is dirty that this run can deliver: a full look, then what is left. Aborted by `signal`. */
+/** One target until nothing is dirty that this run can deliver: a full look, then what is left. Aborted by `signal`. */
 export async function converge(
   { reconciler, nextRetryAtMs, now, sleep, onReport }: ConvergeParts,
   signal: AbortSignal,

@@ -104,7 +104,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
       gone.map(async (name) => {
         await leave(name, replaceGraceMs);
         metrics.forgetTarget(name);
-        logger.info(`connection ${name}: disconnected; nothing more is done there`);
+        logger.info(`target ${name}: disconnected; nothing more is done there`);
       }),
     );
     await Promise.all(
@@ -112,7 +112,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
         await leave(target.name, replaceGraceMs);
         if (stopping.signal.aborted) return;
         moor(target);
-        logger.info(`connection ${target.name}: ${before.has(target.name) ? "changed" : "connected"}, and taken up`);
+        logger.info(`target ${target.name}: ${before.has(target.name) ? "changed" : "connected"}, and taken up`);
       }),
     );
   };
@@ -285,9 +285,9 @@ function acceptable(
         continue;
       }
       const problems = draft.problems.map(({ field, message }) => `${field} ${message}`).join("; ");
-      logger.error(`connection ${row.name}: ${problems}; ${stays}. If ${file.fileName} has changed, restart`);
+      logger.error(`target ${row.name}: ${problems}; ${stays}. If ${file.fileName} has changed, restart`);
     } catch (error) {
-      logger.error(`connection ${row.name}: ${messageOf(error)}; ${stays}`, { error });
+      logger.error(`target ${row.name}: ${messageOf(error)}; ${stays}`, { error });
     }
     if (before !== undefined) found.set(row.name, before);
   }

@@ -90,7 +90,7 @@ export const postgresDatabase = (url: string, options: StoreOptions, seat: Seat 
       ...(hasFsync ? [] : [warn("the server runs with fsync off: what was acknowledged can be lost with its machine")]),
       ...(isEncrypted || isNear
         ? []
-        : [warn(`the connection to ${hostname} is not encrypted: add ?sslmode=verify-full to the URL`)]),
+        : [warn(`the target to ${hostname} is not encrypted: add ?sslmode=verify-full to the URL`)]),
     ];
   },
 });

@@ -46,31 +46,64 @@ const imports: readonly Import[] = [...SOURCES].flatMap(([from, text]) =>
 const isOurs = ({ to }: Import): boolean => to.endsWith(".ts");
 const print = ({ from, to }: Import): string => `${from} -> ${to}`;
 
-/** The room of a file: `targets/bitwarden` for what is in that folder, `targets` for what is beside it, `cli` for cli.ts. */
-function roomOf(file: string): string {
-  const [first = "", second = "", third] = file.replace(/\.ts$/, "").split("/");
-  return third !== undefined && (first === "targets" || first === "sources") ? `${first}/${second}` : first;
-}
-
-/** What a room may import besides itself (architecture, "Rooms"): rooms, or single files. */
-const MAY_IMPORT: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^domain$/, []],
-  [/^(store|reconcile|sources\/.+)$/, ["domain", "telemetry"]],
-  [/^(web|targets|alerts)$/, ["domain", "telemetry", "outward"]],
-  [/^targets\/.+$/, ["domain", "telemetry", "targets"]],
-  [/^outward$/, ["domain/errors.ts"]],
-  [/^sandbox$/, []],
-  [/^vault$/, ["domain/errors.ts"]],
-  [/^telemetry$/, ["domain"]],
-  [/^config$/, ["domain/errors.ts"]],
+/** A folder imports only from folders of later rows (docs/architecture.md, "Folders"). Folders of one row never import each other. */
+const LAYERS: readonly (readonly string[])[] = [
+  ["main"],
+  ["cli"],
+  ["server"],
+  ["web"],
+  ["app"],
+  ["reconcile", "alerts", "sources/scim", "sources/ldap", "targets", "store"],
+  ["text", "config", "net", "crypto", "telemetry"],
+  ["domain"],
 ];
 
+/** Folders inside of a folder, with the folders beside them that they may import. What is not in a list may import all beside it. */
+const INSIDE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  domain: { model: [], decide: ["model"], ports: ["model"] },
+  store: {
+    database: [],
+    audit: ["database"],
+    directory: ["database", "audit"],
+    import: ["database", "audit", "directory"],
+    sync: ["database", "audit", "directory"],
+    views: ["database", "audit", "directory", "import", "sync"],
+    settings: ["database", "audit", "directory", "import", "sync"],
+  },
+  "sources/ldap": { protocol: [], servers: ["protocol"], read: ["protocol", "servers"] },
+  targets: { kit: [], bitwarden: ["kit"], onepassword: ["kit"] },
+  sandbox: { kit: [], bitwarden: ["kit"], onepassword: ["kit"] },
+};
+
+/** The folder of a file as `LAYERS` names it: two steps below `sources`, else one. */
+function folderOf(file: string): string {
+  const [first = "", second = ""] = file.replace(/\.ts$/, "").split("/");
+  return first === "sources" ? `${first}/${second}` : first;
+}
+
+/** The next step of the path below the folder; null for a file that lies in the folder itself. */
+function insideOf(file: string): string | null {
+  const rest = file.slice(folderOf(file).length + 1).split("/");
+  return rest.length > 1 ? (rest[0] ?? null) : null;
+}
+
+const layerOf = (folder: string): number => LAYERS.findIndex((layer) => layer.includes(folder));
+
+function isAllowedInside(folder: string, { from, to }: Import): boolean {
+  const [inside, other] = [insideOf(from), insideOf(to)];
+  if (inside === other || inside === null) return true;
+  const allowed = INSIDE[folder]?.[inside];
+  // A file of the folder itself puts the parts together; what all parts share may be there too, in `targets`: its definition.
+  if (allowed === undefined) return true;
+  return other === null ? to === "targets/definition.ts" : allowed.includes(other);
+}
+
 function isAllowed({ from, to }: Import): boolean {
-  const [room, other] = [roomOf(from), roomOf(to)];
-  if (other === "main") return false;
-  if (room === other || room === "main" || room === "cli") return true;
-  const allowed = MAY_IMPORT.find(([pattern]) => pattern.test(room))?.[1] ?? [];
-  return allowed.includes(other) || allowed.includes(to);
+  const [folder, other] = [folderOf(from), folderOf(to)];
+  if (folder === other) return isAllowedInside(folder, { from, to });
+  if (folder === "sandbox") return false;
+  if (other === "sandbox") return from === "app/sandbox.ts";
+  return layerOf(folder) >= 0 && layerOf(other) > layerOf(folder);
 }
 
 /** The first way from a file back to itself, or null. */
@@ -108,27 +141,40 @@ describe("what src imports", () => {
   });
 
   it.each([
-    ["domain/x.ts", "store/x.ts", false],
-    ["store/x.ts", "domain/x.ts", true],
-    ["sources/scim/x.ts", "sources/scim/y.ts", true],
-    ["sources/scim/x.ts", "sources/ldap/y.ts", false],
-    ["sources/scim/x.ts", "targets/http.ts", false],
-    ["targets/bitwarden/x.ts", "targets/http.ts", true],
-    ["targets/bitwarden/x.ts", "targets/onepassword/x.ts", false],
-    ["targets/http.ts", "targets/bitwarden/x.ts", false],
-    ["targets/bitwarden/x.ts", "store/x.ts", false],
-    ["sandbox/x.ts", "domain/errors.ts", false],
-    ["config/x.ts", "domain/errors.ts", true],
-    ["config/x.ts", "domain/plan.ts", false],
-    ["web/x.ts", "config/index.ts", false],
-    ["vault/x.ts", "store/x.ts", false],
-    ["cli.ts", "main.ts", false],
-    ["main.ts", "sandbox/x.ts", true],
-  ])("the rule for %s -> %s is %s", (from, to, expected) => {
+    { from: "domain/model/x.ts", to: "domain/decide/x.ts", expected: false },
+    { from: "domain/decide/x.ts", to: "domain/model/x.ts", expected: true },
+    { from: "domain/decide/x.ts", to: "domain/ports/x.ts", expected: false },
+    { from: "domain/decide/x.ts", to: "domain/decide/guards/x.ts", expected: true },
+    { from: "domain/model/x.ts", to: "store/index.ts", expected: false },
+    { from: "store/sync/x.ts", to: "domain/ports/x.ts", expected: true },
+    { from: "store/sync/x.ts", to: "store/directory/x.ts", expected: true },
+    { from: "store/directory/x.ts", to: "store/sync/x.ts", expected: false },
+    { from: "store/database/x.ts", to: "store/index.ts", expected: false },
+    { from: "store/schema/x.ts", to: "store/settings/x.ts", expected: true },
+    { from: "sources/scim/x.ts", to: "sources/ldap/x.ts", expected: false },
+    { from: "sources/ldap/protocol/x.ts", to: "sources/ldap/servers/x.ts", expected: false },
+    { from: "sources/ldap/poller.ts", to: "sources/ldap/read/x.ts", expected: true },
+    { from: "targets/bitwarden/x.ts", to: "targets/kit/x.ts", expected: true },
+    { from: "targets/bitwarden/x.ts", to: "targets/onepassword/x.ts", expected: false },
+    { from: "targets/bitwarden/x.ts", to: "targets/definition.ts", expected: true },
+    { from: "targets/bitwarden/x.ts", to: "targets/registry.ts", expected: false },
+    { from: "targets/kit/x.ts", to: "store/index.ts", expected: false },
+    { from: "config/x.ts", to: "domain/model/x.ts", expected: true },
+    { from: "config/x.ts", to: "targets/registry.ts", expected: false },
+    { from: "web/x.ts", to: "app/x.ts", expected: true },
+    { from: "web/x.ts", to: "server/x.ts", expected: false },
+    { from: "app/x.ts", to: "cli/x.ts", expected: false },
+    { from: "app/sandbox.ts", to: "sandbox/index.ts", expected: true },
+    { from: "cli/x.ts", to: "sandbox/index.ts", expected: false },
+    { from: "sandbox/x.ts", to: "domain/model/errors.ts", expected: false },
+    { from: "cli/program.ts", to: "main.ts", expected: false },
+    { from: "main.ts", to: "cli/program.ts", expected: true },
+    { from: "newfolder/x.ts", to: "domain/model/x.ts", expected: false },
+  ])("the rule for $from -> $to is $expected", ({ from, to, expected }) => {
     expect(isAllowed({ from, to })).toBe(expected);
   });
 
-  it("keeps to the rooms of the architecture", () => {
+  it("keeps to the dependency rule", () => {
     expect(imports.filter((one) => isOurs(one) && !isAllowed(one)).map(print)).toEqual([]);
   });
 

@@ -72,7 +72,7 @@ describe("who writes into the audit table of a SQLite file", () => {
     "kind",
     "entity_id",
     "name",
-    "connection",
+    "target",
     "rev",
     "detail",
     "hash",
@@ -88,7 +88,7 @@ describe("who writes into the audit table of a SQLite file", () => {
     ["closed the gap", "DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5", 5, "row 5"],
     [
       "inserted a row",
-      "UPDATE audit SET seq = -seq WHERE seq >= 5; UPDATE audit SET seq = 1 - seq WHERE seq < 0; INSERT INTO audit SELECT 5, at_ms, actor, request_id, action, kind, entity_id, name, connection, rev, detail, hash FROM audit WHERE seq = 4",
+      "UPDATE audit SET seq = -seq WHERE seq >= 5; UPDATE audit SET seq = 1 - seq WHERE seq < 0; INSERT INTO audit SELECT 5, at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail, hash FROM audit WHERE seq = 4",
       5,
       "row 5",
     ],

@@ -6,7 +6,7 @@ import type { AuditEntry } from "../../src/domain/ports/sync-store.ts";
 import type { StoreHarness } from "./store-suite.ts";
 
 const cause = { actor: "scim:okta", requestId: "r-1" };
-const everything: AuditFilter = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+const everything: AuditFilter = { sinceMs: null, untilMs: null, person: null, target: null, action: null };
 
 const person = (at: number): SourceUser => ({
   externalId: `key-${at}`,
@@ -27,7 +27,7 @@ const entry = (more: Partial<AuditEntry> = {}): AuditEntry => ({
   kind: "user",
   entityId: "u1",
   name: "ada@example.com",
-  connection: "bw",
+  target: "bw",
   rev: 1,
   detail: { outcome: "applied" },
   ...more,
@@ -174,17 +174,17 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
         },
         3000,
       );
-      await store.commit("op", { audit: [entry({ connection: "op", entityId: ada.id, action: "suspend" })] }, 4000);
+      await store.commit("op", { audit: [entry({ target: "op", entityId: ada.id, action: "suspend" })] }, 4000);
       expect(await actions({})).toEqual(["user.create", "user.create", "invite", "held.suspend", "suspend"]);
       expect(await actions({ sinceMs: 2000, untilMs: 4000 })).toEqual(["user.create", "invite", "held.suspend"]);
-      expect(await actions({ connection: "bw" })).toEqual(["invite", "held.suspend"]);
+      expect(await actions({ target: "bw" })).toEqual(["invite", "held.suspend"]);
       expect(await actions({ action: "held" })).toEqual(["held.suspend"]);
       expect(await actions({ action: "suspend" })).toEqual(["suspend"]);
       for (const who of [" ADA@example.com", ada.id])
         expect(await actions({ person: who })).toEqual(["user.create", "invite", "suspend"]);
       expect(await actions({ person: "ada@old.example.com" })).toEqual(["invite"]);
       expect(await actions({ person: "nobody" })).toEqual([]);
-      expect((await store.newestAuditRows({ ...everything, connection: "bw" }, 1)).map((row) => row.action)).toEqual([
+      expect((await store.newestAuditRows({ ...everything, target: "bw" }, 1)).map((row) => row.action)).toEqual([
         "held.suspend",
       ]);
     });
@@ -226,7 +226,7 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
         const noise = Array.from({ length: 3 }, () => entry());
         await store.commit(
           at % 2 === 0 ? "bw" : "op",
-          { audit: [...noise, loss(at, { connection: at % 2 === 0 ? "bw" : "op" })] },
+          { audit: [...noise, loss(at, { target: at % 2 === 0 ? "bw" : "op" })] },
           at,
         );
       }
@@ -242,7 +242,7 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
       const first = await names({}, null, 2);
       expect(first.names).toEqual(["u1199", "u1198"]);
       expect((await names({}, first.next, 2)).names).toEqual(["u1197", "u1196"]);
-      expect(await names({ connection: "op", untilMs: 4 }, null, 10)).toEqual({ names: ["u3", "u1"], next: null });
+      expect(await names({ target: "op", untilMs: 4 }, null, 10)).toEqual({ names: ["u3", "u1"], next: null });
       expect(await names({ sinceMs: 1197 }, null, 10)).toEqual({ names: ["u1199", "u1198", "u1197"], next: null });
       expect((await names({ person: "u7@example.com" }, null, 10)).names).toEqual(["u7"]);
       expect(await names({ person: "nobody" }, null, 10)).toEqual({ names: [], next: null });
@@ -265,7 +265,7 @@ export function auditContract(name: string, makeHarness: () => Promise<StoreHarn
       expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(2000);
       expect(pages.flat().map((row) => row.rev)).toEqual(Array.from({ length: 5000 }, (_, at) => at));
       expect((await store.newestAuditRows(everything, 3)).map((row) => row.rev)).toEqual([4997, 4998, 4999]);
-      expect(await store.newestAuditRows({ ...everything, connection: "op" }, 3)).toEqual([]);
+      expect(await store.newestAuditRows({ ...everything, target: "op" }, 3)).toEqual([]);
     });
   });
 }

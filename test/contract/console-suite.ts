@@ -22,7 +22,7 @@ const userWrite = (name: string, more: Partial<UserWrite> = {}): UserWrite => ({
 });
 
 const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
-  connection: "bw",
+  target: "bw",
   kind: "user",
   entityId,
   remoteId: `remote-${entityId}`,
@@ -61,7 +61,7 @@ const call = (entityId: string, more: Partial<AuditEntry> = {}): AuditEntry => (
   kind: "user",
   entityId,
   name: "x@example.com",
-  connection: "bw",
+  target: "bw",
   rev: 1,
   detail: { outcome: "applied" },
   ...more,
@@ -88,7 +88,7 @@ const groups: GroupsQuery = {
 };
 const everything: ActivityQuery = {
   entityId: null,
-  connection: null,
+  target: null,
   action: null,
   actor: null,
   sinceMs: null,
@@ -198,7 +198,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           expect(counts[state]).toBe(names.length);
         }
         const { items } = await store.people({ ...people, connections: ["bw", "op"] });
-        expect(items.map((item) => item.syncStatuses.map(({ connection, state }) => `${connection} ${state}`))).toEqual(
+        expect(items.map((item) => item.syncStatuses.map(({ target, state }) => `${target} ${state}`))).toEqual(
           ["failed", null, "held", "inSync", "missing", "pending", "pending"].map((state) => [
             `bw ${state}`,
             "op pending",
@@ -276,7 +276,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           linkOf(bo),
           linkOf(cy, { appliedRev: 2, seenState: "active" }),
         );
-        const atOp = linkOf(ada, { connection: "op", appliedRev: 2, seenState: null });
+        const atOp = linkOf(ada, { target: "op", appliedRev: 2, seenState: null });
         await store.commit("op", { links: [atOp] }, harness.clock.nowMs);
         const connections = ["bw", "op"];
         const pending = { by: "state", state: "pending" } as const;
@@ -304,8 +304,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           displayName: "Ada",
           rev: 2,
           groups: [{ displayName: "Eng" }],
-          held: [{ connection: "bw", key: `access:${ada}` }],
-          syncStatuses: [{ connection: "bw", state: "held" }],
+          held: [{ target: "bw", key: `access:${ada}` }],
+          syncStatuses: [{ target: "bw", state: "held" }],
         });
         expect(await store.person("none", ["bw"])).toBeNull();
       });
@@ -371,8 +371,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           "user.create ada@example.com",
         ]);
         expect(await seqs({ entityId: ada })).toEqual(["invite ada", "user.create ada@example.com"]);
-        expect(await seqs({ connection: "bw", action: "suspend" })).toEqual(["suspend bo"]);
-        expect(await seqs({ connection: "bw" })).toHaveLength(3);
+        expect(await seqs({ target: "bw", action: "suspend" })).toEqual(["suspend bo"]);
+        expect(await seqs({ target: "bw" })).toHaveLength(3);
         expect(await seqs({ action: "invite" })).toEqual(["invite ada"]);
         expect(await seqs({ action: "user" })).toHaveLength(2);
         expect(await seqs({ actor: "scim:" })).toHaveLength(2);
@@ -411,7 +411,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         const before = await store.newestSeq();
         await create("Ada");
         await store.commit("bw", { audit: [call("x")] }, harness.clock.nowMs);
-        const { rows, lookedAtSeq } = await store.activityAfter({ ...everything, connection: "bw" }, before);
+        const { rows, lookedAtSeq } = await store.activityAfter({ ...everything, target: "bw" }, before);
         expect(rows.map((row) => row.action)).toEqual(["invite"]);
         expect(lookedAtSeq).toBe(await store.newestSeq());
         expect(await store.activityAfter(everything, lookedAtSeq)).toEqual({ rows: [], lookedAtSeq });
@@ -434,8 +434,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       await store.commit("op", { audit: [call(ada)] }, start);
       const found = await store.hourly(["bw"], start);
       expect(found.map(({ medianMs, p95Ms, ...rest }) => rest)).toEqual([
-        { connection: "bw", hourMs: start, applied: 1, unconfirmed: 0, failed: 1, delivered: 1 },
-        { connection: "bw", hourMs: start + hour, applied: 1, unconfirmed: 0, failed: 0, delivered: 0 },
+        { target: "bw", hourMs: start, applied: 1, unconfirmed: 0, failed: 1, delivered: 1 },
+        { target: "bw", hourMs: start + hour, applied: 1, unconfirmed: 0, failed: 0, delivered: 0 },
       ]);
       expect(found[0]?.medianMs).toBeGreaterThanOrEqual(2000);
       expect(found[0]?.p95Ms).toBeLessThanOrEqual(2000 * Math.SQRT2);
@@ -487,7 +487,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         action: "sync.ask",
         actor: "api:operator",
         requestId: "r-9",
-        connection: "bw",
+        target: "bw",
       });
       expect(await store.askSync("bw", "none", cause, harness.clock.nowMs)).toBe(false);
     });

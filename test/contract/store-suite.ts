@@ -52,7 +52,7 @@ const groupWrite = (displayName: string, externalId: string | null = null) => ({
 });
 
 const link = (entityId: string, more: Partial<Link> = {}): Link => ({
-  connection: "bw",
+  target: "bw",
   kind: "user",
   entityId,
   remoteId: `remote-${entityId}`,
@@ -117,8 +117,8 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       (await store.listUsers(source, { ...everyone, where })).records
         .map((record) => String(record.resource["userName"]))
         .sort();
-    const looked = async (scope = dirty, connection = "bw") =>
-      (await store.slice(connection, scope, harness.clock.nowMs)).users.map(({ user }) => user.id);
+    const looked = async (scope = dirty, target = "bw") =>
+      (await store.slice(target, scope, harness.clock.nowMs)).users.map(({ user }) => user.id);
 
     describe("people", () => {
       it("are kept as they were put, with times and version", async () => {
@@ -633,7 +633,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       });
     });
 
-    describe("what a connection looks at", () => {
+    describe("what a target looks at", () => {
       it("is everybody when it is new, without anything being queued for it", async () => {
         const ids = [await hire("ada"), await hire("bob")];
         const eng = await found("eng");
@@ -835,12 +835,12 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect([...(await store.charges("bw", 0)).keys()]).toEqual([ada]);
       });
 
-      it("tells everybody who is linked to a member, present or gone, in this connection", async () => {
+      it("tells everybody who is linked to a member, present or gone, in this target", async () => {
         const ada = (await store.createUser(source, userWrite("ada"), cause)).id;
         const zed = (await store.createUser(source, userWrite("zed", { displayName: "Zed", email: "z@x.com" }), cause))
           .id;
         await store.commit("bw", { links: [link(ada, { remoteId: "m" }), link(zed, { remoteId: "m" })] }, 1);
-        await store.commit("op", { links: [{ ...link(ada, { remoteId: "n" }), connection: "op" }] }, 1);
+        await store.commit("op", { links: [{ ...link(ada, { remoteId: "n" }), target: "op" }] }, 1);
         await store.deleteUser(source, ada, null, cause);
         const holders = await store.holders("bw", ["m", "n", "other"]);
         expect([...holders.keys()]).toEqual(["m"]);
@@ -849,7 +849,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(here).toMatchObject({ id: zed, displayName: "Zed", email: "z@x.com", absentSinceMs: null });
       });
 
-      it("is people with access, each connection for itself", async () => {
+      it("is people with access, each target for itself", async () => {
         await store.commit(
           "bw",
           { links: [link("a"), link("b", { hasAccess: false }), link("c"), link("g", { kind: "group" })] },
@@ -965,7 +965,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect((await store.audit(0, 100)).at(-1)).toMatchObject({
           action: "approve",
           actor: "scim:okta",
-          connection: "bw",
+          target: "bw",
           detail: { digest, removals: 2 },
         });
       });
@@ -1397,7 +1397,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
                 kind: "user",
                 entityId: ada,
                 name: "ada@example.com",
-                connection: "bw",
+                target: "bw",
                 rev: 2,
                 detail: { outcome: "applied" },
               },
@@ -1411,7 +1411,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           userName: "Ada.L",
           groups: ["eng"],
           links: [link(ada)],
-          held: [{ key: `access:${ada}`, connection: "bw" }],
+          held: [{ key: `access:${ada}`, target: "bw" }],
         });
         expect(userDetails?.history.map((row) => row.action)).toEqual(["user.create", "group.join", "invite"]);
         expect(gone?.user).toMatchObject({ id: old, absentSinceMs: harness.clock.nowMs });
@@ -1429,7 +1429,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           kind: "user" as const,
           entityId: ada,
           name: null,
-          connection: "bw",
+          target: "bw",
           rev: 1,
           detail: {},
         });
@@ -1537,7 +1537,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         await store.resealCredentials(() => ({ keyId: "k2", sealed: "anew" }), 7, cause);
         await store.removeCredential("a", cause);
         const rows = await store.audit(0, 10);
-        expect(rows.map(({ action, name, connection, actor }) => [action, name, connection, actor])).toEqual(
+        expect(rows.map(({ action, name, target, actor }) => [action, name, target, actor])).toEqual(
           ["connect", "change", "rekey", "disconnect"].map((what) => [`connection.${what}`, "a", "a", "scim:okta"]),
         );
         expect(JSON.stringify(rows)).not.toMatch(/sealed|anew/);

@@ -51,7 +51,7 @@ describe("a running serve", () => {
     expect((await stage.run("disconnect", "acme", "--yes")).code).toBe(0);
     await until(async () => expect(await targetsServed(serve)).toEqual([]), 3000);
     await serve.idp.hire(eve);
-    await until(() => expect(serve.stderr()).toContain("connection acme: disconnected"));
+    await until(() => expect(serve.stderr()).toContain("target acme: disconnected"));
     // Ten times as long as an invitation waits.
     const endMs = performance.now() + 1000;
     await until(() => {
@@ -83,7 +83,7 @@ describe("a running serve", () => {
     const before = revoked();
     // The same account by another name of its host; connecting gives back a token of its own.
     expect((await connectOne(onePassword.apiUrl.replace("127.0.0.1", "localhost"))).code).toBe(0);
-    await until(() => expect(serve.stderr()).toContain("connection onepassword: changed, and taken up"), 4000);
+    await until(() => expect(serve.stderr()).toContain("target onepassword: changed, and taken up"), 4000);
     expect(revoked()).toBe(before + 2);
     expect((await stage.run("disconnect", "onepassword", "--yes")).code).toBe(0);
     await until(() => expect(revoked()).toBe(before + 3), 4000);
@@ -106,7 +106,7 @@ describe("a running serve", () => {
     await store.putCredential({ ...row, ...foreign }, { actor: "test", requestId: null });
     await store.close();
     await until(
-      () => expect(serve.stderr()).toMatch(/connection acme: .*does not open it.*it goes on with what it had/),
+      () => expect(serve.stderr()).toMatch(/target acme: .*does not open it.*it goes on with what it had/),
       3000,
     );
     await serve.idp.hire(bob);
@@ -136,7 +136,7 @@ describe("rekey", () => {
     const [ada = ""] = emails(1);
     await serve.idp.hire(ada);
     await until(() => expect(membersIn(stage, "invited")).toEqual([ada]));
-    expect(serve.stderr()).not.toMatch(/connection acme: (changed|disconnected)|does not open/);
+    expect(serve.stderr()).not.toMatch(/target acme: (changed|disconnected)|does not open/);
     expect((await connect(stage)).code).toBe(0);
     expect((await serve.stop()).code).toBe(0);
   });

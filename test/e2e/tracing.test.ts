@@ -110,7 +110,7 @@ describe("traces", () => {
     await fetch(`${serve.scimUrl}/Users`, { headers: { authorization: "Bearer wrong", traceparent: "00-zz-zz-01" } });
     const mend = stage.bitwarden.faults.add({ kind: "html", status: 502, times: Number.POSITIVE_INFINITY });
     await serve.idp.setActive(false, id);
-    await until(() => expect(serve.stderr()).toMatch(/connection acme-bitwarden: .*502.*next try/), 20_000);
+    await until(() => expect(serve.stderr()).toMatch(/target acme-bitwarden: .*502.*next try/), 20_000);
     mend();
     await until(() => expect(stateOf(stage, "lovelace@example.com")).toBe("revoked"), 30_000);
     // What is not sent yet is sent before the end.

@@ -33,9 +33,9 @@ class Process {
     const { store } = world;
     const watchedStore: SyncStore = {
       ...store,
-      commit: async (connection, record, nowMs) => {
+      commit: async (target, record, nowMs) => {
         this.#step();
-        await store.commit(connection, record, nowMs);
+        await store.commit(target, record, nowMs);
         this.#step();
       },
     };
@@ -75,10 +75,10 @@ class Process {
 
 /** Lives through `story` with a process that ends at `at`; true when it did. A new process then goes on. */
 async function livesThrough(vendor: Vendor, policy: Partial<TargetPolicy>, at: number): Promise<boolean> {
-  const connection = world.targets[vendor].name;
+  const target = world.targets[vendor].name;
   const first = new Process(vendor, policy, at);
   try {
-    await settle(world, first.reconciler, connection);
+    await settle(world, first.reconciler, target);
     return false;
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
@@ -310,9 +310,9 @@ describe("between two runs", () => {
     const during: SyncStore = {
       ...store,
       // The reconciler has read what is approved; now somebody approves.
-      async commit(connection, record, nowMs) {
+      async commit(target, record, nowMs) {
         await store.approveItems("bw", held, { actor: "t", requestId: null }, nowMs);
-        await store.commit(connection, record, nowMs);
+        await store.commit(target, record, nowMs);
       },
     };
     const now = () => world.clock.nowMs;

@@ -80,7 +80,7 @@ const report = (more: Partial<RunReport> = {}): RunReport => ({
 const outage = (retryAfterMs?: number) =>
   new RollcallError(
     "TARGET_UNREACHABLE",
-    "connection model: no answer",
+    "target model: no answer",
     retryAfterMs === undefined ? {} : { retryAfterMs },
   );
 
@@ -179,7 +179,7 @@ function start(run: Reconciler["run"], more: Partial<LoopParts> = {}) {
 const nothing = async () => null;
 const fine = async () => report();
 
-describe("the loop of a connection", () => {
+describe("the loop of a target", () => {
   it("looks at everything at the start, then every so often, and at nothing in between", async () => {
     start(fine, { everyMs: minute });
     await time.advance(5 * minute + 1);
@@ -291,8 +291,8 @@ describe("the loop of a connection", () => {
 
   it("is not late for a change that comes while it looks for retries", async () => {
     let comes: (() => Promise<string>) | null = null;
-    const nextRetryAtMs = async (connection: string): Promise<number | null> => {
-      const at = await store.nextRetryAtMs(connection);
+    const nextRetryAtMs = async (target: string): Promise<number | null> => {
+      const at = await store.nextRetryAtMs(target);
       const come = comes;
       comes = null;
       await come?.();
@@ -346,7 +346,7 @@ describe("the loop of a connection", () => {
     expect(runs.length).toBeLessThanOrEqual(11 * 60 + 2);
   });
 
-  it("does not spin on changes that are not for this connection, and is still awake for the next", async () => {
+  it("does not spin on changes that are not for this target, and is still awake for the next", async () => {
     start(nothing);
     await time.advance(minute);
     for (let index = 0; index < 50; index += 1) {
@@ -361,7 +361,7 @@ describe("the loop of a connection", () => {
 });
 
 describe("an outage", () => {
-  it("is tried again after 1 s, doubling to 5 min, told in the connection's state, and over at the first success", async () => {
+  it("is tried again after 1 s, doubling to 5 min, told in the target's state, and over at the first success", async () => {
     let isDown = false;
     const { logged } = start(async () => {
       if (isDown) throw outage();
@@ -384,7 +384,7 @@ describe("an outage", () => {
       failingSinceMs,
       retryAtMs: failingSinceMs + second,
       errorCode: "TARGET_UNREACHABLE",
-      errorMessage: "connection model: no answer",
+      errorMessage: "target model: no answer",
       lastSuccessAtMs: startMs,
     });
     await time.advance(30 * minute);

@@ -7,8 +7,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const standing = async (id: string, connection: "bw" | "op" = "bw") =>
-  (await world.store.person(id, [connection]))?.syncStatuses[0];
+const standing = async (id: string, target: "bw" | "op" = "bw") =>
+  (await world.store.person(id, [target]))?.syncStatuses[0];
 
 describe("what the target shows of a person", () => {
   it("is kept with since when, through invitation, acceptance, confirmation, suspension", async () => {

@@ -95,7 +95,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
       await sql.run("INSERT INTO notes VALUES ('a')").catch(() => 0);
     });
     await expect(careless).rejects.toEqual(unavailable);
-    // The connection ends under three writes that share a commit.
+    // The target ends under three writes that share a commit.
     const suicide = driver.transaction((sql) => sql.get("SELECT pg_terminate_backend(pg_backend_pid())"));
     const lost = await Promise.allSettled([write("d"), suicide, write("e")]);
     expect(lost.map((each) => (each.status === "rejected" ? each.reason : null))).toEqual([

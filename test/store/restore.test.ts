@@ -34,8 +34,8 @@ const connect = (name: string) =>
     },
     cause,
   );
-const about = async (connection: string) => {
-  const restored = await store.restored(connection, { userIds: [ada], groupIds: [] });
+const about = async (target: string) => {
+  const restored = await store.restored(target, { userIds: [ada], groupIds: [] });
   return restored && { ...restored, staleUserIds: [...restored.staleUserIds] };
 };
 
@@ -59,7 +59,7 @@ async function putBack(...targets: readonly string[]): Promise<void> {
   expect(await store.noticeRestore(targets, nowMs)).toBe(1_000);
 }
 
-describe("a connection that is made after a backup was put back", () => {
+describe("a target that is made after a backup was put back", () => {
   it("takes the copy's word for as little as those that were there", async () => {
     await putBack("old");
     nowMs = 6_000;

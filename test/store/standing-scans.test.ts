@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Random } from "../../bench/support/random.ts";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { PeopleQuery, SyncStatusFilter, SyncState } from "../../src/domain/ports/console-store.ts";
+import type { PeopleQuery, SyncState, SyncStatusFilter } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
@@ -66,12 +66,12 @@ function change(
   const nowMs = harness.clock.nowMs;
   const one = random.pick(users) ?? "none";
   const group = random.pick(groups) ?? "none";
-  const connection = random.pick(["bw", "op"]) ?? "bw";
+  const target = random.pick(["bw", "op"]) ?? "bw";
   const email = `${random.below(12)}@example.com`;
   const link = (kind: Link["kind"], entityId: string): Link => {
     const isMissing = random.chance(0.2);
     return {
-      connection,
+      target,
       kind,
       entityId,
       remoteId: isMissing || random.chance(0.2) ? null : `remote-${entityId}`,
@@ -136,12 +136,12 @@ function change(
         cause,
       ),
     (by) => by.deleteGroup("okta", group, null, cause),
-    (by) => by.commit(connection, { links: random.some(users, 4).map((id) => link("user", id)) }, nowMs),
-    (by) => by.commit(connection, { links: [link("group", group)] }, nowMs),
-    (by) => by.commit(connection, { held: { considered: null, items: [held], keep: new Set() } }, nowMs),
-    (by) => by.commit(connection, { done: [held.key] }, nowMs),
-    (by) => by.approveItems(connection, [held], cause, nowMs),
-    (by) => by.dismissItems(connection, [held], cause, nowMs),
+    (by) => by.commit(target, { links: random.some(users, 4).map((id) => link("user", id)) }, nowMs),
+    (by) => by.commit(target, { links: [link("group", group)] }, nowMs),
+    (by) => by.commit(target, { held: { considered: null, items: [held], keep: new Set() } }, nowMs),
+    (by) => by.commit(target, { done: [held.key] }, nowMs),
+    (by) => by.approveItems(target, [held], cause, nowMs),
+    (by) => by.dismissItems(target, [held], cause, nowMs),
     (by) =>
       by.applyDelta(
         "ad",

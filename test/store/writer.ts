@@ -9,7 +9,7 @@ const [mode, path = "", prefix = "", count = "1e9"] = process.argv.slice(2);
 if (mode === "lock") {
   const lock = lockForReconciling(path);
   process.stdout.write("locked\n");
-  // Kept: the connection that holds the lock would be closed with the garbage.
+  // Kept: the target that holds the lock would be closed with the garbage.
   setInterval(() => lock, 1000);
 } else {
   const store = await openSqliteStore(path);

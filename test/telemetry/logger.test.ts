@@ -120,7 +120,7 @@ describe("credentials", () => {
 
   it("leave what is said of 1Password alone", () => {
     for (const name of ["onepassword", "acme-1password", "1Password"])
-      expect(redactText(`connection ${name}: works again`)).toBe(`connection ${name}: works again`);
+      expect(redactText(`target ${name}: works again`)).toBe(`target ${name}: works again`);
     for (const name of ["password", "db1password", "phone-password", "LDAP_PASSWORD"])
       expect(redactText(`${name}: ${CANARY}`)).not.toContain(CANARY);
   });

@@ -6,7 +6,7 @@ import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entit
 import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/model/link.ts";
 import type { ChangeOp } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { SyncInput, InputGroup, InputUser } from "../../src/domain/ports/sync-store.ts";
+import type { InputGroup, InputUser, SyncInput } from "../../src/domain/ports/sync-store.ts";
 import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/ports/target.ts";
 import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 

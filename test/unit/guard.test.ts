@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { removalLimitOf, compact, type GuardInput, guard } from "../../src/domain/decide/guard.ts";
+import { compact, type GuardInput, guard, removalLimitOf } from "../../src/domain/decide/guard.ts";
 import type { Diff, GroupAssessment, Pair, UserAssessment } from "../../src/domain/decide/observed-user.ts";
 import { type Change, digestOf } from "../../src/domain/model/plan.ts";
 import { dayMs, keysOf, lenient, member, person, team } from "./model.ts";

@@ -14,20 +14,20 @@ const row = (action: string, rev: number | null, more: Partial<AuditRow> = {}): 
     kind: "user",
     entityId: "u",
     name: "ada@example.com",
-    connection: null,
+    target: null,
     rev,
     detail: {},
     ...more,
   };
 };
-const call = (action: string, rev: number, detail: AuditRow["detail"] = {}, connection = "bw"): AuditRow =>
-  row(action, rev, { actor: "reconcile", connection, detail: { outcome: "applied", ...detail } });
+const call = (action: string, rev: number, detail: AuditRow["detail"] = {}, target = "bw"): AuditRow =>
+  row(action, rev, { actor: "reconcile", target, detail: { outcome: "applied", ...detail } });
 const created = (rev = 1) => row("user.create", rev);
 const renamed = (rev: number) => row("user.update", rev, { detail: { displayName: { from: "a", to: "b" } } });
 const active = (rev: number, to: boolean) => row("user.update", rev, { detail: { active: { from: !to, to } } });
 const left = (rev: number, name: string) => row("group.leave", rev, { detail: { group: { id: name, name } } });
 const approved = (action: string, detail: AuditRow["detail"] = {}) =>
-  row(`approved.${action}`, null, { actor: "cli:approve (ada)", connection: "bw", detail });
+  row(`approved.${action}`, null, { actor: "cli:approve (ada)", target: "bw", detail });
 
 /** The loss that the last row tells of, from those before it. */
 function lastOf(...rows: readonly AuditRow[]) {
@@ -93,8 +93,8 @@ describe("why access was lost", () => {
 
   it.each([
     ["an invitation", call("invite", 1)],
-    ["a call that failed", row("suspend", 2, { connection: "bw", detail: { outcome: "failed" } })],
-    ["what is held", row("held.suspend", null, { connection: "bw" })],
+    ["a call that failed", row("suspend", 2, { target: "bw", detail: { outcome: "failed" } })],
+    ["what is held", row("held.suspend", null, { target: "bw" })],
     ["a change of the directory", row("user.delete", 2)],
   ])("%s is none", (_what, last) => {
     expect(lossOf(last, [])).toBeNull();
@@ -110,7 +110,7 @@ describe("why access was lost", () => {
   });
 
   it("tells what the target did not confirm as such", () => {
-    const loss = lossOf(row("suspend", 2, { connection: "bw", detail: { outcome: "unconfirmed" } }), []);
-    expect(loss).toMatchObject({ outcome: "unconfirmed", what: "suspend", connection: "bw", name: "ada@example.com" });
+    const loss = lossOf(row("suspend", 2, { target: "bw", detail: { outcome: "unconfirmed" } }), []);
+    expect(loss).toMatchObject({ outcome: "unconfirmed", what: "suspend", target: "bw", name: "ada@example.com" });
   });
 });

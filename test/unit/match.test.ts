@@ -4,7 +4,7 @@ import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/dec
 import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { InputGroup } from "../../src/domain/ports/sync-store.ts";
-import type { ObservedGroup, ObservedAccount } from "../../src/domain/ports/target.ts";
+import type { ObservedAccount, ObservedGroup } from "../../src/domain/ports/target.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
 const active: Wanted = { state: "active" };

@@ -3,13 +3,13 @@ import { isUndecided } from "../../src/domain/model/held-change.ts";
 import { isDirty, type Link } from "../../src/domain/model/link.ts";
 import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { HeldItem, RunRecord, SyncInput, RunScope, SyncStore } from "../../src/domain/ports/sync-store.ts";
+import type { HeldItem, RunRecord, RunScope, SyncInput, SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type {
   AccountState,
   Memberships,
   Observed,
-  ObservedGroup,
   ObservedAccount,
+  ObservedGroup,
   ObserveScope,
   Outcome,
   Target,
@@ -64,7 +64,7 @@ export const team = (id: string, more: Partial<DirectoryGroup> = {}): DirectoryG
 });
 
 export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
-  connection: "model",
+  target: "model",
   kind: "user",
   entityId,
   remoteId: null,

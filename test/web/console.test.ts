@@ -131,7 +131,7 @@ describe("what needs a person", () => {
     heldDigest: null,
     budget: { allowed: 3, spent: 0 },
   };
-  const found = { connection: "op", count: 9, sinceMs: null, first: [] };
+  const found = { target: "op", count: 9, sinceMs: null, first: [] };
 
   it("names failures first, then what is held, then what can wait", () => {
     const lines = attentionLines({

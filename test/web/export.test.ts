@@ -11,7 +11,7 @@ const rowOf = (name: string): ChainedRow => ({
   kind: "group",
   entityId: "g",
   name,
-  connection: null,
+  target: null,
   rev: 1,
   detail: {},
   hash: "0".repeat(64),

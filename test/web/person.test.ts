@@ -3,7 +3,7 @@ import type { PersonDetail, SyncStatus } from "../../src/domain/ports/console-st
 import { personBody } from "../../src/web/console/pages/person.ts";
 
 const standing: SyncStatus = {
-  connection: "bw",
+  target: "bw",
   state: "inSync",
   note: null,
   remoteId: "m-1",

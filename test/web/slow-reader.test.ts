@@ -18,7 +18,7 @@ const row = (seq: number): ChainedRow => ({
   kind: "user",
   entityId: "u1",
   name: "x".repeat(2000),
-  connection: null,
+  target: null,
   rev: 1,
   detail: {},
   hash: "0".repeat(64),

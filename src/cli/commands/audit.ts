@@ -93,7 +93,7 @@ function filterOf(composition: Composition, options: FilterOptions): AuditFilter
     sinceMs: options.since?.(nowMs) ?? null,
     untilMs: options.until?.(nowMs) ?? null,
     person: options.person ?? null,
-    connection: options.target ?? null,
+    target: options.target ?? null,
     action: options.action ?? null,
   };
 }
@@ -113,7 +113,7 @@ async function withTrail<T>(
 
 const rowLine = (row: ChainedRow): readonly string[] => [
   isoTime(row.atMs) ?? "",
-  row.connection ?? "",
+  row.target ?? "",
   row.action,
   row.name ?? row.entityId ?? "",
   row.actor,
@@ -122,7 +122,7 @@ const rowLine = (row: ChainedRow): readonly string[] => [
 
 function lossLine({
   atMs,
-  connection,
+  target,
   what,
   name,
   entityId,
@@ -137,7 +137,7 @@ function lossLine({
       : `${cause.action} ${detailText(cause)} by ${cause.actor}, ${isoTime(cause.atMs)}`;
   return [
     isoTime(atMs) ?? "",
-    connection,
+    target,
     outcome === "applied" ? what : `${what} (unconfirmed)`,
     name ?? entityId ?? "",
     what === "removeFromGroup" ? (group ?? "") : "",

@@ -1,7 +1,7 @@
 import type { Composition, GlobalOptions, Paint } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
 import { withoutName } from "../../app/open-targets.ts";
-import { removedSources, goneSourceText } from "../../app/removed-sources.ts";
+import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
 import { removalLimitOf } from "../../domain/decide/guard.ts";
 import type { EntityKind } from "../../domain/model/entities.ts";

@@ -34,7 +34,7 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
   rev: user.rev,
   groups,
   targets: links.map((link) => ({
-    name: link.connection,
+    name: link.target,
     remoteId: link.remoteId,
     ownership: link.ownership,
     hasAccess: link.hasAccess,
@@ -46,7 +46,7 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
     lastSuccessAt: isoTime(link.lastSuccessAtMs),
   })),
   held: held.map((item) => ({
-    target: item.connection,
+    target: item.target,
     ...item.change,
     since: isoTime(item.sinceMs),
     approvedAt: isoTime(item.approvedAtMs),
@@ -57,7 +57,7 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
     at: isoTime(row.atMs),
     actor: row.actor,
     action: row.action,
-    target: row.connection,
+    target: row.target,
     rev: row.rev,
     requestId: row.requestId,
     detail: row.detail,
@@ -89,20 +89,20 @@ function describeDossier(
       ? "    none yet"
       : table(
           links.map((link) => [
-            link.connection,
+            link.target,
             `${linkText(link, user.rev, config, paint)}  ${paint("quiet", link.remoteId ?? "")}`,
           ]),
           "    ",
         ),
     ...held.map(
       (item) =>
-        `    ${item.connection}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}${item.dismissedAtMs === null ? "" : `, dismissed ${isoTime(item.dismissedAtMs)} by ${item.dismissedBy}`}`,
+        `    ${item.target}: ${item.change.op} is held since ${isoTime(item.sinceMs)}${item.approvedAtMs === null ? "" : ", approved"}${item.dismissedAtMs === null ? "" : `, dismissed ${isoTime(item.dismissedAtMs)} by ${item.dismissedBy}`}`,
     ),
     paint("strong", "  history"),
     table(
       history.map((row) => [
         paint("quiet", isoTime(row.atMs) ?? ""),
-        row.connection ?? "",
+        row.target ?? "",
         row.action,
         row.actor,
         detailText(row),
@@ -127,12 +127,12 @@ const accessText: Readonly<Record<SeenState, string>> = {
 function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
   const access = link.hasAccess ? paint("good", accessText[link.seenState ?? "active"]) : paint("warning", "no access");
   if (link.errorMessage !== null) {
-    const reason = withoutName(link.connection, link.errorMessage);
+    const reason = withoutName(link.target, link.errorMessage);
     return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
   }
   const progress = isInSync(link, rev) ? "in sync" : link.appliedRev < rev && "pending";
   const note =
-    link.note === null ? null : explain(link.note, config.targets.find(({ name }) => name === link.connection)?.type);
+    link.note === null ? null : explain(link.note, config.targets.find(({ name }) => name === link.target)?.type);
   return [access, progress, note].filter(Boolean).join("; ");
 }
 

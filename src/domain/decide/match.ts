@@ -1,6 +1,6 @@
 import { normalizeEmail } from "../model/entities.ts";
 import type { Holder, InputGroup, InputUser } from "../ports/sync-store.ts";
-import type { Observed, ObservedGroup, ObservedAccount } from "../ports/target.ts";
+import type { Observed, ObservedAccount, ObservedGroup } from "../ports/target.ts";
 import type { Wanted } from "./desired-state.ts";
 
 /** What a target showed, indexed. */

@@ -18,7 +18,10 @@ export function isHandedOn(
 }
 
 /** Is somebody gone, and is the member somebody's now who is present and for whom a source speaks? */
-export function isTakenOver({ user, link }: InputUser, { world, slice: { removedSources }, givenOn }: DiffInput): boolean {
+export function isTakenOver(
+  { user, link }: InputUser,
+  { world, slice: { removedSources }, givenOn }: DiffInput,
+): boolean {
   if (user.absentSinceMs === null || link?.remoteId == null) return false;
   if (givenOn?.has(link.remoteId) === true) return true;
   return (world.holders.get(link.remoteId) ?? []).some(

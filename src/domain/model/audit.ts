@@ -38,7 +38,7 @@ export interface AuditFilter {
   /** An e-mail address, userName or id: rows about who has it now, and about who had that address then. */
   readonly person: string | null;
   /** Calls to that target and decisions about it. */
-  readonly connection: string | null;
+  readonly target: string | null;
   /** Exactly, or as the beginning before a dot: `user` finds `user.create`. */
   readonly action: string | null;
 }
@@ -60,7 +60,7 @@ export interface LossCause {
 export interface LostAccess {
   readonly seq: number;
   readonly atMs: number;
-  readonly connection: string;
+  readonly target: string;
   readonly what: LossKind;
   readonly kind: EntityKind | null;
   readonly entityId: string | null;

@@ -32,9 +32,9 @@ export const soughtAtMost = 28;
 export const timesSought = (link: Link | null, rev: number): number =>
   link?.note === "not-in-target" && link.attemptedRev === rev ? link.attempts : 0;
 
-/** One row per (connection, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
+/** One row per (target, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
 export interface Link {
-  readonly connection: string;
+  readonly target: string;
   readonly kind: EntityKind;
   readonly entityId: string;
   readonly remoteId: string | null;

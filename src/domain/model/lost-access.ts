@@ -18,16 +18,16 @@ const isLossKind = (action: string): action is LossKind => (lossKinds as readonl
  * | none of these                                                       | null: a full look found it |
  */
 export function lossOf(row: AuditRow, history: readonly AuditRow[]): LostAccess | null {
-  const { action, connection, detail } = row;
+  const { action, target, detail } = row;
   const outcome = detail["outcome"];
-  if (!isLossKind(action) || connection === null || (outcome !== "applied" && outcome !== "unconfirmed")) return null;
+  if (!isLossKind(action) || target === null || (outcome !== "applied" && outcome !== "unconfirmed")) return null;
   const group = action === "removeGroup" ? row.name : groupIn(detail);
   const cause = causeOf(row, action, group, history);
   const approval = approvalOf(row, action, group, history);
   return {
     seq: row.seq,
     atMs: row.atMs,
-    connection,
+    target,
     what: action,
     kind: row.kind,
     entityId: row.entityId,
@@ -60,11 +60,11 @@ const isObject = (value: Json | undefined): value is { readonly [key: string]: J
 function causeOf(row: AuditRow, action: LossKind, group: string | null, history: readonly AuditRow[]): AuditRow | null {
   const upTo = row.rev ?? Number.POSITIVE_INFINITY;
   const isDone = (each: AuditRow): boolean =>
-    each.connection === row.connection && each.detail["outcome"] === "applied" && (each.rev ?? 0) <= upTo;
+    each.target === row.target && each.detail["outcome"] === "applied" && (each.rev ?? 0) <= upTo;
   // Taken away before, at the same rev: it had come back by hand. At an earlier one, what led to that is no news.
   const isSame = (each: AuditRow): boolean => each.action === action && sameGroup(each, action, group);
   const doneRev = history.find((each) => isDone(each) && isSame(each))?.rev ?? 0;
-  const inDirectory = history.filter((each) => each.connection === null && (each.rev ?? 0) <= upTo);
+  const inDirectory = history.filter((each) => each.target === null && (each.rev ?? 0) <= upTo);
   const news = inDirectory.find((each) => (each.rev ?? 0) > doneRev && takesAway(each, action, group));
   if (news !== undefined || action !== "remove") return news ?? null;
   const last = inDirectory.find(endsOrBegins);
@@ -93,13 +93,13 @@ function takesAway(row: AuditRow, action: LossKind, group: string | null): boole
 
 /** The approval of just this removal that no earlier one has used up. */
 function approvalOf(
-  { connection, entityId }: AuditRow,
+  { target, entityId }: AuditRow,
   action: LossKind,
   group: string | null,
   history: readonly AuditRow[],
 ): AuditRow | null {
   for (const each of history) {
-    if (each.connection !== connection || each.entityId !== entityId || !sameGroup(each, action, group)) continue;
+    if (each.target !== target || each.entityId !== entityId || !sameGroup(each, action, group)) continue;
     if (each.action === action && each.detail["outcome"] === "applied") return null;
     if (each.action === `approved.${action}`) return each;
   }

@@ -1,5 +1,5 @@
 /**
- * What a connection must know after the database was put back from a backup. An old copy wants what was right when it was
+ * What a target must know after the database was put back from a backup. An old copy wants what was right when it was
  * made: people who have left since would be let in again, people who came back would lose access. So nothing is done
  * for which there is no other word than that of the copy, before somebody has approved it.
  */

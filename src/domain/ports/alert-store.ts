@@ -21,8 +21,8 @@ export interface HeldSummary {
 /** What alerts are derived from beside the other ports, and what they remember. Cheap enough to be asked every few seconds. */
 export interface AlertStore {
   /** At most `limit`, in an order that stays. */
-  failures(connection: string, limit: number): Promise<readonly FailedEntity[]>;
-  heldSummary(connection: string): Promise<HeldSummary>;
+  failures(target: string, limit: number): Promise<readonly FailedEntity[]>;
+  heldSummary(target: string): Promise<HeldSummary>;
   /** What `putAlertState` wrote last; null at first. Only the alerts room knows its form. */
   alertState(): Promise<string | null>;
   putAlertState(state: string): Promise<void>;

@@ -10,7 +10,7 @@ export type SyncState = "inSync" | "pending" | "failed" | "held" | "missing";
 
 /** One entity in one target. */
 export interface SyncStatus {
-  readonly connection: string;
+  readonly target: string;
   /** Null: gone from the directory, and the target has nothing of it (any more). */
   readonly state: SyncState | null;
   readonly note: LinkNote | null;
@@ -41,7 +41,7 @@ export interface PersonItem {
   readonly isActive: boolean;
   /** Since when the source no longer has this person; null while it has. */
   readonly absentSinceMs: number | null;
-  /** One for each connection that was asked for, in that order. */
+  /** One for each target that was asked for, in that order. */
   readonly syncStatuses: readonly SyncStatus[];
 }
 
@@ -108,7 +108,7 @@ export interface PersonDetail extends PersonItem {
   readonly modifiedAtMs: number;
   /** By name, at most 1000. */
   readonly groups: readonly { readonly id: string; readonly displayName: string }[];
-  readonly held: readonly (HeldItem & { readonly connection: string })[];
+  readonly held: readonly (HeldItem & { readonly target: string })[];
 }
 
 /** One group; its members are `people` with its id. */
@@ -124,7 +124,7 @@ export interface ActivityQuery {
   /** A person or a group. */
   readonly entityId: string | null;
   /** Calls to that target and decisions about it. */
-  readonly connection: string | null;
+  readonly target: string | null;
   /** Exactly, or as the beginning before a dot: `user` finds `user.create`. */
   readonly action: string | null;
   /** The beginning of the actor: `scim:`, `scim:okta`, `reconcile`. */
@@ -149,7 +149,7 @@ export interface ActivityPage {
 
 /** One hour of one target. Hours without anything are left out. */
 export interface HourTally {
-  readonly connection: string;
+  readonly target: string;
   /** The hour's beginning, milliseconds since the epoch. */
   readonly hourMs: number;
   /** Calls by outcome; one call about several people counts for each. */
@@ -189,7 +189,7 @@ export type AttentionKind =
 
 /** Those of one kind in one target. */
 export interface Attention {
-  readonly connection: string;
+  readonly target: string;
   readonly kind: AttentionKind;
   /** At least 1. */
   readonly count: number;
@@ -231,12 +231,12 @@ export interface ConsoleStore {
    * Has this entity looked at now in that target, whatever it waits for; nothing is recorded of the look itself.
    * @returns false when there is no such entity.
    */
-  askSync(connection: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean>;
+  askSync(target: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean>;
   /**
    * Has the next run send that person's invitation again; nothing is sent to who has taken it up meanwhile.
    * @returns false when there is no such person, or the target does not show them as invited.
    */
-  askReinvite(connection: string, userId: string, cause: Cause, nowMs: number): Promise<boolean>;
+  askReinvite(target: string, userId: string, cause: Cause, nowMs: number): Promise<boolean>;
 }
 
 /** How long a Bitwarden invitation can be taken up (server 2026.8: `OrganizationInviteExpirationHours`, 120). */

@@ -1,8 +1,8 @@
 import type { Cause } from "../model/entities.ts";
 
-/** What `connect` stored for one connection; `sealed` opens only with the master key. Times are no secret. */
+/** What `connect` stored for one target; `sealed` opens only with the master key. Times are no secret. */
 export interface StoredCredential {
-  /** The connection's name, 1 to 63 characters. */
+  /** The target's name, 1 to 63 characters. */
   readonly name: string;
   /** Which vendor: `bitwarden`, `onepassword`. In the clear, so that it can be listed without the key. */
   readonly type: string;

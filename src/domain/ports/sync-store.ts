@@ -11,7 +11,7 @@ export interface RemovedSource {
   readonly groups: number;
 }
 
-/** A person with all that deciding about one connection needs. */
+/** A person with all that deciding about one target needs. */
 export interface InputUser {
   readonly user: DirectoryUser;
   readonly link: Link | null;
@@ -76,7 +76,7 @@ export interface AuditEntry {
   readonly entityId: string | null;
   /** The person's e-mail address or userName, or the group's name, as it was then. */
   readonly name: string | null;
-  readonly connection: string | null;
+  readonly target: string | null;
   /** The entity's `rev` that this belongs to: joins a target call to the change that caused it. */
   readonly rev: number | null;
   readonly detail: { readonly [key: string]: Json };
@@ -89,7 +89,7 @@ export interface AuditRow extends AuditEntry {
 
 /** What a run leaves behind, written in one transaction. */
 export interface RunRecord {
-  /** The account that the connection leads to, of a first run. */
+  /** The account that the target leads to, of a first run. */
   readonly account?: string;
   readonly links?: readonly Link[];
   readonly audit?: readonly AuditEntry[];
@@ -151,31 +151,31 @@ export interface MarkedRestore {
   readonly isRepeated: boolean;
 }
 
-/** Links, budget, held removals and state of each connection. `connection` is the target's name. */
+/** Links, budget, held removals and state of each target. `target` is its name in the configuration. */
 export interface SyncStore {
   /** `sources`: those of the configuration; null: every one counts. */
-  slice(connection: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
+  slice(target: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
   /**
    * Which present person each of these members is linked to, by remote id; without who came from one of `removedSources` and
    * shares the e-mail address with somebody who did not.
    */
   linkedTo(
-    connection: string,
+    target: string,
     remoteIds: readonly string[],
     removedSources?: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, string>>;
   /** Everybody, present or gone, who is linked to each of these members, by remote id. */
-  holders(connection: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;
-  /** When the next retry of this connection falls due; null when none waits. */
-  nextRetryAtMs(connection: string): Promise<number | null>;
-  /** The account (`Target.account`) that the links of the connection are of; null before the first run. */
-  accountOf(connection: string): Promise<string | null>;
-  peopleWithAccess(connection: string): Promise<number>;
+  holders(target: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;
+  /** When the next retry of this target falls due; null when none waits. */
+  nextRetryAtMs(target: string): Promise<number | null>;
+  /** The account (`Target.account`) that the links of the target are of; null before the first run. */
+  accountOf(target: string): Promise<string | null>;
+  peopleWithAccess(target: string): Promise<number>;
   /** People charged to the budget after `sinceMs`, with when. */
-  charges(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
+  charges(target: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
   /** People who got access back after `sinceMs` (`RunRecord.returning`), with when. */
-  returned(connection: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
-  held(connection: string): Promise<readonly HeldItem[]>;
+  returned(target: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
+  held(target: string): Promise<readonly HeldItem[]>;
   /**
    * Is this file a copy that `backup` made, worked on for the first time? Then its word counts less from now on in these
    * connections (see `RestoredState`), approvals in it are void, and sources are polled completely. To be asked before
@@ -189,30 +189,30 @@ export interface SyncStore {
   markRestored(connections: readonly string[], cause: Cause, nowMs: number): Promise<MarkedRestore>;
   /** Null: not restored, or over. */
   restored(
-    connection: string,
+    target: string,
     about: { readonly userIds: readonly string[]; readonly groupIds: readonly string[] },
   ): Promise<RestoredState | null>;
   /**
    * The requests that changed these entities since the target last showed them as wanted: request ids by entity id, the
    * newest first, at most 10 of each. Who changed without a request, or not at all (drift), is left out.
    */
-  causes(connection: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  causes(target: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
   /** @throws `DISMISSED`, with nothing written, when a key of `held.keep` was dismissed since the run asked: it is to ask again. */
-  commit(connection: string, record: RunRecord, nowMs: number): Promise<void>;
+  commit(target: string, record: RunRecord, nowMs: number): Promise<void>;
   /**
    * Lets what is held with exactly that digest (see `namedBy`) pass once, dismissed or not. The caution after a restore
    * ends when nothing is left that is held for it. Gives the number; 0 when there is no such digest.
    */
-  approve(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
+  approve(target: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
   /** Stores removals as held and approved that a fresh plan showed under that digest. */
-  approveItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
+  approveItems(target: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
   /**
    * Has what is held with exactly that digest wait whatever the budget allows, until somebody approves it or nothing asks
    * for it any more. What is held later is not dismissed. Gives the number; 0 when there is no such digest.
    */
-  dismiss(connection: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
+  dismiss(target: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
   /** Stores removals as held and dismissed that a fresh plan showed under that digest. */
-  dismissItems(connection: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
+  dismissItems(target: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
 
   putConnection(state: ConnectionState): Promise<void>;
   connections(): Promise<readonly ConnectionState[]>;
@@ -226,7 +226,7 @@ export interface SyncStore {
    */
   removedSources(sources: readonly string[]): Promise<readonly RemovedSource[]>;
   /** Counts entities of these kinds; a target without groups is only asked for its people. */
-  targetCounts(connection: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
+  targetCounts(target: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
 }
 
 /** One person found by e-mail address, userName or id, with everything known. */
@@ -235,7 +235,7 @@ export interface UserDetails {
   readonly userName: string;
   readonly groups: readonly string[];
   readonly links: readonly Link[];
-  readonly held: readonly (HeldItem & { readonly connection: string })[];
+  readonly held: readonly (HeldItem & { readonly target: string })[];
   readonly history: readonly AuditRow[];
 }
 
@@ -246,7 +246,7 @@ export interface AuditStore {
   audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
   /** The entities that ask for attention: failed ones with their error, skipped ones with their note. */
   problems(
-    connection: string,
+    target: string,
     limit: number,
   ): Promise<readonly { readonly name: string; readonly kind: EntityKind; readonly link: Link }[]>;
 }

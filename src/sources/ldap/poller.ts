@@ -4,9 +4,9 @@ import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type {
   CommitOptions,
   CommitResult,
+  ImportStore,
   PollFinding,
   PollState,
-  ImportStore,
 } from "../../domain/ports/import-store.ts";
 import { noTracing, type Tracer } from "../../telemetry/index.ts";
 import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";

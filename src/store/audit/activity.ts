@@ -133,15 +133,15 @@ async function pathOf(driver: Driver, query: ActivityQuery): Promise<Path> {
   });
   if (query.entityId !== null) return indexed("audit_entity", "entity_id = ?", [query.entityId]);
   if (query.isFailureOnly) return indexed("audit_failed", contains("detail", failedOutcome), []);
-  if (query.connection !== null && query.action === null && query.actor === null)
-    return indexed("audit_calls", "connection IS NOT NULL AND connection = ?", [query.connection]);
+  if (query.target !== null && query.action === null && query.actor === null)
+    return indexed("audit_calls", "target IS NOT NULL AND target = ?", [query.target]);
   return { through: "", text: "1 = 1", params: [], isIndexed: false };
 }
 
 function conditions(driver: Driver, query: ActivityQuery): Condition {
   const parts: (readonly [text: string, params: Condition["params"]])[] = [["1 = 1", []]];
   if (query.entityId !== null) parts.push(["entity_id = ?", [query.entityId]]);
-  if (query.connection !== null) parts.push(["connection = ?", [query.connection]]);
+  if (query.target !== null) parts.push(["target = ?", [query.target]]);
   if (query.action !== null) parts.push(actionCondition(query.action));
   if (query.actor !== null) parts.push(["substr(actor, 1, ?) = ?", [query.actor.length, query.actor]]);
   // Again, beside the bounds by seq: a clock that was set back leaves rows out of order.

@@ -24,7 +24,7 @@ const lossesPerStatement = 500;
 const lossesLookedAt = 20_000;
 
 /** Rows that tell of access taken away, written out: so the index that has only them is found. */
-const isLossText = `connection IS NOT NULL AND action IN (${lossKinds.map((kind) => `'${kind}'`).join(", ")})`;
+const isLossText = `target IS NOT NULL AND action IN (${lossKinds.map((kind) => `'${kind}'`).join(", ")})`;
 
 /** Of step 7. Few rows of a trail are losses. */
 export const lossIndex = `CREATE INDEX audit_losses ON audit (seq) WHERE ${isLossText}`;
@@ -104,12 +104,12 @@ const both = (one: Condition, other: Condition): Condition => ({
   params: [...one.params, ...other.params],
 });
 
-function condition({ sinceMs, untilMs, person, connection, action }: AuditFilter): Condition {
+function condition({ sinceMs, untilMs, person, target, action }: AuditFilter): Condition {
   const parts: Condition[] = [];
   const add = (text: string, ...params: readonly SqlValue[]): void => void parts.push({ text, params });
   if (sinceMs !== null) add("at_ms >= ?", sinceMs);
   if (untilMs !== null) add("at_ms < ?", untilMs);
-  if (connection !== null) add("connection = ?", connection);
+  if (target !== null) add("target = ?", target);
   if (action !== null) add("(action = ? OR substr(action, 1, ?) = ?)", action, action.length + 1, `${action}.`);
   if (person !== null) {
     const key = fold(person.trim());

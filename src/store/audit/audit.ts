@@ -19,7 +19,7 @@ const columns = [
   "kind",
   "entity_id",
   "name",
-  "connection",
+  "target",
   "rev",
   "detail",
 ] as const;
@@ -71,7 +71,7 @@ export async function writeAudit(sql: Sql, atMs: number, entries: readonly Audit
       entry.kind,
       entry.entityId,
       stored(entry.name),
-      entry.connection,
+      entry.target,
       entry.rev,
       JSON.stringify(entry.detail),
     ];
@@ -98,7 +98,7 @@ export const toAuditRow = (row: Row): AuditRow => ({
   kind: row["kind"] as EntityKind | null,
   entityId: row["entity_id"] as string | null,
   name: row["name"] as string | null,
-  connection: row["connection"] as string | null,
+  target: row["target"] as string | null,
   rev: row["rev"] as number | null,
   detail: JSON.parse(String(row["detail"])) as AuditRow["detail"],
 });

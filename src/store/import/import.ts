@@ -4,12 +4,12 @@ import { RollcallError } from "../../domain/model/errors.ts";
 import type {
   CommitOptions,
   CommitResult,
+  ImportStore,
   Locator,
   PollFinding,
   PollRecord,
   PollState,
   Snapshot,
-  ImportStore,
   SourceDelta,
   SourceGroup,
   SourceUser,

@@ -159,7 +159,7 @@ async function auditMembers(
       kind: "group",
       entityId: about.id,
       name: about.name,
-      connection: null,
+      target: null,
       rev: Number(group["rev"]),
       detail: { added: added.length, removed: removed.length },
     },
@@ -181,7 +181,7 @@ async function auditMembers(
           kind: "user",
           entityId: String(row["id"]),
           name: String(row["name"]),
-          connection: null,
+          target: null,
           rev: Number(row["rev"]) + 1,
           detail: { group: about },
         });

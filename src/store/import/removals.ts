@@ -38,7 +38,7 @@ export async function removeEntry(changing: Changing, kind: EntityKind, seq: num
       kind,
       entityId: String(row?.["id"]),
       name: String(row?.["name"]),
-      connection: null,
+      target: null,
       rev: Number(row?.["rev"]),
       detail: { source },
     },

@@ -44,20 +44,20 @@ const foundation: Migration = {
     `CREATE TABLE memberships (group_seq BIGINT NOT NULL, user_seq BIGINT NOT NULL, PRIMARY KEY (group_seq, user_seq)) ${clustered}`,
     "CREATE INDEX memberships_user ON memberships (user_seq, group_seq)",
     `CREATE TABLE links (
-      connection TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, remote_id TEXT, ownership TEXT,
+      target TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, remote_id TEXT, ownership TEXT,
       applied_rev BIGINT NOT NULL, has_access INTEGER NOT NULL, is_suspended_by_us INTEGER NOT NULL, note TEXT,
       attempts INTEGER NOT NULL, attempted_rev BIGINT NOT NULL, retry_at_ms BIGINT, error_code TEXT, error_message TEXT,
-      last_success_ms BIGINT, PRIMARY KEY (connection, kind, entity_id)) ${clustered}`,
-    "CREATE INDEX links_retry ON links (connection, retry_at_ms) WHERE retry_at_ms IS NOT NULL",
+      last_success_ms BIGINT, PRIMARY KEY (target, kind, entity_id)) ${clustered}`,
+    "CREATE INDEX links_retry ON links (target, retry_at_ms) WHERE retry_at_ms IS NOT NULL",
     "CREATE INDEX links_entity ON links (entity_id)",
-    "CREATE INDEX links_remote ON links (connection, remote_id) WHERE remote_id IS NOT NULL",
-    `CREATE TABLE charges (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+    "CREATE INDEX links_remote ON links (target, remote_id) WHERE remote_id IS NOT NULL",
+    `CREATE TABLE charges (target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
     `CREATE TABLE held (
-      connection TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, reason TEXT NOT NULL,
-      change TEXT NOT NULL, since_ms BIGINT NOT NULL, approved_ms BIGINT, PRIMARY KEY (connection, key)) ${clustered}`,
+      target TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, entity_id TEXT NOT NULL, reason TEXT NOT NULL,
+      change TEXT NOT NULL, since_ms BIGINT NOT NULL, approved_ms BIGINT, PRIMARY KEY (target, key)) ${clustered}`,
     `CREATE TABLE audit (
       seq ${sequence}, at_ms BIGINT NOT NULL, actor TEXT NOT NULL, request_id TEXT, action TEXT NOT NULL, kind TEXT,
-      entity_id TEXT, name TEXT, connection TEXT, rev BIGINT, detail TEXT NOT NULL)`,
+      entity_id TEXT, name TEXT, target TEXT, rev BIGINT, detail TEXT NOT NULL)`,
     "CREATE INDEX audit_entity ON audit (entity_id, seq)",
     `CREATE TABLE tokens (
       id TEXT PRIMARY KEY, source TEXT NOT NULL, hash TEXT NOT NULL, label TEXT NOT NULL, created_ms BIGINT NOT NULL, revoked_ms BIGINT)`,
@@ -91,17 +91,17 @@ const consoleReads: Migration = {
     "ALTER TABLE links ADD COLUMN seen_state TEXT",
     "ALTER TABLE links ADD COLUMN seen_since_ms BIGINT",
     `CREATE TABLE asks (
-      connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+      target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
     `CREATE TABLE tallies (
-      connection TEXT NOT NULL, hour_ms BIGINT NOT NULL, what TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (connection, hour_ms, what)) ${clustered}`,
+      target TEXT NOT NULL, hour_ms BIGINT NOT NULL, what TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (target, hour_ms, what)) ${clustered}`,
     // Without the rev: it moves with every change, memberships included, and each would be written here too.
     // All that finding and sorting people takes: the rows themselves carry the SCIM resource and are ten times as wide.
     "CREATE INDEX users_shown ON users (display_name_key, seq, id, source, is_active, absent_since_ms, user_name_key, email)",
-    "CREATE INDEX links_failed ON links (connection, kind, entity_id) WHERE error_code IS NOT NULL",
-    "CREATE INDEX links_noted ON links (connection, note) WHERE note IS NOT NULL",
-    "CREATE INDEX links_seen ON links (connection, seen_state, seen_since_ms) WHERE seen_state IS NOT NULL",
+    "CREATE INDEX links_failed ON links (target, kind, entity_id) WHERE error_code IS NOT NULL",
+    "CREATE INDEX links_noted ON links (target, note) WHERE note IS NOT NULL",
+    "CREATE INDEX links_seen ON links (target, seen_state, seen_since_ms) WHERE seen_state IS NOT NULL",
     // Calls to targets and what is about no entity are few beside what identity providers write.
-    "CREATE INDEX audit_calls ON audit (connection, seq) WHERE connection IS NOT NULL",
+    "CREATE INDEX audit_calls ON audit (target, seq) WHERE target IS NOT NULL",
     `CREATE INDEX audit_failed ON audit (seq) WHERE ${contains("detail", failedOutcome)}`,
   ],
 };
@@ -115,11 +115,11 @@ export const migrations: readonly Migration[] = [
   consoleReads,
   { id: 6, statements: alertTables },
   { id: 7, statements: () => [...dismissals(), lossIndex] },
-  { id: 8, statements: () => ["CREATE TABLE accounts (connection TEXT PRIMARY KEY, account TEXT NOT NULL)"] },
+  { id: 8, statements: () => ["CREATE TABLE accounts (target TEXT PRIMARY KEY, account TEXT NOT NULL)"] },
   {
     id: 9,
     statements: ({ clustered }) => [
-      `CREATE TABLE returns (connection TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (connection, user_id)) ${clustered}`,
+      `CREATE TABLE returns (target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
     ],
   },
   { id: 10, statements: () => ["ALTER TABLE connections ADD COLUMN retry_ms BIGINT"] },

@@ -12,10 +12,10 @@ export const alertTables = (): readonly string[] => [
 /** What alerts are derived from and what they remember: see `AlertStore`. */
 export function alertRows(driver: Driver): AlertStore {
   return {
-    async failures(connection, limit) {
+    async failures(target, limit) {
       const rows = await driver.read.all(
-        "SELECT kind, entity_id, error_code FROM links WHERE connection = ? AND error_code IS NOT NULL ORDER BY kind, entity_id LIMIT ?",
-        [connection, limit],
+        "SELECT kind, entity_id, error_code FROM links WHERE target = ? AND error_code IS NOT NULL ORDER BY kind, entity_id LIMIT ?",
+        [target, limit],
       );
       return rows.map((row) => ({
         kind: row["kind"] as EntityKind,
@@ -24,10 +24,10 @@ export function alertRows(driver: Driver): AlertStore {
       }));
     },
 
-    async heldSummary(connection) {
+    async heldSummary(target) {
       const rows = await driver.read.all(
-        "SELECT key, reason, since_ms FROM held WHERE connection = ? AND reason <> 'seats' AND approved_ms IS NULL AND dismissed_ms IS NULL ORDER BY since_ms",
-        [connection],
+        "SELECT key, reason, since_ms FROM held WHERE target = ? AND reason <> 'seats' AND approved_ms IS NULL AND dismissed_ms IS NULL ORDER BY since_ms",
+        [target],
       );
       const reasons: Partial<Record<HeldReason, number>> = {};
       for (const { reason } of rows) reasons[reason as HeldReason] = (reasons[reason as HeldReason] ?? 0) + 1;

@@ -65,9 +65,7 @@ const note = (
   atMs: number,
   cause: Cause,
   action: string,
-  connection: string,
+  target: string,
   detail: Readonly<Record<string, string>>,
 ): Promise<void> =>
-  writeAudit(sql, atMs, [
-    { ...cause, action, kind: null, entityId: null, name: connection, connection, rev: null, detail },
-  ]);
+  writeAudit(sql, atMs, [{ ...cause, action, kind: null, entityId: null, name: target, target, rev: null, detail }]);

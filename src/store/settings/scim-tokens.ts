@@ -59,7 +59,7 @@ export function tokenRows(driver: Driver): TokenStore {
 }
 
 /** A token is about nobody. */
-const about = { kind: null, entityId: null, connection: null, rev: null } satisfies Partial<AuditEntry>;
+const about = { kind: null, entityId: null, target: null, rev: null } satisfies Partial<AuditEntry>;
 
 async function add(sql: Sql, token: StoredToken, cause: Cause): Promise<void> {
   const { id, source, hash, label, createdAtMs, revokedAtMs, expiresAtMs, lastUsedAtMs } = token;

@@ -30,71 +30,71 @@ export const toHeld = (row: Row): HeldItem => ({
 export function heldRows(
   driver: Driver,
 ): Pick<SyncStore, "held" | "approve" | "approveItems" | "dismiss" | "dismissItems"> {
-  const held = async (sql: Sql, connection: string): Promise<readonly HeldItem[]> =>
-    (await sql.all("SELECT * FROM held WHERE connection = ? ORDER BY since_ms, key", [connection])).map(toHeld);
+  const held = async (sql: Sql, target: string): Promise<readonly HeldItem[]> =>
+    (await sql.all("SELECT * FROM held WHERE target = ? ORDER BY since_ms, key", [target])).map(toHeld);
 
-  const mark = async (sql: Sql, connection: string, items: readonly HeldItem[], marks: string, values: Marks) => {
-    await sql.run(`UPDATE held SET ${marks} WHERE connection = ? AND ${driver.dialect.isIn("key")}`, [
+  const mark = async (sql: Sql, target: string, items: readonly HeldItem[], marks: string, values: Marks) => {
+    await sql.run(`UPDATE held SET ${marks} WHERE target = ? AND ${driver.dialect.isIn("key")}`, [
       ...values,
-      connection,
+      target,
       JSON.stringify(items.map(({ key }) => key)),
     ]);
   };
   const letPass = async (
     sql: Sql,
-    connection: string,
+    target: string,
     { items, cause, nowMs }: { readonly items: readonly HeldItem[]; readonly cause: Cause; readonly nowMs: number },
   ): Promise<void> => {
     const marks = "approved_ms = ?, dismissed_ms = NULL, dismissed_by = NULL";
-    await mark(sql, connection, items, marks, [nowMs]);
+    await mark(sql, target, items, marks, [nowMs]);
     // Where something that only the copy asks for was left out, its word does not count again.
-    const isAll = !(await held(sql, connection)).some((item) => item.reason === "restored" && isApprovable(item));
-    if (isAll) await reviewRestore(sql, connection, nowMs);
-    await retryApproved(sql, connection, nowMs);
-    await writeAudit(sql, nowMs, decisions("approve", "approved", connection, items, cause));
+    const isAll = !(await held(sql, target)).some((item) => item.reason === "restored" && isApprovable(item));
+    if (isAll) await reviewRestore(sql, target, nowMs);
+    await retryApproved(sql, target, nowMs);
+    await writeAudit(sql, nowMs, decisions("approve", "approved", target, items, cause));
   };
   const letWait = async (
     sql: Sql,
-    connection: string,
+    target: string,
     { items, cause, nowMs }: { readonly items: readonly HeldItem[]; readonly cause: Cause; readonly nowMs: number },
   ): Promise<void> => {
     // Who said no first stays on record.
     const open = items.filter(({ dismissedAtMs }) => dismissedAtMs === null);
     if (open.length === 0) return;
-    await mark(sql, connection, open, "dismissed_ms = ?, dismissed_by = ?", [nowMs, cause.actor]);
-    await writeAudit(sql, nowMs, decisions("dismiss", "dismissed", connection, open, cause));
+    await mark(sql, target, open, "dismissed_ms = ?, dismissed_by = ?", [nowMs, cause.actor]);
+    await writeAudit(sql, nowMs, decisions("dismiss", "dismissed", target, open, cause));
   };
 
   return {
-    held: (connection) => held(driver.read, connection),
+    held: (target) => held(driver.read, target),
 
-    approve: (connection, digest, cause, nowMs) =>
+    approve: (target, digest, cause, nowMs) =>
       driver.transaction(async (sql) => {
-        const items = namedBy(await held(sql, connection), digest);
-        if (items.length > 0) await letPass(sql, connection, { items, cause, nowMs });
+        const items = namedBy(await held(sql, target), digest);
+        if (items.length > 0) await letPass(sql, target, { items, cause, nowMs });
         return items.length;
       }),
 
-    approveItems: (connection, items, cause, nowMs) =>
+    approveItems: (target, items, cause, nowMs) =>
       driver.transaction(async (sql) => {
-        for (const item of items) await putHeld(sql, connection, item);
-        await letPass(sql, connection, { items, cause, nowMs });
+        for (const item of items) await putHeld(sql, target, item);
+        await letPass(sql, target, { items, cause, nowMs });
       }),
 
-    dismiss: (connection, digest, cause, nowMs) =>
+    dismiss: (target, digest, cause, nowMs) =>
       driver.transaction(async (sql) => {
-        const items = namedBy(await held(sql, connection), digest);
-        await letWait(sql, connection, { items, cause, nowMs });
+        const items = namedBy(await held(sql, target), digest);
+        await letWait(sql, target, { items, cause, nowMs });
         return items.length;
       }),
 
-    dismissItems: (connection, items, cause, nowMs) =>
+    dismissItems: (target, items, cause, nowMs) =>
       driver.transaction(async (sql) => {
         const undecided = { approvedAtMs: null, dismissedAtMs: null, dismissedBy: null };
-        for (const item of items) await putHeld(sql, connection, { ...item, ...undecided });
+        for (const item of items) await putHeld(sql, target, { ...item, ...undecided });
         const keys = new Set(items.map(({ key }) => key));
-        const stored = (await held(sql, connection)).filter((item) => keys.has(item.key) && isApprovable(item));
-        await letWait(sql, connection, { items: stored, cause, nowMs });
+        const stored = (await held(sql, target)).filter((item) => keys.has(item.key) && isApprovable(item));
+        await letWait(sql, target, { items: stored, cause, nowMs });
       }),
   };
 }
@@ -102,10 +102,10 @@ export function heldRows(
 type Marks = readonly (string | number)[];
 
 /** What was approved is to be looked at now: the reconciler, perhaps in another process, goes by the retry times. */
-async function retryApproved(sql: Sql, connection: string, nowMs: number): Promise<void> {
+async function retryApproved(sql: Sql, target: string, nowMs: number): Promise<void> {
   await sql.run(
-    "UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NOT NULL)",
-    [nowMs, connection, connection],
+    "UPDATE links SET retry_at_ms = ? WHERE target = ? AND entity_id IN (SELECT entity_id FROM held WHERE target = ? AND approved_ms IS NOT NULL)",
+    [nowMs, target, target],
   );
 }
 
@@ -113,7 +113,7 @@ async function retryApproved(sql: Sql, connection: string, nowMs: number): Promi
 const decisions = (
   action: "approve" | "dismiss",
   decided: "approved" | "dismissed",
-  connection: string,
+  target: string,
   items: readonly HeldItem[],
   cause: Cause,
 ): readonly AuditEntry[] => {
@@ -132,7 +132,7 @@ const decisions = (
         kind,
         entityId,
         name: about.name,
-        connection,
+        target,
         rev: null,
         detail: { digest, key, ...about.group },
       };
@@ -143,21 +143,21 @@ const decisions = (
       kind: null,
       entityId: null,
       name: null,
-      connection,
+      target,
       rev: null,
       detail: { digest, removals: items.length },
     },
   ];
 };
 
-async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<void> {
+async function putHeld(sql: Sql, target: string, item: HeldItem): Promise<void> {
   // The first time it was held, and what somebody decided, stay.
   await sql.run(
-    `INSERT INTO held (connection, key, kind, entity_id, reason, change, since_ms, approved_ms, dismissed_ms, dismissed_by)
+    `INSERT INTO held (target, key, kind, entity_id, reason, change, since_ms, approved_ms, dismissed_ms, dismissed_by)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (connection, key) DO UPDATE SET reason = excluded.reason, change = excluded.change`,
+     ON CONFLICT (target, key) DO UPDATE SET reason = excluded.reason, change = excluded.change`,
     [
-      connection,
+      target,
       item.key,
       item.kind,
       item.entityId,
@@ -174,35 +174,33 @@ async function putHeld(sql: Sql, connection: string, item: HeldItem): Promise<vo
 /** Writes down what a run holds. @throws `DISMISSED`: see `SyncStore.commit` */
 export async function replaceHeld(
   sql: Sql,
-  connection: string,
+  target: string,
   { considered, items, keep }: NonNullable<RunRecord["held"]>,
   nowMs: number,
 ): Promise<void> {
   const present = new Set(items.map((item) => item.key));
-  const rows = await sql.all("SELECT key, entity_id, approved_ms, dismissed_ms FROM held WHERE connection = ?", [
-    connection,
-  ]);
+  const rows = await sql.all("SELECT key, entity_id, approved_ms, dismissed_ms FROM held WHERE target = ?", [target]);
   for (const row of rows) {
     const key = String(row["key"]);
     const isApproved = row["approved_ms"] !== null;
     if (row["dismissed_ms"] !== null && !isApproved && keep.has(key)) {
       throw new RollcallError(
         "DISMISSED",
-        `connection ${connection}: ${key} was dismissed while a run was about to carry it out; the run looks again`,
+        `target ${target}: ${key} was dismissed while a run was about to carry it out; the run looks again`,
       );
     }
     const isLookedAt = considered === null || considered.has(String(row["entity_id"]));
     const isRunning = isApproved && keep.has(key);
     if (isLookedAt && !present.has(key) && !isRunning)
-      await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
+      await sql.run("DELETE FROM held WHERE target = ? AND key = ?", [target, key]);
     // Approved while this run was looking: the run still takes it for held, and its link would make it wait.
     if (present.has(key) && isApproved) {
-      await sql.run("UPDATE links SET retry_at_ms = ? WHERE connection = ? AND entity_id = ?", [
+      await sql.run("UPDATE links SET retry_at_ms = ? WHERE target = ? AND entity_id = ?", [
         nowMs,
-        connection,
+        target,
         String(row["entity_id"]),
       ]);
     }
   }
-  for (const item of items) await putHeld(sql, connection, item);
+  for (const item of items) await putHeld(sql, target, item);
 }

@@ -11,7 +11,7 @@ import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";
  */
 export const restoreTables = ({ clustered }: Dialect): readonly string[] => [
   "CREATE TABLE backup_marks (made_ms BIGINT NOT NULL)",
-  "CREATE TABLE restores (connection TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, reviewed_ms BIGINT)",
+  "CREATE TABLE restores (target TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, reviewed_ms BIGINT)",
   `CREATE TABLE restored_users (id TEXT PRIMARY KEY, modified_ms BIGINT NOT NULL) ${clustered}`,
   `CREATE TABLE restored_groups (id TEXT PRIMARY KEY, definition_rev BIGINT NOT NULL) ${clustered}`,
   `CREATE TABLE restored_members (user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) ${clustered}`,
@@ -46,7 +46,7 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
         const isRepeated =
           madeAtMs === null &&
           newest?.["action"] === "restore" &&
-          (await sql.get("SELECT connection FROM restores LIMIT 1")) !== undefined;
+          (await sql.get("SELECT target FROM restores LIMIT 1")) !== undefined;
         await begin(sql, connections, nowMs);
         if (!isRepeated)
           await tell(sql, nowMs, cause, {
@@ -57,8 +57,8 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
         return { madeAtMs, newestAtMs, isRepeated };
       }),
 
-    async restored(connection, { userIds, groupIds }) {
-      const row = await driver.read.get("SELECT at_ms, reviewed_ms FROM restores WHERE connection = ?", [connection]);
+    async restored(target, { userIds, groupIds }) {
+      const row = await driver.read.get("SELECT at_ms, reviewed_ms FROM restores WHERE target = ?", [target]);
       if (row === undefined) return null;
       const users = JSON.stringify(userIds);
       const ids = (rows: readonly Row[]): ReadonlySet<string> => new Set(rows.map(({ id }) => String(id)));
@@ -93,10 +93,10 @@ export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "
 async function begin(sql: Sql, connections: readonly string[], nowMs: number): Promise<void> {
   await clear(sql);
   await sql.run("DELETE FROM restores");
-  // What is linked too: a connection may be missing from the configuration of today, and come back.
-  const linked = await sql.all("SELECT DISTINCT connection FROM links");
-  for (const connection of new Set([...connections, ...linked.map((row) => String(row["connection"]))]))
-    await sql.run("INSERT INTO restores (connection, at_ms) VALUES (?, ?)", [connection, nowMs]);
+  // What is linked too: a target may be missing from the configuration of today, and come back.
+  const linked = await sql.all("SELECT DISTINCT target FROM links");
+  for (const target of new Set([...connections, ...linked.map((row) => String(row["target"]))]))
+    await sql.run("INSERT INTO restores (target, at_ms) VALUES (?, ?)", [target, nowMs]);
   await sql.run("INSERT INTO restored_users (id, modified_ms) SELECT id, modified_ms FROM users");
   await sql.run("INSERT INTO restored_groups (id, definition_rev) SELECT id, definition_rev FROM groups");
   await sql.run(
@@ -119,7 +119,7 @@ const tell = (sql: Sql, nowMs: number, { actor, requestId }: Cause, detail: Audi
       kind: null,
       entityId: null,
       name: null,
-      connection: null,
+      target: null,
       rev: null,
       detail,
     },
@@ -127,13 +127,13 @@ const tell = (sql: Sql, nowMs: number, { actor, requestId }: Cause, detail: Audi
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-/** A connection that is made while another is careful: it knows the people of the old copy, too, and nothing of them. */
-export async function joinRestore(sql: Sql, connection: string): Promise<void> {
+/** A target that is made while another is careful: it knows the people of the old copy, too, and nothing of them. */
+export async function joinRestore(sql: Sql, target: string): Promise<void> {
   await sql.run(
-    `INSERT INTO restores (connection, at_ms) SELECT ?, max(at_ms) FROM restores
-     WHERE NOT EXISTS (SELECT 1 FROM restores WHERE connection = ?) AND NOT EXISTS (SELECT 1 FROM links WHERE connection = ?)
+    `INSERT INTO restores (target, at_ms) SELECT ?, max(at_ms) FROM restores
+     WHERE NOT EXISTS (SELECT 1 FROM restores WHERE target = ?) AND NOT EXISTS (SELECT 1 FROM links WHERE target = ?)
      HAVING count(*) > 0`,
-    [connection, connection, connection],
+    [target, target, target],
   );
 }
 
@@ -143,17 +143,14 @@ async function markOf(sql: Sql): Promise<number | null> {
 }
 
 /** Somebody approved what was held there: the copy's word counts again. The budget stays spent for the rest of the window. */
-export async function reviewRestore(sql: Sql, connection: string, nowMs: number): Promise<void> {
-  await sql.run("UPDATE restores SET reviewed_ms = ? WHERE connection = ? AND reviewed_ms IS NULL", [
-    nowMs,
-    connection,
-  ]);
+export async function reviewRestore(sql: Sql, target: string, nowMs: number): Promise<void> {
+  await sql.run("UPDATE restores SET reviewed_ms = ? WHERE target = ? AND reviewed_ms IS NULL", [nowMs, target]);
 }
 
-/** Nothing is left of it there; what the copy said is forgotten with the last connection. */
-export async function endRestore(sql: Sql, connection: string): Promise<void> {
-  await sql.run("DELETE FROM restores WHERE connection = ?", [connection]);
-  if ((await sql.get("SELECT connection FROM restores LIMIT 1")) === undefined) await clear(sql);
+/** Nothing is left of it there; what the copy said is forgotten with the last target. */
+export async function endRestore(sql: Sql, target: string): Promise<void> {
+  await sql.run("DELETE FROM restores WHERE target = ?", [target]);
+  if ((await sql.get("SELECT target FROM restores LIMIT 1")) === undefined) await clear(sql);
 }
 
 async function clear(sql: Sql): Promise<void> {

@@ -1,10 +1,10 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
 import type { Link, LinkNote, Ownership, SeenState } from "../../domain/model/link.ts";
-import type { SyncInput, InputGroup, RunScope, InputUser } from "../../domain/ports/sync-store.ts";
+import type { InputGroup, InputUser, RunScope, SyncInput } from "../../domain/ports/sync-store.ts";
 import type { Driver, Row, SqlValue } from "../database/driver.ts";
 import { askedReinvites } from "./reinvite-requests.ts";
 
-const linkColumns = `l.entity_id AS l_entity_id, l.kind AS l_kind, l.connection AS l_connection, l.remote_id AS l_remote_id, l.ownership AS l_ownership,
+const linkColumns = `l.entity_id AS l_entity_id, l.kind AS l_kind, l.target AS l_connection, l.remote_id AS l_remote_id, l.ownership AS l_ownership,
   l.applied_rev AS l_applied_rev, l.has_access AS l_has_access, l.is_suspended_by_us AS l_is_suspended_by_us, l.note AS l_note,
   l.attempts AS l_attempts, l.attempted_rev AS l_attempted_rev, l.retry_at_ms AS l_retry_at_ms, l.error_code AS l_error_code,
   l.error_message AS l_error_message, l.last_success_ms AS l_last_success_ms, l.seen_state AS l_seen_state, l.seen_since_ms AS l_seen_since_ms`;
@@ -16,7 +16,7 @@ export const linkSelection = linkColumns;
 export function toLink(row: Row): Link | null {
   if (row["l_entity_id"] === null) return null;
   return {
-    connection: String(row["l_connection"]),
+    target: String(row["l_connection"]),
     kind: row["l_kind"] as EntityKind,
     entityId: String(row["l_entity_id"]),
     remoteId: row["l_remote_id"] as string | null,
@@ -102,21 +102,21 @@ export async function removedSources({ read }: Driver, sources: readonly string[
 const dirtyAndDue = (rev: string): string =>
   `(l.entity_id IS NULL OR l.retry_at_ms <= ? OR (${rev} > l.applied_rev AND (l.retry_at_ms IS NULL OR ${rev} > l.attempted_rev)))`;
 
-/** Reads the part of the directory that one run of `connection` looks at. */
+/** Reads the part of the directory that one run of a target reads. */
 export async function readSlice(
   driver: Driver,
-  connection: string,
+  target: string,
   scope: RunScope,
   nowMs: number,
   sources: readonly string[] | null,
 ): Promise<SyncInput> {
-  const groups = await allGroups(driver, connection);
+  const groups = await allGroups(driver, target);
   const gone = await removedSources(driver, sources);
   const selection = userSelection(driver, gone);
   const users =
     scope.kind === "all"
-      ? await everyUser(driver, selection, connection)
-      : await dirtyUsers(driver, selection, connection, scope, nowMs);
+      ? await everyUser(driver, selection, target)
+      : await dirtyUsers(driver, selection, target, scope, nowMs);
   const isLookedAt = ({ group, link }: InputGroup): boolean =>
     scope.kind === "all" ||
     link === null ||
@@ -127,19 +127,19 @@ export async function readSlice(
     users,
     groups,
     dirtyGroupIds: new Set(groups.filter(isLookedAt).map(({ group }) => group.id)),
-    owners: await ownersOf(driver, selection, connection, users, gone),
+    owners: await ownersOf(driver, selection, target, users, gone),
     removedSources: new Set(gone),
-    reinvites: await askedReinvites(driver, connection),
+    reinvites: await askedReinvites(driver, target),
   };
 }
 
 /** Groups present, and absent ones that the target may still have. */
-async function allGroups(driver: Driver, connection: string): Promise<readonly InputGroup[]> {
+async function allGroups(driver: Driver, target: string): Promise<readonly InputGroup[]> {
   const rows = await driver.read.all(
     `SELECT t.id, t.source, t.source_key, t.display_name, t.rev, t.definition_rev, t.absent_since_ms, ${linkColumns}
-     FROM groups t LEFT JOIN links l ON l.connection = ? AND l.kind = 'group' AND l.entity_id = t.id
+     FROM groups t LEFT JOIN links l ON l.target = ? AND l.kind = 'group' AND l.entity_id = t.id
      WHERE t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.definition_rev > l.applied_rev ORDER BY t.seq`,
-    [connection],
+    [target],
   );
   return rows.map(toSliceGroup);
 }
@@ -147,13 +147,13 @@ async function allGroups(driver: Driver, connection: string): Promise<readonly I
 /** Rows a page: a few milliseconds each, so that requests are answered in between. */
 const pageSize = 1000;
 
-async function everyUser(driver: Driver, selection: Selection, connection: string): Promise<readonly InputUser[]> {
+async function everyUser(driver: Driver, selection: Selection, target: string): Promise<readonly InputUser[]> {
   const rows = await pages(
     driver,
-    `SELECT t.seq, ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+    `SELECT t.seq, ${selection.text} FROM users t LEFT JOIN links l ON l.target = ? AND l.kind = 'user' AND l.entity_id = t.id
      WHERE t.seq > ? AND (t.absent_since_ms IS NULL OR l.entity_id IS NULL OR l.remote_id IS NOT NULL OR t.rev > l.applied_rev
        OR l.note = 'not-in-target') ORDER BY t.seq LIMIT ?`,
-    (after) => [...selection.params, connection, after],
+    (after) => [...selection.params, target, after],
     (row) => Number(row["seq"]),
   );
   // By ranges of the group, which is how the rows lie; a page ends where a group does not.
@@ -191,13 +191,13 @@ async function pages(
   }
 }
 
-const retriesDue = "SELECT entity_id FROM links WHERE connection = ? AND retry_at_ms <= ?";
+const retriesDue = "SELECT entity_id FROM links WHERE target = ? AND retry_at_ms <= ?";
 
 /** Who has the e-mail addresses of people who are gone, or whose source is; most are in the slice already. */
 async function ownersOf(
   driver: Driver,
   selection: Selection,
-  connection: string,
+  target: string,
   users: readonly InputUser[],
   gone: readonly string[],
 ): Promise<ReadonlyMap<string, InputUser>> {
@@ -217,8 +217,8 @@ async function ownersOf(
   const missing = [...wanted].filter((id) => !known.has(id));
   if (missing.length === 0) return owners;
   const rows = await driver.read.all(
-    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE ${driver.dialect.isIn("t.id")}`,
-    [...selection.params, connection, JSON.stringify(missing)],
+    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.target = ? AND l.kind = 'user' AND l.entity_id = t.id WHERE ${driver.dialect.isIn("t.id")}`,
+    [...selection.params, target, JSON.stringify(missing)],
   );
   for (const owner of withGroups(rows, await membershipsOf(driver, missing))) owners.set(owner.user.id, owner);
   return owners;
@@ -234,15 +234,15 @@ const membershipsOf = (driver: Driver, userIds: readonly string[]): Promise<read
 async function dirtyUsers(
   driver: Driver,
   selection: Selection,
-  connection: string,
+  target: string,
   scope: Extract<RunScope, { readonly kind: "dirty" }>,
   nowMs: number,
 ): Promise<readonly InputUser[]> {
-  const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), connection, nowMs];
+  const among: SqlValue[] = scope.hints === null ? [] : [JSON.stringify(scope.hints), target, nowMs];
   const rows = await driver.read.all(
-    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.connection = ? AND l.kind = 'user' AND l.entity_id = t.id
+    `SELECT ${selection.text} FROM users t LEFT JOIN links l ON l.target = ? AND l.kind = 'user' AND l.entity_id = t.id
      WHERE ${scope.hints === null ? "" : `t.id IN (SELECT id FROM users WHERE ${driver.dialect.isIn("id")} UNION ${retriesDue}) AND `}${dirtyAndDue("t.rev")} ORDER BY t.seq LIMIT ?`,
-    [...selection.params, connection, ...among, nowMs, scope.limit],
+    [...selection.params, target, ...among, nowMs, scope.limit],
   );
   return withGroups(
     rows,

@@ -2,10 +2,10 @@ import type { Link } from "../../domain/model/link.ts";
 import type {
   AuditStore,
   ConnectionState,
-  UserDetails,
   RemovedSource,
   RunRecord,
   SyncStore,
+  UserDetails,
 } from "../../domain/ports/sync-store.ts";
 import { toAuditRow, writeAudit } from "../audit/audit.ts";
 import { countUp } from "../audit/hourly-counts.ts";
@@ -16,7 +16,7 @@ import type { StandingSets } from "../views/status-sets.ts";
 import { heldRows, replaceHeld, toHeld } from "./held.ts";
 import { closeAsks } from "./reinvite-requests.ts";
 import { endRestore, type restoreRows } from "./restores.ts";
-import { removedSources, linkSelection, readSlice, toDirectoryUser, toLink } from "./sync-input.ts";
+import { linkSelection, readSlice, removedSources, toDirectoryUser, toLink } from "./sync-input.ts";
 
 /** Of one entity: whoever changes somebody more often before the target follows has the log of their own calls. */
 const causesAtMost = 10;
@@ -26,28 +26,28 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
   return {
     ...heldRows(driver),
 
-    slice: (connection, scope, nowMs, sources = null) => readSlice(driver, connection, scope, nowMs, sources),
+    slice: (target, scope, nowMs, sources = null) => readSlice(driver, target, scope, nowMs, sources),
 
-    async linkedTo(connection, remoteIds, gone = new Set()) {
+    async linkedTo(target, remoteIds, gone = new Set()) {
       if (remoteIds.length === 0) return new Map();
       const list = JSON.stringify([...gone]);
       const rows = await driver.read.all(
         `SELECT l.remote_id, l.entity_id FROM links l JOIN users u ON u.id = l.entity_id AND u.absent_since_ms IS NULL
-         WHERE l.connection = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}
+         WHERE l.target = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}
            AND NOT (${driver.dialect.isIn("u.source")} AND EXISTS (
              SELECT 1 FROM users o WHERE o.email = u.email AND o.absent_since_ms IS NULL AND ${driver.dialect.isNotIn("o.source")}))`,
-        [connection, JSON.stringify(remoteIds), list, list],
+        [target, JSON.stringify(remoteIds), list, list],
       );
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
     },
 
-    async holders(connection, remoteIds) {
+    async holders(target, remoteIds) {
       if (remoteIds.length === 0) return new Map();
       const rows = await driver.read.all(
         `SELECT l.remote_id, u.id, u.source, u.email, u.display_name, u.absent_since_ms
          FROM links l JOIN users u ON u.id = l.entity_id
-         WHERE l.connection = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}`,
-        [connection, JSON.stringify(remoteIds)],
+         WHERE l.target = ? AND l.kind = 'user' AND ${driver.dialect.isIn("l.remote_id")}`,
+        [target, JSON.stringify(remoteIds)],
       );
       const holders = rows.map((row) => ({
         remoteId: String(row["remote_id"]),
@@ -60,51 +60,51 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return Map.groupBy(holders, ({ remoteId }) => remoteId);
     },
 
-    async nextRetryAtMs(connection) {
+    async nextRetryAtMs(target) {
       const row = await driver.read.get(
-        "SELECT min(retry_at_ms) AS at FROM links WHERE connection = ? AND retry_at_ms IS NOT NULL",
-        [connection],
+        "SELECT min(retry_at_ms) AS at FROM links WHERE target = ? AND retry_at_ms IS NOT NULL",
+        [target],
       );
       return (row?.["at"] as number | null | undefined) ?? null;
     },
 
-    async accountOf(connection) {
-      const row = await driver.read.get("SELECT account FROM accounts WHERE connection = ?", [connection]);
+    async accountOf(target) {
+      const row = await driver.read.get("SELECT account FROM accounts WHERE target = ?", [target]);
       return row === undefined ? null : String(row["account"]);
     },
 
-    async peopleWithAccess(connection) {
+    async peopleWithAccess(target) {
       const row = await driver.read.get(
-        "SELECT count(*) AS n FROM links WHERE connection = ? AND kind = 'user' AND has_access = 1",
-        [connection],
+        "SELECT count(*) AS n FROM links WHERE target = ? AND kind = 'user' AND has_access = 1",
+        [target],
       );
       return Number(row?.["n"] ?? 0);
     },
 
-    async charges(connection, sinceMs) {
-      const rows = await driver.read.all("SELECT user_id, at_ms FROM charges WHERE connection = ? AND at_ms > ?", [
-        connection,
+    async charges(target, sinceMs) {
+      const rows = await driver.read.all("SELECT user_id, at_ms FROM charges WHERE target = ? AND at_ms > ?", [
+        target,
         sinceMs,
       ]);
       return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
     },
 
-    async returned(connection, sinceMs) {
-      const rows = await driver.read.all("SELECT user_id, at_ms FROM returns WHERE connection = ? AND at_ms > ?", [
-        connection,
+    async returned(target, sinceMs) {
+      const rows = await driver.read.all("SELECT user_id, at_ms FROM returns WHERE target = ? AND at_ms > ?", [
+        target,
         sinceMs,
       ]);
       return new Map(rows.map((row) => [String(row["user_id"]), Number(row["at_ms"])]));
     },
 
-    async causes(connection, entityIds) {
+    async causes(target, entityIds) {
       const found = new Map<string, string[]>();
       for (const some of chunks(entityIds)) {
         const rows = await driver.read.all(
-          `SELECT a.entity_id, a.request_id FROM audit a LEFT JOIN links l ON l.connection = ? AND l.kind = a.kind AND l.entity_id = a.entity_id
-           WHERE ${driver.dialect.isIn("a.entity_id")} AND a.connection IS NULL AND a.request_id IS NOT NULL
+          `SELECT a.entity_id, a.request_id FROM audit a LEFT JOIN links l ON l.target = ? AND l.kind = a.kind AND l.entity_id = a.entity_id
+           WHERE ${driver.dialect.isIn("a.entity_id")} AND a.target IS NULL AND a.request_id IS NOT NULL
              AND a.rev > coalesce(l.applied_rev, 0) ORDER BY a.seq DESC`,
-          [connection, JSON.stringify(some)],
+          [target, JSON.stringify(some)],
         );
         for (const row of rows) {
           const ids = found.get(String(row["entity_id"])) ?? [];
@@ -118,8 +118,8 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
     },
 
     // Whoever was frozen in the middle of a run, and has lost the right meanwhile, must not write down what it saw then.
-    commit: (connection, record, nowMs) =>
-      driver.transaction((sql) => writeRun(sql, connection, record, nowMs), {
+    commit: (target, record, nowMs) =>
+      driver.transaction((sql) => writeRun(sql, target, record, nowMs), {
         isReconciling: record.links !== undefined || record.charge !== undefined || record.held !== undefined,
         touched: (record.links ?? []).map(({ kind, entityId }) => ({ kind, id: entityId })),
       }),
@@ -192,7 +192,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return found;
     },
 
-    targetCounts: (connection, kinds = ["user", "group"]) => sets.counts(connection, kinds),
+    targetCounts: (target, kinds = ["user", "group"]) => sets.counts(target, kinds),
   };
 }
 
@@ -207,49 +207,48 @@ const toConnection = (row: Row): ConnectionState => ({
   errorMessage: row["error_message"] as string | null,
 });
 
-async function writeRun(sql: Sql, connection: string, record: RunRecord, nowMs: number): Promise<void> {
+async function writeRun(sql: Sql, target: string, record: RunRecord, nowMs: number): Promise<void> {
   if (record.account !== undefined)
-    await sql.run("INSERT INTO accounts (connection, account) VALUES (?, ?) ON CONFLICT (connection) DO NOTHING", [
-      connection,
+    await sql.run("INSERT INTO accounts (target, account) VALUES (?, ?) ON CONFLICT (target) DO NOTHING", [
+      target,
       record.account,
     ]);
   for (const link of record.links ?? []) await putLink(sql, link);
   for (const userId of record.charge ?? []) {
     // Never earlier than it was: a clock that jumps back must not end a charge before its time.
     await sql.run(
-      `INSERT INTO charges (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id)
+      `INSERT INTO charges (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id)
        DO UPDATE SET at_ms = CASE WHEN excluded.at_ms > charges.at_ms THEN excluded.at_ms ELSE charges.at_ms END`,
-      [connection, userId, nowMs],
+      [target, userId, nowMs],
     );
   }
   for (const userId of record.returning ?? [])
     await sql.run(
-      "INSERT INTO returns (connection, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (connection, user_id) DO UPDATE SET at_ms = excluded.at_ms",
-      [connection, userId, nowMs],
+      "INSERT INTO returns (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+      [target, userId, nowMs],
     );
   for (const userId of record.refund ?? [])
-    await sql.run("DELETE FROM charges WHERE connection = ? AND user_id = ?", [connection, userId]);
-  if (record.held !== undefined) await replaceHeld(sql, connection, record.held, nowMs);
-  for (const key of record.done ?? [])
-    await sql.run("DELETE FROM held WHERE connection = ? AND key = ?", [connection, key]);
-  await closeAsks(sql, connection, record.answered ?? [], nowMs);
-  await countUp(sql, connection, record, nowMs);
-  if (record.endsRestore === true) await endRestore(sql, connection);
+    await sql.run("DELETE FROM charges WHERE target = ? AND user_id = ?", [target, userId]);
+  if (record.held !== undefined) await replaceHeld(sql, target, record.held, nowMs);
+  for (const key of record.done ?? []) await sql.run("DELETE FROM held WHERE target = ? AND key = ?", [target, key]);
+  await closeAsks(sql, target, record.answered ?? [], nowMs);
+  await countUp(sql, target, record, nowMs);
+  if (record.endsRestore === true) await endRestore(sql, target);
   await writeAudit(sql, nowMs, record.audit ?? []);
 }
 
 async function putLink(sql: Sql, link: Link): Promise<void> {
   await sql.run(
-    `INSERT INTO links (connection, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
+    `INSERT INTO links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
        attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (connection, kind, entity_id) DO UPDATE SET remote_id = excluded.remote_id, ownership = excluded.ownership,
+     ON CONFLICT (target, kind, entity_id) DO UPDATE SET remote_id = excluded.remote_id, ownership = excluded.ownership,
        applied_rev = excluded.applied_rev, has_access = excluded.has_access, is_suspended_by_us = excluded.is_suspended_by_us,
        note = excluded.note, attempts = excluded.attempts, attempted_rev = excluded.attempted_rev, retry_at_ms = excluded.retry_at_ms,
        error_code = excluded.error_code, error_message = excluded.error_message, last_success_ms = excluded.last_success_ms,
        seen_state = excluded.seen_state, seen_since_ms = excluded.seen_since_ms`,
     [
-      link.connection,
+      link.target,
       link.kind,
       link.entityId,
       link.remoteId,
@@ -287,16 +286,16 @@ export function auditRows(driver: Driver): AuditStore {
         toAuditRow,
       ),
 
-    async problems(connection, limit) {
+    async problems(target, limit) {
       const rows = await driver.read.all(
         `SELECT coalesce(u.email, u.user_name, g.display_name) AS name, ${linkSelection} FROM links l
          LEFT JOIN users u ON l.kind = 'user' AND u.id = l.entity_id LEFT JOIN groups g ON l.kind = 'group' AND g.id = l.entity_id
-         WHERE l.connection = ? AND (l.error_code IS NOT NULL OR l.note IS NOT NULL)
+         WHERE l.target = ? AND (l.error_code IS NOT NULL OR l.note IS NOT NULL)
            -- Who is to lose access and is looked for asks for nobody's attention.
            AND (l.error_code IS NOT NULL OR l.note <> 'not-in-target' OR l.attempts = 0)
            AND coalesce(u.absent_since_ms, g.absent_since_ms) IS NULL
          ORDER BY l.error_code IS NULL, l.note IS NOT NULL, l.note, name LIMIT ?`,
-        [connection, limit],
+        [target, limit],
       );
       return rows.flatMap((row) => {
         const link = toLink(row);
@@ -313,10 +312,10 @@ async function userDetails(driver: Driver, row: Row): Promise<UserDetails> {
     [Number(row["seq"])],
   );
   const links = await driver.read.all(
-    `SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.connection`,
+    `SELECT ${linkSelection} FROM links l WHERE l.kind = 'user' AND l.entity_id = ? ORDER BY l.target`,
     [user.id],
   );
-  const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [user.id]);
+  const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY target, key", [user.id]);
   const history = await driver.read.all(
     "SELECT * FROM (SELECT * FROM audit WHERE entity_id = ? ORDER BY seq DESC LIMIT 1000) AS newest ORDER BY seq",
     [user.id],
@@ -326,7 +325,7 @@ async function userDetails(driver: Driver, row: Row): Promise<UserDetails> {
     userName: String(row["user_name"]),
     groups: groups.map((group) => String(group["name"])),
     links: links.flatMap((link) => toLink(link) ?? []),
-    held: held.map((item) => ({ ...toHeld(item), connection: String(item["connection"]) })),
+    held: held.map((item) => ({ ...toHeld(item), target: String(item["target"]) })),
     history: history.map(toAuditRow),
   };
 }

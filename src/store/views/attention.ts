@@ -22,9 +22,9 @@ export async function attention(
   nowMs: number,
 ): Promise<readonly Attention[]> {
   const found: Attention[] = [];
-  for (const connection of connections) {
-    for (const [kind, question] of questions(driver.dialect, connection, nowMs)) {
-      const each = await ask(driver, connection, kind, question);
+  for (const target of connections) {
+    for (const [kind, question] of questions(driver.dialect, target, nowMs)) {
+      const each = await ask(driver, target, kind, question);
       if (each !== null) found.push(each);
     }
   }
@@ -40,20 +40,20 @@ interface Question extends Condition {
 
 function questions(
   { through }: Dialect,
-  connection: string,
+  target: string,
   nowMs: number,
 ): readonly (readonly [AttentionKind, Question])[] {
   const held = (reason: HeldReason): Question => ({
     from: "held r",
-    text: "r.connection = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason = ?",
-    params: [connection, reason],
+    text: "r.target = ? AND r.approved_ms IS NULL AND r.dismissed_ms IS NULL AND r.reason = ?",
+    params: [target, reason],
     since: "r.since_ms",
     error: "NULL",
   });
   const links = (index: string, text: string, params: readonly SqlValue[], since = "r.seen_since_ms"): Question => ({
     from: `links r ${through(index)}`,
-    text: `r.connection = ? AND ${text}`,
-    params: [connection, ...params],
+    text: `r.target = ? AND ${text}`,
+    params: [target, ...params],
     since,
     error: "r.error_message",
   });
@@ -84,7 +84,7 @@ function questions(
 
 async function ask(
   driver: Driver,
-  connection: string,
+  target: string,
   kind: AttentionKind,
   { from, text, params, since, error }: Question,
 ): Promise<Attention | null> {
@@ -111,5 +111,5 @@ async function ask(
       error: row["error"] as string | null,
     }),
   );
-  return { connection, kind, count, sinceMs: counted?.["since"] as number | null, first };
+  return { target, kind, count, sinceMs: counted?.["since"] as number | null, first };
 }

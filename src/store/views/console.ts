@@ -30,7 +30,7 @@ export function consoleRows(
          WHERE m.user_seq = ? ORDER BY g.display_name_key, g.seq LIMIT ?`,
         [Number(row["seq"]), groupsAtMost],
       );
-      const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY connection, key", [id]);
+      const held = await driver.read.all("SELECT * FROM held WHERE entity_id = ? ORDER BY target, key", [id]);
       return {
         ...toPerson(row, await syncStatusesOf(driver, "user", [id], connections)),
         externalId: String(row["source_key"]),
@@ -38,7 +38,7 @@ export function consoleRows(
         createdAtMs: Number(row["created_ms"]),
         modifiedAtMs: Number(row["modified_ms"]),
         groups: groups.map((group) => ({ id: String(group["id"]), displayName: String(group["name"]) })),
-        held: held.map((item) => ({ ...toHeld(item), connection: String(item["connection"]) })),
+        held: held.map((item) => ({ ...toHeld(item), target: String(item["target"]) })),
       };
     },
 

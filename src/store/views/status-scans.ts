@@ -20,7 +20,7 @@ export interface Exception {
   readonly sinceMs: number | null;
 }
 
-/** How all entities of a kind stand with a connection. Most are in sync, and only the others are named. */
+/** How all entities of a kind stand with a target. Most are in sync, and only the others are named. */
 export interface Scan {
   /** The last row that was looked at, and how many there are up to there. */
   readonly lastSeq: number;
@@ -32,9 +32,9 @@ export interface Scan {
 /** Looks at everybody, remembered. */
 export interface Scans {
   /** As everything stands that was committed before the call. */
-  get(kind: EntityKind, connection: string): Promise<Scan>;
+  get(kind: EntityKind, target: string): Promise<Scan>;
   /** To ask for it costs no look at everybody. */
-  has(kind: EntityKind, connection: string): Promise<boolean>;
+  has(kind: EntityKind, target: string): Promise<boolean>;
   /** After a commit of this process: whose state may be another now. Null: anybody's. */
   stirred(refs: readonly EntityRef[] | null): void;
 }
@@ -54,29 +54,29 @@ interface Kept {
 export function standingScans(driver: Pick<Driver, "dialect" | "read" | "generation" | "foreignGeneration">): Scans {
   const known = new Map<string, Kept>();
   let foreign: string | null = null;
-  const keyOf = (kind: EntityKind, connection: string): string => JSON.stringify([kind, connection]);
+  const keyOf = (kind: EntityKind, target: string): string => JSON.stringify([kind, target]);
   const forgetForeign = async (): Promise<void> => {
     const now = await driver.foreignGeneration();
     if (now !== foreign) known.clear();
     foreign = now;
   };
   return {
-    async has(kind, connection) {
+    async has(kind, target) {
       await forgetForeign();
-      return known.get(keyOf(kind, connection))?.stirred != null;
+      return known.get(keyOf(kind, target))?.stirred != null;
     },
 
-    async get(kind, connection) {
+    async get(kind, target) {
       await forgetForeign();
-      const key = keyOf(kind, connection);
+      const key = keyOf(kind, target);
       const generation = await driver.generation();
       const before = known.get(key);
       if (before?.stirred?.size === 0 && before.generation === generation) return before.scan;
       if (before === undefined && known.size >= keptAtMost) known.clear();
       const scan =
         before?.stirred == null
-          ? scanAll(driver, kind, connection)
-          : lookAgain(driver, kind, connection, before.scan, before.stirred);
+          ? scanAll(driver, kind, target)
+          : lookAgain(driver, kind, target, before.scan, before.stirred);
       const kept: Kept = { generation, stirred: new Set(), scan };
       known.set(key, kept);
       // A failure is told to those who wait for it, and to nobody after them.
@@ -117,17 +117,17 @@ type Reading = Pick<Driver, "dialect" | "read">;
 const lastSeqOf = async ({ read }: Reading, kind: EntityKind): Promise<number> =>
   Number((await read.get(`SELECT max(seq) AS seq FROM ${tableOf[kind]}`))?.["seq"] ?? 0);
 
-async function scanAll(driver: Reading, kind: EntityKind, connection: string): Promise<Scan> {
+async function scanAll(driver: Reading, kind: EntityKind, target: string): Promise<Scan> {
   const exceptions = new Map<number, Exception>();
   const lastSeq = await lastSeqOf(driver, kind);
-  return { lastSeq, total: await scanRange(driver, kind, connection, 0, lastSeq, exceptions), exceptions };
+  return { lastSeq, total: await scanRange(driver, kind, target, 0, lastSeq, exceptions), exceptions };
 }
 
 /** Looks at the rows after one and up to another, a part at a time with other work let in between. @returns how many. */
 async function scanRange(
   { read }: Reading,
   kind: EntityKind,
-  connection: string,
+  target: string,
   afterSeq: number,
   lastSeq: number,
   exceptions: Map<number, Exception>,
@@ -136,10 +136,10 @@ async function scanRange(
   // In two steps: who is not plainly in sync is told from columns of the row and the link; only those are asked about in full.
   const text = `${states(kind)} WHERE t.seq > ? AND t.seq <= ? AND (l.entity_id IS NULL OR ${revOf[kind]} > l.applied_rev
        OR l.error_code IS NOT NULL OR l.note IS NOT NULL OR t.absent_since_ms IS NOT NULL
-       OR t.id IN (SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL))) AS states`;
+       OR t.id IN (SELECT entity_id FROM held WHERE target = ? AND approved_ms IS NULL))) AS states`;
   for (let after = afterSeq; after < lastSeq; after += rowsPerLook) {
     const upTo = Math.min(lastSeq, after + rowsPerLook);
-    const rows = await read.all(text, [connection, connection, kind, after, upTo, connection]);
+    const rows = await read.all(text, [target, target, kind, after, upTo, target]);
     for (const row of rows) note(exceptions, row);
     await breathe();
   }
@@ -154,17 +154,17 @@ async function scanRange(
 async function lookAgain(
   driver: Reading,
   kind: EntityKind,
-  connection: string,
+  target: string,
   earlier: Promise<Scan>,
   stirred: ReadonlySet<string>,
 ): Promise<Scan> {
   const { lastSeq: seen, total, exceptions: known } = await earlier;
-  const held = await driver.read.all("SELECT entity_id AS id FROM held WHERE connection = ? AND approved_ms IS NULL", [
-    connection,
+  const held = await driver.read.all("SELECT entity_id AS id FROM held WHERE target = ? AND approved_ms IS NULL", [
+    target,
   ]);
   const ids = [...new Set([...stirred, ...held.map(({ id }) => String(id))])];
   const seqs = [...known].filter(([, { state }]) => state === "held").map(([seq]) => seq);
-  if (ids.length + seqs.length > againAtMost) return scanAll(driver, kind, connection);
+  if (ids.length + seqs.length > againAtMost) return scanAll(driver, kind, target);
   const exceptions = new Map(known);
   const { isIn } = driver.dialect;
   for (const [where, list] of [
@@ -173,13 +173,13 @@ async function lookAgain(
   ] as const) {
     if (list.length === 0) continue;
     const text = `${states(kind)} WHERE ${where}) AS states`;
-    for (const row of await driver.read.all(text, [connection, connection, kind, JSON.stringify(list)])) {
+    for (const row of await driver.read.all(text, [target, target, kind, JSON.stringify(list)])) {
       // Who is newer is looked at below.
       if (Number(row["seq"]) <= seen) note(exceptions, row);
     }
   }
   const lastSeq = await lastSeqOf(driver, kind);
-  const more = await scanRange(driver, kind, connection, seen, lastSeq, exceptions);
+  const more = await scanRange(driver, kind, target, seen, lastSeq, exceptions);
   return { lastSeq, total: total + more, exceptions };
 }
 
@@ -190,10 +190,10 @@ function note(exceptions: Map<number, Exception>, row: Readonly<Record<string, u
   else exceptions.set(seq, { state, sinceMs: row["since"] === null ? null : Number(row["since"]) });
 }
 
-/** The beginning of a question that a condition on `t` and `l` ends; takes the connection twice, and the kind. */
+/** The beginning of a question that a condition on `t` and `l` ends; takes the target twice, and the kind. */
 const states = (kind: EntityKind): string => `SELECT seq, state, CASE WHEN state = 'pending' THEN
      -- Since when it waits: the first change that the target has not been given. A membership moves no modified_ms.
-     coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.connection IS NULL AND a.rev > applied), modified_ms)
+     coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.target IS NULL AND a.rev > applied), modified_ms)
    END AS since FROM (
    SELECT t.seq, t.id, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, ${stateSql(kind)} AS state
-   FROM ${tableOf[kind]} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id`;
+   FROM ${tableOf[kind]} t LEFT JOIN links l ON l.target = ? AND l.kind = ? AND l.entity_id = t.id`;

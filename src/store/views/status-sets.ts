@@ -25,7 +25,7 @@ export type Named = () => Promise<readonly number[] | null>;
 /** What looking at everybody tells. */
 export interface StandingSets {
   /** Every entity is in exactly one of the counts: see `SyncState`. */
-  counts(connection: string, kinds: readonly EntityKind[]): Promise<TargetCounts>;
+  counts(target: string, kinds: readonly EntityKind[]): Promise<TargetCounts>;
   /** Who stands so with any of these connections. Who is not among `within` may be left out: the caller does so anyway. */
   among(kind: EntityKind, filter: SyncStatusFilter, connections: readonly string[], within: Named): Promise<Among>;
 }
@@ -37,31 +37,31 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
   const listOf = async (
     kind: EntityKind,
     filter: SyncStatusFilter,
-    connection: string,
+    target: string,
     within: Named,
   ): Promise<readonly number[]> => {
-    const candidates = candidatesOf(filter, kind, connection);
+    const candidates = candidatesOf(filter, kind, target);
     if (candidates !== null && (await isFew(driver, candidates)))
-      return seqsOf(driver, kind, filter, connection, {
+      return seqsOf(driver, kind, filter, target, {
         text: `t.id IN (${candidates.text})`,
         params: candidates.params,
       });
     // What was looked at in full for the counts, as on most pages of the console, need not be looked at again.
-    const isScanned = filter.by === "state" && filter.state !== "inSync" && (await scans.has(kind, connection));
+    const isScanned = filter.by === "state" && filter.state !== "inSync" && (await scans.has(kind, target));
     const named = isScanned ? null : await within();
-    if (named !== null) return seqsOfNamed(driver, kind, filter, connection, named);
+    if (named !== null) return seqsOfNamed(driver, kind, filter, target, named);
     if (filter.by !== "state")
-      return lists.get(JSON.stringify([kind, filter, connection]), () => seqsOfAll(driver, kind, filter, connection));
-    const { exceptions } = await scans.get(kind, connection);
+      return lists.get(JSON.stringify([kind, filter, target]), () => seqsOfAll(driver, kind, filter, target));
+    const { exceptions } = await scans.get(kind, target);
     return [...exceptions].filter(([, { state }]) => state === filter.state).map(([seq]) => seq);
   };
 
   return {
-    async counts(connection, kinds) {
+    async counts(target, kinds) {
       const counts = { inSync: 0, pending: 0, failed: 0, held: 0, missing: 0 };
       let oldestPendingMs: number | null = null;
       for (const kind of kinds) {
-        const { total, exceptions } = await scans.get(kind, connection);
+        const { total, exceptions } = await scans.get(kind, target);
         counts.inSync += total - exceptions.size;
         for (const { state, sinceMs } of exceptions.values()) {
           if (state !== null) counts[state] += 1;
@@ -75,7 +75,7 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
       if (connections.length === 0) return { text: "1 = 0", params: [], isFew: true };
       const isInSync = filter.by === "state" && filter.state === "inSync";
       if (isInSync && (await within()) === null) {
-        const [first, ...others] = await Promise.all(connections.map((connection) => scans.get(kind, connection)));
+        const [first, ...others] = await Promise.all(connections.map((target) => scans.get(kind, target)));
         const isNowhere = (seq: number): boolean => others.every(({ exceptions }) => exceptions.has(seq));
         const nowhere = [...(first?.exceptions.keys() ?? [])].filter(isNowhere);
         return {
@@ -85,7 +85,7 @@ export function standingSets(driver: Driver, scans: Scans): StandingSets {
         };
       }
       // At the same time: what one reads of a part, the next finds in memory.
-      const found = await Promise.all(connections.map((connection) => listOf(kind, filter, connection, within)));
+      const found = await Promise.all(connections.map((target) => listOf(kind, filter, target, within)));
       const seqs = [...new Set(found.flat())];
       return {
         text: driver.dialect.isIn("t.seq", "number"),
@@ -122,19 +122,19 @@ function untilCommit<T>({ generation }: Pick<Driver, "generation">) {
   };
 }
 
-/** Those of `where` who stand so with the connection. */
+/** Those of `where` who stand so with the target. */
 async function seqsOf(
   driver: Driver,
   kind: EntityKind,
   filter: SyncStatusFilter,
-  connection: string,
+  target: string,
   where: Condition,
 ): Promise<readonly number[]> {
-  const stands = standsSo(filter, kind, connection);
+  const stands = standsSo(filter, kind, target);
   const rows = await driver.read.all(
-    `SELECT t.seq AS seq FROM ${tableOf[kind]} t LEFT JOIN links l ON l.connection = ? AND l.kind = ? AND l.entity_id = t.id
+    `SELECT t.seq AS seq FROM ${tableOf[kind]} t LEFT JOIN links l ON l.target = ? AND l.kind = ? AND l.entity_id = t.id
      WHERE ${where.text} AND ${stands.text}`,
-    [connection, kind, ...where.params, ...stands.params],
+    [target, kind, ...where.params, ...stands.params],
   );
   return rows.map(({ seq }) => Number(seq));
 }
@@ -143,13 +143,13 @@ async function seqsOfAll(
   driver: Driver,
   kind: EntityKind,
   filter: SyncStatusFilter,
-  connection: string,
+  target: string,
 ): Promise<readonly number[]> {
   const last = Number((await driver.read.get(`SELECT max(seq) AS seq FROM ${tableOf[kind]}`))?.["seq"] ?? 0);
   const found: number[] = [];
   for (let after = 0; after < last; after += rowsPerLook) {
     const part = { text: "t.seq > ? AND t.seq <= ?", params: [after, after + rowsPerLook] };
-    found.push(...(await seqsOf(driver, kind, filter, connection, part)));
+    found.push(...(await seqsOf(driver, kind, filter, target, part)));
     await breathe();
   }
   return found;
@@ -159,24 +159,24 @@ async function seqsOfNamed(
   driver: Driver,
   kind: EntityKind,
   filter: SyncStatusFilter,
-  connection: string,
+  target: string,
   named: readonly number[],
 ): Promise<readonly number[]> {
   const found: number[] = [];
   for (let start = 0; start < named.length; start += candidatesAtMost) {
     const part = JSON.stringify(named.slice(start, start + candidatesAtMost));
     const where = { text: driver.dialect.isIn("t.seq", "number"), params: [part] };
-    found.push(...(await seqsOf(driver, kind, filter, connection, where)));
+    found.push(...(await seqsOf(driver, kind, filter, target, where)));
     await breathe();
   }
   return found;
 }
 
 /** Within CASE, so that the database looks at people first, and at links by their key. */
-function standsSo(filter: SyncStatusFilter, kind: EntityKind, connection: string): Condition {
+function standsSo(filter: SyncStatusFilter, kind: EntityKind, target: string): Condition {
   switch (filter.by) {
     case "state":
-      return { text: `${stateSql(kind)} = ?`, params: [connection, filter.state] };
+      return { text: `${stateSql(kind)} = ?`, params: [target, filter.state] };
     case "note":
       return { text: "CASE WHEN l.note = ? THEN 1 ELSE 0 END = 1", params: [filter.note] };
     case "seen":
@@ -187,29 +187,29 @@ function standsSo(filter: SyncStatusFilter, kind: EntityKind, connection: string
 }
 
 /** A subselect of the ids that can be meant, from an index; null where only looking at everybody tells. */
-function candidatesOf(filter: SyncStatusFilter, kind: EntityKind, connection: string): Condition | null {
+function candidatesOf(filter: SyncStatusFilter, kind: EntityKind, target: string): Condition | null {
   if (filter.by === "note")
-    return { text: "SELECT entity_id FROM links WHERE connection = ? AND note = ?", params: [connection, filter.note] };
+    return { text: "SELECT entity_id FROM links WHERE target = ? AND note = ?", params: [target, filter.note] };
   if (filter.by === "seen")
     return {
-      text: "SELECT entity_id FROM links WHERE connection = ? AND seen_state = ?",
-      params: [connection, filter.seen],
+      text: "SELECT entity_id FROM links WHERE target = ? AND seen_state = ?",
+      params: [target, filter.seen],
     };
   switch (filter.state) {
     case "held":
       return {
-        text: "SELECT entity_id FROM held WHERE connection = ? AND approved_ms IS NULL",
-        params: [connection],
+        text: "SELECT entity_id FROM held WHERE target = ? AND approved_ms IS NULL",
+        params: [target],
       };
     case "failed":
       return {
-        text: "SELECT entity_id FROM links WHERE connection = ? AND kind = ? AND error_code IS NOT NULL",
-        params: [connection, kind],
+        text: "SELECT entity_id FROM links WHERE target = ? AND kind = ? AND error_code IS NOT NULL",
+        params: [target, kind],
       };
     case "missing":
       return {
-        text: "SELECT entity_id FROM links WHERE connection = ? AND note = 'not-in-target'",
-        params: [connection],
+        text: "SELECT entity_id FROM links WHERE target = ? AND note = 'not-in-target'",
+        params: [target],
       };
     case "pending":
     case "inSync":

@@ -1,7 +1,7 @@
 import { normalizeEmail } from "../../domain/model/entities.ts";
 import type { RollcallError } from "../../domain/model/errors.ts";
 import type { Change, ChangeOp, GroupRef, MemberRef } from "../../domain/model/plan.ts";
-import type { Observed, ObservedGroup, ObservedAccount, Outcome } from "../../domain/ports/target.ts";
+import type { Observed, ObservedAccount, ObservedGroup, Outcome } from "../../domain/ports/target.ts";
 import type { BitwardenApi } from "./api.ts";
 
 /** The change of that kind. */

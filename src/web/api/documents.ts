@@ -1,7 +1,14 @@
 import type { ListedConnection } from "../../app/connection-types.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
 import type { Plan } from "../../domain/model/plan.ts";
-import type { Attention, GroupItem, HourTally, Page, PersonItem, SyncStatus } from "../../domain/ports/console-store.ts";
+import type {
+  Attention,
+  GroupItem,
+  HourTally,
+  Page,
+  PersonItem,
+  SyncStatus,
+} from "../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
 import type { AuditRow, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { GivenToken } from "../console/parts.ts";
@@ -10,10 +17,10 @@ import type { GivenToken } from "../console/parts.ts";
 
 export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-const standing = ({ connection, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: SyncStatus) => {
+const standing = ({ target, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: SyncStatus) => {
   const { errorCode, errorMessage, ...told } = rest;
   return {
-    target: connection,
+    target,
     ...told,
     seenSince: iso(seenSinceMs),
     reinviteAskedAt: iso(reinviteAskedAtMs),
@@ -83,19 +90,7 @@ export const heldItem = ({ key, kind, entityId, reason, change, ...decided }: He
   change,
 });
 
-export const row = ({
-  seq,
-  atMs,
-  connection,
-  actor,
-  requestId,
-  action,
-  kind,
-  entityId,
-  name,
-  rev,
-  detail,
-}: AuditRow) => ({
+export const row = ({ seq, atMs, target, actor, requestId, action, kind, entityId, name, rev, detail }: AuditRow) => ({
   seq,
   at: iso(atMs),
   actor,
@@ -104,13 +99,13 @@ export const row = ({
   kind,
   entityId,
   name,
-  target: connection,
+  target,
   rev,
   detail,
 });
 
-export const attention = ({ connection, kind, count, sinceMs, first }: Attention) => ({
-  target: connection,
+export const attention = ({ target, kind, count, sinceMs, first }: Attention) => ({
+  target,
   kind,
   count,
   since: iso(sinceMs),
@@ -123,8 +118,8 @@ export const attention = ({ connection, kind, count, sinceMs, first }: Attention
   })),
 });
 
-export const hour = ({ connection, hourMs, ...counts }: HourTally) => ({
-  target: connection,
+export const hour = ({ target, hourMs, ...counts }: HourTally) => ({
+  target,
   hour: iso(hourMs),
   ...counts,
 });

@@ -99,7 +99,7 @@ export const activityInput = z.strictObject({
 export function activityQuery(input: Partial<z.output<typeof activityInput>>): ActivityQuery {
   return {
     entityId: input.entity ?? null,
-    connection: input.target ?? null,
+    target: input.target ?? null,
     action: input.action ?? null,
     actor: input.actor ?? null,
     sinceMs: input.since ?? null,
@@ -130,7 +130,7 @@ export const auditFilter = (input: Omit<z.output<typeof exportInput>, "format">)
   sinceMs: input.since ?? null,
   untilMs: input.until ?? null,
   person: input.person ?? null,
-  connection: input.target ?? null,
+  target: input.target ?? null,
   action: input.action ?? null,
 });
 

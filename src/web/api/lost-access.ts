@@ -16,10 +16,10 @@ const causeOf = (cause: LossCause | null) =>
   };
 
 /** Access that was lost, as the command line, the API and downloads tell it. */
-export const loss = ({ atMs, connection, cause, approval, ...rest }: LostAccess) => ({
+export const loss = ({ atMs, cause, approval, ...rest }: LostAccess) => ({
   seq: rest.seq,
   at: iso(atMs),
-  target: connection,
+  target: rest.target,
   what: rest.what,
   kind: rest.kind,
   entityId: rest.entityId,
@@ -35,7 +35,7 @@ export const loss = ({ atMs, connection, cause, approval, ...rest }: LostAccess)
 export const lossCells = {
   seq: ({ seq }: LostAccess) => seq,
   at: ({ atMs }: LostAccess) => iso(atMs),
-  target: ({ connection }: LostAccess) => connection,
+  target: ({ target }: LostAccess) => target,
   what: ({ what }: LostAccess) => what,
   kind: ({ kind }: LostAccess) => kind,
   entityId: ({ entityId }: LostAccess) => entityId,

@@ -100,7 +100,7 @@ function entities(parts: ApiParts): readonly Route[] {
           ...documents.person(found),
           ...documents.details(found),
           groups: found.groups,
-          held: found.held.map((item) => ({ ...documents.heldItem(item), target: item.connection })),
+          held: found.held.map((item) => ({ ...documents.heldItem(item), target: item.target })),
           history: history.rows.map(documents.row),
         });
       },

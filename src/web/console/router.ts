@@ -90,7 +90,7 @@ const isOfRequest = (error: unknown): boolean =>
 
 const everything = {
   entityId: null,
-  connection: null,
+  target: null,
   action: null,
   actor: null,
   sinceMs: null,

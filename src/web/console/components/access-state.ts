@@ -1,5 +1,5 @@
 import type { SeenState } from "../../../domain/model/link.ts";
-import type { SyncStatus, SyncState } from "../../../domain/ports/console-store.ts";
+import type { SyncState, SyncStatus } from "../../../domain/ports/console-store.ts";
 import { badge, type Tone } from "../words.ts";
 import { html, type Markup } from "./html.ts";
 

@@ -92,7 +92,7 @@ export function activityRow(row: AuditRow): Markup {
   const name = row.name ?? row.entityId ?? "";
   const outcome = row.detail["outcome"];
   return html`<li data-seq="${row.seq}"><span class="at">${moment(row.atMs)}</span>
-<span class="what"><strong>${actionWord(row.action)}</strong> ${href === null ? name : html`<a href="${href}">${name}</a>`}${row.connection && html` <span class="where">in ${row.connection}</span>`}</span>
+<span class="what"><strong>${actionWord(row.action)}</strong> ${href === null ? name : html`<a href="${href}">${name}</a>`}${row.target && html` <span class="where">in ${row.target}</span>`}</span>
 <span class="state">${typeof outcome === "string" && badge(toneOf(row), outcomeWords[outcome] ?? outcome)}</span>
 <span class="by">${detailText(row)}<small>${row.actor}${row.requestId && html` · request <span title="${row.requestId}">${row.requestId.slice(0, 8)}</span>`}</small></span></li>`;
 }

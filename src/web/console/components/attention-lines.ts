@@ -34,8 +34,8 @@ export function attentionLines(data: AttentionData): readonly AttentionLine[] {
 }
 
 /** Who has left the directory is missing nowhere: the status counts those who should be there. */
-const isOpen = ({ kind, connection }: Attention, { status }: AttentionData): boolean =>
-  kind !== "missing" || (status.targets.find(({ name }) => name === connection)?.missing ?? 1) > 0;
+const isOpen = ({ kind, target }: Attention, { status }: AttentionData): boolean =>
+  kind !== "missing" || (status.targets.find(({ name }) => name === target)?.missing ?? 1) > 0;
 
 function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
   const of = (
@@ -80,55 +80,55 @@ function alreadyGone(target: ConsoleStatus["targets"][number] | undefined): stri
 }
 
 function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): AttentionLine {
-  const target = status.targets.find(({ name }) => name === each.connection);
-  const name = product(target?.type ?? each.connection);
-  const where = encodeURIComponent(each.connection);
+  const target = status.targets.find(({ name }) => name === each.target);
+  const name = product(target?.type ?? each.target);
+  const where = encodeURIComponent(each.target);
   const since =
     each.sinceMs === null || nowMs - each.sinceMs < 60_000
       ? ""
       : html` The first has waited for ${span(nowMs - each.sinceMs)}.`;
-  const url = vendorUrl(each.connection);
+  const url = vendorUrl(each.target);
   const vendor = url === null ? null : ({ label: `Open ${name}`, href: url, isExternal: true } as const);
   switch (each.kind) {
     case "held":
       return {
         tone: "held",
-        title: `${count(each.count, "removal is", "removals are")} held back in ${each.connection}`,
+        title: `${count(each.count, "removal is", "removals are")} held back in ${each.target}`,
         detail: html`More would lose access than the removal budget allows${each.first.length > 0 && `: ${firstNames(each)}`}.${alreadyGone(target)}${since}`,
-        action: { label: "Review by name", href: `/plan#${each.connection}` },
+        action: { label: "Review by name", href: `/plan#${each.target}` },
       };
     case "scope":
       return {
         tone: "held",
-        title: `No group matches users.groups of ${each.connection}: ${count(each.count, "removal is", "removals are")} held back`,
+        title: `No group matches users.groups of ${each.target}: ${count(each.count, "removal is", "removals are")} held back`,
         detail: html`Was the group renamed or deleted, or is there a slip in the configuration? They keep what they have until somebody approves${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
-        action: { label: "Review by name", href: `/plan#${each.connection}` },
+        action: { label: "Review by name", href: `/plan#${each.target}` },
       };
     case "restored":
       return {
         tone: "held",
-        title: `${count(each.count, "entry waits", "people or groups wait")} for a decision in ${each.connection}`,
+        title: `${count(each.count, "entry waits", "people or groups wait")} for a decision in ${each.target}`,
         detail: html`Only the restored backup asks for it, taking or giving access${each.first.length > 0 && `: ${firstNames(each)}`}.${since}`,
-        action: { label: "Review by name", href: `/plan#${each.connection}` },
+        action: { label: "Review by name", href: `/plan#${each.target}` },
       };
     case "returning":
       return {
         tone: "held",
-        title: `${count(each.count, "person waits", "people wait")} to get access back in ${each.connection}`,
+        title: `${count(each.count, "person waits", "people wait")} to get access back in ${each.target}`,
         detail: html`They lost it some time ago, and more are back at once than is usual${each.first.length > 0 && `: ${firstNames(each)}`}. A directory that can't be read in full, or an old copy of it, shows leavers as if they had never left.${since}`,
-        action: { label: "Review by name", href: `/plan#${each.connection}` },
+        action: { label: "Review by name", href: `/plan#${each.target}` },
       };
     case "handed-on":
       return {
         tone: "held",
-        title: `${count(each.count, "person has", "people have")} an address that was somebody else's in ${each.connection}`,
+        title: `${count(each.count, "person has", "people have")} an address that was somebody else's in ${each.target}`,
         detail: html`Who had it is gone, and had another name${each.first.length > 0 && `: ${firstNames(each)}`}. Approve it where it is the same person; else remove the old entry there, and they are invited anew.${since}`,
-        action: { label: "Review by name", href: `/plan#${each.connection}` },
+        action: { label: "Review by name", href: `/plan#${each.target}` },
       };
     case "seats":
       return {
         tone: "held",
-        title: `${count(each.count, "invitation waits", "invitations wait")} for a seat in ${each.connection}`,
+        title: `${count(each.count, "invitation waits", "invitations wait")} for a seat in ${each.target}`,
         detail: html`maxSeats is reached: ${firstNames(each)}. Raise it in the configuration to let them in.`,
         action: { label: "See who", href: `/people?target=${where}&state=held` },
       };
@@ -142,21 +142,21 @@ function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): A
     case "accepted":
       return {
         tone: "warn",
-        title: `${people(each.count)} accepted, not confirmed in ${each.connection}`,
+        title: `${people(each.count)} accepted, not confirmed in ${each.target}`,
         detail: html`Only an administrator of ${name} can confirm them; until then they see nothing: ${firstNames(each)}.${since}`,
         action: vendor ?? { label: "See who", href: `/people?target=${where}&seen=accepted` },
       };
     case "missing":
       return {
         tone: "idle",
-        title: `${people(target?.missing ?? each.count)} not in ${each.connection}`,
+        title: `${people(target?.missing ?? each.count)} not in ${each.target}`,
         detail: html`${name}'s API cannot invite anybody: invite them there${each.count === target?.missing && html` (${firstNames(each)})`}.`,
         action: { label: "See who", href: `/people?target=${where}&state=missing` },
       };
     case "invitation":
       return {
         tone: "warn",
-        title: `${count(each.count, "invitation", "invitations")} expired or about to in ${each.connection}`,
+        title: `${count(each.count, "invitation", "invitations")} expired or about to in ${each.target}`,
         detail: html`Not taken up within five days: ${firstNames(each)}.${since}`,
         action: { label: "See who, invite again", href: `/people?target=${where}&seen=invited` },
       };

@@ -40,7 +40,7 @@ const kindChoices = [
 /** The question to the store. */
 export const activityQuery = (filter: ActivityFilter, limit: number): ActivityQuery => ({
   entityId: null,
-  connection: filter.target === "" ? null : filter.target,
+  target: filter.target === "" ? null : filter.target,
   action: null,
   actor: filter.actor === "" ? null : filter.actor,
   sinceMs: null,

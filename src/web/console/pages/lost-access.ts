@@ -29,7 +29,7 @@ export const lossQuery = ({ target, person, since, until }: LossFilter): AuditFi
   sinceMs: since === "" ? null : Date.parse(since),
   untilMs: until === "" ? null : Date.parse(until) + dayMs,
   person: person === "" ? null : person,
-  connection: target === "" ? null : target,
+  target: target === "" ? null : target,
   action: null,
 });
 
@@ -72,7 +72,7 @@ ${
     ? html`<p class="empty">${page.nextBeforeSeq === null ? "Nobody lost access that fits." : "Nobody among the newest that were looked at fits; there are older ones."}</p>`
     : html`<div class="scroll" role="region" aria-label="Lost access" tabindex="0"><table>
 <thead><tr><th scope="col">Who</th><th scope="col">Lost</th><th scope="col">When</th><th scope="col">Why</th><th scope="col">On whose word</th></tr></thead>
-<tbody>${page.losses.map((each) => lossRow(each, typeOf(each.connection)))}</tbody></table></div>`
+<tbody>${page.losses.map((each) => lossRow(each, typeOf(each.target)))}</tbody></table></div>`
 }
 <nav class="pager" aria-label="Older losses"><p>${filter.before !== null && html`<a href="${hrefOf(here, filter)}">Newest</a>`}</p><div>${page.nextBeforeSeq !== null && html`<a class="button secondary" rel="next" href="${hrefOf(here, filter, String(page.nextBeforeSeq))}">Older</a>`}</div></nav>`;
 }
@@ -85,8 +85,8 @@ function lossRow(each: LostAccess, type: string): Markup {
 <td>${whatWasLost(each, product(type))}${outcome === "unconfirmed" && html` ${badge("wait", "unconfirmed")}`}</td><td>${moment(atMs)}</td><td>${why(each)}</td><td>${whoseWord(each)}</td></tr>`;
 }
 
-function whatWasLost({ what, group, connection }: LostAccess, vendor: string): HtmlValue {
-  const where = html` <small>${connection}</small>`;
+function whatWasLost({ what, group, target }: LostAccess, vendor: string): HtmlValue {
+  const where = html` <small>${target}</small>`;
   switch (what) {
     case "suspend":
       return html`Access to ${vendor}: suspended, can be undone${where}`;

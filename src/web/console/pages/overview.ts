@@ -93,7 +93,7 @@ function targetCard(target: TargetStatus, { hours, nowMs }: OverviewData): Marku
   )}</ul>
   ${hourChart(
     name,
-    hours.filter((hour) => hour.connection === name),
+    hours.filter((hour) => hour.target === name),
     nowMs,
   )}
   <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${product(type)}</a>`}</p></footer>

@@ -88,7 +88,7 @@ ${
 }
 
 const personRow = (person: PersonItem, columns: readonly string[]): Markup =>
-  html`<tr><th scope="row" class="name"><a href="/people/${encodeURIComponent(person.id)}">${person.displayName || person.userName}</a><small>${person.email ?? person.userName}</small></th><td>${person.source}</td><td>${presenceBadge(person)}</td>${columns.map((name) => html`<td>${standingCell(person.syncStatuses.find(({ connection }) => connection === name))}</td>`)}</tr>`;
+  html`<tr><th scope="row" class="name"><a href="/people/${encodeURIComponent(person.id)}">${person.displayName || person.userName}</a><small>${person.email ?? person.userName}</small></th><td>${person.source}</td><td>${presenceBadge(person)}</td>${columns.map((name) => html`<td>${standingCell(person.syncStatuses.find(({ target }) => target === name))}</td>`)}</tr>`;
 
 /** The list of groups. */
 export function groupsBody(data: ListData<GroupItem>): Markup {
@@ -124,7 +124,7 @@ ${
 }
 
 const groupRow = (group: GroupItem, columns: readonly string[]): Markup =>
-  html`<tr><th scope="row" class="name"><a href="/groups/${encodeURIComponent(group.id)}">${group.displayName}</a></th><td class="number">${figure(group.memberCount)}</td><td>${group.source}</td><td>${group.absentSinceMs === null ? badge("good", "Present") : badge("idle", "Gone")}</td>${columns.map((name) => html`<td>${standingCell(group.syncStatuses.find(({ connection }) => connection === name))}</td>`)}</tr>`;
+  html`<tr><th scope="row" class="name"><a href="/groups/${encodeURIComponent(group.id)}">${group.displayName}</a></th><td class="number">${figure(group.memberCount)}</td><td>${group.source}</td><td>${group.absentSinceMs === null ? badge("good", "Present") : badge("idle", "Gone")}</td>${columns.map((name) => html`<td>${standingCell(group.syncStatuses.find(({ target }) => target === name))}</td>`)}</tr>`;
 
 /** The people of one group, on its page. */
 export function membersTable(groupId: string, data: ListData<PersonItem>): Markup {

@@ -91,10 +91,10 @@ function standingCard(
   want: string,
   person: PersonDetail | null,
 ): Markup {
-  const { connection, state, note, seenState, errorMessage, remoteId } = standing;
-  const type = status.targets.find(({ name }) => name === connection)?.type ?? "";
+  const { target, state, note, seenState, errorMessage, remoteId } = standing;
+  const type = status.targets.find(({ name }) => name === target)?.type ?? "";
   const [word, tone] = state === null ? (["Nothing there", "idle"] as const) : stateWords[state];
-  const held = person?.held.filter((item) => item.connection === connection) ?? [];
+  const held = person?.held.filter((item) => item.target === target) ?? [];
   const facts: readonly (readonly [string, HtmlValue])[] = [
     ["Wanted", want],
     ...(person === null
@@ -120,21 +120,21 @@ function standingCard(
           ] as const,
         ]),
   ];
-  return html`<article class="card ${tone}"><header><div><h3>${connection}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
+  return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
 ${note !== null && html`<p class="hint flat">${want !== "access" && note === "not-in-target" ? `Not in ${product(type)}: there is nothing to take away.` : noteText(note, product(type))}</p>`}
-${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${connection}">review</a>` : "approved, and under way"}.</p>`)}
+${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and under way"}.</p>`)}
 ${factList(facts)}
 ${only(
   visitor,
   "operator",
   () => html`<footer><div class="actions">
-  <form method="post" action="${path}/sync">${csrfField(visitor)}<input type="hidden" name="target" value="${connection}"><button type="submit" class="secondary">Sync now</button></form>
+  <form method="post" action="${path}/sync">${csrfField(visitor)}<input type="hidden" name="target" value="${target}"><button type="submit" class="secondary">Sync now</button></form>
   ${
     seenState === "invited" &&
     want === "access" &&
     (standing.reinviteAskedAtMs === null
-      ? html`<form method="post" action="${path}/reinvite">${csrfField(visitor)}<input type="hidden" name="target" value="${connection}"><button type="submit" class="secondary">Invite again</button></form>`
+      ? html`<form method="post" action="${path}/reinvite">${csrfField(visitor)}<input type="hidden" name="target" value="${target}"><button type="submit" class="secondary">Invite again</button></form>`
       : html`<p>Asked to be invited again ${ago(standing.reinviteAskedAtMs, nowMs)}</p>`)
   }
 </div></footer>`,

@@ -196,7 +196,7 @@ const entryOf = (actor: string, action: string, detail: AuditEntry["detail"]): A
   kind: null,
   entityId: null,
   name: null,
-  connection: null,
+  target: null,
   rev: null,
   detail,
 });

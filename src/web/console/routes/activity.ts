@@ -71,7 +71,7 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
   );
 
   pages.get("/activity/export.:format", "viewer", (asked) => {
-    const whole = { sinceMs: null, untilMs: null, person: null, connection: null, action: null };
+    const whole = { sinceMs: null, untilMs: null, person: null, target: null, action: null };
     return exporting(asked, (format) => sendFile(asked.response, trailFile, trail.auditRows(whole), format));
   });
 

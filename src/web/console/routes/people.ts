@@ -17,7 +17,7 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
   const history = (entityId: string, { request }: Asked): Promise<ActivityPage> =>
     reader.activity({
       entityId,
-      connection: null,
+      target: null,
       action: null,
       actor: null,
       sinceMs: null,
