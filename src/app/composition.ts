@@ -1,6 +1,7 @@
 import type { AlertChannel } from "../alerts/service.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
-import type { AuditHead, AuditTrail } from "../domain/model/audit.ts";
+import type { AuditHead } from "../domain/model/audit.ts";
+import type { AuditTrail } from "../domain/ports/audit-store.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { ImportStore } from "../domain/ports/import-store.ts";

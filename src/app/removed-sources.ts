@@ -1,8 +1,8 @@
 import { count } from "../cli/output/print.ts";
 import type { Config } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
+import type { RemovedSource } from "../domain/model/sync-input.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { RemovedSource } from "../domain/ports/sync-store.ts";
 
 /** Sources that are not in the configuration any more, with what is left of them. */
 export const removedSources = (config: Config, store: DirectoryStore): Promise<readonly RemovedSource[]> =>

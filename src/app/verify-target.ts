@@ -1,6 +1,7 @@
 import type { TargetConfig } from "../config/index.ts";
+import type { AccountState } from "../domain/model/account.ts";
 import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { AccountState, CheckFinding, Target } from "../domain/ports/target.ts";
+import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { ConnectionDraft, Survey, Verification } from "./connection-types.ts";
 import { withoutName } from "./open-targets.ts";
 

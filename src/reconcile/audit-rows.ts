@@ -1,5 +1,6 @@
+import type { AuditEntry } from "../domain/model/audit.ts";
+import type { HeldItem } from "../domain/model/held-change.ts";
 import { type Change, entitiesOf } from "../domain/model/plan.ts";
-import type { AuditEntry, HeldItem } from "../domain/ports/sync-store.ts";
 import type { Outcome } from "../domain/ports/target.ts";
 import type { Prepared } from "./read-input.ts";
 

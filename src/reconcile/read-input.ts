@@ -2,13 +2,15 @@ import { diff, remoteGroupId } from "../domain/decide/diff.ts";
 import { type GuardedPlan, guard } from "../domain/decide/guard.ts";
 import { type World, worldOf } from "../domain/decide/match.ts";
 import type { Diff, KnownMemberships } from "../domain/decide/observed-user.ts";
+import type { Memberships, Observed } from "../domain/model/account.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import { isApprovable } from "../domain/model/held-change.ts";
 import { memberPayer } from "../domain/model/plan.ts";
 import type { TargetPolicy } from "../domain/model/policy.ts";
 import { isBudgetSpent, isRestoreOver } from "../domain/model/restored-database.ts";
-import type { RunScope, SyncInput, SyncStore } from "../domain/ports/sync-store.ts";
-import type { Memberships, Observed, Target } from "../domain/ports/target.ts";
+import type { RunScope, SyncInput } from "../domain/model/sync-input.ts";
+import type { SyncStore } from "../domain/ports/sync-store.ts";
+import type { Target } from "../domain/ports/target.ts";
 
 /** What a run is made from. */
 export interface ConnectionParts {

@@ -1,9 +1,10 @@
 import { ownSuspensionsOf } from "../domain/decide/diff.ts";
 import type { Diff } from "../domain/decide/observed-user.ts";
 import { hasCode, RollcallError } from "../domain/model/errors.ts";
+import type { HeldItem } from "../domain/model/held-change.ts";
 import type { Link } from "../domain/model/link.ts";
 import { type Change, entitiesOf, grantKeys, memberPayer, type Plan, removalKeys } from "../domain/model/plan.ts";
-import type { HeldItem, RunScope } from "../domain/ports/sync-store.ts";
+import type { RunScope } from "../domain/model/sync-input.ts";
 import type { Outcome } from "../domain/ports/target.ts";
 import { noTracing, type Tracer, type TraceSpan } from "../telemetry/index.ts";
 import { type Causes, callAudit, heldAudit, nameOf } from "./audit-rows.ts";

@@ -1,6 +1,7 @@
 import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
-import type { ConnectionState, RunScope } from "../domain/ports/sync-store.ts";
+import type { RunScope } from "../domain/model/sync-input.ts";
+import type { ConnectionState } from "../domain/ports/sync-store.ts";
 import { backoff } from "./link-updates.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 

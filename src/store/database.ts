@@ -1,5 +1,5 @@
-import type { AuditTrail } from "../domain/model/audit.ts";
 import { RollcallError } from "../domain/model/errors.ts";
+import type { AuditTrail } from "../domain/ports/audit-store.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";

@@ -1,6 +1,6 @@
-import type { AuditTrail } from "../domain/model/audit.ts";
 import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import type { AuditTrail } from "../domain/ports/audit-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { noTracing, type Tracer } from "../telemetry/index.ts";
 import { auditTrail } from "./audit/audit-trail.ts";

@@ -1,5 +1,5 @@
+import type { HeldItem } from "../domain/model/held-change.ts";
 import { type Change, type ChangeOp, unreachable } from "../domain/model/plan.ts";
-import type { HeldItem } from "../domain/ports/sync-store.ts";
 import { figure } from "../web/console/words.ts";
 
 const shownNames = 6;

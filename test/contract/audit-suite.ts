@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AuditFilter } from "../../src/domain/model/audit.ts";
+import type { AuditEntry, AuditFilter } from "../../src/domain/model/audit.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { SourceUser } from "../../src/domain/ports/import-store.ts";
-import type { AuditEntry } from "../../src/domain/ports/sync-store.ts";
 import type { StoreHarness } from "./store-suite.ts";
 
 const cause = { actor: "scim:okta", requestId: "r-1" };

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditEntry } from "../../src/domain/model/audit.ts";
 import type { Cause, EntityRef } from "../../src/domain/model/entities.ts";
+import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { ActivityQuery, GroupsQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
-import type { AuditEntry, HeldItem } from "../../src/domain/ports/sync-store.ts";
 import type { StoreHarness } from "./store-suite.ts";
 
 const cause: Cause = { actor: "scim:okta", requestId: "r-1" };

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Cause, EntityRef } from "../../src/domain/model/entities.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
+import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import { type Change, digestOf } from "../../src/domain/model/plan.ts";
+import type { RunScope } from "../../src/domain/model/sync-input.ts";
 import type { StoredCredential } from "../../src/domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type {
@@ -14,7 +16,6 @@ import type {
   TextField,
   UserWrite,
 } from "../../src/domain/ports/scim-store.ts";
-import type { HeldItem, RunScope } from "../../src/domain/ports/sync-store.ts";
 
 /** One database, for one test. */
 export interface StoreHarness {

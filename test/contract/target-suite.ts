@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AccountState, Observed } from "../../src/domain/model/account.ts";
 import type { Change } from "../../src/domain/model/plan.ts";
-import type { AccountState, Observed, Outcome, Target } from "../../src/domain/ports/target.ts";
+import type { Outcome, Target } from "../../src/domain/ports/target.ts";
 import type { Faults, RequestLog } from "../../src/sandbox/index.ts";
 import { collect, patient } from "../targets/virtual-time.ts";
 import { changesFor, type Wish, type WishedPerson } from "./target-wish.ts";

@@ -1,5 +1,6 @@
+import type { Observed, ObservedAccount } from "../../src/domain/model/account.ts";
 import type { Change, MemberRef } from "../../src/domain/model/plan.ts";
-import type { Observed, ObservedAccount, Target } from "../../src/domain/ports/target.ts";
+import type { Target } from "../../src/domain/ports/target.ts";
 import { patient } from "../targets/virtual-time.ts";
 
 /** What a case wants of one person. */

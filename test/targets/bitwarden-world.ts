@@ -1,5 +1,6 @@
+import type { Observed } from "../../src/domain/model/account.ts";
 import type { Change } from "../../src/domain/model/plan.ts";
-import type { Observed, Outcome, Target } from "../../src/domain/ports/target.ts";
+import type { Outcome, Target } from "../../src/domain/ports/target.ts";
 import {
   type BitwardenSandbox,
   type BitwardenOptions as SandboxOptions,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/decide/desired-state.ts";
 import type { DirectoryUser } from "../../src/domain/model/entities.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { InputUser } from "../../src/domain/ports/sync-store.ts";
+import type { InputUser } from "../../src/domain/model/sync-input.ts";
 import { dayMs, lenient, linkOf, nowMs, person, team } from "./model.ts";
 
 const of = (user: Partial<DirectoryUser>, more: Partial<InputUser> = {}): InputUser => ({

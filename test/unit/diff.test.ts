@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { diff } from "../../src/domain/decide/diff.ts";
 import { worldOf } from "../../src/domain/decide/match.ts";
 import type { Diff } from "../../src/domain/decide/observed-user.ts";
+import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
 import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/model/link.ts";
 import type { ChangeOp } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { InputGroup, InputUser, SyncInput } from "../../src/domain/ports/sync-store.ts";
-import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/ports/target.ts";
+import type { InputGroup, InputUser, SyncInput } from "../../src/domain/model/sync-input.ts";
 import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { AuditRow } from "../../src/domain/model/audit.ts";
 import { lossOf } from "../../src/domain/model/lost-access.ts";
-import type { AuditRow } from "../../src/domain/ports/sync-store.ts";
 
 let seq = 0;
 const row = (action: string, rev: number | null, more: Partial<AuditRow> = {}): AuditRow => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Wanted } from "../../src/domain/decide/desired-state.ts";
 import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/decide/match.ts";
+import type { ObservedAccount, ObservedGroup } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { InputGroup } from "../../src/domain/ports/sync-store.ts";
-import type { ObservedAccount, ObservedGroup } from "../../src/domain/ports/target.ts";
+import type { InputGroup } from "../../src/domain/model/sync-input.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
 const active: Wanted = { state: "active" };

@@ -1,20 +1,20 @@
-import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
-import { isUndecided } from "../../src/domain/model/held-change.ts";
-import { isDirty, type Link } from "../../src/domain/model/link.ts";
-import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
-import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { HeldItem, RunRecord, RunScope, SyncInput, SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type {
   AccountState,
   Memberships,
   Observed,
   ObservedAccount,
   ObservedGroup,
-  ObserveScope,
-  Outcome,
-  Target,
   TargetSupports,
-} from "../../src/domain/ports/target.ts";
+} from "../../src/domain/model/account.ts";
+import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
+import type { HeldItem } from "../../src/domain/model/held-change.ts";
+import { isUndecided } from "../../src/domain/model/held-change.ts";
+import { isDirty, type Link } from "../../src/domain/model/link.ts";
+import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
+import type { TargetPolicy } from "../../src/domain/model/policy.ts";
+import type { RunScope, SyncInput } from "../../src/domain/model/sync-input.ts";
+import type { RunRecord, SyncStore } from "../../src/domain/ports/sync-store.ts";
+import type { ObserveScope, Outcome, Target } from "../../src/domain/ports/target.ts";
 
 /** A clock that stands still: 2027-01-15. */
 export const nowMs = 1_800_000_000_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import type { Change, HeldReason } from "../../src/domain/model/plan.ts";
-import type { HeldItem } from "../../src/domain/ports/sync-store.ts";
 import type { Visitor } from "../../src/web/access/role.ts";
 import { attentionLines } from "../../src/web/console/components/attention-lines.ts";
 import { flag, html, raw } from "../../src/web/console/components/html.ts";

@@ -1,7 +1,7 @@
 import express from "express";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSeal } from "../../src/crypto/seal.ts";
-import type { AuditEntry } from "../../src/domain/ports/sync-store.ts";
+import type { AuditEntry } from "../../src/domain/model/audit.ts";
 import { createAccess } from "../../src/web/access/access.ts";
 import { createOidc, type Oidc, termsOf } from "../../src/web/access/oidc.ts";
 import { createProviderCalls, TooManySignIns } from "../../src/web/access/provider-calls.ts";

@@ -4,9 +4,9 @@ import { closeAll, connect, selectTargets } from "../../app/open-targets.ts";
 import { noticeRestore } from "../../app/restore.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
 import type { Cause } from "../../domain/model/entities.ts";
+import type { HeldItem } from "../../domain/model/held-change.ts";
 import { isApprovable, namedBy } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
-import type { HeldItem } from "../../domain/ports/sync-store.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
 import { count as plural, printJson } from "../output/print.ts";
 

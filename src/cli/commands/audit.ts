@@ -1,7 +1,8 @@
 import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfigOpenable } from "../../app/config-location.ts";
-import type { AuditFilter, AuditHead, AuditTrail, ChainedRow, LostAccess } from "../../domain/model/audit.ts";
+import type { AuditFilter, AuditHead, ChainedRow, LostAccess } from "../../domain/model/audit.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
+import type { AuditTrail } from "../../domain/ports/audit-store.ts";
 import { type FileFormat, fileText, lossesFile, trailFile } from "../../web/api/export.ts";
 import { count, isoTime, printJson, table } from "../output/print.ts";
 import type { Moment } from "../time-argument.ts";

@@ -4,8 +4,8 @@ import type { ConnectionDraft, Connections, ConnectionType, FieldErrors, Survey 
 import { createConnections, notStored } from "../../app/connections.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
 import { stateWords } from "../../app/verify-target.ts";
+import type { AccountState } from "../../domain/model/account.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type { AccountState } from "../../domain/ports/target.ts";
 import { interruption } from "../../server/signals.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
 import { count, isoTime, printJson, table } from "../output/print.ts";

@@ -5,11 +5,12 @@ import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
 import { removalLimitOf } from "../../domain/decide/guard.ts";
 import type { EntityKind } from "../../domain/model/entities.ts";
+import type { HeldItem } from "../../domain/model/held-change.ts";
 import { heldDigests } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import type { PollFinding } from "../../domain/ports/import-store.ts";
 import { expiringSoon } from "../../domain/ports/scim-store.ts";
-import type { ConnectionState, HeldItem } from "../../domain/ports/sync-store.ts";
+import type { ConnectionState } from "../../domain/ports/sync-store.ts";
 import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "../output/print.ts";
 
 /** `rollcall status`: how each source and target is doing. */

@@ -2,8 +2,9 @@ import type { Composition, GlobalOptions, Paint } from "../../app/composition.ts
 import { locateConfig } from "../../app/config-location.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import type { Config } from "../../config/index.ts";
+import type { AuditRow } from "../../domain/model/audit.ts";
 import type { Link, SeenState } from "../../domain/model/link.ts";
-import type { AuditRow, UserDetails } from "../../domain/ports/sync-store.ts";
+import type { UserDetails } from "../../domain/ports/audit-store.ts";
 import { count, isoTime, oneLine, printJson, table } from "../output/print.ts";
 import { explain } from "./status.ts";
 

@@ -1,7 +1,7 @@
 import type { DirectoryGroup } from "../model/entities.ts";
 import { isDirty, type LinkNote } from "../model/link.ts";
 import { matchesAny, type TargetPolicy } from "../model/policy.ts";
-import type { InputGroup, InputUser } from "../ports/sync-store.ts";
+import type { InputGroup, InputUser } from "../model/sync-input.ts";
 import { mayBeSamePerson } from "./same-person.ts";
 
 /** What the directory and the configuration want of one person in one target. */

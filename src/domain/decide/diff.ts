@@ -1,8 +1,8 @@
+import type { ObservedAccount, TargetSupports } from "../model/account.ts";
 import { isDirty, type LinkNote, soughtAtMost, timesSought } from "../model/link.ts";
 import type { Change, SkippedChange } from "../model/plan.ts";
 import { isProtected, isProtectedAddress, type TargetPolicy } from "../model/policy.ts";
-import type { InputUser, SyncInput } from "../ports/sync-store.ts";
-import type { ObservedAccount, TargetSupports } from "../ports/target.ts";
+import type { InputUser, SyncInput } from "../model/sync-input.ts";
 import { desire, isPushed, scopeOf, type Wanted } from "./desired-state.ts";
 import { changesForGroup } from "./group-changes.ts";
 import { claimsOf, matchMember } from "./match.ts";

@@ -1,6 +1,6 @@
 import type { LinkNote } from "../model/link.ts";
 import type { SkippedChange } from "../model/plan.ts";
-import type { InputGroup } from "../ports/sync-store.ts";
+import type { InputGroup } from "../model/sync-input.ts";
 import { isPushed, mayTakeOver } from "./desired-state.ts";
 import { type GroupClaims, isHandedOver, matchGroup, type World } from "./match.ts";
 import type { DiffInput, GroupAssessment, Verdict } from "./observed-user.ts";

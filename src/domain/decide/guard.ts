@@ -1,4 +1,5 @@
 import type { EntityKind } from "../model/entities.ts";
+import type { HeldItem } from "../model/held-change.ts";
 import { heldDigests } from "../model/held-change.ts";
 import {
   type Change,
@@ -11,7 +12,6 @@ import {
 } from "../model/plan.ts";
 import type { RemovalLimitPolicy, TargetPolicy } from "../model/policy.ts";
 import { membershipKey, type RestoredState } from "../model/restored-database.ts";
-import type { HeldItem } from "../ports/sync-store.ts";
 import { pairChange, remoteGroupId } from "./diff.ts";
 import type { Diff, Pair } from "./observed-user.ts";
 import { withinSeats } from "./seat-limit.ts";

@@ -1,6 +1,6 @@
+import type { Observed, ObservedAccount, ObservedGroup } from "../model/account.ts";
 import { normalizeEmail } from "../model/entities.ts";
-import type { Holder, InputGroup, InputUser } from "../ports/sync-store.ts";
-import type { Observed, ObservedAccount, ObservedGroup } from "../ports/target.ts";
+import type { Holder, InputGroup, InputUser } from "../model/sync-input.ts";
 import type { Wanted } from "./desired-state.ts";
 
 /** What a target showed, indexed. */

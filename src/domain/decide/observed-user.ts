@@ -1,8 +1,8 @@
+import type { Memberships, ObservedAccount, ObservedGroup, TargetSupports } from "../model/account.ts";
 import type { LinkNote } from "../model/link.ts";
 import type { Change, SkippedChange } from "../model/plan.ts";
 import type { TargetPolicy } from "../model/policy.ts";
-import type { InputGroup, InputUser, SyncInput } from "../ports/sync-store.ts";
-import type { Memberships, ObservedAccount, ObservedGroup, TargetSupports } from "../ports/target.ts";
+import type { InputGroup, InputUser, SyncInput } from "../model/sync-input.ts";
 import type { Wanted } from "./desired-state.ts";
 import type { World } from "./match.ts";
 

@@ -1,6 +1,6 @@
+import type { ObservedAccount } from "../model/account.ts";
 import { isProtected } from "../model/policy.ts";
-import type { InputUser } from "../ports/sync-store.ts";
-import type { ObservedAccount } from "../ports/target.ts";
+import type { InputUser } from "../model/sync-input.ts";
 import type { Match } from "./match.ts";
 import type { DiffInput } from "./observed-user.ts";
 import { mayBeSamePerson } from "./same-person.ts";

@@ -1,5 +1,25 @@
-import type { AuditRow } from "../ports/sync-store.ts";
 import type { EntityKind, Json } from "./entities.ts";
+
+/** What an audit row tells: who asked, what changed, which target call followed, with what outcome. */
+export interface AuditEntry {
+  readonly actor: string;
+  readonly requestId: string | null;
+  /** e.g. `user.create`, `group.members`, `invite`, `suspend`, `approve`. */
+  readonly action: string;
+  readonly kind: EntityKind | null;
+  readonly entityId: string | null;
+  /** The person's e-mail address or userName, or the group's name, as it was then. */
+  readonly name: string | null;
+  readonly target: string | null;
+  /** The entity's `rev` that this belongs to: joins a target call to the change that caused it. */
+  readonly rev: number | null;
+  readonly detail: { readonly [key: string]: Json };
+}
+
+export interface AuditRow extends AuditEntry {
+  readonly seq: number;
+  readonly atMs: number;
+}
 
 /** A place in the chain, to be kept elsewhere: everything up to it can then be proved not to have changed. */
 export interface AuditHead {
@@ -83,18 +103,4 @@ export interface LossPage {
   readonly losses: readonly LostAccess[];
   /** For `beforeSeq`; null at the end. A page may have none and yet be followed by one: so many are looked at and no more. */
   readonly nextBeforeSeq: number | null;
-}
-
-/** The trail as it is read and checked; any process may, while another writes. */
-export interface AuditTrail {
-  /** In pages, oldest first. */
-  auditRows(filter: AuditFilter): AsyncIterable<readonly ChainedRow[]>;
-  /** The newest that fit, oldest of them first. */
-  newestAuditRows(filter: AuditFilter, limit: number): Promise<readonly ChainedRow[]>;
-  /** Removals, each with its cause, in pages, oldest first. `action` narrows down to one `LossKind`. */
-  lostAccess(filter: AuditFilter): AsyncIterable<readonly LostAccess[]>;
-  /** The newest removals before that `seq` (null: of all), at most `limit` (1 to 200), each with its cause. */
-  newestLosses(filter: AuditFilter, beforeSeq: number | null, limit: number): Promise<LossPage>;
-  /** Walks over all rows. `keptHead`: a head noted earlier; the trail must still have that row with that hash. */
-  verifyAudit(keptHead: AuditHead | null): Promise<AuditVerdict>;
 }

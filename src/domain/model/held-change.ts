@@ -1,5 +1,20 @@
-import type { HeldItem } from "../ports/sync-store.ts";
-import { digestOf } from "./plan.ts";
+import type { EntityKind } from "./entities.ts";
+import { type Change, digestOf, type HeldReason } from "./plan.ts";
+
+/** A change that waits for a person, under its stable key (see `removalKeys`; `seat:<userId>` for seats). */
+export interface HeldItem {
+  readonly key: string;
+  readonly kind: EntityKind;
+  readonly entityId: string;
+  readonly reason: HeldReason;
+  readonly change: Change;
+  readonly sinceMs: number;
+  readonly approvedAtMs: number | null;
+  /** When somebody said no: it waits from then on whatever the budget allows, until it is approved or not asked for any more. */
+  readonly dismissedAtMs: number | null;
+  /** The actor who said so. */
+  readonly dismissedBy: string | null;
+}
 
 /** What tells whether somebody has decided about a held change. */
 type Decided = Pick<HeldItem, "key" | "reason" | "approvedAtMs" | "dismissedAtMs">;

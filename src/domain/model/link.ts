@@ -1,4 +1,4 @@
-import type { AccountState } from "../ports/target.ts";
+import type { AccountState } from "./account.ts";
 import type { EntityKind } from "./entities.ts";
 
 /** Did Rollcall make the remote entity, or take over one that was there? */

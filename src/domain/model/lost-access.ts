@@ -1,5 +1,4 @@
-import type { AuditRow } from "../ports/sync-store.ts";
-import type { LossCause, LossKind, LostAccess } from "./audit.ts";
+import type { AuditRow, LossCause, LossKind, LostAccess } from "./audit.ts";
 import type { Json } from "./entities.ts";
 
 /** The actions of audit rows that tell of access taken away in a target. */

@@ -1,4 +1,4 @@
-import type { ObservedAccount } from "../ports/target.ts";
+import type { ObservedAccount } from "./account.ts";
 
 /** What one target is allowed and asked to do: the configuration, in the words of the domain. */
 export interface TargetPolicy {

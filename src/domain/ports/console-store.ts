@@ -1,6 +1,7 @@
+import type { AuditRow } from "../model/audit.ts";
 import type { Cause, EntityKind } from "../model/entities.ts";
+import type { HeldItem } from "../model/held-change.ts";
 import type { LinkNote, Ownership, SeenState } from "../model/link.ts";
-import type { AuditRow, HeldItem } from "./sync-store.ts";
 
 /**
  * How an entity stands with one target; exactly one holds, the first that fits: `held`, `failed`, `pending`, `missing`

@@ -1,11 +1,11 @@
-import type { AuditTrail } from "../model/audit.ts";
 import type { Cause, EntityRef } from "../model/entities.ts";
 import type { AlertStore } from "./alert-store.ts";
+import type { AuditStore, AuditTrail } from "./audit-store.ts";
 import type { ConsoleStore } from "./console-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
 import type { ImportStore } from "./import-store.ts";
 import type { ScimStore, StoredToken } from "./scim-store.ts";
-import type { AuditStore, SyncStore } from "./sync-store.ts";
+import type { SyncStore } from "./sync-store.ts";
 
 export interface TokenStore {
   tokens(): Promise<readonly StoredToken[]>;

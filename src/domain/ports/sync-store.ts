@@ -1,91 +1,9 @@
-import type { Cause, DirectoryGroup, DirectoryUser, EntityKind, Json } from "../model/entities.ts";
+import type { AuditEntry } from "../model/audit.ts";
+import type { Cause, EntityKind } from "../model/entities.ts";
+import type { HeldItem } from "../model/held-change.ts";
 import type { Link } from "../model/link.ts";
-import type { Change, HeldReason } from "../model/plan.ts";
-
 import type { RestoredState } from "../model/restored-database.ts";
-
-/** What is left of a source that is not in the configuration any more. */
-export interface RemovedSource {
-  readonly name: string;
-  readonly users: number;
-  readonly groups: number;
-}
-
-/** A person with all that deciding about one target needs. */
-export interface InputUser {
-  readonly user: DirectoryUser;
-  readonly link: Link | null;
-  /** Ids of the person's groups. */
-  readonly groupIds: readonly string[];
-  /** Who keeps this e-mail address: the first that came of those present, else the person; null without an address. */
-  readonly emailOwnerId: string | null;
-}
-
-/** Somebody who is linked to a member, as last known. */
-export type Holder = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
-
-export interface InputGroup {
-  readonly group: DirectoryGroup;
-  readonly link: Link | null;
-}
-
-/** The part of the directory that one run looks at. `groups` is always all of them; `dirtyGroupIds` says which to look at. */
-export interface SyncInput {
-  readonly isComplete: boolean;
-  readonly users: readonly InputUser[];
-  readonly groups: readonly InputGroup[];
-  readonly dirtyGroupIds: ReadonlySet<string>;
-  /** At least those who keep the e-mail address of somebody in `users` who is gone, by id. */
-  readonly owners: ReadonlyMap<string, InputUser>;
-  /** People whose invitation somebody asked to have sent again, with when; by id. */
-  readonly reinvites: ReadonlyMap<string, number>;
-  /** Sources that have people or groups and are not in the configuration any more: nobody speaks for these. Default none. */
-  readonly removedSources?: ReadonlySet<string>;
-}
-
-/**
- * Everything, or what is dirty and due. With `hints` only those entities are looked at: an optimisation, never the
- * truth, because dirtiness is derived and a scan without hints finds the same.
- */
-export type RunScope =
-  | { readonly kind: "all" }
-  | { readonly kind: "dirty"; readonly hints: readonly string[] | null; readonly limit: number };
-
-/** A change that waits for a person, under its stable key (see `removalKeys`; `seat:<userId>` for seats). */
-export interface HeldItem {
-  readonly key: string;
-  readonly kind: EntityKind;
-  readonly entityId: string;
-  readonly reason: HeldReason;
-  readonly change: Change;
-  readonly sinceMs: number;
-  readonly approvedAtMs: number | null;
-  /** When somebody said no: it waits from then on whatever the budget allows, until it is approved or not asked for any more. */
-  readonly dismissedAtMs: number | null;
-  /** The actor who said so. */
-  readonly dismissedBy: string | null;
-}
-
-/** What an audit row tells: who asked, what changed, which target call followed, with what outcome. */
-export interface AuditEntry {
-  readonly actor: string;
-  readonly requestId: string | null;
-  /** e.g. `user.create`, `group.members`, `invite`, `suspend`, `approve`. */
-  readonly action: string;
-  readonly kind: EntityKind | null;
-  readonly entityId: string | null;
-  /** The person's e-mail address or userName, or the group's name, as it was then. */
-  readonly name: string | null;
-  readonly target: string | null;
-  /** The entity's `rev` that this belongs to: joins a target call to the change that caused it. */
-  readonly rev: number | null;
-  readonly detail: { readonly [key: string]: Json };
-}
-
-export interface AuditRow extends AuditEntry {
-  readonly seq: number;
-  readonly atMs: number;
-}
+import type { Holder, RemovedSource, RunScope, SyncInput } from "../model/sync-input.ts";
 
 /** What a run leaves behind, written in one transaction. */
 export interface RunRecord {
@@ -227,26 +145,4 @@ export interface SyncStore {
   removedSources(sources: readonly string[]): Promise<readonly RemovedSource[]>;
   /** Counts entities of these kinds; a target without groups is only asked for its people. */
   targetCounts(target: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
-}
-
-/** One person found by e-mail address, userName or id, with everything known. */
-export interface UserDetails {
-  readonly user: DirectoryUser;
-  readonly userName: string;
-  readonly groups: readonly string[];
-  readonly links: readonly Link[];
-  readonly held: readonly (HeldItem & { readonly target: string })[];
-  readonly history: readonly AuditRow[];
-}
-
-export interface AuditStore {
-  /** Everybody whom that e-mail address, userName or id names: present ones first. */
-  userDetails(query: string): Promise<readonly UserDetails[]>;
-  /** Rows after `afterSeq`, oldest first. */
-  audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
-  /** The entities that ask for attention: failed ones with their error, skipped ones with their note. */
-  problems(
-    target: string,
-    limit: number,
-  ): Promise<readonly { readonly name: string; readonly kind: EntityKind; readonly link: Link }[]>;
 }

@@ -1,37 +1,6 @@
+import type { Memberships, Observed, TargetSupports } from "../model/account.ts";
 import type { RollcallError } from "../model/errors.ts";
 import type { Change } from "../model/plan.ts";
-
-/** `invited`, `accepted` and `active` people have (or are about to have) access; `staged` ones are provisioned but not invited. */
-export type AccountState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";
-
-/** A person as the target shows them. */
-export interface ObservedAccount {
-  readonly remoteId: string;
-  /** Trimmed, lower case. */
-  readonly email: string;
-  readonly externalId: string | null;
-  readonly state: AccountState;
-  /** The vendor's role in lower case (`owner`, `admin`, `user`, `custom`); null where the API shows none. */
-  readonly role: string | null;
-  /** False while nobody has taken up the invitation: restoring such a person should mail them again. Null where unknown. */
-  readonly hasAccount: boolean | null;
-}
-
-export interface ObservedGroup {
-  readonly remoteId: string;
-  readonly name: string;
-  readonly externalId: string | null;
-}
-
-/** What the target says right now (architecture, idea 5). */
-export interface Observed {
-  /** True when `members` and `groups` are everything there is; then what is missing does not exist. */
-  readonly isComplete: boolean;
-  readonly members: readonly ObservedAccount[];
-  readonly groups: readonly ObservedGroup[];
-  /** Of a scope with named entities: the remote ids that the target says do not exist. */
-  readonly missingRemoteIds: readonly string[];
-}
 
 /** Everything, or these entities. A person without a remote id can only be found in everything: the adapter decides. */
 export type ObserveScope =
@@ -43,23 +12,12 @@ export type MembershipQuery =
   | { readonly by: "group"; readonly groupIds: readonly string[] }
   | { readonly by: "member"; readonly memberIds: readonly string[] };
 
-/** Per queried id the remote ids on the other side. An id that no longer exists is left out. */
-export type Memberships = ReadonlyMap<string, readonly string[]>;
-
 /** What became of one change (architecture, idea 10). */
 export type Outcome =
   | { readonly status: "applied"; readonly change: Change; readonly remoteId?: string }
   /** `observeAfterMs`: how long the target may still be busy with it (a call that timed out); default: look soon. */
   | { readonly status: "unconfirmed"; readonly change: Change; readonly observeAfterMs?: number }
   | { readonly status: "failed"; readonly change: Change; readonly error: RollcallError };
-
-export interface TargetSupports {
-  readonly invite: boolean;
-  readonly remove: boolean;
-  readonly groups: boolean;
-  /** Can a member carry our key? Where not, people are matched by e-mail address and the link alone. */
-  readonly externalIds: boolean;
-}
 
 /** One finding of `rollcall check`. */
 export interface CheckFinding {

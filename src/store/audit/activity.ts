@@ -1,5 +1,5 @@
+import type { AuditRow } from "../../domain/model/audit.ts";
 import type { ActivityPage, ActivityQuery } from "../../domain/ports/console-store.ts";
-import type { AuditRow } from "../../domain/ports/sync-store.ts";
 import { breathe } from "../database/batches.ts";
 import type { Condition } from "../database/conditions.ts";
 import type { Driver } from "../database/driver.ts";

@@ -1,13 +1,13 @@
 import type {
   AuditFilter,
   AuditHead,
-  AuditTrail,
+  AuditRow,
   AuditVerdict,
   ChainedRow,
   LostAccess,
 } from "../../domain/model/audit.ts";
 import { lossKinds, lossOf } from "../../domain/model/lost-access.ts";
-import type { AuditRow } from "../../domain/ports/sync-store.ts";
+import type { AuditTrail } from "../../domain/ports/audit-store.ts";
 import { breathe } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
 import type { Driver, Row, Sql, SqlValue } from "../database/driver.ts";

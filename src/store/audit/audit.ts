@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
+import type { AuditEntry, AuditRow } from "../../domain/model/audit.ts";
 import type { EntityKind } from "../../domain/model/entities.ts";
-import type { AuditEntry, AuditRow } from "../../domain/ports/sync-store.ts";
 import { insertRows, rowsPerStatement } from "../database/batches.ts";
 import type { Dialect, Row, Sql, SqlValue } from "../database/driver.ts";
 

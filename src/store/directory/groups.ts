@@ -1,3 +1,4 @@
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause, EntityRef, JsonObject } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type {
@@ -11,7 +12,6 @@ import type {
   MemberEdit,
   Reference,
 } from "../../domain/ports/scim-store.ts";
-import type { AuditEntry } from "../../domain/ports/sync-store.ts";
 import { writeAudit } from "../audit/audit.ts";
 import { fold } from "../database/conditions.ts";
 import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";

@@ -1,5 +1,5 @@
 import { flatten } from "../../domain/decide/flatten.ts";
-import type { AuditEntry } from "../../domain/ports/sync-store.ts";
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import { writeAudit } from "../audit/audit.ts";
 import { breathe, chunks, insertRows } from "../database/batches.ts";
 import type { Row, Sql } from "../database/driver.ts";

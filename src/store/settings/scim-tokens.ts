@@ -1,7 +1,7 @@
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
 import type { TokenStore } from "../../domain/ports/directory-store.ts";
 import { isTokenGood, type StoredToken } from "../../domain/ports/scim-store.ts";
-import type { AuditEntry } from "../../domain/ports/sync-store.ts";
 import { writeAudit } from "../audit/audit.ts";
 import type { Driver, Row, Sql } from "../database/driver.ts";
 

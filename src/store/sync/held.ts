@@ -1,8 +1,10 @@
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause, EntityKind } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
+import type { HeldItem } from "../../domain/model/held-change.ts";
 import { isApprovable, namedBy } from "../../domain/model/held-change.ts";
 import { type Change, digestOf, type HeldReason } from "../../domain/model/plan.ts";
-import type { AuditEntry, HeldItem, RunRecord, SyncStore } from "../../domain/ports/sync-store.ts";
+import type { RunRecord, SyncStore } from "../../domain/ports/sync-store.ts";
 import { writeAudit } from "../audit/audit.ts";
 import type { Driver, Row, Sql } from "../database/driver.ts";
 import { reviewRestore } from "./restores.ts";

@@ -1,5 +1,5 @@
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause, EntityKind, EntityRef } from "../../domain/model/entities.ts";
-import type { AuditEntry } from "../../domain/ports/sync-store.ts";
 import { writeAudit } from "../audit/audit.ts";
 import type { Driver, Row, Sql } from "../database/driver.ts";
 

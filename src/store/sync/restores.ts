@@ -1,7 +1,8 @@
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
 import type { RestoredState } from "../../domain/model/restored-database.ts";
 import { membershipKey } from "../../domain/model/restored-database.ts";
-import type { AuditEntry, SyncStore } from "../../domain/ports/sync-store.ts";
+import type { SyncStore } from "../../domain/ports/sync-store.ts";
 import { writeAudit } from "../audit/audit.ts";
 import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";
 

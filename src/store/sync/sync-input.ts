@@ -1,6 +1,6 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
 import type { Link, LinkNote, Ownership, SeenState } from "../../domain/model/link.ts";
-import type { InputGroup, InputUser, RunScope, SyncInput } from "../../domain/ports/sync-store.ts";
+import type { InputGroup, InputUser, RunScope, SyncInput } from "../../domain/model/sync-input.ts";
 import type { Driver, Row, SqlValue } from "../database/driver.ts";
 import { askedReinvites } from "./reinvite-requests.ts";
 

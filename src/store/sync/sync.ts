@@ -1,12 +1,7 @@
 import type { Link } from "../../domain/model/link.ts";
-import type {
-  AuditStore,
-  ConnectionState,
-  RemovedSource,
-  RunRecord,
-  SyncStore,
-  UserDetails,
-} from "../../domain/ports/sync-store.ts";
+import type { RemovedSource } from "../../domain/model/sync-input.ts";
+import type { AuditStore, UserDetails } from "../../domain/ports/audit-store.ts";
+import type { ConnectionState, RunRecord, SyncStore } from "../../domain/ports/sync-store.ts";
 import { toAuditRow, writeAudit } from "../audit/audit.ts";
 import { countUp } from "../audit/hourly-counts.ts";
 import { breathe, chunks } from "../database/batches.ts";

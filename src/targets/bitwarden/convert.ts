@@ -1,6 +1,6 @@
 import { z } from "zod";
+import type { AccountState, ObservedAccount, ObservedGroup } from "../../domain/model/account.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
-import type { AccountState, ObservedAccount, ObservedGroup } from "../../domain/ports/target.ts";
 
 // Unknown fields pass (and go back unchanged in a PUT), unknown enum numbers too: contract sheet §2.2, §3.1, §4.
 

@@ -1,7 +1,8 @@
+import type { Observed, ObservedAccount, ObservedGroup } from "../../domain/model/account.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
 import type { RollcallError } from "../../domain/model/errors.ts";
 import type { Change, ChangeOp, GroupRef, MemberRef } from "../../domain/model/plan.ts";
-import type { Observed, ObservedAccount, ObservedGroup, Outcome } from "../../domain/ports/target.ts";
+import type { Outcome } from "../../domain/ports/target.ts";
 import type { BitwardenApi } from "./api.ts";
 
 /** The change of that kind. */

@@ -1,14 +1,7 @@
+import type { Memberships, Observed } from "../../domain/model/account.ts";
 import { hasCode, messageOf } from "../../domain/model/errors.ts";
 import type { Change } from "../../domain/model/plan.ts";
-import type {
-  CheckFinding,
-  MembershipQuery,
-  Memberships,
-  Observed,
-  ObserveScope,
-  Outcome,
-  Target,
-} from "../../domain/ports/target.ts";
+import type { CheckFinding, MembershipQuery, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
 import { BitwardenApi, type BitwardenOptions } from "./api.ts";
 import { applyChanges } from "./apply.ts";
 import { toObservedGroup, toObservedMember } from "./convert.ts";

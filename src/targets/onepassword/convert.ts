@@ -1,6 +1,6 @@
 import { z } from "zod";
+import type { AccountState, ObservedAccount } from "../../domain/model/account.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
-import type { AccountState, ObservedAccount } from "../../domain/ports/target.ts";
 
 // protobuf JSON leaves out default values, so anything but the id may be absent (contract sheet §4).
 

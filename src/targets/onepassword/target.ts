@@ -1,6 +1,7 @@
+import type { Observed } from "../../domain/model/account.ts";
 import { hasCode, messageOf, RollcallError } from "../../domain/model/errors.ts";
 import { type Change, unreachable } from "../../domain/model/plan.ts";
-import type { CheckFinding, Observed, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import type { CheckFinding, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
 import { OnePasswordApi, type OnePasswordOptions, type Written } from "./api.ts";
 import { stateOf, toObservedMember, type VendorUser } from "./convert.ts";
 import { refusalOf } from "./refusals.ts";

@@ -1,5 +1,7 @@
 import type { ListedConnection } from "../../app/connection-types.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
+import type { AuditRow } from "../../domain/model/audit.ts";
+import type { HeldItem } from "../../domain/model/held-change.ts";
 import type { Plan } from "../../domain/model/plan.ts";
 import type {
   Attention,
@@ -10,7 +12,6 @@ import type {
   SyncStatus,
 } from "../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
-import type { AuditRow, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { GivenToken } from "../console/parts.ts";
 
 // What the API says, from what the domain knows: times as ISO 8601 in UTC, a connection of the store as `target`.

@@ -1,5 +1,5 @@
 import type { Connections } from "../../app/connection-types.ts";
-import type { AuditTrail } from "../../domain/model/audit.ts";
+import type { AuditTrail } from "../../domain/ports/audit-store.ts";
 import type { ConsoleStore } from "../../domain/ports/console-store.ts";
 import type { PlanActions, ScimTokens } from "../console/parts.ts";
 

@@ -1,10 +1,11 @@
 import type { Connections } from "../../app/connection-types.ts";
-import type { AuditTrail } from "../../domain/model/audit.ts";
+import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
+import type { HeldItem } from "../../domain/model/held-change.ts";
 import type { Plan } from "../../domain/model/plan.ts";
+import type { AuditTrail } from "../../domain/ports/audit-store.ts";
 import type { ConsoleStore } from "../../domain/ports/console-store.ts";
 import type { StoredToken } from "../../domain/ports/scim-store.ts";
-import type { AuditEntry, HeldItem } from "../../domain/ports/sync-store.ts";
 import type { Access } from "../access/access.ts";
 import type { Oidc } from "../access/oidc.ts";
 

@@ -1,5 +1,5 @@
+import type { AuditRow } from "../../../domain/model/audit.ts";
 import type { Json } from "../../../domain/model/entities.ts";
-import type { AuditRow } from "../../../domain/ports/sync-store.ts";
 import { badge, moment, opWord, type Tone } from "../words.ts";
 import { html, type Markup } from "./html.ts";
 

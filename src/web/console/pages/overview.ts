@@ -1,6 +1,6 @@
+import type { AuditRow } from "../../../domain/model/audit.ts";
 import type { Attention, HourTally } from "../../../domain/ports/console-store.ts";
 import type { StoredToken } from "../../../domain/ports/scim-store.ts";
-import type { AuditRow } from "../../../domain/ports/sync-store.ts";
 import { activityList } from "../components/activity-rows.ts";
 import { type AttentionLine, attentionLines } from "../components/attention-lines.ts";
 import { hourChart } from "../components/chart.ts";

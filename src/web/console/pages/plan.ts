@@ -1,6 +1,6 @@
+import type { HeldItem } from "../../../domain/model/held-change.ts";
 import { isUndecided } from "../../../domain/model/held-change.ts";
 import type { HeldReason, Plan } from "../../../domain/model/plan.ts";
-import type { HeldItem } from "../../../domain/ports/sync-store.ts";
 import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "../../../text/changes-for-people.ts";
 import type { Visitor } from "../../access/role.ts";
 import { html, type Markup } from "../components/html.ts";

@@ -1,5 +1,5 @@
 import express, { type Request, type Response, type Router } from "express";
-import type { AuditEntry } from "../../../domain/ports/sync-store.ts";
+import type { AuditEntry } from "../../../domain/model/audit.ts";
 import { type Access, formOf } from "../../access/access.ts";
 import { clientAddress } from "../../access/address.ts";
 import { callbackPath, describeOidcError, flowLifeMs, type Oidc } from "../../access/oidc.ts";

@@ -1,7 +1,7 @@
 import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
+import type { HeldItem } from "../../../domain/model/held-change.ts";
 import type { Change, Plan } from "../../../domain/model/plan.ts";
-import type { HeldItem } from "../../../domain/ports/sync-store.ts";
 import { consequenceOf, detailOf, heldSubject, subjectOf } from "../../../text/changes-for-people.ts";
 
 /** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
