@@ -8,8 +8,8 @@ import { type Config, ldapSources } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfig } from "./config-location.ts";
+import type { Context, GlobalOptions } from "./context.ts";
 
 const testWithinMs = 20_000;
 
@@ -18,15 +18,15 @@ const testWithinMs = 20_000;
  * this process, so there is nothing to wait for.
  */
 export function openAlerts(
-  composition: Composition,
+  context: Context,
   configNow: () => Config,
   store: DirectoryStore,
   logger: Logger,
   { metrics = null, isSettled = false }: { readonly metrics?: Metrics | null; readonly isSettled?: boolean } = {},
 ): Alerts {
-  const { now, sleep } = composition;
+  const { now, sleep } = context;
   const config = configNow();
-  const channels = composition.alertChannels(config);
+  const channels = context.alertChannels(config);
   return createAlerts({
     channels,
     limits: limitsOf(config, isSettled),
@@ -59,15 +59,15 @@ function limitsOf({ alerts }: Config, isSettled: boolean): AlertLimits {
 export const consoleUrlOf = ({ admin }: Config): string | null => admin?.publicUrl ?? null;
 
 /** `rollcall alerts test [channel]`: sends one message to each channel, and says what happened. Exit 1 when one failed. */
-export async function testAlerts(composition: Composition, options: GlobalOptions, name?: string): Promise<number> {
-  const config = await locateConfig(composition, options);
-  const all = composition.alertChannels(config);
+export async function testAlerts(context: Context, options: GlobalOptions, name?: string): Promise<number> {
+  const config = await locateConfig(context, options);
+  const all = context.alertChannels(config);
   const channels = all.filter((channel) => name === undefined || channel.name === name);
   if (channels.length === 0) throw noChannel(all, name);
-  const results = await Promise.all(channels.map((channel) => tryChannel(composition, channel)));
-  if (options.json) printJson(composition.terminal, { channels: results });
+  const results = await Promise.all(channels.map((channel) => tryChannel(context, channel)));
+  if (options.json) printJson(context.terminal, { channels: results });
   else
-    composition.terminal.out(
+    context.terminal.out(
       table(
         results.map((result) => [result.ok ? "ok" : "ERROR", result.name, result.type, result.message]),
         "",
@@ -83,7 +83,7 @@ function noChannel(all: readonly AlertChannel[], name: string | undefined): Roll
   return new RollcallError("CONFIG_INVALID", `no alert channel "${name}" in the configuration; there is: ${known}`);
 }
 
-async function tryChannel({ now }: Composition, channel: AlertChannel) {
+async function tryChannel({ now }: Context, channel: AlertChannel) {
   const { name, type } = channel;
   const atMs = now();
   const message: AlertMessage = {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Config, type ConfigFile, readConfigFile } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
+import type { Context, GlobalOptions } from "./context.ts";
 import { keyRingOf, openStored } from "./stored-credentials.ts";
 
 /** Where `serve` without a configuration keeps the one it makes, so that other commands find it. */
@@ -10,17 +10,17 @@ export const sandboxConfigPath = "data/sandbox/rollcall.yaml";
 export const usualConfigPath = "rollcall.yaml";
 
 /** Path of the configuration: `-c`, then `ROLLCALL_CONFIG`; null when neither is given. */
-export const givenPath = ({ env }: Composition, options: GlobalOptions): string | null =>
+export const givenPath = ({ env }: Context, options: GlobalOptions): string | null =>
   options.config ?? (env["ROLLCALL_CONFIG"] || null);
 
 /** The configuration that a command works with, stored connections included. @throws `CONFIG_INVALID` */
-export const locateConfig = (composition: Composition, options: GlobalOptions): Promise<Config> =>
-  composeConfig(composition, locateFile(composition, options));
+export const locateConfig = (context: Context, options: GlobalOptions): Promise<Config> =>
+  composeConfig(context, locateFile(context, options));
 
 /** A file with what is stored beside it. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
-export async function composeConfig(composition: Composition, file: ConfigFile): Promise<Config> {
+export async function composeConfig(context: Context, file: ConfigFile): Promise<Config> {
   const settings = file.settings();
-  return file.compose(openStored(keyRingOf(settings), await composition.storedCredentials(settings)));
+  return file.compose(openStored(keyRingOf(settings), await context.storedCredentials(settings)));
 }
 
 /**
@@ -28,10 +28,10 @@ export async function composeConfig(composition: Composition, file: ConfigFile):
  * right master key a token can still be revoked, and the audit trail verified.
  * @throws `CONFIG_INVALID`
  */
-export async function locateConfigOpenable(composition: Composition, options: GlobalOptions): Promise<Config> {
-  const file = locateFile(composition, options);
+export async function locateConfigOpenable(context: Context, options: GlobalOptions): Promise<Config> {
+  const file = locateFile(context, options);
   const settings = file.settings();
-  const stored = openStored(keyRingOf(settings), await composition.storedCredentials(settings));
+  const stored = openStored(keyRingOf(settings), await context.storedCredentials(settings));
   const locked = stored.filter((each) => "problem" in each).map(({ name }) => name);
   return file.compose(
     stored.filter((each) => "keys" in each),
@@ -44,17 +44,17 @@ export async function locateConfigOpenable(composition: Composition, options: Gl
  * database, which may be what it has lost.
  * @throws `CONFIG_INVALID`
  */
-export function locateConfigAlone(composition: Composition, options: GlobalOptions): Config {
-  const file = locateFile(composition, options);
+export function locateConfigAlone(context: Context, options: GlobalOptions): Config {
+  const file = locateFile(context, options);
   const stored = Object.entries(file.targets).filter(([, own]) => own["clientSecret"] === undefined);
   return file.compose([], new Set(stored.map(([name]) => name)));
 }
 
 /** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */
-export function locateFile(composition: Composition, options: GlobalOptions): ConfigFile {
-  const path = givenPath(composition, options);
-  if (path !== null) return readConfigFile(path, composition.env);
-  if (existsSync(sandboxConfigPath)) return readConfigFile(sandboxConfigPath, composition.env);
+export function locateFile(context: Context, options: GlobalOptions): ConfigFile {
+  const path = givenPath(context, options);
+  if (path !== null) return readConfigFile(path, context.env);
+  if (existsSync(sandboxConfigPath)) return readConfigFile(sandboxConfigPath, context.env);
   const how = existsSync(usualConfigPath) ? `-c ${usualConfigPath}` : "-c FILE";
   throw new RollcallError(
     "CONFIG_INVALID",

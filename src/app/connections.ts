@@ -8,7 +8,6 @@ import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
 import type { Logger } from "../telemetry/index.ts";
-import type { Composition } from "./composition.ts";
 import type {
   ConnectionDraft,
   Connections,
@@ -17,12 +16,13 @@ import type {
   ListedConnection,
   Verification,
 } from "./connection-types.ts";
+import type { Context } from "./context.ts";
 import { withoutName } from "./open-targets.ts";
 import { openKeys, sealKeys } from "./stored-credentials.ts";
 import { accountOf, verifyTarget } from "./verify-target.ts";
 
 export interface DeskParts {
-  readonly composition: Composition;
+  readonly context: Context;
   readonly file: ConfigFile;
   /** Asked each time: `rekey` may change it under way. */
   readonly ring: () => KeyRing;
@@ -46,7 +46,7 @@ export function createConnections(parts: DeskParts): Connections {
     const keys = keysOf(file, draft);
     const verified = await verify(parts, draft.name, keys, signal);
     if (!verified.ok) return verified;
-    const nowMs = parts.composition.now();
+    const nowMs = parts.context.now();
     const sealed = sealKeys(ring(), draft.name, draft.type, keys);
     const times = { createdAtMs: nowMs, changedAtMs: nowMs, verifiedAtMs: nowMs };
     await store.putCredential({ name: draft.name, type: draft.type, ...sealed, ...times }, causeOf(actor));
@@ -103,7 +103,7 @@ async function verify(
   keys: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Verification> {
-  const { composition, file, logger } = parts;
+  const { context, file, logger } = parts;
   if (file.targets[name]?.["clientSecret"] !== undefined) {
     const message = `targets.${name}.clientSecret stands in ${file.fileName} and would win over what is stored: remove it there first`;
     return { ok: false, errors: { name: message } };
@@ -117,7 +117,7 @@ async function verify(
     const message = `"${name}" leads to another ${accountWord(keys)} (${other}); choose another name`;
     return { ok: false, errors: { name: message } };
   }
-  const verified = await verifyTarget(composition.target(draft.target, logger), draft.target, signal);
+  const verified = await verifyTarget(context.target(draft.target, logger), draft.target, signal);
   if (!verified.ok) return verified;
   const { survey } = verified;
   const findings = [...survey.findings, ...(await invitations(parts, name, survey.type, survey.members))];

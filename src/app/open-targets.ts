@@ -4,7 +4,7 @@ import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import type { Composition } from "./composition.ts";
+import type { Context } from "./context.ts";
 
 /** One target of the configuration, ready to be worked with. */
 export interface Connection {
@@ -24,7 +24,7 @@ export function selectTargets(config: Config, name: string | undefined): readonl
 
 /** Builds connections; close their targets when done. */
 export function connect(
-  composition: Composition,
+  context: Context,
   config: Config,
   targets: readonly TargetConfig[],
   store: DirectoryStore,
@@ -32,8 +32,8 @@ export function connect(
   metrics?: Metrics,
 ): readonly Connection[] {
   return targets.map((each) => {
-    const target = composition.target(each, logger, metrics);
-    return { config: each, target, reconciler: composition.reconciler(target, each, config, store, logger, metrics) };
+    const target = context.target(each, logger, metrics);
+    return { config: each, target, reconciler: context.reconciler(target, each, config, store, logger, metrics) };
   });
 }
 

@@ -3,7 +3,7 @@ import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { ImportStore } from "../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import type { Composition } from "./composition.ts";
+import type { Context } from "./context.ts";
 
 /** The polled sources of the configuration, or the one named. @throws `CONFIG_INVALID` for a name that is not there */
 export function selectDirectories(config: Config, name: string | undefined): readonly LdapSourceConfig[] {
@@ -16,12 +16,12 @@ export function selectDirectories(config: Config, name: string | undefined): rea
 
 /** Pollers of these sources over one store. @throws `CONFIG_INVALID` for what only shows when a source is put together */
 export const openDirectories = (
-  composition: Composition,
+  context: Context,
   sources: readonly LdapSourceConfig[],
   store: ImportStore,
   logger: Logger,
   metrics?: Metrics,
-): readonly LdapPoller[] => sources.map((source) => composition.poller(source, store, logger, metrics));
+): readonly LdapPoller[] => sources.map((source) => context.poller(source, store, logger, metrics));
 
 /** What became of one poll. */
 export interface Polled {

@@ -2,8 +2,8 @@ import { isoTime, printJson } from "../cli/output/print.ts";
 import { type Config, storeName } from "../config/index.ts";
 import { hasCode, RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
-import type { Composition, GlobalOptions } from "./composition.ts";
 import { locateConfigOpenable } from "./config-location.ts";
+import type { Context, GlobalOptions } from "./context.ts";
 
 const consequences =
   'what only it asks for, taking or giving access, is held until you approve it ("rollcall plan"), and removals of one window are. Have the identity providers send everything again, and look at "rollcall token list": tokens revoked since then are good again';
@@ -26,14 +26,14 @@ export async function noticeRestore(
 }
 
 /** `rollcall restored`: says of a database that it is an old copy, which nothing in it tells where `backup` did not make it. */
-export async function restored(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = await locateConfigOpenable(composition, options);
+export async function restored(context: Context, options: GlobalOptions): Promise<number> {
+  const config = await locateConfigOpenable(context, options);
   const place = storeName(config.store);
-  const { terminal, env, now } = composition;
+  const { terminal, env, now } = context;
   await using cleanup = new AsyncDisposableStack();
-  const lock = await lockStopped(composition, config);
+  const lock = await lockStopped(context, config);
   cleanup.defer(() => lock.release());
-  const store = await composition.openStoreToRead(config);
+  const store = await context.openStoreToRead(config);
   if (store === null)
     throw new RollcallError("STORE_UNAVAILABLE", `database ${place}: there is none; put the copy there first`);
   cleanup.defer(() => store.close());
@@ -52,9 +52,9 @@ export async function restored(composition: Composition, options: GlobalOptions)
 }
 
 /** @throws `STORE_LOCKED` that says what to do here */
-async function lockStopped(composition: Composition, config: Config): Promise<ReconcileLock> {
+async function lockStopped(context: Context, config: Config): Promise<ReconcileLock> {
   try {
-    return await composition.lock(config);
+    return await context.lock(config);
   } catch (error) {
     if (!hasCode(error, "STORE_LOCKED")) throw error;
     throw new RollcallError(

@@ -16,8 +16,8 @@ import {
   startOnePassword,
 } from "../sandbox/index.ts";
 import { aborted, interruption } from "../server/signals.ts";
-import type { Composition, GlobalOptions, Terminal } from "./composition.ts";
 import { sandboxConfigPath, usualConfigPath } from "./config-location.ts";
+import type { Context, GlobalOptions, Terminal } from "./context.ts";
 
 /** Both emulated vendors, filled with the made-up company. */
 interface Vendors {
@@ -177,7 +177,7 @@ export function sandboxBanner(
 
 /** `rollcall sandbox`: only the emulators, until a signal ends them. Each port has a state of its own. */
 export async function emulate(
-  { terminal }: Composition,
+  { terminal }: Context,
   options: { readonly port: number } & GlobalOptions,
 ): Promise<number> {
   const interrupted = interruption();

@@ -1,6 +1,6 @@
 import { Argument, Command, CommanderError, type CommandOptions, InvalidArgumentError, Option } from "commander";
 import { testAlerts } from "../app/alerts.ts";
-import type { Composition, GlobalOptions } from "../app/composition.ts";
+import type { Context, GlobalOptions } from "../app/context.ts";
 import { restored } from "../app/restore.ts";
 import { emulate } from "../app/sandbox.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
@@ -24,10 +24,10 @@ import { printJson } from "./output/print.ts";
 import { moment, span } from "./time-argument.ts";
 
 /** Runs one command and gives its exit code (contract, "Command line"). */
-export async function runCli(argv: readonly string[], composition: Composition): Promise<number> {
-  const { terminal } = composition;
+export async function runCli(argv: readonly string[], context: Context): Promise<number> {
+  const { terminal } = context;
   let exitCode = 0;
-  const program = buildProgram(composition, (code) => {
+  const program = buildProgram(context, (code) => {
     exitCode = code;
   });
   try {
@@ -50,17 +50,16 @@ function codeOf(error: unknown): string {
   return error instanceof CommanderError ? "USAGE" : "UNEXPECTED";
 }
 
-type Run<T> = (composition: Composition, options: T & GlobalOptions, ...args: string[]) => Promise<number>;
+type Run<T> = (context: Context, options: T & GlobalOptions, ...args: string[]) => Promise<number>;
 
 /** Loaded when asked for: what serves SCIM is a large part of the program, and the other commands answer sooner without. */
-const serve: Run<object> = async (composition, options) =>
-  (await import("../server/server.ts")).serve(composition, options);
+const serve: Run<object> = async (context, options) => (await import("../server/server.ts")).serve(context, options);
 
-function buildProgram(composition: Composition, exit: (code: number) => void): Command {
+function buildProgram(context: Context, exit: (code: number) => void): Command {
   const program = new Command("rollcall")
     .usage("<command> [options]")
     .description("Directory sync for password managers: SCIM 2.0 in, Bitwarden and 1Password out.")
-    .version(composition.version)
+    .version(context.version)
     .configureHelp({
       subcommandTerm: (command) =>
         [command.name(), command.usage().replace(/\[(options|command)\] ?/g, "")].join(" ").trim(),
@@ -92,7 +91,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
       .exitOverride()
       .action(async (...given: unknown[]) => {
         const [options] = given.slice(-2) as [T & GlobalOptions];
-        exit(await run(composition, options, ...(given.slice(0, -2) as string[])));
+        exit(await run(context, options, ...(given.slice(0, -2) as string[])));
       });
   };
 
@@ -231,7 +230,7 @@ function buildProgram(composition: Composition, exit: (code: number) => void): C
     .addArgument(new Argument("<shell>", "which shell").choices(shells))
     .addHelpText("after", help.completion)
     .exitOverride()
-    .action((shell: (typeof shells)[number]) => composition.terminal.out(completionScript(program, shell).trimEnd()));
+    .action((shell: (typeof shells)[number]) => context.terminal.out(completionScript(program, shell).trimEnd()));
   return program;
 }
 

@@ -1,6 +1,6 @@
 import type { Express } from "express";
-import type { Composition } from "../app/composition.ts";
 import type { Connections } from "../app/connection-types.ts";
+import type { Context } from "../app/context.ts";
 import { planActions, scimTokens } from "../app/decisions.ts";
 import type { StatusReport } from "../cli/commands/status.ts";
 import type { BitwardenTargetConfig, Config } from "../config/index.ts";
@@ -13,7 +13,7 @@ import { type AdminAppParts, createAdminApp } from "../web/app.ts";
 import type { Fleet } from "./target-pool.ts";
 
 export interface AdminParts {
-  readonly composition: Composition;
+  readonly context: Context;
   readonly config: Config;
   /** Its targets come and go while this process runs. */
   readonly fleet: Fleet;
@@ -32,7 +32,7 @@ export interface AdminParts {
 
 /** The admin listener of `serve`, put together; null where none is configured. */
 export function adminApp({
-  composition,
+  context,
   config,
   fleet,
   connections,
@@ -46,7 +46,7 @@ export function adminApp({
 }: AdminParts): Express | null {
   const { admin } = config;
   if (admin === null) return null;
-  const { now, sleep, version } = composition;
+  const { now, sleep, version } = context;
   const tokens = [
     { role: "admin" as const, secret: admin.token },
     { role: "operator" as const, secret: admin.operatorToken },

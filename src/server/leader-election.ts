@@ -1,4 +1,4 @@
-import type { Composition } from "../app/composition.ts";
+import type { Context } from "../app/context.ts";
 import { hasCode, messageOf } from "../domain/model/errors.ts";
 import type { ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { Logger } from "../telemetry/index.ts";
@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/index.ts";
 const askEveryMs = 1000;
 
 export interface TurnParts {
-  readonly composition: Pick<Composition, "sleep">;
+  readonly context: Pick<Context, "sleep">;
   /** @throws `STORE_LOCKED` while another has it, `STORE_UNAVAILABLE` */
   readonly lock: () => Promise<ReconcileLock>;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -21,7 +21,7 @@ export interface Turns {
 }
 
 /** `first`: a turn that this process has already; null where it has to wait for one. */
-export function createTurns({ composition, lock, logger }: TurnParts, first: ReconcileLock | null): Turns {
+export function createTurns({ context, lock, logger }: TurnParts, first: ReconcileLock | null): Turns {
   let held: ReconcileLock | null = first;
 
   const wait = async (stopping: AbortSignal): Promise<ReconcileLock | null> => {
@@ -39,7 +39,7 @@ export function createTurns({ composition, lock, logger }: TurnParts, first: Rec
         }
         problem = messageOf(error);
       }
-      await composition.sleep(askEveryMs, stopping);
+      await context.sleep(askEveryMs, stopping);
     }
     return null;
   };

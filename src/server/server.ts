@@ -1,8 +1,8 @@
 import { openAlerts } from "../app/alerts.ts";
-import type { Composition, GlobalOptions } from "../app/composition.ts";
 import { composeConfig, givenPath } from "../app/config-location.ts";
 import type { Connections } from "../app/connection-types.ts";
 import { createConnections } from "../app/connections.ts";
+import type { Context, GlobalOptions } from "../app/context.ts";
 import { describePoll, openDirectories } from "../app/polled-sources.ts";
 import { reviewSources } from "../app/removed-sources.ts";
 import { noticeRestore } from "../app/restore.ts";
@@ -45,25 +45,25 @@ import { createFleet, type Fleet } from "./target-pool.ts";
 const graceMs = 8000;
 
 /** `rollcall serve`: until SIGTERM or SIGINT. */
-export async function serve(composition: Composition, options: GlobalOptions): Promise<number> {
+export async function serve(context: Context, options: GlobalOptions): Promise<number> {
   const interrupted = interruption();
   const logger = createLogger({ level: options.logLevel as LogLevel });
   // Taken down in reverse order, however this ends: a server left open would keep a failed process alive.
   await using cleanup = new AsyncDisposableStack();
-  const { config, file, sandbox, turns } = await prepare(composition, options, logger, cleanup);
-  const metrics = createMetrics({ version: composition.version });
-  const store = await composition.openStore(config);
+  const { config, file, sandbox, turns } = await prepare(context, options, logger, cleanup);
+  const metrics = createMetrics({ version: context.version });
+  const store = await context.openStore(config);
   cleanup.defer(() => store.close());
-  const restored = await noticeRestore(store, config.targets, composition.now());
+  const restored = await noticeRestore(store, config.targets, context.now());
   if (restored !== null) logger.warn(restored);
   await reviewSources(config, store, (message) => logger.warn(message));
-  const fleet = await createFleet({ composition, file, store, logger, metrics });
+  const fleet = await createFleet({ context, file, store, logger, metrics });
   cleanup.defer(() => fleet.stop(0));
   const listeners = await openListeners(
-    composition,
+    context,
     config,
     fleet,
-    createConnections({ composition, file, ring: fleet.ring, store, logger, syncNow: fleet.syncNow }),
+    createConnections({ context, file, ring: fleet.ring, store, logger, syncNow: fleet.syncNow }),
     store,
     logger,
     metrics,
@@ -71,12 +71,12 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     interrupted,
     cleanup,
   );
-  announce(composition, options, logger, listeners, sandbox);
+  announce(context, options, logger, listeners, sandbox);
 
   const stopping = new AbortController();
   const abort = new AbortController();
   fleet.start();
-  const directories = openDirectories(composition, ldapSources(config), store, logger, metrics);
+  const directories = openDirectories(context, ldapSources(config), store, logger, metrics);
   const reconciling = turns.take(async ({ lost, listen }) => {
     listen((notice) => {
       if (notice.kind === "changed") store.changedElsewhere(notice.refs);
@@ -86,8 +86,8 @@ export async function serve(composition: Composition, options: GlobalOptions): P
     fleet.work();
     metrics.leader(true);
     const loops = [
-      ...directories.map((poller) => runPolls(pollParts(composition, poller, store, logger), stop, cut)),
-      openAlerts(composition, fleet.config, store, logger, { metrics }).run(stop),
+      ...directories.map((poller) => runPolls(pollParts(context, poller, store, logger), stop, cut)),
+      openAlerts(context, fleet.config, store, logger, { metrics }).run(stop),
     ];
     await Promise.all([...loops, aborted(stop).then(() => (lost.aborted ? fleet.rest() : undefined))]);
     metrics.leader(false);
@@ -106,7 +106,7 @@ export async function serve(composition: Composition, options: GlobalOptions): P
 }
 
 const pollParts = (
-  { now, sleep }: Composition,
+  { now, sleep }: Context,
   poller: LdapPoller,
   store: DirectoryStore,
   logger: Logger,
@@ -126,7 +126,7 @@ const isNews = ({ mode, result }: PollReport): boolean =>
 
 /** The lock comes first: a second `serve` must not touch the files of the one that runs. */
 async function prepare(
-  composition: Composition,
+  context: Context,
   options: GlobalOptions,
   logger: Logger,
   cleanup: AsyncDisposableStack,
@@ -136,18 +136,18 @@ async function prepare(
   readonly sandbox: SandboxRun | null;
   readonly turns: Turns;
 }> {
-  const path = givenPath(composition, options);
-  const given = path === null ? null : readConfigFile(path, composition.env);
-  const config = given === null ? null : await composeConfig(composition, given);
+  const path = givenPath(context, options);
+  const given = path === null ? null : readConfigFile(path, context.env);
+  const config = given === null ? null : await composeConfig(context, given);
   const place = config ?? { store: { kind: "sqlite" as const, path: sandboxStorePath() } };
-  const lock = () => composition.lock(place);
-  const turns = createTurns({ composition, lock, logger }, await firstTurn(lock, place.store.kind));
+  const lock = () => context.lock(place);
+  const turns = createTurns({ context, lock, logger }, await firstTurn(lock, place.store.kind));
   cleanup.defer(() => turns.release());
   if (given !== null && config !== null) return { config, file: given, sandbox: null, turns };
-  const sandbox = await startSandbox(composition.terminal);
+  const sandbox = await startSandbox(context.terminal);
   cleanup.defer(() => sandbox.close());
-  const file = readConfigFile(sandbox.configPath, composition.env);
-  return { config: await composeConfig(composition, file), file, sandbox, turns };
+  const file = readConfigFile(sandbox.configPath, context.env);
+  return { config: await composeConfig(context, file), file, sandbox, turns };
 }
 
 /** Several may serve a database of PostgreSQL, of which one reconciles. A second one on a file is a mistake. */
@@ -161,7 +161,7 @@ async function firstTurn(lock: () => Promise<ReconcileLock>, kind: StoreConfig["
 }
 
 function announce(
-  { terminal, version }: Composition,
+  { terminal, version }: Context,
   options: GlobalOptions,
   logger: Logger,
   [scim, admin]: readonly Listener[],
@@ -184,7 +184,7 @@ function announce(
 
 /** The SCIM listener, and the admin listener where one is configured. */
 async function openListeners(
-  composition: Composition,
+  context: Context,
   config: Config,
   fleet: Fleet,
   connections: Connections,
@@ -195,7 +195,7 @@ async function openListeners(
   stopping: AbortSignal,
   cleanup: AsyncDisposableStack,
 ): Promise<readonly Listener[]> {
-  const { now } = composition;
+  const { now } = context;
   const authenticate = createAuthenticator({
     configured: scimSources(config).flatMap((source) =>
       source.tokens.map((token) => ({ source: source.name, token: token.reveal() })),
@@ -221,7 +221,7 @@ async function openListeners(
   const { limits } = config.server;
   const scim = createScimRouter({
     store,
-    tracer: composition.tracer,
+    tracer: context.tracer,
     authenticate,
     admit: createAdmission(limits, { monotonic, onShed }),
     wrongToken: createWrongTokens(limits.wrongTokensPerMinute, { monotonic, onShed }),
@@ -255,7 +255,7 @@ async function openListeners(
   const status = () => statusReport(fleet.config(), store, now());
   const text = async () => metricsText(metrics, await status(), now());
   const admin = adminApp({
-    composition,
+    context,
     config,
     fleet,
     connections,

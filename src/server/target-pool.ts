@@ -1,4 +1,4 @@
-import type { Composition } from "../app/composition.ts";
+import type { Context } from "../app/context.ts";
 import { type Connection, connect } from "../app/open-targets.ts";
 import { keyRingOf, openKeys } from "../app/stored-credentials.ts";
 import { type Config, type ConfigFile, readConfigFile, type StoredTarget, type TargetConfig } from "../config/index.ts";
@@ -11,7 +11,7 @@ import { runLoop } from "../reconcile/scheduler.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 
 export interface FleetParts {
-  readonly composition: Composition;
+  readonly context: Context;
   readonly file: ConfigFile;
   readonly store: DirectoryStore;
   readonly logger: Logger;
@@ -63,7 +63,7 @@ interface Accepted {
 
 /** @throws `CONFIG_INVALID` as the configuration does */
 export async function createFleet(parts: FleetParts): Promise<Fleet> {
-  const { composition, file, store, logger, metrics } = parts;
+  const { context, file, store, logger, metrics } = parts;
   const failure = Promise.withResolvers<never>();
   // Who waits for it hears of it; nobody waiting is no accident of its own.
   failure.promise.catch(() => undefined);
@@ -77,7 +77,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
   let watching: Promise<void> = Promise.resolve();
 
   const moor = (target: TargetConfig): void => {
-    const [connection] = connect(composition, config, [target], store, logger, metrics);
+    const [connection] = connect(context, config, [target], store, logger, metrics);
     if (connection === undefined) return;
     const berth = berthOf(parts, connection, config, failure.reject);
     berths.set(target.name, berth);
@@ -120,7 +120,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
   const watch = async (): Promise<void> => {
     let problem = "";
     while (!stopping.signal.aborted) {
-      await composition.sleep(watchEveryMs, stopping.signal);
+      await context.sleep(watchEveryMs, stopping.signal);
       if (stopping.signal.aborted) return;
       try {
         const rows = await store.credentials();
@@ -179,12 +179,12 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
 
 /** The loop of one target. */
 function berthOf(
-  { composition, store, logger }: FleetParts,
+  { context, store, logger }: FleetParts,
   connection: Connection,
   { reconcile }: Config,
   failed: (error: unknown) => void,
 ): Berth {
-  const { now, sleep } = composition;
+  const { now, sleep } = context;
   const { name, type } = connection.config;
   const listeners = new Set<() => void>();
   const begin = () => {
@@ -250,14 +250,10 @@ const storedTargets = (keys: Accepted["keys"]): readonly StoredTarget[] =>
   [...keys].map(([name, each]) => ({ name, keys: each }));
 
 /** `rekey` seals with a key that this process may not have read yet: the file says which, and only that is read again. */
-function freshRing(
-  { composition, file, logger }: FleetParts,
-  ring: KeyRing,
-  rows: readonly StoredCredential[],
-): KeyRing {
+function freshRing({ context, file, logger }: FleetParts, ring: KeyRing, rows: readonly StoredCredential[]): KeyRing {
   if (rows.every(({ keyId }) => ring.ids.includes(keyId))) return ring;
   try {
-    const read = keyRingOf(readConfigFile(file.fileName, composition.env).settings());
+    const read = keyRingOf(readConfigFile(file.fileName, context.env).settings());
     logger.info(`masterKey was read again: key id ${read.ids.join(", ")}`);
     return read;
   } catch (error) {

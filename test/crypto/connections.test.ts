@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Composition } from "../../src/app/composition.ts";
 import type { ConnectionDraft, Connections } from "../../src/app/connection-types.ts";
 import { createConnections } from "../../src/app/connections.ts";
+import type { Context } from "../../src/app/context.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { createKeyRing, type KeyRing } from "../../src/crypto/key-ring.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
@@ -40,17 +40,17 @@ afterEach(async () => {
 });
 
 /** As `main.ts` puts it together, as far as connecting needs it. */
-const composition = {
+const context = {
   now: () => nowMs,
   target: (config) =>
     config.type === "bitwarden"
       ? createBitwardenTarget({ ...config, version: "0", clientSecret: config.clientSecret.reveal(), rateLimit: {} })
       : createOnePasswordTarget({ ...config, version: "0", clientSecret: config.clientSecret.reveal() }),
-} as Pick<Composition, "now" | "target"> as Composition;
+} as Pick<Context, "now" | "target"> as Context;
 
 const desk = (targets = "{}"): Connections =>
   createConnections({
-    composition,
+    context,
     file: parseConfigFile(`sources: { idp: { type: scim } }\ntargets: ${targets}`, {
       baseDir: "/",
       env: {},

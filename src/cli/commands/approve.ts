@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { closeAll, connect, selectTargets } from "../../app/open-targets.ts";
 import { noticeRestore } from "../../app/restore.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
@@ -43,17 +43,12 @@ export const dismiss = decide({
 });
 
 function decide(decision: Decision) {
-  return async (
-    composition: Composition,
-    options: GlobalOptions,
-    target?: string,
-    digest?: string,
-  ): Promise<number> => {
-    const config = await locateConfig(composition, options);
+  return async (context: Context, options: GlobalOptions, target?: string, digest?: string): Promise<number> => {
+    const config = await locateConfig(context, options);
     const [selected] = selectTargets(config, target);
     if (selected === undefined || digest === undefined) return 1;
-    const store = await composition.openStore(config);
-    const { terminal, env, now } = composition;
+    const store = await context.openStore(config);
+    const { terminal, env, now } = context;
     const cause: Cause = {
       actor: `cli:${decision.name} (${env["SUDO_USER"] ?? env["USER"] ?? "unknown user"})`,
       requestId: null,
@@ -64,7 +59,7 @@ function decide(decision: Decision) {
       let count = await decision.held(store)(selected.name, digest, cause, now());
       if (count === 0) {
         // Not held yet by a run, but shown by `plan`: the same plan is made again and must have the same digest.
-        const items = namedBy(await freshlyHeld(composition, options, config, selected, store), digest);
+        const items = namedBy(await freshlyHeld(context, options, config, selected, store), digest);
         if (items.length > 0) await decision.fresh(store)(selected.name, items, cause, now());
         count = items.length;
       }
@@ -82,19 +77,19 @@ function decide(decision: Decision) {
 }
 
 async function freshlyHeld(
-  composition: Composition,
+  context: Context,
   options: GlobalOptions,
   config: Config,
   selected: TargetConfig,
   store: DirectoryStore,
 ): Promise<readonly HeldItem[]> {
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const connections = connect(composition, config, [selected], store, logger);
+  const connections = connect(context, config, [selected], store, logger);
   try {
     const [connection] = connections;
     if (connection === undefined) return [];
     const { guarded } = await connection.reconciler.plan(new AbortController().signal);
-    const sinceMs = composition.now();
+    const sinceMs = context.now();
     return guarded.heldItems
       .map(({ isDismissed, ...item }) => ({
         ...item,

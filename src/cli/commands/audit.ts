@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfigOpenable } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import type { AuditFilter, AuditHead, ChainedRow, LostAccess } from "../../domain/model/audit.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type { AuditTrail } from "../../domain/ports/audit-store.ts";
@@ -19,25 +19,25 @@ interface FilterOptions extends GlobalOptions {
 
 /** `rollcall audit verify`. Exit 0 intact, 1 not. */
 export async function verifyAudit(
-  composition: Composition,
+  context: Context,
   options: GlobalOptions & { readonly head?: string },
 ): Promise<number> {
   const kept = options.head === undefined ? null : parseHead(options.head);
-  const verdict = await withTrail(composition, options, (trail) => trail.verifyAudit(kept));
+  const verdict = await withTrail(context, options, (trail) => trail.verifyAudit(kept));
   const { rows, broken } = verdict;
   const head = verdict.head === null ? null : `${verdict.head.seq}:${verdict.head.hash}`;
   const [first, last] = [isoTime(verdict.firstAtMs), isoTime(verdict.lastAtMs)];
   if (options.json) {
-    printJson(composition.terminal, { intact: broken === null, rows, first, last, head, broken });
+    printJson(context.terminal, { intact: broken === null, rows, first, last, head, broken });
   } else if (broken === null) {
-    composition.terminal.out(
+    context.terminal.out(
       rows === 0
         ? "intact: no rows yet"
         : `intact: ${count(rows, "row")}, ${first} to ${last}${kept === null ? "" : `; row ${kept.seq} is the one that was kept`}\nhead ${head}`,
     );
   }
   if (broken === null) return 0;
-  composition.terminal.note(
+  context.terminal.note(
     `rollcall: the audit trail is NOT intact at row ${broken.seq}: ${broken.reason}. Keep the database as it is, and compare it with a backup or an export`,
   );
   return 1;
@@ -52,12 +52,12 @@ function parseHead(text: string): AuditHead {
 
 /** `rollcall audit list`: the newest rows, oldest of them first. */
 export async function listAudit(
-  composition: Composition,
+  context: Context,
   options: FilterOptions & { readonly limit: number },
 ): Promise<number> {
-  const filter = filterOf(composition, options);
-  const { terminal } = composition;
-  await withTrail(composition, options, async (trail) => {
+  const filter = filterOf(context, options);
+  const { terminal } = context;
+  await withTrail(context, options, async (trail) => {
     if (options.lostAccess === true) {
       let losses: readonly LostAccess[] = [];
       for await (const page of trail.lostAccess(filter)) losses = [...losses, ...page].slice(-options.limit);
@@ -74,22 +74,22 @@ export async function listAudit(
 
 /** `rollcall audit export`: page by page, so that the whole trail needs no more memory than its largest page. */
 export async function exportAudit(
-  composition: Composition,
+  context: Context,
   options: FilterOptions & { readonly format: FileFormat },
 ): Promise<number> {
-  const filter = filterOf(composition, options);
-  await withTrail(composition, options, async (trail) => {
+  const filter = filterOf(context, options);
+  await withTrail(context, options, async (trail) => {
     const pieces =
       options.lostAccess === true
         ? fileText(lossesFile, trail.lostAccess(filter), options.format)
         : fileText(trailFile, trail.auditRows(filter), options.format);
-    for await (const text of pieces) await composition.terminal.write(text);
+    for await (const text of pieces) await context.terminal.write(text);
   });
   return 0;
 }
 
-function filterOf(composition: Composition, options: FilterOptions): AuditFilter {
-  const nowMs = composition.now();
+function filterOf(context: Context, options: FilterOptions): AuditFilter {
+  const nowMs = context.now();
   return {
     sinceMs: options.since?.(nowMs) ?? null,
     untilMs: options.until?.(nowMs) ?? null,
@@ -100,11 +100,11 @@ function filterOf(composition: Composition, options: FilterOptions): AuditFilter
 }
 
 async function withTrail<T>(
-  composition: Composition,
+  context: Context,
   options: GlobalOptions,
   work: (trail: AuditTrail) => Promise<T>,
 ): Promise<T> {
-  const trail = await composition.openAuditTrail(await locateConfigOpenable(composition, options));
+  const trail = await context.openAuditTrail(await locateConfigOpenable(context, options));
   try {
     return await work(trail);
   } finally {

@@ -1,6 +1,6 @@
 import { checkSecrets } from "../../app/check-secrets.ts";
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { composeConfig, locateFile } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { closeAll, connect, withoutName } from "../../app/open-targets.ts";
 import { sourceFindings } from "../../app/removed-sources.ts";
 import { type Config, ldapSources, scimSources, storeName } from "../../config/index.ts";
@@ -21,9 +21,9 @@ interface Finding extends CheckFinding {
 const checkWithinMs = 60_000;
 
 /** `rollcall check`: the configuration, then a token and one read of every target, with what is wrong and how to mend it. */
-export async function check(composition: Composition, options: GlobalOptions): Promise<number> {
-  const file = locateFile(composition, options);
-  const config = await composeConfig(composition, file);
+export async function check(context: Context, options: GlobalOptions): Promise<number> {
+  const file = locateFile(context, options);
+  const config = await composeConfig(context, file);
   const found = `${count(config.sources.length, "source")}, ${count(config.targets.length, "target")}`;
   const findings: Finding[] = [{ name: "configuration", level: "ok", message: found }];
   if (config.targets.length === 0)
@@ -32,11 +32,11 @@ export async function check(composition: Composition, options: GlobalOptions): P
       level: "warning",
       message: "has no targets: the directory is kept, and nobody's access follows it",
     });
-  findings.push(...checkSecrets(file, config), ...checkListeners(config, composition.now()));
-  findings.push(...(await checkConnections(composition, config, options)));
-  if (options.json) printJson(composition.terminal, { findings });
+  findings.push(...checkSecrets(file, config), ...checkListeners(config, context.now()));
+  findings.push(...(await checkConnections(context, config, options)));
+  if (options.json) printJson(context.terminal, { findings });
   else
-    composition.terminal.out(
+    context.terminal.out(
       table(
         findings.map(({ name, level, message }) => [mark[level], name, message]),
         "",
@@ -47,25 +47,21 @@ export async function check(composition: Composition, options: GlobalOptions): P
 
 const mark = { ok: "ok", warning: "warning", error: "ERROR" } as const;
 
-async function checkConnections(
-  composition: Composition,
-  config: Config,
-  options: GlobalOptions,
-): Promise<readonly Finding[]> {
+async function checkConnections(context: Context, config: Config, options: GlobalOptions): Promise<readonly Finding[]> {
   await using cleanup = new AsyncDisposableStack();
   const findings: Finding[] = [];
   let looksAt = "store";
   try {
-    const { store, problem } = await openToCheck(composition, config);
+    const { store, problem } = await openToCheck(context, config);
     cleanup.defer(() => store.close());
     findings.push(problem ?? { name: "store", level: "ok", message: storeName(config.store) });
     if (problem === null)
-      for (const finding of await composition.checkDatabase(config)) findings.push({ name: "store", ...finding });
-    findings.push(...checkTokens(config, await store.tokens(), composition.now()));
+      for (const finding of await context.checkDatabase(config)) findings.push({ name: "store", ...finding });
+    findings.push(...checkTokens(config, await store.tokens(), context.now()));
     findings.push(...(await sourceFindings(config, store)));
     looksAt = "targets";
     const connections = connect(
-      composition,
+      context,
       config,
       config.targets,
       store,
@@ -85,7 +81,7 @@ async function checkConnections(
       })),
     );
     const directories = ldapSources(config).map(async (source) =>
-      (await composition.checkDirectory(source, AbortSignal.timeout(checkWithinMs))).map((finding) => ({
+      (await context.checkDirectory(source, AbortSignal.timeout(checkWithinMs))).map((finding) => ({
         name: source.name,
         ...finding,
       })),
@@ -99,11 +95,11 @@ async function checkConnections(
 
 /** What can be read is: a database that can't be written is no reason not to try the connections. */
 async function openToCheck(
-  composition: Composition,
+  context: Context,
   config: Config,
 ): Promise<{ readonly store: DirectoryStore; readonly problem: Finding | null }> {
   try {
-    const store = await composition.openStore(config);
+    const store = await context.openStore(config);
     try {
       await store.assertWritable();
       return { store, problem: null };
@@ -111,7 +107,7 @@ async function openToCheck(
       return { store, problem: unusable(error) };
     }
   } catch (error) {
-    return { store: await openToReport(composition, config), problem: unusable(error) };
+    return { store: await openToReport(context, config), problem: unusable(error) };
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateFile } from "../../app/config-location.ts";
 import type { ConnectionDraft, Connections, ConnectionType, FieldErrors, Survey } from "../../app/connection-types.ts";
 import { createConnections, notStored } from "../../app/connections.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
 import { stateWords } from "../../app/verify-target.ts";
 import type { AccountState } from "../../domain/model/account.ts";
@@ -28,11 +28,11 @@ const actor = (command: string): string => `cli:${command}`;
 
 /** `rollcall connect`: asks, verifies, stores. */
 export async function connectVendor(
-  composition: Composition,
+  context: Context,
   options: ConnectOptions & GlobalOptions,
   vendor?: string,
 ): Promise<number> {
-  const { terminal } = composition;
+  const { terminal } = context;
   if (vendor !== "bitwarden" && vendor !== "onepassword")
     throw new RollcallError("CONFIG_INVALID", `can't connect "${vendor}": there is bitwarden and onepassword`);
   const type: ConnectionType = vendor;
@@ -41,13 +41,13 @@ export async function connectVendor(
       "CONFIG_INVALID",
       "a secret is never given as an argument: everybody on this machine could read it in the list of processes, and it stays in the history of the shell. If it was a real one, rotate it. Rollcall asks for it on a terminal, and otherwise reads it from standard input",
     );
-  return await withDesk(composition, options, openToChange, async (desk, file) => {
+  return await withDesk(context, options, openToChange, async (desk, file) => {
     const reason = desk.cannotStore();
     if (reason !== null) throw new RollcallError("CONFIG_INVALID", reason);
     const given = { ...options, name: options.name ?? type };
     const draft = terminal.isInteractive
-      ? await ask(composition, type, given, file.targets[given.name] ?? {})
-      : { ...pick(given), type, name: given.name, clientSecret: await secretFrom(composition) };
+      ? await ask(context, type, given, file.targets[given.name] ?? {})
+      : { ...pick(given), type, name: given.name, clientSecret: await secretFrom(context) };
     const signal = interruption();
     terminal.note(`asking ${vendors[type].product} …`);
     if (terminal.isInteractive) {
@@ -73,13 +73,13 @@ export async function connectVendor(
 
 /** `rollcall disconnect`: forgets a stored connection; takes nobody's access away. */
 export async function disconnect(
-  composition: Composition,
+  context: Context,
   options: { readonly yes?: boolean } & GlobalOptions,
   given?: string,
 ): Promise<number> {
   const name = given ?? "";
-  const { terminal } = composition;
-  return await withDesk(composition, options, openToChange, async (desk, file, isStored) => {
+  const { terminal } = context;
+  return await withDesk(context, options, openToChange, async (desk, file, isStored) => {
     if (!(await isStored(name))) throw new RollcallError("NOT_FOUND", notStored(file, name));
     const consequences = await desk.removalConsequences(name);
     terminal.note(consequences.map((line) => `- ${line}`).join("\n"));
@@ -103,8 +103,8 @@ export async function disconnect(
 }
 
 /** `rollcall connections`: those of the file and those stored. */
-export async function listConnections(composition: Composition, options: GlobalOptions): Promise<number> {
-  return await withDesk(composition, options, openToReport, async (desk) => {
+export async function listConnections(context: Context, options: GlobalOptions): Promise<number> {
+  return await withDesk(context, options, openToReport, async (desk) => {
     const connections = await desk.listConnections();
     const rows = connections.map(({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }) => ({
       ...rest,
@@ -112,13 +112,11 @@ export async function listConnections(composition: Composition, options: GlobalO
       verifiedAt: isoTime(verifiedAtMs),
       changedAt: isoTime(changedAtMs),
     }));
-    if (options.json) printJson(composition.terminal, { connections: rows });
+    if (options.json) printJson(context.terminal, { connections: rows });
     else if (rows.length === 0)
-      composition.terminal.out(
-        'no connections; "rollcall connect bitwarden" or "rollcall connect onepassword" makes one',
-      );
+      context.terminal.out('no connections; "rollcall connect bitwarden" or "rollcall connect onepassword" makes one');
     else
-      composition.terminal.out(
+      context.terminal.out(
         table(
           rows.map((row) => [
             row.name,
@@ -141,21 +139,21 @@ type Work = (
   isStored: (name: string) => Promise<boolean>,
 ) => Promise<number>;
 
-const openToChange: typeof openToReport = (composition, config) => composition.openStore(config);
+const openToChange: typeof openToReport = (context, config) => context.openStore(config);
 
 async function withDesk(
-  composition: Composition,
+  context: Context,
   options: GlobalOptions,
   open: typeof openToReport,
   work: Work,
 ): Promise<number> {
-  const file = locateFile(composition, options);
+  const file = locateFile(context, options);
   const settings = file.settings();
   const ring = keyRingOf(settings);
-  const store = await open(composition, settings);
+  const store = await open(context, settings);
   try {
     const logger = createLogger({ level: options.logLevel as LogLevel });
-    const desk = createConnections({ composition, file, ring: () => ring, store, logger, syncNow: () => false });
+    const desk = createConnections({ context, file, ring: () => ring, store, logger, syncNow: () => false });
     return await work(desk, file, async (name) => (await store.credentials()).some((each) => each.name === name));
   } finally {
     await store.close();
@@ -170,7 +168,7 @@ const pick = ({ region, apiUrl, identityUrl, accountId, clientId }: ConnectOptio
   ...(clientId !== undefined && { clientId }),
 });
 
-async function secretFrom({ terminal }: Composition): Promise<string> {
+async function secretFrom({ terminal }: Context): Promise<string> {
   const secret = await terminal.input();
   if (secret.trim() === "")
     throw new RollcallError(
@@ -181,7 +179,7 @@ async function secretFrom({ terminal }: Composition): Promise<string> {
 }
 
 async function ask(
-  { terminal }: Composition,
+  { terminal }: Context,
   type: ConnectionType,
   given: ConnectOptions & { readonly name: string },
   own: Readonly<Record<string, unknown>>,

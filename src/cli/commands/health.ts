@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfigAlone } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { printJson } from "../output/print.ts";
 
@@ -10,13 +10,13 @@ interface HealthOptions {
 const answerWithinMs = 4_000;
 
 /** `rollcall health`: asks the running process, at the port that its configuration names. Exit 1 when it does not answer well. */
-export async function health(composition: Composition, options: HealthOptions & GlobalOptions): Promise<number> {
-  const { host, port } = locateConfigAlone(composition, options).server.listen;
+export async function health(context: Context, options: HealthOptions & GlobalOptions): Promise<number> {
+  const { host, port } = locateConfigAlone(context, options).server.listen;
   const url = `http://${reachable(host)}:${port}/${options.ready === true ? "readyz" : "healthz"}`;
   const { ok, text } = await ask(url);
-  if (options.json) printJson(composition.terminal, { url, ok, answer: text });
-  else if (ok) composition.terminal.out("ok");
-  else composition.terminal.note(`rollcall: ${url} does not answer well: ${text}`);
+  if (options.json) printJson(context.terminal, { url, ok, answer: text });
+  else if (ok) context.terminal.out("ok");
+  else context.terminal.note(`rollcall: ${url} does not answer well: ${text}`);
   return ok ? 0 : 1;
 }
 

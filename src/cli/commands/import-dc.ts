@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { unreadable } from "../../config/index.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { type Converted, convertConnectorConfig } from "../import-dc/convert.ts";
@@ -20,7 +20,7 @@ const maxFileBytes = 4 * 1024 * 1024;
  * new file. What has no equivalent is told on standard error. No secret is read into it.
  */
 export async function importDirectoryConnector(
-  { terminal, version }: Composition,
+  { terminal, version }: Context,
   options: ImportOptions & GlobalOptions,
   file = "",
 ): Promise<number> {

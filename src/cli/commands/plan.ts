@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { closeAll, connect, selectTargets, withoutName } from "../../app/open-targets.ts";
 import { openDirectories, pollNow } from "../../app/polled-sources.ts";
 import { reviewSources } from "../../app/removed-sources.ts";
@@ -19,12 +19,8 @@ interface PlanOptions {
  * `rollcall plan`: what `sync` would do. Writes nothing, anywhere: directories are polled into a copy in memory, and
  * without a database it plans for an empty one.
  */
-export async function plan(
-  composition: Composition,
-  options: PlanOptions & GlobalOptions,
-  name?: string,
-): Promise<number> {
-  const config = await locateConfig(composition, options);
+export async function plan(context: Context, options: PlanOptions & GlobalOptions, name?: string): Promise<number> {
+  const config = await locateConfig(context, options);
   if (name !== undefined && options.target !== undefined && name !== options.target) {
     throw new RollcallError(
       "CONFIG_INVALID",
@@ -32,17 +28,17 @@ export async function plan(
     );
   }
   const selected = selectTargets(config, options.target ?? name);
-  const store = await composition.openCopy(config);
+  const store = await context.openCopy(config);
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const restored = await noticeRestore(store, config.targets, composition.now());
+  const restored = await noticeRestore(store, config.targets, context.now());
   if (restored !== null) logger.warn(restored);
   await reviewSources(config, store, (message) => logger.warn(message));
-  const connections = connect(composition, config, selected, store, logger);
+  const connections = connect(context, config, selected, store, logger);
   const plans: { readonly name: string; readonly plan: Plan }[] = [];
   const errors: { readonly name: string; readonly message: string }[] = [];
   const forever = new AbortController().signal;
   try {
-    const polled = await pollNow(openDirectories(composition, ldapSources(config), store, logger), forever);
+    const polled = await pollNow(openDirectories(context, ldapSources(config), store, logger), forever);
     for (const { name: source, error } of polled) if (error !== null) errors.push({ name: source, message: error });
     for (const { target, reconciler } of connections) {
       try {
@@ -56,7 +52,7 @@ export async function plan(
     await closeAll(connections);
     await store.close();
   }
-  const { terminal } = composition;
+  const { terminal } = context;
   if (options.json)
     printJson(terminal, {
       targets: plans.map(({ name: target, plan: each }) => planJson(target, each)),

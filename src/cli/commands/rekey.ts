@@ -1,18 +1,18 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateFile } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { keyRingOf, openKeys } from "../../app/stored-credentials.ts";
 import { howToMakeMasterKey } from "../../crypto/key-ring.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { count, printJson } from "../output/print.ts";
 
 /** `rollcall rekey`: seals everything stored with the first master key, all of it or nothing. Works beside `serve`. */
-export async function rekey(composition: Composition, options: GlobalOptions): Promise<number> {
-  const settings = locateFile(composition, options).settings();
+export async function rekey(context: Context, options: GlobalOptions): Promise<number> {
+  const settings = locateFile(context, options).settings();
   const ring = keyRingOf(settings);
   const { currentId } = ring;
   if (currentId === null)
     throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${howToMakeMasterKey}`);
-  const store = await composition.openStore(settings);
+  const store = await context.openStore(settings);
   try {
     const total = (await store.credentials()).length;
     const changed = await store.resealCredentials(
@@ -21,11 +21,11 @@ export async function rekey(composition: Composition, options: GlobalOptions): P
         const text = JSON.stringify(openKeys(ring, row));
         return row.keyId === currentId ? row : ring.seal(text, row);
       },
-      composition.now(),
+      context.now(),
       { actor: "cli:rekey", requestId: null },
     );
-    if (options.json) printJson(composition.terminal, { keyId: currentId, resealed: changed, total });
-    else composition.terminal.out(describe(currentId, changed, total, ring.ids.length));
+    if (options.json) printJson(context.terminal, { keyId: currentId, resealed: changed, total });
+    else context.terminal.out(describe(currentId, changed, total, ring.ids.length));
     return 0;
   } finally {
     await store.close();

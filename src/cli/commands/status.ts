@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions, Paint } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
+import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
@@ -14,13 +14,13 @@ import type { ConnectionState } from "../../domain/ports/sync-store.ts";
 import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "../output/print.ts";
 
 /** `rollcall status`: how each source and target is doing. */
-export async function status(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = await locateConfig(composition, options);
-  const store = await openToReport(composition, config);
+export async function status(context: Context, options: GlobalOptions): Promise<number> {
+  const config = await locateConfig(context, options);
+  const store = await openToReport(context, config);
   try {
-    const report = await statusReport(config, store, composition.now());
-    if (options.json) printJson(composition.terminal, report);
-    else composition.terminal.out(describeStatus(report, composition.now(), composition.terminal.paint));
+    const report = await statusReport(config, store, context.now());
+    if (options.json) printJson(context.terminal, report);
+    else context.terminal.out(describeStatus(report, context.now(), context.terminal.paint));
     return 0;
   } finally {
     await store.close();
@@ -28,12 +28,9 @@ export async function status(composition: Composition, options: GlobalOptions): 
 }
 
 /** What is there; an empty directory in memory where there is nothing yet, so that asking makes no file. @throws `STORE_UNAVAILABLE` */
-export const openToReport = async (
-  composition: Composition,
-  { store }: Pick<Config, "store">,
-): Promise<DirectoryStore> =>
-  (await composition.openStoreToRead({ store })) ??
-  (await composition.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
+export const openToReport = async (context: Context, { store }: Pick<Config, "store">): Promise<DirectoryStore> =>
+  (await context.openStoreToRead({ store })) ??
+  (await context.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
 
 export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
 

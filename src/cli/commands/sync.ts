@@ -1,6 +1,6 @@
 import { openAlerts } from "../../app/alerts.ts";
-import type { Composition, GlobalOptions, Terminal } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
+import type { Context, GlobalOptions, Terminal } from "../../app/context.ts";
 import { type Connection, closeAll, connect, selectTargets, withoutName } from "../../app/open-targets.ts";
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "../../app/polled-sources.ts";
 import { reviewSources } from "../../app/removed-sources.ts";
@@ -34,34 +34,28 @@ interface Delivered {
 }
 
 /** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held that nobody has decided about, 4 some changes failed. */
-export async function sync(composition: Composition, options: SyncOptions & GlobalOptions): Promise<number> {
+export async function sync(context: Context, options: SyncOptions & GlobalOptions): Promise<number> {
   const interrupted = interruption();
-  const config = await locateConfig(composition, options);
+  const config = await locateConfig(context, options);
   const targets = selectTargets(config, options.target);
   const directories = selectDirectories(config, options.source);
   await using cleanup = new AsyncDisposableStack();
-  const lock = await composition.lock(config);
+  const lock = await context.lock(config);
   cleanup.defer(() => lock.release());
-  const store = await composition.openStore(config);
+  const store = await context.openStore(config);
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const restored = await noticeRestore(store, config.targets, composition.now());
+  const restored = await noticeRestore(store, config.targets, context.now());
   if (restored !== null) logger.warn(restored);
   await reviewSources(config, store, (message) => logger.warn(message));
-  const pollers = openDirectories(composition, directories, store, logger);
+  const pollers = openDirectories(context, directories, store, logger);
   // On a terminal each outcome is printed below: it need not be there twice.
-  const isTerminal = composition.terminal.progress !== null;
-  const connections = connect(
-    composition,
-    config,
-    targets,
-    store,
-    isTerminal ? { ...logger, info: logger.debug } : logger,
-  );
+  const isTerminal = context.terminal.progress !== null;
+  const connections = connect(context, config, targets, store, isTerminal ? { ...logger, info: logger.debug } : logger);
   cleanup.defer(() => closeAll(connections));
 
   const limit = AbortSignal.any([AbortSignal.timeout(options.timeout), interrupted]);
-  const { progress } = composition.terminal;
+  const { progress } = context.terminal;
   const polled = await pollNow(pollers, limit, {
     acceptShrink: options.acceptShrink === true,
     ...(progress && {
@@ -72,28 +66,26 @@ export async function sync(composition: Composition, options: SyncOptions & Glob
   progress?.("");
 
   const stopProgress = showProgress(
-    composition.terminal,
+    context.terminal,
     store,
     targets.map(({ name }) => name),
   );
   const whyAborted = (): string =>
     interrupted.aborted ? `stopped by ${interrupted.reason}` : `not finished within ${options.timeout / 1000} s`;
   const delivered = await Promise.all(
-    connections.map((connection) => deliver(composition, store, connection, limit, whyAborted)),
+    connections.map((connection) => deliver(context, store, connection, limit, whyAborted)),
   );
   stopProgress();
 
   const states = await statesOf(
     config,
     store,
-    composition.now(),
+    context.now(),
     targets.map(({ name }) => name),
   );
-  print(composition.terminal, polled, delivered, states, options.json === true);
+  print(context.terminal, polled, delivered, states, options.json === true);
   // Last, and not for long: a job of cron must not wait for a mail server.
-  await openAlerts(composition, () => config, store, logger, { isSettled: true }).once(
-    AbortSignal.timeout(alertWithinMs),
-  );
+  await openAlerts(context, () => config, store, logger, { isSettled: true }).once(AbortSignal.timeout(alertWithinMs));
   if (polled.some((each) => each.error !== null)) return 1;
   if (delivered.some((each) => each.error !== null)) return 1;
   // What somebody has said no to is decided: a job of cron need not say so every time.
@@ -113,7 +105,7 @@ const statesOf = async (
 
 /** One target until it has converged; what goes wrong with it as a whole is told, and kept for `status`. */
 async function deliver(
-  { now, sleep }: Composition,
+  { now, sleep }: Context,
   store: DirectoryStore,
   { target, reconciler }: Connection,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions } from "../../app/composition.ts";
 import { locateConfigOpenable } from "../../app/config-location.ts";
+import type { Context, GlobalOptions } from "../../app/context.ts";
 import { makeToken, rotate } from "../../app/scim-tokens.ts";
 import type { Config } from "../../config/index.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
@@ -12,10 +12,10 @@ const cause = { actor: "cli:token", requestId: null };
 
 /** `rollcall token create`: the token is printed once; only its hash is kept. */
 export async function createToken(
-  composition: Composition,
+  context: Context,
   options: { readonly source: string; readonly label: string; readonly expires?: number } & GlobalOptions,
 ): Promise<number> {
-  const config = await locateConfigOpenable(composition, options);
+  const config = await locateConfigOpenable(context, options);
   const source = config.sources.find((each) => each.name === options.source);
   if (source === undefined || source.type !== "scim") {
     const known =
@@ -28,14 +28,14 @@ export async function createToken(
       `no SCIM source "${options.source}" in the configuration; there is: ${known}`,
     );
   }
-  const { token, stored } = makeToken(source.name, options.label, options.expires ?? null, composition.now());
-  await withStore(composition, config, (store) => store.addToken(stored, cause));
-  show(composition, options, token, stored, {});
+  const { token, stored } = makeToken(source.name, options.label, options.expires ?? null, context.now());
+  await withStore(context, config, (store) => store.addToken(stored, cause));
+  show(context, options, token, stored, {});
   return 0;
 }
 
 function show(
-  { terminal }: Composition,
+  { terminal }: Context,
   options: GlobalOptions,
   token: string,
   { id, source, expiresAtMs }: StoredToken,
@@ -58,33 +58,33 @@ function show(
 
 /** `rollcall token rotate`: a new one for the same source; the old one stays good for the grace period. */
 export async function rotateToken(
-  composition: Composition,
+  context: Context,
   options: { readonly grace: number; readonly expires?: number } & GlobalOptions,
   id = "",
 ): Promise<number> {
-  const config = await locateConfigOpenable(composition, options);
-  const { terminal } = composition;
-  return await withStore(composition, config, async (store) => {
-    const made = await rotate(store, id, { graceMs: options.grace, lifeMs: options.expires }, cause, composition.now());
+  const config = await locateConfigOpenable(context, options);
+  const { terminal } = context;
+  return await withStore(context, config, async (store) => {
+    const made = await rotate(store, id, { graceMs: options.grace, lifeMs: options.expires }, cause, context.now());
     if (made === null) {
       terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
       if (options.json) printJson(terminal, { id, rotated: false });
       return 1;
     }
     const oldGoodUntil = isoTime(made.oldGoodUntilMs);
-    show(composition, options, made.token, made.stored, { replaces: id, oldGoodUntil });
+    show(context, options, made.token, made.stored, { replaces: id, oldGoodUntil });
     if (!options.json) terminal.out(`The old one, ${id}, is good until ${oldGoodUntil}.`);
     return 0;
   });
 }
 
 /** `rollcall token list`: no token, only how to name it. */
-export async function listTokens(composition: Composition, options: GlobalOptions): Promise<number> {
-  const config = await locateConfigOpenable(composition, options);
-  const store = await composition.openStoreToRead(config);
+export async function listTokens(context: Context, options: GlobalOptions): Promise<number> {
+  const config = await locateConfigOpenable(context, options);
+  const store = await context.openStoreToRead(config);
   const tokens = (await store?.tokens()) ?? [];
   await store?.close();
-  const nowMs = composition.now();
+  const nowMs = context.now();
   const rows = tokens.map((token) => ({
     id: token.id,
     source: token.source,
@@ -96,11 +96,11 @@ export async function listTokens(composition: Composition, options: GlobalOption
     lastUsedAt: isoTime(token.lastUsedAtMs),
     state: tokenState(token, nowMs),
   }));
-  if (options.json) printJson(composition.terminal, { tokens: rows });
+  if (options.json) printJson(context.terminal, { tokens: rows });
   else if (rows.length === 0)
-    composition.terminal.out("no tokens were made here; those of the configuration are not listed");
+    context.terminal.out("no tokens were made here; those of the configuration are not listed");
   else
-    composition.terminal.out(
+    context.terminal.out(
       table(
         rows.map((row) => [
           row.id,
@@ -118,31 +118,24 @@ export async function listTokens(composition: Composition, options: GlobalOption
       ),
     );
   for (const { id, source } of expiringSoon(tokens, nowMs))
-    composition.terminal.note(
+    context.terminal.note(
       `rollcall: token ${id} of source ${source} expires within 14 days: "rollcall token rotate ${id}" makes another in its place`,
     );
   return 0;
 }
 
 /** `rollcall token revoke`: a running `serve` refuses it within a second. */
-export async function revokeToken(composition: Composition, options: GlobalOptions, id?: string): Promise<number> {
-  const config = await locateConfigOpenable(composition, options);
-  const isRevoked = await withStore(composition, config, (store) =>
-    store.revokeToken(id ?? "", composition.now(), cause),
-  );
-  if (options.json) printJson(composition.terminal, { id, revoked: isRevoked });
-  else if (isRevoked) composition.terminal.out(`token ${id} is revoked`);
-  if (!isRevoked)
-    composition.terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
+export async function revokeToken(context: Context, options: GlobalOptions, id?: string): Promise<number> {
+  const config = await locateConfigOpenable(context, options);
+  const isRevoked = await withStore(context, config, (store) => store.revokeToken(id ?? "", context.now(), cause));
+  if (options.json) printJson(context.terminal, { id, revoked: isRevoked });
+  else if (isRevoked) context.terminal.out(`token ${id} is revoked`);
+  if (!isRevoked) context.terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
   return isRevoked ? 0 : 1;
 }
 
-async function withStore<T>(
-  composition: Composition,
-  config: Config,
-  work: (store: DirectoryStore) => Promise<T>,
-): Promise<T> {
-  const store = await composition.openStore(config);
+async function withStore<T>(context: Context, config: Config, work: (store: DirectoryStore) => Promise<T>): Promise<T> {
+  const store = await context.openStore(config);
   try {
     return await work(store);
   } finally {

@@ -1,5 +1,5 @@
-import type { Composition, GlobalOptions, Paint } from "../../app/composition.ts";
 import { locateConfig } from "../../app/config-location.ts";
+import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import type { Config } from "../../config/index.ts";
 import type { AuditRow } from "../../domain/model/audit.ts";
@@ -9,10 +9,10 @@ import { count, isoTime, oneLine, printJson, table } from "../output/print.ts";
 import { explain } from "./status.ts";
 
 /** `rollcall user`: everything known about one person. Exit 1 when nobody is known by that name. */
-export async function showUser(composition: Composition, options: GlobalOptions, query?: string): Promise<number> {
-  const config = await locateConfig(composition, options);
-  const { terminal } = composition;
-  const store = await composition.openStoreToRead(config);
+export async function showUser(context: Context, options: GlobalOptions, query?: string): Promise<number> {
+  const config = await locateConfig(context, options);
+  const { terminal } = context;
+  const store = await context.openStoreToRead(config);
   const userDetails = (await store?.userDetails(query ?? "")) ?? [];
   await store?.close();
   if (options.json) printJson(terminal, { users: userDetails.map(toJson) });

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
-import type { Paint, Style, Terminal } from "../../app/composition.ts";
+import type { Paint, Style, Terminal } from "../../app/context.ts";
 import {
   type Change,
   type ChangeOp,

@@ -1,4 +1,4 @@
-import type { Terminal } from "../../app/composition.ts";
+import type { Terminal } from "../../app/context.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 
 const barWidth = 24;

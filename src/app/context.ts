@@ -10,59 +10,60 @@ import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 
-/** How a word stands out on a terminal that shows colours; none carries a meaning that the word itself does not. */
+/** How a word stands out on a terminal with colours. The word says the same without its colour. */
 export type Style = "good" | "warning" | "bad" | "strong" | "quiet";
-/** Gives the text as it is where there are no colours: in a pipe, with NO_COLOR. */
+/** Returns the text unchanged where there are no colours: in a pipe, or with NO_COLOR. */
 export type Paint = (style: Style, text: string) => string;
 
-/** What a command prints with. */
+/** Where a command prints, and what it asks. */
 export interface Terminal {
+  /** Prints a line to standard output. */
   out(text: string): void;
-  /** For what is too long for one text: as it is, but for control characters on a terminal; waits until the reader has taken it. */
+  /** Writes a part of a long output and resolves when the reader has taken it. Escapes control characters on a terminal. */
   write(text: string): Promise<void>;
-  /** Notes beside the result, on standard error. */
+  /** Prints a line to standard error, beside the result. */
   note(text: string): void;
-  /** Replaces the line that is being drawn on a terminal; null where there is none. */
+  /** Replaces the progress line; null if standard error is no terminal. */
   readonly progress: ((text: string) => void) | null;
-  /** Is there a person who can be asked? False where standard input or standard error is no terminal. */
+  /** True if a person can be asked: standard input and standard error are terminals. */
   readonly isInteractive: boolean;
-  /** All of standard input, without the line end at its end. @throws `CONFIG_INVALID` beyond 64 KiB */
+  /** Returns all of standard input without its last line end. @throws `CONFIG_INVALID` beyond 64 KiB */
   input(): Promise<string>;
-  /** For what goes to `out`. */
+  /** Colours text for `out`. */
   readonly paint: Paint;
 }
 
-/** How commands come by the parts; only `main.ts` knows what they are made of. */
-export interface Composition {
+/** What commands and the server work with. Only `adapters.ts` names the implementations; tests give others. */
+export interface Adapters {
   readonly version: string;
   readonly tracer: Tracer;
-  readonly env: NodeJS.ProcessEnv;
-  readonly terminal: Terminal;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Resolves after `ms`, or as soon as `signal` is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
-  /** The same for a command that reads: also where this user can't write; null when there is no database yet. @throws `STORE_UNAVAILABLE` */
+  /** For commands that only read: also works where this user can't write. Null if there is no database yet. @throws `STORE_UNAVAILABLE` */
   openStoreToRead(config: Pick<Config, "store">): Promise<DirectoryStore | null>;
-  /** What `connect` stored in the database, still sealed; read without leaving a trace. @throws `STORE_UNAVAILABLE` */
+  /** Returns what `connect` stored, still encrypted. Reads without changing any file. @throws `STORE_UNAVAILABLE` */
   storedCredentials(config: Pick<Config, "store">): Promise<readonly StoredCredential[]>;
-  /** Only the audit trail, and only for reading. @throws `STORE_UNAVAILABLE` */
+  /** Opens the audit trail alone, read-only. @throws `STORE_UNAVAILABLE` */
   openAuditTrail(config: Config): Promise<AuditTrail & Pick<DirectoryStore, "close">>;
-  /** A checked, marked copy of the database. @throws `STORE_UNAVAILABLE` */
+  /** Writes a copy of the database to `file`, verified and marked as a copy. @throws `STORE_UNAVAILABLE` */
   backup(
     config: Pick<Config, "store">,
     file: string,
   ): Promise<{ readonly bytes: number; readonly rows: number; readonly head: AuditHead | null }>;
-  /** Makes this process the only one that reconciles on the database. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
+  /** Makes this process the only one that reconciles on this database. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
   lock(config: Pick<Config, "store">): Promise<ReconcileLock>;
-  /** What `check` says of the database beside that it can be opened. @throws `STORE_UNAVAILABLE` */
+  /** Returns findings about the database, beyond that it can be opened. @throws `STORE_UNAVAILABLE` */
   checkDatabase(config: Pick<Config, "store">): Promise<readonly CheckFinding[]>;
-  /** The directory copied into memory; what is done to it is written nowhere. */
+  /** Copies the database into memory. Changes of the copy are written nowhere. */
   openCopy(config: Config): Promise<DirectoryStore>;
-  /** @throws `CONFIG_INVALID` for a filter or a file of the source that can't be read */
+  /** @throws `CONFIG_INVALID` when a filter or a file of the source can't be read */
   poller(source: LdapSourceConfig, store: ImportStore, logger: Logger, metrics?: Metrics): LdapPoller;
   checkDirectory(source: LdapSourceConfig, signal: AbortSignal): Promise<readonly CheckFinding[]>;
   target(config: TargetConfig, logger: Logger, metrics?: Metrics): Target;
-  /** Where people are told; empty without a section `alerts`. @throws `CONFIG_INVALID` for a file that can't be read */
+  /** Returns the alert channels; empty without a section `alerts`. @throws `CONFIG_INVALID` when a file can't be read */
   alertChannels(config: Config): readonly AlertChannel[];
   reconciler(
     target: Target,
@@ -72,6 +73,12 @@ export interface Composition {
     logger: Logger,
     metrics?: Metrics,
   ): Reconciler;
+}
+
+/** What every command gets. */
+export interface Context extends Adapters {
+  readonly env: NodeJS.ProcessEnv;
+  readonly terminal: Terminal;
 }
 
 /** Options that every command has. */

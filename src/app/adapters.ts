@@ -1,0 +1,235 @@
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { emailChannel } from "../alerts/email.ts";
+import { createPostJson } from "../alerts/post.ts";
+import type { AlertChannel } from "../alerts/service.ts";
+import { slackChannel } from "../alerts/slack.ts";
+import { webhookChannel } from "../alerts/webhook.ts";
+import type {
+  BitwardenTargetConfig,
+  Config,
+  LdapSourceConfig,
+  OnePasswordTargetConfig,
+  TargetConfig,
+} from "../config/index.ts";
+import { RollcallError } from "../domain/model/errors.ts";
+import { entitiesOf } from "../domain/model/plan.ts";
+import type { TargetPolicy } from "../domain/model/policy.ts";
+import type { Outcome, Target } from "../domain/ports/target.ts";
+import { createReconciler } from "../reconcile/reconciler.ts";
+import { checkLdap } from "../sources/ldap/check.ts";
+import { LdapPoller } from "../sources/ldap/poller.ts";
+import type { LdapOptions } from "../sources/ldap/servers/options.ts";
+import { resolveLdapOptions } from "../sources/ldap/servers/presets.ts";
+import { type Database, postgresDatabase, sqliteDatabase } from "../store/database.ts";
+import { createBitwardenTarget } from "../targets/bitwarden/target.ts";
+import type { HttpOptions } from "../targets/kit/http.ts";
+import { createOnePasswordTarget } from "../targets/onepassword/target.ts";
+import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
+import { consoleUrlOf } from "./alerts.ts";
+import type { Adapters } from "./context.ts";
+
+/** No limit of ours: self-hosted servers have none (contract sheet of the Bitwarden Public API, §8). */
+const unlimited = 1e9;
+/** Maximum time until a run checks a held removal against the limit again. */
+const heldRetryMs = 5 * 60_000;
+
+/** The program's version, and where its spans go. */
+export type Surroundings = Pick<Adapters, "version" | "tracer">;
+
+/** Builds every database, source, target, alert channel and reconciler of a configuration. No other file does. */
+export function createAdapters({ version, tracer }: Surroundings): Adapters {
+  const databaseOf = createDatabases(tracer);
+  return {
+    version,
+    tracer,
+    now: Date.now,
+    sleep: (ms, signal) => setTimeout(ms, undefined, { signal }).catch(() => undefined),
+    openStore: (config) => databaseOf(config).open(),
+    openStoreToRead: (config) => databaseOf(config).openToRead(),
+    storedCredentials: (config) => databaseOf(config).storedCredentials(),
+    openAuditTrail: (config) => databaseOf(config).openAuditTrail(),
+    backup: (config, file) => databaseOf(config).backup(file),
+    lock: (config) => databaseOf(config).lock(),
+    checkDatabase: (config) => databaseOf(config).check(),
+    openCopy: (config) => databaseOf(config).openCopy(),
+    poller: (source, store, logger, metrics) =>
+      new LdapPoller(resolveLdapOptions(source.name, ldapOptions(source)), {
+        store,
+        now: Date.now,
+        log: (level, message, fields) => logger[level](message, fields),
+        measured: ({ source: name, mode, seconds }) => metrics?.ldapPoll({ source: name, mode, seconds }),
+        tracer,
+      }),
+    checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
+    target: (config, logger, metrics) => createTarget({ version, tracer }, config, logger, metrics),
+    alertChannels: (config) => createAlertChannels(version, config),
+    reconciler: (target, targetConfig, config, store, logger, metrics) =>
+      createReconciler({
+        target,
+        store,
+        policy: policyOf(targetConfig, config),
+        sources: config.sources.map(({ name }) => name),
+        now: Date.now,
+        random: Math.random,
+        heldRetryMs,
+        tracer,
+        onOutcome: (outcome, requestIds) => {
+          metrics?.change({ target: target.name, op: outcome.change.op, outcome: outcome.status });
+          logOutcome(logger, target.name, outcome, requestIds);
+        },
+      }),
+  };
+}
+
+/** Returns one `Database` per place: whoever writes to PostgreSQL must know of the lock that this process took there. */
+function createDatabases(tracer: Tracer): (config: Pick<Config, "store">) => Database {
+  const databases = new Map<string, Database>();
+  const options = { now: Date.now, tracer };
+  return ({ store }) => {
+    const place = store.kind === "sqlite" ? store.path : store.url.reveal();
+    const open = store.kind === "sqlite" ? sqliteDatabase : postgresDatabase;
+    const database = databases.get(place) ?? open(place, options);
+    databases.set(place, database);
+    return database;
+  };
+}
+
+/** Logs one outcome. Users appear as ids only, because logs are read by more people than the directory. `requestIds` are those of the SCIM requests. */
+function logOutcome(logger: Logger, target: string, outcome: Outcome, requestIds: readonly string[]): void {
+  const { change, status } = outcome;
+  const entities = entitiesOf(change).map(({ id }) => id);
+  const fields = { target, op: change.op, outcome: status, entities: entities.slice(0, 20), requestIds };
+  const more = status === "failed" ? { code: outcome.error.code, isPermanent: outcome.error.isPermanent } : {};
+  logger[status === "failed" ? "warn" : "info"](`target ${target}: ${change.op} ${status}`, { ...fields, ...more });
+}
+
+function createAlertChannels(version: string, config: Config): readonly AlertChannel[] {
+  if (config.alerts === null) return [];
+  const { perHour, installation, channels } = config.alerts;
+  const letterhead = { consoleUrl: consoleUrlOf(config), installation };
+  const post = createPostJson(version);
+  return channels.map((channel): AlertChannel => {
+    const { name, kinds, minSeverity, everyMs } = channel;
+    const rules = { name, kinds, minSeverity, everyMs, perHour };
+    switch (channel.type) {
+      case "webhook": {
+        const { url, secret } = channel;
+        return webhookChannel({ ...rules, url: url.reveal(), secret: secret.reveal() }, letterhead, post, Date.now);
+      }
+      case "slack":
+        return slackChannel({ ...rules, url: channel.url.reveal() }, letterhead, post);
+      case "email": {
+        const { host, port, security, from, to, auth, caFile } = channel;
+        const ca = readPem(`alerts.channels.${name}.caFile`, caFile) ?? null;
+        const login = auth === null ? null : { user: auth.user, pass: auth.password.reveal() };
+        return emailChannel({ ...rules, host, port, security, from, to, ca, auth: login }, letterhead);
+      }
+      default:
+        return channel satisfies never;
+    }
+  });
+}
+
+function createTarget(surroundings: Surroundings, config: TargetConfig, logger: Logger, metrics?: Metrics): Target {
+  const http: HttpOptions = {
+    name: config.name,
+    ...surroundings,
+    allowInsecureHttp: config.allowInsecureHttp,
+    ca: readPem(`targets.${config.name}.caFile`, config.caFile),
+    onRequest: ({ operation, status, seconds }) =>
+      metrics?.targetRequest({ target: config.name, operation, status, seconds }),
+    log: (level, message, fields) => logger[level](message, fields),
+  };
+  switch (config.type) {
+    case "bitwarden":
+      return createBitwardenTarget({ ...http, ...bitwardenOptions(config) });
+    case "onepassword":
+      return createOnePasswordTarget({ ...http, ...onePasswordOptions(config) });
+    default:
+      return config satisfies never;
+  }
+}
+
+function bitwardenOptions({ apiUrl, identityUrl, clientId, clientSecret, rateLimit }: BitwardenTargetConfig) {
+  const { perSecond, perMinutePerPath } = rateLimit;
+  const isOwnServer = perSecond === null && perMinutePerPath === null;
+  const reads = isOwnServer
+    ? { readsPerSecond: unlimited, readsPerMinutePerPath: unlimited, tokensPerMinute: unlimited }
+    : {};
+  return {
+    apiUrl,
+    identityUrl,
+    clientId,
+    clientSecret: clientSecret.reveal(),
+    rateLimit: { ...reads, perSecond: perSecond ?? unlimited, perMinutePerPath: perMinutePerPath ?? unlimited },
+  };
+}
+
+const onePasswordOptions = ({ apiUrl, accountId, clientId, clientSecret, apiVersion }: OnePasswordTargetConfig) => ({
+  apiUrl,
+  accountId,
+  clientId,
+  clientSecret: clientSecret.reveal(),
+  apiVersion,
+});
+
+/** @throws `CONFIG_INVALID` that names the key and the file */
+function readPem(key: string, path: string | null): string | undefined {
+  if (path === null) return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new RollcallError("CONFIG_INVALID", `${key}: cannot read ${path}`, { cause });
+  }
+}
+
+/** An LDAP source with its files read and its secrets revealed. */
+function ldapOptions({ name, url, bindPassword, tls, ...rest }: LdapSourceConfig): LdapOptions {
+  const pem = (key: string, path: string | undefined) => readPem(`sources.${name}.tls.${key}`, path ?? null);
+  const { caFile, certFile, keyFile, ...plain } = tls ?? {};
+  const files = { ca: pem("caFile", caFile), cert: pem("certFile", certFile), key: pem("keyFile", keyFile) };
+  const given = { ...rest, url: url ?? undefined, bindPassword: bindPassword?.reveal() };
+  return { ...given, tls: { ...plain, ...files } } as LdapOptions;
+}
+
+/** Returns what the configuration of a target means for decisions. */
+function policyOf(target: TargetConfig, { reconcile }: Config): TargetPolicy {
+  const common = {
+    userGroups: target.users.groups,
+    settleMs: reconcile.settleMs,
+    driftPolicy: reconcile.driftPolicy,
+    budget: target.guard,
+    protect: target.protect,
+  };
+  switch (target.type) {
+    case "bitwarden": {
+      const how = { revoke: "suspend", remove: "remove", ignore: "ignore" } as const;
+      return {
+        ...common,
+        groupInclude: target.groups.include,
+        groupExclude: target.groups.exclude,
+        groupTakeOver: target.groups.takeOver,
+        reactivate: "always",
+        onDeactivate: how[target.onDeactivate],
+        onDelete: how[target.onDelete],
+        removeAfterMs: target.removeAfterMs,
+        maxSeats: target.maxSeats,
+      };
+    }
+    case "onepassword":
+      return {
+        ...common,
+        groupInclude: [],
+        groupExclude: [],
+        groupTakeOver: [],
+        reactivate: target.reactivate,
+        onDeactivate: target.onDeactivate,
+        onDelete: target.onDelete,
+        removeAfterMs: null,
+        maxSeats: null,
+      };
+    default:
+      return target satisfies never;
+  }
+}
