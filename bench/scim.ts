@@ -1,138 +1,108 @@
 /**
- * SCIM throughput beside bare Express in one run: `npm run bench [-- --users 1000,10000 --seconds 10 --rounds 3]`.
- * Uses the load generator and the bare server of ../shared/bench; both servers run one after the other, round by round,
- * and medians are printed. Rollcall writes durably (SQLite, synchronous=FULL).
+ * SCIM throughput of Rollcall beside two servers that do less: Express 5 alone, and Express 5 with a durable store.
+ * `npm run bench [-- --users 1000,10000 --seconds 10 --rounds 3]`. The servers run one after the other, round by round;
+ * the medians of all rounds are printed. Rollcall stores durably (SQLite, synchronous=FULL). Needs Linux (/proc).
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { median } from "./support/measure.ts";
+import { type ScimLoadReport, scimLoad } from "./support/scim-load.ts";
 
 const { values } = parseArgs({
   options: {
     users: { type: "string", default: "1000,10000" },
     seconds: { type: "string", default: "10" },
     rounds: { type: "string", default: "3" },
-    shared: { type: "string", default: "../shared/bench" },
   },
 });
-
-const root = resolve(import.meta.dirname, "..");
-const shared = resolve(root, values.shared);
-if (!existsSync(join(shared, "scim-load.mjs"))) {
-  console.error(`the load generator is not at ${values.shared}; say where with --shared`);
-  process.exit(2);
-}
 const token = "bench-token-bench-token";
+const folder = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
+const here = import.meta.dirname;
 
-interface Load {
-  readonly reqPerS: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly serverCpuMsPerReq: number;
-  readonly peakRssMiB: number;
-  readonly errors: Readonly<Record<string, number>>;
-}
+/** Starts a server, in an empty folder and on a free port. */
+type Start = (directory: string, port: number) => ChildProcess;
 
-const work = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
-symlinkSync(join(root, "node_modules"), join(work, "node_modules"));
-copyFileSync(join(shared, "bare-express.mjs"), join(work, "bare-express.mjs"));
-copyFileSync(join(shared, "scim-load.mjs"), join(work, "scim-load.mjs"));
+const start = (args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess =>
+  spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...env } });
 
-async function waitFor(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    try {
-      await fetch(url);
-      return;
-    } catch {
-      await new Promise((next) => setTimeout(next, 50));
-    }
-  }
-  throw new Error(`${url} does not answer`);
-}
-
-function load(server: ChildProcess, base: string, users: string, more: readonly string[]): Load {
-  const args = [
-    join(work, "scim-load.mjs"),
-    "--base",
-    base,
-    "--pid",
-    String(server.pid),
-    "--users",
-    users,
-    "--duration",
-    values.seconds,
-    "--compact",
-    ...more,
-  ];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", cwd: work, maxBuffer: 1e8 })) as Load;
-}
-
-async function stop(server: ChildProcess): Promise<void> {
-  const ended = new Promise((next) => server.once("exit", next));
-  server.kill("SIGTERM");
-  await ended;
-}
-
-async function rollcall(users: string, round: number): Promise<Load> {
-  const folder = join(work, `rollcall-${users}-${round}`);
-  const config = join(work, "rollcall.yaml");
-  writeFileSync(
-    config,
-    JSON.stringify({
-      // What one core can do is asked for, not what one source may.
-      server: { listen: "127.0.0.1:19091", limits: { requestsPerSecond: 1_000_000, burst: 1_000_000 } },
-      store: `sqlite:${folder}/rollcall.db`,
+const servers: Readonly<Record<string, Start>> = {
+  rollcall: (directory, port) => {
+    const config = `${directory}.json`;
+    // What one core can do is measured, not the limit of one source.
+    const limits = { requestsPerSecond: 1_000_000, burst: 1_000_000 };
+    const settings = {
+      server: { listen: `127.0.0.1:${port}`, limits },
+      store: `sqlite:${directory}.db`,
       sources: { bench: { type: "scim", token } },
-    }),
-  );
-  const server = spawn(process.execPath, [join(root, "src/main.ts"), "serve", "-c", config, "--log-level", "error"], {
-    stdio: "ignore",
-  });
-  await waitFor("http://127.0.0.1:19091/healthz");
-  const result = load(server, "http://127.0.0.1:19091/scim/v2", users, ["--token", token]);
-  await stop(server);
-  return result;
-}
+    };
+    writeFileSync(config, JSON.stringify(settings), { mode: 0o600 });
+    return start([join(here, "../src/main.ts"), "serve", "-c", config, "--log-level", "error"]);
+  },
+  "durable store": (directory, port) =>
+    start([join(here, "servers/durable-store.ts")], { PORT: String(port), DATABASE: `${directory}.db` }),
+  "bare Express": (_directory, port) => start([join(here, "servers/bare-express.ts")], { PORT: String(port) }),
+};
 
-async function bareExpress(users: string): Promise<Load> {
-  const server = spawn(process.execPath, [join(work, "bare-express.mjs")], {
-    stdio: "ignore",
-    env: { ...process.env, PORT: "19092" },
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
   });
-  await waitFor("http://127.0.0.1:19092/scim/v2/Users");
-  const result = load(server, "http://127.0.0.1:19092/scim/v2", users, ["--static"]);
-  await stop(server);
-  return result;
-}
 
-const median = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+async function measure(name: string, users: number, round: number): Promise<ScimLoadReport> {
+  const port = await freePort();
+  const server = servers[name]?.(join(folder, `${name.replace(" ", "-")}-${users}-${round}`), port);
+  if (server?.pid === undefined) throw new Error(`${name} does not start`);
+  try {
+    const scimUrl = `http://127.0.0.1:${port}/scim/v2`;
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const isUp = await fetch(`${scimUrl}/Users`).then(
+        () => true,
+        () => false,
+      );
+      if (isUp) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return await scimLoad({ scimUrl, token, pid: server.pid, users, seconds: Number(values.seconds) });
+  } finally {
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGTERM");
+    await ended;
+  }
+}
 
 try {
-  for (const users of values.users.split(",")) {
-    const ours: Load[] = [];
-    const bare: Load[] = [];
-    for (let round = 0; round < Number(values.rounds); round += 1) {
-      ours.push(await rollcall(users, round));
-      bare.push(await bareExpress(users));
+  const rows: Record<string, unknown>[] = [];
+  for (const users of values.users.split(",").map(Number)) {
+    const runs = new Map<string, ScimLoadReport[]>(Object.keys(servers).map((name) => [name, []]));
+    for (let round = 0; round < Number(values.rounds); round += 1)
+      for (const [name, reports] of runs) reports.push(await measure(name, users, round));
+    const ours = runs.get("rollcall") ?? [];
+    for (const [name, reports] of runs) {
+      const of = (key: Exclude<keyof ScimLoadReport, "errors">, digits: number): number =>
+        Number(median(reports.map((report) => report[key])).toFixed(digits));
+      const ratios = reports.map(({ requestsPerSecond }, at) => (ours[at]?.requestsPerSecond ?? 0) / requestsPerSecond);
+      rows.push({
+        users,
+        server: name,
+        "requests/s": of("requestsPerSecond", 0),
+        "p50 ms": of("p50Ms", 1),
+        "p99 ms": of("p99Ms", 1),
+        "CPU ms/request": of("cpuMsPerRequest", 3),
+        "peak RSS MiB": of("peakRssMiB", 0),
+        // Of the requests per second of this server, in the same round.
+        "rollcall does": `${Math.round(median(ratios) * 100)} %`,
+        errors: JSON.stringify(Object.assign({}, ...reports.map(({ errors }) => errors))),
+      });
     }
-    for (const [name, runs] of [
-      ["rollcall", ours],
-      ["bare express", bare],
-    ] as const) {
-      const of = (key: "reqPerS" | "p50" | "p99" | "serverCpuMsPerReq" | "peakRssMiB") =>
-        median(runs.map((run) => run[key]));
-      const errors = JSON.stringify(Object.assign({}, ...runs.map((run) => run.errors)));
-      console.log(
-        `${users.padStart(6)} users  ${name.padEnd(12)}  ${of("reqPerS")} req/s  p50 ${of("p50")} ms  p99 ${of("p99")} ms  cpu ${of("serverCpuMsPerReq")} ms/req  rss ${of("peakRssMiB")} MiB  errors ${errors}`,
-      );
-    }
-    console.log(
-      `${users.padStart(6)} users  ratio         ${(median(ours.map((run, index) => run.reqPerS / (bare[index]?.reqPerS ?? Number.NaN)))).toFixed(2)} of bare Express, median of ${values.rounds} pairs`,
-    );
   }
+  console.table(rows);
 } finally {
-  rmSync(work, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }
