@@ -6,7 +6,7 @@ import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
-import { createScimRouter } from "../../src/sources/scim/index.ts";
+import { createScimRouter } from "../../src/sources/scim/router.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Cause } from "../../src/domain/model/entities.ts";
-import type { RequestInfo } from "../../src/sources/scim/index.ts";
+import type { RequestInfo } from "../../src/sources/scim/options.ts";
 import type { Loose } from "./server.ts";
 import { CORE, ENTERPRISE, filterPath, GROUP, patch, scimServer, unique } from "./server.ts";
 

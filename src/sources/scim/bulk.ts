@@ -1,18 +1,18 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
-import { badRequest, errorBody, ScimError } from "./errors.ts";
+import { badRequest, ScimError } from "./errors.ts";
 import { isArray, isObject, ownAnyCase } from "./json.ts";
-import type { Method, ScimAnswer } from "./resources.ts";
+import type { ScimAnswer } from "./resources.ts";
 
 const REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 
-/** Operations after which other requests get their turn. */
-const TURN = 10;
+/** Number of operations after which other requests get their turn. */
+const OPERATIONS_PER_TURN = 10;
 
-/** One operation as it is run: references to earlier ones resolved. */
+/** One operation, with references to earlier ones resolved. */
 export interface BulkCall {
-  readonly method: Exclude<Method, "GET">;
+  readonly method: BulkMethod;
   /** `Users` or `Groups`. */
   readonly resource: string;
   readonly id: string | null;
@@ -20,27 +20,39 @@ export interface BulkCall {
   readonly data: JsonObject | null;
 }
 
-/** Runs one operation; never rejects for what a client can cause. */
-export type RunBulkCall = (call: BulkCall) => Promise<ScimAnswer & { readonly location: string | null }>;
+/** What a Bulk request needs of the server. */
+export interface BulkRunner {
+  readonly baseUrl: string;
+  run(call: BulkCall): Promise<ScimAnswer>;
+  /** Turns an error of `run` into the answer to that operation. */
+  refuse(error: unknown, method: string): ScimAnswer;
+}
+
+const METHODS = ["POST", "PUT", "PATCH", "DELETE"] as const;
+type BulkMethod = (typeof METHODS)[number];
 
 interface Operation {
-  readonly method: Exclude<Method, "GET">;
+  readonly method: BulkMethod;
   readonly path: string;
   readonly bulkId: string | null;
   readonly version: string | undefined;
   readonly data: JsonObject | null;
-  /** bulkIds of other operations that this one names. */
+  /** bulkIds of the operations that this one refers to. */
   readonly needs: ReadonlySet<string>;
 }
 
+/** An operation, or why it was not understood: it fails alone. */
+type Parsed = Operation | ScimError;
+
 /**
- * Runs a Bulk request, one operation after the other (RFC 7644 §3.7). An operation that names the bulkId of a later one
- * waits for it; those that wait for each other are refused with 409.
+ * Runs the operations of a Bulk request one after the other (RFC 7644 §3.7). An operation that refers to a later one
+ * waits for it. Operations that wait for each other are answered with 409.
  * @throws ScimError 413 for more than `maxOperations`, 400 invalidSyntax
  */
-export async function runBulk(body: JsonObject, maxOperations: number, run: RunBulkCall): Promise<ScimAnswer> {
+export async function runBulk(body: JsonObject, maxOperations: number, runner: BulkRunner): Promise<ScimAnswer> {
   const { operations, failOnErrors } = parseBulk(body, maxOperations);
   const results = new Map<number, JsonObject>();
+  /** Null for an operation that failed. */
   const ids = new Map<string, string | null>();
   const known = new Set(operations.flatMap((each) => (isOperation(each) && each.bulkId !== null ? [each.bulkId] : [])));
   let waiting = operations.map((operation, at) => ({ operation, at }));
@@ -49,37 +61,31 @@ export async function runBulk(body: JsonObject, maxOperations: number, run: RunB
     const ready = waiting.filter(
       ({ operation }) => !isOperation(operation) || [...operation.needs].every((id) => ids.has(id) || !known.has(id)),
     );
-    const turn = ready.length > 0 ? ready : waiting;
-    for (const { operation, at } of turn) {
+    const batch = ready.length > 0 ? ready : waiting;
+    for (const { operation, at } of batch) {
       if (failures >= failOnErrors) break;
-      const { result, isFailed } = await settle(operation, ready.length === 0, ids, run);
+      const { result, isFailed } = await settle(operation, ready.length === 0, ids, runner);
       results.set(at, result);
       if (isFailed) failures++;
-      if (results.size % TURN === 0) await nextTurn();
+      if (results.size % OPERATIONS_PER_TURN === 0) await nextTurn();
     }
-    const done = new Set(turn);
+    const done = new Set(batch);
     waiting = waiting.filter((each) => !done.has(each));
   }
   const inOrder = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
   return { status: 200, body: { schemas: [RESPONSE_URN], Operations: inOrder }, headers: {} };
 }
 
-const isOperation = (parsed: Operation | ScimError): parsed is Operation => !(parsed instanceof ScimError);
+const isOperation = (parsed: Parsed): parsed is Operation => !(parsed instanceof ScimError);
 
-interface ParsedBulk {
-  /** One that is not understood fails alone. */
-  readonly operations: readonly (Operation | ScimError)[];
-  readonly failOnErrors: number;
-}
-
-function parseBulk(body: JsonObject, maxOperations: number): ParsedBulk {
+function parseBulk(body: JsonObject, maxOperations: number) {
   const schemas = ownAnyCase(body, "schemas");
   if (!isArray(schemas) || !schemas.includes(REQUEST_URN))
     throw badRequest("invalidSyntax", `schemas must name ${REQUEST_URN}`);
   const operations = ownAnyCase(body, "Operations");
   if (!isArray(operations)) throw badRequest("invalidSyntax", "Operations must be a list");
   if (operations.length > maxOperations)
-    throw new ScimError(413, null, `${operations.length} operations are more than maxOperations (${maxOperations})`);
+    throw new ScimError(413, null, `${operations.length} operations; the limit (maxOperations) is ${maxOperations}`);
   const failOnErrors = ownAnyCase(body, "failOnErrors") ?? 0;
   if (typeof failOnErrors !== "number" || !Number.isInteger(failOnErrors) || failOnErrors < 0)
     throw badRequest("invalidValue", "failOnErrors must be a whole number");
@@ -89,27 +95,26 @@ function parseBulk(body: JsonObject, maxOperations: number): ParsedBulk {
   };
 }
 
-function parseOperation(operation: Json): Operation | ScimError {
+function parseOperation(operation: Json): Parsed {
   if (!isObject(operation)) return badRequest("invalidSyntax", "each of Operations must be an object");
-  const method = ownAnyCase(operation, "method");
-  const upper = typeof method === "string" ? method.toUpperCase() : "";
+  const given = ownAnyCase(operation, "method");
+  const method = typeof given === "string" ? METHODS.find((each) => each === given.toUpperCase()) : undefined;
   const path = ownAnyCase(operation, "path");
   const bulkId = ownAnyCase(operation, "bulkId") ?? null;
   const version = ownAnyCase(operation, "version");
   const data = ownAnyCase(operation, "data") ?? null;
-  if (upper !== "POST" && upper !== "PUT" && upper !== "PATCH" && upper !== "DELETE")
-    return badRequest("invalidSyntax", "method must be POST, PUT, PATCH or DELETE");
+  if (method === undefined) return badRequest("invalidSyntax", `method must be one of ${METHODS.join(", ")}`);
   if (typeof path !== "string") return badRequest("invalidSyntax", "path must be a string");
   if (bulkId !== null && typeof bulkId !== "string") return badRequest("invalidSyntax", "bulkId must be a string");
-  if (upper === "POST" && bulkId === null) return badRequest("invalidSyntax", "a POST needs a bulkId");
-  if (upper !== "DELETE" && !isObject(data)) return badRequest("invalidSyntax", "data must be an object");
+  if (method === "POST" && bulkId === null) return badRequest("invalidSyntax", "a POST needs a bulkId");
+  if (method !== "DELETE" && !isObject(data)) return badRequest("invalidSyntax", "data must be an object");
   const needs = new Set<string>();
   mapReferences([path, data], (id) => {
     needs.add(id);
     return id;
   });
   return {
-    method: upper,
+    method,
     path,
     bulkId,
     version: typeof version === "string" ? version : undefined,
@@ -118,7 +123,7 @@ function parseOperation(operation: Json): Operation | ScimError {
   };
 }
 
-/** Calls `change` for each `bulkId:…` within a value and puts what it returns in its place (RFC 7644 §3.7.2). */
+/** Replaces each `bulkId:…` within a value by what `change` returns for it (RFC 7644 §3.7.2). */
 function mapReferences(value: Json, change: (bulkId: string) => string): Json {
   if (typeof value === "string")
     return value.includes("bulkId:")
@@ -126,55 +131,49 @@ function mapReferences(value: Json, change: (bulkId: string) => string): Json {
       : value;
   if (isArray(value)) return value.map((each) => mapReferences(each, change));
   if (!isObject(value)) return value;
-  // fromEntries defines own properties: `__proto__` stays a plain key.
+  // fromEntries defines own properties, so that `__proto__` stays a plain key.
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapReferences(each, change)]));
 }
 
-interface Settled {
-  readonly result: JsonObject;
-  readonly isFailed: boolean;
-}
-
 async function settle(
-  operation: Operation | ScimError,
+  operation: Parsed,
   isCircular: boolean,
   ids: Map<string, string | null>,
-  run: RunBulkCall,
-): Promise<Settled> {
-  if (!isOperation(operation)) return { result: failure({}, operation), isFailed: true };
-  const { method, bulkId } = operation;
-  const named = { method, ...(bulkId === null ? {} : { bulkId }) };
+  { baseUrl, run, refuse }: BulkRunner,
+): Promise<{ readonly result: JsonObject; readonly isFailed: boolean }> {
+  const { method, bulkId } = isOperation(operation) ? operation : { method: null, bulkId: null };
+  let answer: ScimAnswer;
+  let location: string | undefined;
   try {
-    if (isCircular) throw new ScimError(409, null, "these operations name each other's bulkId in a circle");
-    const answer = await run(resolved(operation, ids));
-    const isFailed = answer.status >= 400;
-    if (bulkId !== null) ids.set(bulkId, isFailed ? null : (answer.location?.split("/").at(-1) ?? null));
-    const version = answer.headers["ETag"];
-    const result = {
-      ...named,
-      status: String(answer.status),
-      ...(answer.location === null ? {} : { location: answer.location }),
-      ...(version === undefined ? {} : { version }),
-      ...(isFailed && answer.body !== null ? { response: answer.body } : {}),
-    };
-    return { result, isFailed };
+    if (!isOperation(operation)) throw operation;
+    if (isCircular) throw new ScimError(409, null, "these operations refer to each other's bulkId in a circle");
+    const call = resolved(operation, ids);
+    if (call.id !== null) location = `${baseUrl}/${call.resource}/${call.id}`;
+    answer = await run(call);
+    location = answer.headers["Location"] ?? location;
   } catch (error) {
-    if (!(error instanceof ScimError)) throw error;
-    if (bulkId !== null) ids.set(bulkId, null);
-    return { result: failure(named, error), isFailed: true };
+    answer = refuse(error, method ?? "");
   }
+  const { status, body, headers } = answer;
+  const isFailed = status >= 400;
+  if (bulkId !== null) ids.set(bulkId, isFailed ? null : (location?.split("/").at(-1) ?? null));
+  const version = headers["ETag"];
+  const result = {
+    ...(method === null ? {} : { method }),
+    ...(bulkId === null ? {} : { bulkId }),
+    status: String(status),
+    ...(location === undefined ? {} : { location }),
+    ...(version === undefined ? {} : { version }),
+    ...(isFailed && body !== null ? { response: body } : {}),
+  };
+  return { result, isFailed };
 }
-
-const failure = (named: JsonObject, error: ScimError): JsonObject => ({
-  ...named,
-  status: String(error.status),
-  response: errorBody(error),
-});
 
 function resolved(operation: Operation, ids: ReadonlyMap<string, string | null>): BulkCall {
   const toId = (bulkId: string): string => {
     const id = ids.get(bulkId);
-    if (id == null) throw badRequest("invalidValue", `bulkId ${bulkId} names no operation that succeeded`);
+    if (id == null)
+      throw badRequest("invalidValue", `bulkId ${bulkId} is not the bulkId of an operation that succeeded`);
     return id;
   };
   const [path, data] = [mapReferences(operation.path, toId), mapReferences(operation.data, toId)];
@@ -182,6 +181,6 @@ function resolved(operation: Operation, ids: ReadonlyMap<string, string | null>)
     .split("/")
     .filter((part) => part !== "");
   if ((resource !== "Users" && resource !== "Groups") || rest.length > 0)
-    throw new ScimError(404, null, "path must be /Users, /Groups or one of theirs");
+    throw new ScimError(404, null, "path must be /Users, /Users/{id}, /Groups or /Groups/{id}");
   return { method: operation.method, resource, id, version: operation.version, data: isObject(data) ? data : null };
 }

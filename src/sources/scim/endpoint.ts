@@ -2,21 +2,31 @@ import type { Cause, JsonObject } from "../../domain/model/entities.ts";
 import type { Criterion, ListPage, ListQuery, Reference, UserRecord } from "../../domain/ports/scim-store.ts";
 import type { ResourceSchema } from "./schemas.ts";
 
-/** A stored resource of either kind: users and groups have the same record. */
+/** A stored user or group: both have the same record. */
 export type ScimRecord = UserRecord;
 
-/** One resource type over the store: what is different between people and groups, and nothing else. */
+/** One PUT or PATCH. */
+export interface Update {
+  readonly source: string;
+  readonly id: string;
+  /** The revision that the write must find. Null accepts any. */
+  readonly expectedRev: number | null;
+  readonly body: JsonObject;
+  readonly cause: Cause;
+}
+
+/** One resource type over the store: the differences between users and groups. */
 export interface Endpoint {
   readonly schema: ResourceSchema;
-  /** The status of a PATCH: 200 answers with the resource, 204 with nothing unless the client asks for attributes. */
+  /** Status of a PATCH: 200 with the resource, or 204 without it unless the client asks for `attributes`. */
   readonly patchStatus: 200 | 204;
   get(source: string, id: string): Promise<ScimRecord | null>;
   list(source: string, query: ListQuery): Promise<ListPage<ScimRecord>>;
   scan(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly ScimRecord[]>;
-  /** `groups` of people, `members` of groups. */
+  /** `groups` of users, `members` of groups. */
   references(source: string, ids: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>>;
   create(source: string, body: JsonObject, cause: Cause): Promise<ScimRecord>;
-  replace(source: string, id: string, expectedRev: number | null, body: JsonObject, cause: Cause): Promise<ScimRecord>;
-  patch(source: string, id: string, expectedRev: number | null, body: JsonObject, cause: Cause): Promise<ScimRecord>;
+  replace(update: Update): Promise<ScimRecord>;
+  patch(update: Update): Promise<ScimRecord>;
   remove(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void>;
 }

@@ -14,7 +14,7 @@ export type ScimType =
 
 const ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/** A refusal that the client is told about: status, `scimType` where RFC 7644 §3.12 names one, and a detail fit for an administrator's eyes. */
+/** A refusal with its status, its `scimType` if RFC 7644 §3.12 names one, and a detail for the administrator of the client. */
 export class ScimError extends Error {
   readonly status: number;
   readonly scimType: ScimType | null;
@@ -39,7 +39,11 @@ export const badRequest = (scimType: ScimType, detail: string): ScimError => new
 
 export const notFound = (what: string): ScimError => new ScimError(404, null, `${what} not found`);
 
-/** The body of RFC 7644 §3.12; `status` is a string. */
+/** A 412: the version that the client named is no longer current. */
+export const stale = (): ScimError =>
+  new ScimError(412, null, "the resource has changed since that version; read it again");
+
+/** The body of an error (RFC 7644 §3.12). `status` is a string. */
 export function errorBody(error: ScimError): JsonObject {
   return {
     schemas: [ERROR_URN],
@@ -49,10 +53,10 @@ export function errorBody(error: ScimError): JsonObject {
   };
 }
 
-/** Seconds a client should wait after a 503 that says nothing better. */
-const RETRY_AFTER_SECONDS = 5;
+/** Wait that a 503 asks for if the store does not say how long. */
+const defaultRetryAfterMs = 5000;
 
-/** Turns what the store throws into what the client is told; null for an error that nobody foresaw (a 500). */
+/** The answer to an error of the store. Null for an unexpected error, which is answered with 500. */
 export function toScimError(error: unknown): ScimError | null {
   if (error instanceof ScimError) return error;
   if (!(error instanceof RollcallError)) return null;
@@ -62,13 +66,13 @@ export function toScimError(error: unknown): ScimError | null {
     case "UNIQUENESS":
       return new ScimError(409, "uniqueness", error.message);
     case "REV_MISMATCH":
-      return new ScimError(412, null, "the resource has changed since that version; read it again");
+      return stale();
     case "UNKNOWN_MEMBER":
     case "TEXT_REFUSED":
       return badRequest("invalidValue", error.message);
     case "STORE_UNAVAILABLE":
     case "STORE_LOCKED":
-      return unavailable("the directory cannot take requests right now; try again", error.retryAfterMs);
+      return unavailable("Rollcall cannot take requests at the moment; try again", error.retryAfterMs);
     default:
       return null;
   }
@@ -81,5 +85,5 @@ export const retryAfter = (ms: number): Readonly<Record<string, string>> => ({
 
 /** A 503 with `Retry-After`. */
 export function unavailable(detail: string, retryAfterMs: number | null = null): ScimError {
-  return new ScimError(503, null, detail, retryAfter(retryAfterMs ?? RETRY_AFTER_SECONDS * 1000));
+  return new ScimError(503, null, detail, retryAfter(retryAfterMs ?? defaultRetryAfterMs));
 }

@@ -1,10 +1,10 @@
-/** The weak ETag of a revision, also `meta.version` (RFC 7644 §3.14). */
+/** The weak ETag of a revision. It is also `meta.version` (RFC 7644 §3.14). */
 export const toEtag = (rev: number): string => `W/"${rev}"`;
 
-/** The versions that `If-Match` or `If-None-Match` names; tags that this server never gave name none. */
+/** The revisions in `If-Match` or `If-None-Match`. A tag that is not from this server matches no revision. */
 export type Versions = "any" | ReadonlySet<number>;
 
-/** Null without the header. Weak and strong tags mean the same: SCIM's versions are weak (RFC 7644 §3.14). */
+/** Null without the header. Weak and strong tags are equal: versions in SCIM are weak (RFC 7644 §3.14). */
 export function parseVersions(header: string | undefined): Versions | null {
   if (header === undefined) return null;
   if (header.trim() === "*") return "any";

@@ -1,63 +1,62 @@
-import { resolvePath } from "./attribute-path.ts";
+import type { AttributePath, PathTarget } from "./attribute-path.ts";
+import { leafOf, nameOf, resolvePath } from "./attribute-path.ts";
 import type { ScimError } from "./errors.ts";
 import { badRequest } from "./errors.ts";
 import type { Attribute, ResourceSchema } from "./schemas.ts";
 
-export type CompareOp = "eq" | "ne" | "co" | "sw" | "ew" | "gt" | "ge" | "lt" | "le";
+const COMPARE_OPS = ["eq", "co", "sw", "ew", "gt", "ge", "lt", "le"] as const;
+export type CompareOp = (typeof COMPARE_OPS)[number];
 
 /** A value in the type of the attribute it is compared with; dates are milliseconds. */
 export type FilterValue = string | number | boolean;
 
-/** `attribute` null: not in any schema, so it has no value on any resource (RFC 7644 §3.4.2.1). */
-export interface FilterPath {
-  readonly text: string;
-  readonly extension: string | null;
-  readonly attribute: Attribute | null;
-  readonly sub: Attribute | null;
-}
-
-/** A parsed filter. `some` is a value path: one and the same value satisfies `of`, whose paths are sub-attributes. */
+/**
+ * A parsed filter. `some` is a value path: one and the same value satisfies `of`, whose paths are sub-attributes.
+ * `never` is a condition on an attribute that no schema has (RFC 7644 §3.4.2.1). `ne` is parsed as `not` of `eq`.
+ */
 export type Filter =
   | { readonly op: "and" | "or"; readonly of: readonly Filter[] }
   | { readonly op: "not"; readonly of: Filter }
-  | { readonly op: "pr"; readonly path: FilterPath }
-  | { readonly op: "some"; readonly path: FilterPath; readonly of: Filter }
-  | { readonly op: CompareOp; readonly path: FilterPath; readonly value: FilterValue };
+  | { readonly op: "never" }
+  | { readonly op: "pr"; readonly path: AttributePath }
+  | { readonly op: "some"; readonly path: AttributePath; readonly of: Filter }
+  | Comparison;
 
-/** Longest accepted filter, in characters. */
-export const MAX_FILTER_LENGTH = 4096;
+export interface Comparison {
+  readonly op: CompareOp;
+  readonly path: AttributePath;
+  readonly value: FilterValue;
+}
+
+const NEVER: Filter = { op: "never" };
+
+/** Maximum length of a filter, in characters. */
+const MAX_FILTER_LENGTH = 4096;
 const MAX_DEPTH = 32;
-const MAX_NODES = 256;
-
-const COMPARE_OPS: ReadonlySet<string> = new Set<CompareOp>(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]);
-const isCompareOp = (word: string): word is CompareOp => COMPARE_OPS.has(word);
+const MAX_CONDITIONS = 256;
 
 const refuse = (detail: string): ScimError => badRequest("invalidFilter", `filter: ${detail}`);
 
-/** Finds the attribute that a path of the filter names: in a resource, or within the values of a multi-valued attribute. */
-type Resolve = (text: string) => FilterPath;
+/** Finds the attribute that a path names: of a resource, or of the values of a multi-valued attribute. Null if no schema has it. */
+type Resolve = (text: string) => AttributePath | null;
 
 const ofResource =
   (schema: ResourceSchema): Resolve =>
   (text) => {
     const target = resolvePath(schema, text);
-    return target.kind === "attribute"
-      ? { text, extension: target.extension, attribute: target.attribute, sub: target.sub }
-      : { text, extension: null, attribute: null, sub: null };
+    return target.kind === "attribute" ? target : null;
   };
 
 const ofValues =
-  (attribute: Attribute | null): Resolve =>
-  (text) => ({
-    text,
-    extension: null,
-    attribute: attribute?.subs?.get(text.toLowerCase()) ?? null,
-    sub: null,
-  });
+  (attribute: Attribute | undefined): Resolve =>
+  (text) => {
+    const sub = attribute?.subs?.get(text.toLowerCase());
+    return sub === undefined ? null : { extension: null, attribute: sub, sub: null };
+  };
 
 /**
- * Parses the filter grammar of RFC 7644 §3.4.2.2 in time linear in its length. Lenient where identity providers need it:
- * values without quotes (requirement 3), a complex attribute compared as a whole (5, 6).
+ * Parses the filter grammar of RFC 7644 §3.4.2.2, in time linear in its length. Identity providers also send values
+ * without quotes, and compare a complex attribute as a whole: both are accepted.
  * @throws ScimError 400 invalidFilter
  */
 export function parseFilter(text: string, schema: ResourceSchema): Filter {
@@ -67,29 +66,38 @@ export function parseFilter(text: string, schema: ResourceSchema): Filter {
   return filter;
 }
 
-/** The filter within `attribute[…]`, and the position after the bracket. */
-export function parseValueFilter(
+/**
+ * Parses the path of a PATCH operation (RFC 7644 §3.5.2): `attribute`, `attribute.sub`, `attribute[filter]` or
+ * `attribute[filter].sub`. The filter chooses among the values of a multi-valued attribute; null chooses all.
+ * @throws ScimError 400 invalidPath or invalidFilter
+ */
+export function parsePatchPath(
   text: string,
-  start: number,
-  attribute: Attribute,
-): { readonly filter: Filter; readonly end: number } {
-  const parser = new FilterParser(text, start);
+  schema: ResourceSchema,
+): { readonly target: PathTarget; readonly filter: Filter | null } {
+  const bracket = text.indexOf("[");
+  const target = resolvePath(schema, bracket === -1 ? text : text.slice(0, bracket));
+  if (bracket === -1 || target.kind !== "attribute") return { target, filter: null };
+  const { attribute } = target;
+  if (!attribute.isMultiValued || target.sub !== null)
+    throw badRequest("invalidPath", `${nameOf(target)} does not have several values, so a path cannot filter them`);
+  const parser = new FilterParser(text, bracket + 1);
   const filter = parser.filter(ofValues(attribute));
   parser.expect("]");
-  return { filter, end: parser.position };
+  const rest = text.slice(parser.position).trim();
+  if (rest === "") return { target, filter };
+  const sub = rest.startsWith(".") ? attribute.subs?.get(rest.slice(1).toLowerCase()) : undefined;
+  if (sub === undefined)
+    throw badRequest("invalidPath", `${attribute.name} has no sub-attribute of this name: ${text.slice(0, 80)}`);
+  return { target: { ...target, sub }, filter };
 }
 
-interface Literal {
-  readonly kind: "string" | "number" | "boolean" | "null";
-  readonly text: string;
-}
-
-/** Holds the position; one object per parse. */
+/** Holds the position. One object per parse. */
 class FilterParser {
   readonly #text: string;
   #at: number;
   #depth = 0;
-  #nodes = 0;
+  #conditions = 0;
 
   constructor(text: string, start = 0) {
     if (text.length > MAX_FILTER_LENGTH) throw refuse(`${text.length} characters are more than ${MAX_FILTER_LENGTH}`);
@@ -122,15 +130,15 @@ class FilterParser {
   #series(op: "and" | "or", next: () => Filter): Filter {
     const of = [next()];
     while (this.#takeWord(op)) of.push(next());
-    return of.length === 1 && of[0] !== undefined ? of[0] : { op, of };
+    return joined(op, of);
   }
 
   #term(resolve: Resolve): Filter {
-    if (++this.#nodes > MAX_NODES) throw refuse(`more than ${MAX_NODES} conditions`);
+    if (++this.#conditions > MAX_CONDITIONS) throw refuse(`more than ${MAX_CONDITIONS} conditions`);
     if (this.#takeSign("(")) return this.#grouped(resolve);
     const start = this.#at;
     if (this.#takeWord("not")) {
-      if (this.#takeSign("(")) return { op: "not", of: this.#grouped(resolve) };
+      if (this.#takeSign("(")) return negated(this.#grouped(resolve));
       this.#at = start;
     }
     return this.#condition(resolve);
@@ -143,30 +151,36 @@ class FilterParser {
   }
 
   #condition(resolve: Resolve): Filter {
-    const path = resolve(this.#path());
-    if (this.#text[this.#at] === "[") return this.#valuePath(path);
-    return this.#comparison(path);
+    const text = this.#path();
+    if (this.#text[this.#at] === "[") return this.#valuePath(text, resolve(text));
+    return this.#comparison(text, resolve(text));
   }
 
   /** `emails[type eq "work"]`, or `emails[type eq "work"].value eq "x"`: the second condition is on the same value. */
-  #valuePath(path: FilterPath): Filter {
-    if (path.attribute !== null && (path.attribute.subs === null || path.sub !== null))
-      throw refuse(`${path.text} has no values to choose from`);
+  #valuePath(text: string, path: AttributePath | null): Filter {
+    if (path !== null && (path.attribute.subs === null || path.sub !== null))
+      throw refuse(`${text} does not have values with sub-attributes`);
     this.#at++;
-    const inner = ofValues(path.attribute);
-    const chosen = this.filter(inner);
+    const resolve = ofValues(path?.attribute);
+    const of = [this.filter(resolve)];
     this.expect("]");
-    if (this.#text[this.#at] !== ".") return { op: "some", path, of: chosen };
-    this.#at++;
-    return { op: "some", path, of: { op: "and", of: [chosen, this.#comparison(inner(this.#path()))] } };
+    if (this.#text[this.#at] === ".") {
+      this.#at++;
+      const sub = this.#path();
+      of.push(this.#comparison(sub, resolve(sub)));
+    }
+    return path === null ? NEVER : { op: "some", path, of: joined("and", of) };
   }
 
-  #comparison(path: FilterPath): Filter {
+  #comparison(text: string, path: AttributePath | null): Filter {
     const op = this.#word().toLowerCase();
-    if (op === "pr") return { op, path: wholeOrValue(path) };
-    if (!isCompareOp(op))
-      throw refuse(op === "" ? `an operator is missing after ${path.text}` : `"${op.slice(0, 20)}" is not an operator`);
-    return compare(op, wholeOrValue(path), this.#literal());
+    const attribute = path === null ? null : wholeOrValue(path);
+    if (op === "pr") return attribute === null ? NEVER : { op, path: attribute };
+    if (op === "ne") return negated(compare("eq", attribute, this.#literal()));
+    const compareOp = COMPARE_OPS.find((each) => each === op);
+    if (compareOp === undefined)
+      throw refuse(op === "" ? `an operator is missing after ${text}` : `"${op.slice(0, 20)}" is not an operator`);
+    return compare(compareOp, attribute, this.#literal());
   }
 
   #path(): string {
@@ -181,15 +195,13 @@ class FilterParser {
     return this.#run(/[a-z]*/iy);
   }
 
-  #literal(): Literal {
+  /** The value as text. Null for the word `null` without quotes. */
+  #literal(): string | null {
     this.#skipBlanks();
-    if (this.#text[this.#at] === '"') return { kind: "string", text: this.#quoted() };
+    if (this.#text[this.#at] === '"') return this.#quoted();
     const word = this.#run(/[^\s()[\]"]*/y);
     if (word === "") throw this.#unexpected("a value expected");
-    const lower = word.toLowerCase();
-    if (lower === "true" || lower === "false") return { kind: "boolean", text: lower };
-    if (lower === "null") return { kind: "null", text: lower };
-    return { kind: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(word) ? "number" : "string", text: word };
+    return word.toLowerCase() === "null" ? null : word;
   }
 
   #quoted(): string {
@@ -237,72 +249,52 @@ class FilterParser {
   }
 }
 
-/** NUL and unpaired surrogates are no text that a store could hold, so nothing can equal them. */
+/** PostgreSQL cannot store NUL, and UTF-8 has no unpaired surrogates: no stored text can equal such a value. */
 function text(parsed: unknown): string {
   if (typeof parsed !== "string" || parsed.includes("\0") || !parsed.isWellFormed()) throw new TypeError("not text");
   return parsed;
 }
 
-/** `emails eq "x"` means `emails.value eq "x"` (requirement 5); `emails pr` likewise. */
-function wholeOrValue(path: FilterPath): FilterPath {
-  const { attribute } = path;
-  return attribute?.valueSub == null || path.sub !== null ? path : { ...path, sub: attribute.valueSub };
+const joined = (op: "and" | "or", of: readonly Filter[]): Filter =>
+  of.length === 1 && of[0] !== undefined ? of[0] : { op, of };
+
+const negated = (of: Filter): Filter => (of.op === "not" ? of.of : { op: "not", of });
+
+/** `emails eq "x"` means `emails.value eq "x"`, and `emails pr` means `emails.value pr`. */
+const wholeOrValue = (path: AttributePath): AttributePath =>
+  path.sub === null ? { ...path, sub: path.attribute.valueSub } : path;
+
+function compare(op: CompareOp, path: AttributePath | null, literal: string | null): Filter {
+  if (literal !== null) return path === null ? NEVER : { op, path, value: typed(op, path, literal) };
+  if (op !== "eq") throw refuse(`${op} cannot compare with null`);
+  return negated(path === null ? NEVER : { op: "pr", path });
 }
 
-function compare(op: CompareOp, path: FilterPath, literal: Literal): Filter {
-  if (literal.kind === "null") {
-    if (op === "eq") return { op: "not", of: { op: "pr", path } };
-    if (op === "ne") return { op: "pr", path };
-    throw refuse(`${op} cannot compare with null`);
-  }
-  return { op, path, value: typed(op, path, literal) };
-}
-
-function typed(op: CompareOp, path: FilterPath, literal: Literal): FilterValue {
-  const type = (path.sub ?? path.attribute)?.type;
-  const isText = op === "co" || op === "sw" || op === "ew";
-  switch (type) {
+function typed(op: CompareOp, path: AttributePath, text: string): FilterValue {
+  const isTextOp = op === "co" || op === "sw" || op === "ew";
+  const name = nameOf(path);
+  switch (leafOf(path).type) {
     case "complex":
-      throw refuse(`${path.text} is complex: name a sub-attribute`);
+      throw refuse(`${name} is complex: name a sub-attribute`);
     case "boolean": {
-      const lower = literal.text.toLowerCase();
-      if (op !== "eq" && op !== "ne") throw refuse(`${op} cannot compare the boolean ${path.text}`);
-      if (lower !== "true" && lower !== "false") throw refuse(`${path.text} is true or false`);
+      const lower = text.toLowerCase();
+      if (op !== "eq") throw refuse(`${op} cannot compare the boolean ${name}`);
+      if (lower !== "true" && lower !== "false") throw refuse(`${name} is true or false`);
       return lower === "true";
     }
     case "dateTime": {
-      const ms = /^\d{4}-\d\d/.test(literal.text) ? Date.parse(literal.text) : Number.NaN;
-      if (isText || Number.isNaN(ms))
-        throw refuse(`${path.text} is compared with a date like "2026-01-31T12:00:00Z" by eq, ne, gt, ge, lt, le`);
+      const ms = /^\d{4}-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+      if (isTextOp || Number.isNaN(ms))
+        throw refuse(`compare ${name} with a date like "2026-01-31T12:00:00Z" by eq, ne, gt, ge, lt or le`);
       return ms;
     }
     case "integer":
     case "decimal": {
-      const number = Number(literal.text);
-      if (isText || Number.isNaN(number)) throw refuse(`${path.text} is compared with a number`);
+      const number = Number(text);
+      if (isTextOp || Number.isNaN(number)) throw refuse(`compare ${name} with a number`);
       return number;
     }
     default:
-      return literal.text;
-  }
-}
-
-/** The text of a filter; parsing it gives the same filter again. */
-export function formatFilter(filter: Filter): string {
-  switch (filter.op) {
-    case "and":
-    case "or":
-      return filter.of.map((each) => `(${formatFilter(each)})`).join(` ${filter.op} `);
-    case "not":
-      return `not (${formatFilter(filter.of)})`;
-    case "pr":
-      return `${filter.path.text} pr`;
-    case "some":
-      return `${filter.path.text}[${formatFilter(filter.of)}]`;
-    default: {
-      const isDate =
-        (filter.path.sub ?? filter.path.attribute)?.type === "dateTime" && typeof filter.value === "number";
-      return `${filter.path.text} ${filter.op} ${JSON.stringify(isDate ? new Date(filter.value).toISOString() : filter.value)}`;
-    }
+      return text;
   }
 }

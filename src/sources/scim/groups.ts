@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type {
   GroupEdit,
@@ -8,31 +9,47 @@ import type {
   Reference,
   ScimStore,
 } from "../../domain/ports/scim-store.ts";
-import type { Endpoint, ScimRecord } from "./endpoint.ts";
+import type { Endpoint, ScimRecord, Update } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
-import { compileFilter } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
+import { compileFilter } from "./filter-predicate.ts";
 import { isArray, isObject, ownAnyCase } from "./json.ts";
-import { isUnchanged, normalizeResource } from "./normalize.ts";
+import { indexedText, normalizeResource, requiredText } from "./normalize.ts";
 import type { AttributeStep, PatchStep } from "./patch.ts";
 import { applyPatch, parsePatch } from "./patch.ts";
 import { GROUP_SCHEMA } from "./schemas.ts";
-import { indexedText, refuseOtherId, requiredText } from "./users.ts";
 
-/** Told of member ids that name nobody and were left out (requirement 27). */
+/** Called with the member ids that no user of the source has. They are left out of the group. */
 export type ReportUnknown = (source: string, groupId: string, unknownMembers: readonly string[]) => void;
 
-/** `/Groups` (RFC 7643 §4.2, RFC 7644 §3). A group is changed by rows: its members are never read to change some. */
+type ReadMembers = () => Promise<readonly Reference[]>;
+
+/** `/Groups` (RFC 7643 §4.2, RFC 7644 §3). A change of some members edits rows; it does not read the other members. */
 export function groupsEndpoint(
   store: ScimStore,
   patchOperations: number,
   optionsOf: (source: string) => GroupOptions,
   report: ReportUnknown,
 ): Endpoint {
-  const reported = (source: string, result: GroupResult): ScimRecord => {
-    if (result.unknownMembers.length > 0) report(source, result.record.id, result.unknownMembers);
-    return result.record;
+  const recordOf = (source: string, { record, unknownMembers }: GroupResult): ScimRecord => {
+    if (unknownMembers.length > 0) report(source, record.id, unknownMembers);
+    return record;
   };
+  const update = async (
+    { source, id, expectedRev, cause }: Update,
+    edit: (present: JsonObject, members: ReadMembers) => GroupEdit | Promise<GroupEdit>,
+  ): Promise<ScimRecord> =>
+    recordOf(
+      source,
+      await store.updateGroup(
+        source,
+        id,
+        expectedRev,
+        ({ resource }, members) => edit(resource, members),
+        optionsOf(source),
+        cause,
+      ),
+    );
   return {
     schema: GROUP_SCHEMA,
     patchStatus: 204,
@@ -42,65 +59,49 @@ export function groupsEndpoint(
     references: (source, ids) => store.membersOfGroups(source, ids),
     create: async (source, body, cause) => {
       const write = toGroupWrite(normalizeResource(GROUP_SCHEMA, body));
-      return reported(
-        source,
-        await store.createGroup(
-          source,
-          write,
-          toMemberIds(ownAnyCase(body, "members") ?? null),
-          optionsOf(source),
-          cause,
-        ),
-      );
+      return recordOf(source, await store.createGroup(source, write, membersIn(body), optionsOf(source), cause));
     },
-    replace: async (source, id, expectedRev, body, cause) => {
-      refuseOtherId(body, id);
-      const next = normalizeResource(GROUP_SCHEMA, body);
-      const members: MemberEdit[] = [{ op: "replace", userIds: toMemberIds(ownAnyCase(body, "members") ?? null) }];
-      const edit = (present: ScimRecord): GroupEdit => ({ write: changedWrite(present.resource, next), members });
-      return reported(source, await store.updateGroup(source, id, expectedRev, edit, optionsOf(source), cause));
+    replace: async (put) => {
+      const next = normalizeResource(GROUP_SCHEMA, put.body);
+      const members: MemberEdit[] = [{ op: "replace", userIds: membersIn(put.body) }];
+      return update(put, (present) => ({ write: changedWrite(present, next), members }));
     },
-    patch: async (source, id, expectedRev, body, cause) => {
-      const steps = parsePatch(GROUP_SCHEMA, body, patchOperations);
+    patch: async (patch) => {
+      const steps = parsePatch(GROUP_SCHEMA, patch.body, patchOperations);
       const onMembers = steps.filter(isMemberStep);
       const onGroup = steps.filter((step) => !isMemberStep(step));
-      const edit = (
-        present: ScimRecord,
-        members: () => Promise<readonly Reference[]>,
-      ): GroupEdit | Promise<GroupEdit> => {
-        const write = changedWrite(present.resource, applyPatch(present.resource, onGroup, id));
+      return update(patch, (present, members) => {
+        const write = changedWrite(present, applyPatch(present, onGroup, patch.id));
         return onMembers.some(needsMembers)
           ? members().then((read) => ({ write, members: toMemberEdits(onMembers, read) }))
           : { write, members: toMemberEdits(onMembers, []) };
-      };
-      return reported(source, await store.updateGroup(source, id, expectedRev, edit, optionsOf(source), cause));
+      });
     },
     remove: (source, id, expectedRev, cause) => store.deleteGroup(source, id, expectedRev, cause),
   };
 }
 
-function changedWrite(before: JsonObject, after: JsonObject): GroupWrite | null {
-  return isUnchanged(before, after) ? null : toGroupWrite(after);
-}
+const changedWrite = (before: JsonObject, after: JsonObject): GroupWrite | null =>
+  isDeepStrictEqual(before, after) ? null : toGroupWrite(after);
 
-function toGroupWrite(resource: JsonObject): GroupWrite {
-  return {
-    resource,
-    displayName: requiredText(resource, "displayName"),
-    externalId: indexedText(resource, "externalId"),
-  };
-}
+const toGroupWrite = (resource: JsonObject): GroupWrite => ({
+  resource,
+  displayName: requiredText(resource, "displayName"),
+  externalId: indexedText(resource, "externalId"),
+});
+
+const membersIn = (body: JsonObject): string[] => toMemberIds(ownAnyCase(body, "members") ?? null);
 
 const isMemberStep = (step: PatchStep): step is AttributeStep =>
   step.kind === "attribute" && step.attribute.name === "members";
 
-/** The ids of `members`: `{value}`, with or without type and display, or bare strings (requirement 26). */
+/** The ids of `members`: `{value}` with or without type and display, or bare strings. */
 function toMemberIds(value: Json): string[] {
   if (value === null) return [];
   return (isArray(value) ? value : [value]).map((each) => {
     const id = isObject(each) ? ownAnyCase(each, "value") : each;
     if (typeof id !== "string" || id === "" || id.includes("\0"))
-      throw badRequest("invalidValue", "each of members must name a value, the id of a user");
+      throw badRequest("invalidValue", "each of members needs a value, the id of a user");
     return id;
   });
 }
@@ -109,11 +110,11 @@ function toMemberIds(value: Json): string[] {
  * | operation on members            | edit                                                  |
  * |---------------------------------|-------------------------------------------------------|
  * | add, replace with values        | the same                                              |
- * | replace with null or []         | replace by nobody                                     |
- * | remove, no value or null        | replace by nobody (requirement 20)                    |
- * | remove with a list              | remove those listed (19); an empty list, nothing (20) |
- * | remove members[filter]          | remove who is chosen (21)                             |
- * | replace members[filter] {value} | remove who is chosen, add the value                   |
+ * | replace with null or []         | remove all                                            |
+ * | remove, no value or null        | remove all                                            |
+ * | remove with a list              | remove the listed ones; an empty list removes nobody  |
+ * | remove members[filter]          | remove the chosen ones                                |
+ * | replace members[filter] {value} | remove the chosen ones, add the value                 |
  */
 function toMemberEdits(steps: readonly AttributeStep[], present: readonly Reference[]): MemberEdit[] {
   const edits: MemberEdit[] = [];
@@ -124,29 +125,22 @@ function toMemberEdits(steps: readonly AttributeStep[], present: readonly Refere
   return edits;
 }
 
-function editsOf(step: AttributeStep, chosen: readonly string[]): MemberEdit[] {
-  const { op, filter, sub, value } = step;
+function editsOf({ op, filter, sub, value = null }: AttributeStep, chosen: readonly string[]): MemberEdit[] {
   if (sub !== null && sub.name !== "value") {
     if (op !== "remove") return [];
     throw badRequest("mutability", `members.${sub.name} is read-only`);
   }
-  if (filter === null) return [editOf(op, value)];
-  if (op === "remove") return [{ op, userIds: chosen }];
-  const added = toMemberIds(value ?? null);
-  return op === "add"
-    ? [{ op, userIds: added }]
-    : [
-        { op: "remove", userIds: chosen },
-        { op: "add", userIds: added },
-      ];
+  if (op === "remove" && filter !== null) return [{ op, userIds: chosen }];
+  if (op === "remove" && value === null) return [{ op: "replace", userIds: [] }];
+  const userIds = toMemberIds(value);
+  if (filter === null || op === "add") return [{ op, userIds }];
+  return [
+    { op: "remove", userIds: chosen },
+    { op: "add", userIds },
+  ];
 }
 
-function editOf(op: AttributeStep["op"], value: Json | undefined): MemberEdit {
-  if (op === "remove" && value == null) return { op: "replace", userIds: [] };
-  return { op, userIds: toMemberIds(value ?? null) };
-}
-
-/** Joins neighbours that do the same: many IdPs send one operation per member. */
+/** Joins neighbours with the same operation: many identity providers send one operation per member. */
 function append(edits: MemberEdit[], edit: MemberEdit): void {
   if (edit.userIds.length === 0 && edit.op !== "replace") return;
   const last = edits.at(-1);
@@ -155,9 +149,9 @@ function append(edits: MemberEdit[], edit: MemberEdit): void {
   else edits.push({ op: edit.op, userIds: [...edit.userIds] });
 }
 
-/** The ids that a filter chooses if it only names values, which it nearly always does: `value eq "x"`, joined by `or`. */
+/** The ids of a filter that only names ids, as nearly all do: `value eq "x"`, joined by `or`. Null for other filters. */
 function namedIds(filter: Filter): string[] | null {
-  if (filter.op === "eq") return filter.path.attribute?.name === "value" ? [String(filter.value)] : null;
+  if (filter.op === "eq") return filter.path.attribute.name === "value" ? [String(filter.value)] : null;
   if (filter.op !== "or") return null;
   const named = filter.of.map(namedIds);
   return named.every((each) => each !== null) ? named.flat() : null;
@@ -175,7 +169,7 @@ function chosenIds(filter: Filter, present: readonly Reference[], edits: readonl
   );
 }
 
-/** Who is in the group after the edits so far. */
+/** The ids of the members after some edits. */
 function membersAfter(ids: Iterable<string>, edits: readonly MemberEdit[]): Set<string> {
   let members = new Set(ids);
   for (const { op, userIds } of edits) {

@@ -6,11 +6,11 @@ export const isObject = (value: Json | undefined): value is JsonObject =>
 /** `Array.isArray` does not narrow readonly arrays. */
 export const isArray = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
 
-/** The value of an own key; never anything of a prototype. */
+/** The value of an own key, never of a prototype. */
 export const own = (object: JsonObject, key: string): Json | undefined =>
   Object.hasOwn(object, key) ? object[key] : undefined;
 
-/** The value of an own key whatever its case (RFC 7643 §2.1). */
+/** The value of an own key in any case (RFC 7643 §2.1). */
 export function ownAnyCase(object: JsonObject, name: string): Json | undefined {
   if (Object.hasOwn(object, name)) return object[name];
   const lower = name.toLowerCase();
@@ -21,16 +21,4 @@ export function ownAnyCase(object: JsonObject, name: string): Json | undefined {
 export function without(object: JsonObject, key: string): JsonObject {
   const { [key]: _dropped, ...rest } = object;
   return rest;
-}
-
-/** Equal as JSON: the order of keys does not matter, that of elements does. */
-export function isSameJson(a: Json, b: Json): boolean {
-  if (a === b) return true;
-  if (isArray(a)) return isArray(b) && a.length === b.length && a.every((each, at) => isSameJson(each, b[at] as Json));
-  if (!isObject(a) || !isObject(b)) return false;
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && isSameJson(a[key] as Json, b[key] as Json))
-  );
 }

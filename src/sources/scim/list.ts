@@ -1,33 +1,22 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Json, JsonObject } from "../../domain/model/entities.ts";
+import type { JsonObject } from "../../domain/model/entities.ts";
 import type { Criterion, ListPage, ListQuery } from "../../domain/ports/scim-store.ts";
-import { resolvePath } from "./attribute-path.ts";
+import type { AttributePath } from "./attribute-path.ts";
+import { leafOf, nameOf, resolvePath } from "./attribute-path.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
 import { badRequest, unavailable } from "./errors.ts";
-import type { Predicate } from "./evaluate.ts";
-import { compileFilter, foldCase } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
 import { parseFilter } from "./filter.ts";
-import { toStoreFilter } from "./filter-sql.ts";
-import { isArray, isObject, own } from "./json.ts";
+import { compileFilter, foldCase, valuesAt } from "./filter-predicate.ts";
+import { isObject, own } from "./json.ts";
+import type { ListRequest } from "./list-request.ts";
 import { toProjection } from "./projection.ts";
 import { render, renderAll } from "./render.ts";
-import type { Attribute, ResourceSchema } from "./schemas.ts";
+import type { ResourceSchema } from "./schemas.ts";
+import { toStoreFilter } from "./store-filter.ts";
 
-/** What a list is asked for, by query parameters or a SearchRequest (RFC 7644 §3.4.2, §3.4.3). */
-export interface ListRequest {
-  readonly filter: string | null;
-  readonly sortBy: string | null;
-  readonly isDescending: boolean;
-  /** 1-based, at least 1. */
-  readonly startIndex: number;
-  /** 0 to `maxResults`. */
-  readonly count: number;
-  readonly attributes: readonly string[];
-  readonly excludedAttributes: readonly string[];
-}
-
-export interface ListResult {
+/** One page of a list. `total` counts all pages. */
+interface ListResult {
   readonly total: number;
   readonly resources: readonly JsonObject[];
 }
@@ -35,7 +24,7 @@ export interface ListResult {
 const SCAN_PAGE = 200;
 const ALL: Criterion = { op: "all" };
 
-/** Lets a few scans run at once; the others wait, up to a number. */
+/** Limits the scans that run at once. A limited number of further scans waits; the rest is refused with 503. */
 export class ScanGate {
   readonly #limit: number;
   readonly #waitingLimit: number;
@@ -50,7 +39,7 @@ export class ScanGate {
   async run<T>(scan: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limit) {
       if (this.#waiting.length >= this.#waitingLimit)
-        throw unavailable("too many filters that need a scan are waiting; try again");
+        throw unavailable("too many requests with slow filters are waiting; try again");
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else this.#running++;
     try {
@@ -63,51 +52,72 @@ export class ScanGate {
   }
 }
 
-/** Everything a list needs beside what it is asked for. */
+/** What a list needs beside the request. */
 export interface ListContext {
   readonly source: string;
   readonly baseUrl: string;
   readonly gate: ScanGate;
 }
 
-/** One page of a resource type; `total` is exact. `offset` is 0-based. */
+const LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+
+/**
+ * Answers a list of one resource type, or of several one after the other, with pages over all of them
+ * (RFC 7644 §3.4.2, §3.4.3).
+ */
 export async function listResources(
-  endpoint: Endpoint,
+  endpoints: readonly Endpoint[],
   request: ListRequest,
   context: ListContext,
-  offset: number = request.startIndex - 1,
-  limit: number = request.count,
+): Promise<JsonObject> {
+  const resources: JsonObject[] = [];
+  let total = 0;
+  for (const endpoint of endpoints) {
+    const offset = Math.max(0, request.startIndex - 1 - total);
+    const part = await listPart(endpoint, request, context, offset, request.count - resources.length);
+    total += part.total;
+    resources.push(...part.resources);
+  }
+  return {
+    schemas: [LIST_URN],
+    totalResults: total,
+    startIndex: request.startIndex,
+    itemsPerPage: resources.length,
+    Resources: resources,
+  };
+}
+
+/** `offset` is 0-based. */
+async function listPart(
+  endpoint: Endpoint,
+  { filter, sortBy, isDescending, attributes, excludedAttributes }: ListRequest,
+  context: ListContext,
+  offset: number,
+  limit: number,
 ): Promise<ListResult> {
   const { schema } = endpoint;
+  const { source, baseUrl, gate } = context;
   const { where, residual } =
-    request.filter === null
-      ? { where: ALL, residual: null }
-      : toStoreFilter(schema.name, parseFilter(request.filter, schema));
-  const sort = request.sortBy === null ? null : toSort(schema, request.sortBy);
-  const projection = toProjection(schema, request.attributes, request.excludedAttributes);
+    filter === null ? { where: ALL, residual: null } : toStoreFilter(schema.name, parseFilter(filter, schema));
+  const sort = sortBy === null ? null : toSort(schema, sortBy, isDescending);
+  const projection = toProjection(schema, attributes, excludedAttributes);
   const page =
-    residual === null && sort?.attribute == null
-      ? await endpoint.list(context.source, {
-          where,
-          sort: sort === null ? null : { field: sort.field, isDescending: request.isDescending },
-          offset,
-          limit,
-        })
-      : await context.gate.run(() =>
-          scanPage(endpoint, { where, residual, sort, isDescending: request.isDescending, offset, limit }, context),
-        );
-  return {
-    total: page.total,
-    resources: await renderAll(endpoint, context.source, page.records, context.baseUrl, projection),
-  };
+    residual === null && isByColumn(sort)
+      ? await endpoint.list(source, { where, sort, offset, limit })
+      : await gate.run(() => scanPage(endpoint, { where, residual, sort, offset, limit }, context));
+  return { total: page.total, resources: await renderAll(endpoint, source, page.records, baseUrl, projection) };
 }
 
 type SortField = NonNullable<ListQuery["sort"]>["field"];
 
-/** By a column of the store, or by an attribute over a scan. */
-type Sort =
-  | { readonly attribute: null; readonly field: SortField }
-  | { readonly attribute: Attribute; readonly extension: string | null; readonly sub: Attribute | null };
+interface Sort<Field = SortField | null> {
+  readonly path: AttributePath;
+  /** The column of the attribute. Null if the store has none. */
+  readonly field: Field;
+  readonly isDescending: boolean;
+}
+
+const isByColumn = (sort: Sort | null): sort is Sort<SortField> | null => sort === null || sort.field !== null;
 
 const SORT_FIELDS: ReadonlyMap<string, SortField> = new Map([
   ["id", "id"],
@@ -118,67 +128,56 @@ const SORT_FIELDS: ReadonlyMap<string, SortField> = new Map([
   ["meta.lastModified", "modifiedAtMs"],
 ]);
 
-/** Null for an attribute that no schema has: nothing to sort by (RFC 7644 §3.4.2.3). */
-function toSort(schema: ResourceSchema, sortBy: string): Sort | null {
+/** Null for an unknown attribute: the list is then not sorted (RFC 7644 §3.4.2.3). */
+function toSort(schema: ResourceSchema, sortBy: string, isDescending: boolean): Sort | null {
   const target = resolvePath(schema, sortBy.trim());
   if (target.kind !== "attribute") return null;
   const { extension, attribute } = target;
-  const sub = target.sub ?? attribute.valueSub;
-  if (attribute.subs !== null && sub === null)
+  const path = { extension, attribute, sub: target.sub ?? attribute.valueSub };
+  if (leafOf(path).subs !== null)
     throw badRequest("invalidValue", `sortBy: ${attribute.name} is complex, name a sub-attribute`);
-  const field =
-    extension === null ? SORT_FIELDS.get(sub === null ? attribute.name : `${attribute.name}.${sub.name}`) : undefined;
-  return field === undefined ? { extension, attribute, sub } : { attribute: null, field };
+  return { path, field: (extension === null ? SORT_FIELDS.get(nameOf(path)) : undefined) ?? null, isDescending };
 }
 
 interface Scan {
   readonly where: Criterion;
   readonly residual: Filter | null;
   readonly sort: Sort | null;
-  readonly isDescending: boolean;
   readonly offset: number;
   readonly limit: number;
 }
 
-/** Decides page by page what columns cannot; holds one page, the answer, and the sort keys. */
-async function scanPage(endpoint: Endpoint, scan: Scan, context: ListContext): Promise<ListPage<ScimRecord>> {
-  const { offset, limit, sort } = scan;
+/** Tests page by page what columns cannot decide. Memory: one page, the answer, and the sort keys. */
+async function scanPage(
+  endpoint: Endpoint,
+  { where, residual, sort, offset, limit }: Scan,
+  { source, baseUrl }: ListContext,
+): Promise<ListPage<ScimRecord>> {
+  const { schema } = endpoint;
+  const matches = residual === null ? () => true : compileFilter(residual);
+  const needsReferences = residual !== null && mentions(residual, schema.references);
   const records: ScimRecord[] = [];
   const keys: { readonly id: string; readonly key: string | null }[] = [];
   let total = 0;
-  for await (const page of endpoint.scan(context.source, scan.where, SCAN_PAGE)) {
-    for (const record of await matching(endpoint, page, scan.residual, context)) {
-      if (sort !== null) keys.push({ id: record.id, key: sortKey(record, sort) });
+  for await (const page of endpoint.scan(source, where, SCAN_PAGE)) {
+    const ids = page.map((each) => each.id);
+    const references = needsReferences ? await endpoint.references(source, ids) : null;
+    for (const record of page) {
+      const resource = render(schema, record, references?.get(record.id) ?? null, baseUrl);
+      if (!matches(resource)) continue;
+      if (sort !== null) keys.push({ id: record.id, key: sortKey(resource, sort.path) });
       else if (total >= offset && records.length < limit) records.push(record);
       total++;
     }
     await nextTurn();
   }
   if (sort === null) return { total, records };
-  keys.sort((a, b) => compareKeys(a.key, b.key) * (scan.isDescending ? -1 : 1));
+  keys.sort((a, b) => compareKeys(a.key, b.key) * (sort.isDescending ? -1 : 1));
   for (const { id } of keys.slice(offset, offset + limit)) {
-    const record = await endpoint.get(context.source, id);
+    const record = await endpoint.get(source, id);
     if (record !== null) records.push(record);
   }
   return { total, records };
-}
-
-async function matching(
-  endpoint: Endpoint,
-  page: readonly ScimRecord[],
-  residual: Filter | null,
-  context: ListContext,
-): Promise<readonly ScimRecord[]> {
-  if (residual === null) return page;
-  const matches: Predicate = compileFilter(residual);
-  const { schema } = endpoint;
-  const references = mentions(residual, schema.references)
-    ? await endpoint.references(
-        context.source,
-        page.map((each) => each.id),
-      )
-    : null;
-  return page.filter((each) => matches(render(schema, each, references?.get(each.id) ?? null, context.baseUrl)));
 }
 
 function mentions(filter: Filter, name: string): boolean {
@@ -188,36 +187,23 @@ function mentions(filter: Filter, name: string): boolean {
       return filter.of.some((each) => mentions(each, name));
     case "not":
       return mentions(filter.of, name);
+    case "never":
+      return false;
     default:
-      return filter.path.attribute?.name === name;
+      return filter.path.attribute.name === name;
   }
 }
 
-function sortKey(record: ScimRecord, sort: Sort): string | null {
-  if (sort.attribute === null) {
-    const value =
-      sort.field === "createdAtMs" || sort.field === "modifiedAtMs"
-        ? String(record[sort.field]).padStart(15, "0")
-        : textAt(record.resource, sort.field);
-    return sort.field === "id" ? record.id : value;
-  }
-  const home = sort.extension === null ? record.resource : own(record.resource, sort.extension);
-  const value = isObject(home) ? own(home, sort.attribute.name) : undefined;
-  const chosen = isArray(value)
-    ? (value.find((each) => isObject(each) && own(each, "primary") === true) ?? value[0])
-    : value;
-  const leaf = sort.sub === null ? chosen : isObject(chosen) ? own(chosen, sort.sub.name) : undefined;
-  return toKey(leaf, (sort.sub ?? sort.attribute).isCaseExact);
-}
-
-const textAt = (resource: JsonObject, name: string): string | null => toKey(own(resource, name), name === "externalId");
-
-function toKey(value: Json | undefined, isCaseExact: boolean): string | null {
+/** Sorts a multi-valued attribute by its primary value, otherwise by the first one (RFC 7644 §3.4.2.3). */
+function sortKey(resource: JsonObject, path: AttributePath): string | null {
+  const values = valuesAt(resource, { ...path, sub: null });
+  const chosen = values.find((each) => isObject(each) && own(each, "primary") === true) ?? values[0];
+  const value = path.sub === null ? chosen : isObject(chosen) ? own(chosen, path.sub.name) : undefined;
   if (value === undefined || value === null) return null;
-  return isCaseExact ? String(value) : foldCase(String(value));
+  return leafOf(path).isCaseExact ? String(value) : foldCase(String(value));
 }
 
-/** What has no value comes last, in ascending order (RFC 7644 §3.4.2.3). */
+/** In ascending order, resources without a value come last (RFC 7644 §3.4.2.3). */
 function compareKeys(a: string | null, b: string | null): number {
   if (a === b) return 0;
   if (a === null) return 1;

@@ -1,16 +1,16 @@
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import type { ScimError } from "./errors.ts";
 import { badRequest } from "./errors.ts";
-import { isArray, isObject, isSameJson, own } from "./json.ts";
+import { isArray, isObject, own } from "./json.ts";
 import type { Attribute, Attributes, ResourceSchema } from "./schemas.ts";
 
-/** Values an attribute may have; keeps the work per value bounded. */
+/** Maximum number of values of an attribute. It bounds the work of one request. */
 const MAX_VALUES = 500;
 
 /**
- * A resource as it will be kept, from a body of an identity provider: canonical names; null, `[]` and what is in no
- * registered schema dropped; read-only attributes, `schemas` and the password left out; booleans as strings and manager as
- * a string understood (requirements 7, 8, 14, 34). The references (`members`, `groups`) are not part of it.
+ * Returns the resource to store, from a body of an identity provider. Names become canonical. Null, `[]`, unknown and
+ * read-only attributes, `schemas`, the password and the references (`members`, `groups`) are dropped. Identity providers
+ * also send booleans as strings, and a manager as a string: both are accepted.
  * @throws ScimError 400 invalidValue, naming the attribute
  */
 export function normalizeResource(schema: ResourceSchema, body: JsonObject): JsonObject {
@@ -46,15 +46,19 @@ function put(home: Record<string, Json>, attribute: Attribute | undefined, raw: 
   if (value !== null) home[attribute.name] = value;
 }
 
+const tooMany = (name: string, count: number): ScimError =>
+  badRequest("invalidValue", `${name} has ${count} values; the limit is ${MAX_VALUES}`);
+
 const wrongType = (name: string, wish: string): ScimError => badRequest("invalidValue", `${name} must be ${wish}`);
 
-/** One attribute's value in its type; null when that means "unassigned" (RFC 7643 §2.5). */
+/** Returns the value in the type of the attribute. Null means "unassigned" (RFC 7643 §2.5). */
 export function normalizeValue(attribute: Attribute, raw: Json, name: string): Json {
-  if (attribute.isMultiValued) return normalizeValues(attribute, raw, name);
-  return normalizeSingle(attribute, unwrapped(attribute, raw), name);
+  if (!attribute.isMultiValued) return normalizeSingle(attribute, unwrapped(attribute, raw), name);
+  const values = addValues(attribute, [], toValues(attribute, raw, name));
+  return values.length === 0 ? null : values;
 }
 
-/** Entra sends single values in an array, alone or as `{value}` (requirement 14). */
+/** Entra ID sends a single value in an array, bare or as `{value}`. */
 function unwrapped(attribute: Attribute, raw: Json): Json {
   if (!isArray(raw)) return raw;
   if (raw.length === 0) return null;
@@ -88,8 +92,9 @@ function toBoolean(raw: Json, name: string): boolean {
 
 function toText(raw: Json, name: string): string {
   if (typeof raw !== "string") throw wrongType(name, "a string");
-  // PostgreSQL refuses NUL, and UTF-8 has no unpaired surrogates.
-  if (raw.includes("\0") || !raw.isWellFormed()) throw wrongType(name, "text without NUL and unpaired surrogates");
+  // PostgreSQL cannot store NUL, and UTF-8 has no unpaired surrogates.
+  if (raw.includes("\0") || !raw.isWellFormed())
+    throw wrongType(name, "text without NUL and without unpaired surrogates");
   return raw;
 }
 
@@ -108,7 +113,7 @@ function normalizeComplex(attribute: Attribute, raw: Json, name: string): JsonOb
   return isCleared || Object.keys(value).length === 0 ? null : value;
 }
 
-/** One sub-attribute's value. The `value` of a multi-valued attribute is trimmed, and blank means unassigned. */
+/** The value of a sub-attribute. The `value` of a multi-valued attribute is trimmed, and a blank one is unassigned. */
 export function normalizeSub(attribute: Attribute, sub: Attribute, raw: Json): Json {
   const normal = normalizeSingle(sub, unwrapped(sub, raw), `${attribute.name}.${sub.name}`);
   if (!attribute.isMultiValued || sub !== attribute.valueSub || typeof normal !== "string") return normal;
@@ -116,18 +121,11 @@ export function normalizeSub(attribute: Attribute, sub: Attribute, raw: Json): J
   return trimmed === "" ? null : trimmed;
 }
 
-function normalizeValues(attribute: Attribute, raw: Json, name: string): readonly Json[] | null {
-  const values = toValues(attribute, raw, name);
-  const settled = addValues(attribute, [], values);
-  return settled.length === 0 ? null : settled;
-}
-
-/** The single values of what a client sent for a multi-valued attribute: a list, or one of them bare. */
+/** The values that a client sent for a multi-valued attribute: a list, or one bare value. */
 export function toValues(attribute: Attribute, raw: Json, name: string): JsonObject[] {
   if (raw === null) return [];
   const list = isArray(raw) ? raw : [raw];
-  if (list.length > MAX_VALUES)
-    throw badRequest("invalidValue", `${name} has ${list.length} values, the limit is ${MAX_VALUES}`);
+  if (list.length > MAX_VALUES) throw tooMany(name, list.length);
   return list
     .map((each) => {
       if (each === null) throw wrongType(`each value of ${name}`, "an object");
@@ -137,9 +135,8 @@ export function toValues(attribute: Attribute, raw: Json, name: string): JsonObj
 }
 
 /**
- * Adds values to a multi-valued attribute: one with the (type, value) of a present one updates that, and of several
- * primaries one stays: the last value that `added` calls primary takes it from the present ones (RFC 7644 §3.5.2),
- * within `added` the first wins.
+ * Adds values to a multi-valued attribute. A value with the type and value of a present one updates that. At most one
+ * value is primary: the first added one that says so, otherwise the present one (RFC 7644 §3.5.2).
  */
 export function addValues(
   attribute: Attribute,
@@ -153,23 +150,11 @@ export function addValues(
     byKey.set(key, { ...byKey.get(key), ...value });
     if (own(value, "primary") === true) primaryKey ??= key;
   }
-  if (byKey.size > MAX_VALUES)
-    throw badRequest("invalidValue", `${attribute.name} has ${byKey.size} values, the limit is ${MAX_VALUES}`);
-  const chosen = primaryKey;
-  return chosen === null ? [...byKey.values()] : onlyPrimary([...byKey], ([key]) => key === chosen);
+  if (byKey.size > MAX_VALUES) throw tooMany(attribute.name, byKey.size);
+  return withOnePrimary([...byKey.values()], primaryKey === null ? undefined : byKey.get(primaryKey));
 }
 
-/** Takes `primary` from all values but those that `isChosen` names. */
-function onlyPrimary(
-  entries: readonly (readonly [string, JsonObject])[],
-  isChosen: (entry: readonly [string, JsonObject]) => boolean,
-): JsonObject[] {
-  return entries.map((entry) =>
-    own(entry[1], "primary") === true && !isChosen(entry) ? { ...entry[1], primary: false } : entry[1],
-  );
-}
-
-/** The values after some were edited in place: duplicates merged, and an edited primary takes the place of the others. */
+/** Values after some were edited in place: duplicates merged, and at most one primary, an edited one first. */
 export function settleValues(
   attribute: Attribute,
   values: readonly JsonObject[],
@@ -177,26 +162,52 @@ export function settleValues(
 ): readonly JsonObject[] {
   const filled = values.filter((each) => Object.keys(each).length > 0);
   const primary = filled.find((each) => edited.has(each) && own(each, "primary") === true);
-  const cleared =
-    primary === undefined
-      ? filled
-      : onlyPrimary(
-          filled.map((each) => ["", each] as const),
-          ([, each]) => each === primary,
-        );
-  return [...new Map(cleared.map((each) => [keyOf(attribute, each), each])).values()];
+  return [...new Map(withOnePrimary(filled, primary).map((each) => [keyOf(attribute, each), each])).values()];
 }
 
-/** What makes two values the same one: `value` and `type` (RFC 7643 §2.4), or everything where there is no `value`. */
+/** Takes `primary` from all values but `primary`. Undefined leaves all values as they are. */
+const withOnePrimary = (values: readonly JsonObject[], primary: JsonObject | undefined): readonly JsonObject[] =>
+  primary === undefined
+    ? values
+    : values.map((each) => (each !== primary && own(each, "primary") === true ? { ...each, primary: false } : each));
+
+/** Two values with the same key are the same value: by `value` and `type` (RFC 7643 §2.4), else by all sub-attributes. */
 function keyOf(attribute: Attribute, element: JsonObject): string {
   const value = own(element, "value");
   if (attribute.valueSub === null || typeof value !== "string")
     return JSON.stringify(Object.entries(element).sort(([a], [b]) => (a < b ? -1 : 1)));
   const type = own(element, "type");
   const text = attribute.valueSub.isCaseExact ? value : value.toLowerCase();
-  // No text that is kept has a NUL in it.
+  // NUL separates: no stored text contains it.
   return typeof type === "string" ? `${type.toLowerCase()}\0${text}` : `\0${text}`;
 }
 
-/** The same resource, for the purpose of not writing it again. */
-export const isUnchanged = (before: JsonObject, after: JsonObject): boolean => isSameJson(before, after);
+/** Maximum length of text that the store has an index of: PostgreSQL indexes at most 2,700 bytes. */
+const MAX_INDEXED_LENGTH = 512;
+
+export function refuseLong(name: string, value: string): void {
+  if (value.length > MAX_INDEXED_LENGTH)
+    throw badRequest("invalidValue", `${name} has ${value.length} characters; the limit is ${MAX_INDEXED_LENGTH}`);
+}
+
+/** Shortens a text for an index, without cutting a character in half. */
+export const shortened = (text: string): string => text.slice(0, MAX_INDEXED_LENGTH).toWellFormed();
+
+export function textOf(resource: JsonObject, name: string): string | null {
+  const value = own(resource, name);
+  return typeof value === "string" ? value : null;
+}
+
+/** Text of a column that has an index. */
+export function indexedText(resource: JsonObject, name: string): string | null {
+  const value = textOf(resource, name);
+  if (value !== null) refuseLong(name, value);
+  return value;
+}
+
+/** Text of a required attribute: not only blanks. */
+export function requiredText(resource: JsonObject, name: string): string {
+  const value = indexedText(resource, name);
+  if (value === null || value.trim() === "") throw badRequest("invalidValue", `${name} is required`);
+  return value;
+}

@@ -1,57 +1,60 @@
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
-import type { AttributeTarget } from "./attribute-path.ts";
+import type { AttributePath } from "./attribute-path.ts";
 import { resolvePath } from "./attribute-path.ts";
 import { badRequest } from "./errors.ts";
-import { compileFilter } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
-import { parseValueFilter } from "./filter.ts";
+import { parsePatchPath } from "./filter.ts";
+import { compileFilter } from "./filter-predicate.ts";
 import { isArray, isObject, own, ownAnyCase, without } from "./json.ts";
 import { addValues, normalizeSub, normalizeValue, settleValues, toValues } from "./normalize.ts";
 import type { Attribute, ResourceSchema } from "./schemas.ts";
 
-export type PatchOp = "add" | "replace" | "remove";
+const OPS = ["add", "replace", "remove"] as const;
+export type PatchOp = (typeof OPS)[number];
 
-/** One attribute to change. A path-less operation becomes one step per key of its value. */
-export interface AttributeStep {
+/** One attribute to change. An operation without a path becomes one step per key of its value. */
+export interface AttributeStep extends AttributePath {
   readonly kind: "attribute";
   readonly op: PatchOp;
-  readonly extension: string | null;
-  readonly attribute: Attribute;
-  /** Chooses among the values of a multi-valued attribute. */
+  /** Chooses among the values of a multi-valued attribute. Null chooses all. */
   readonly filter: Filter | null;
-  readonly sub: Attribute | null;
-  /** Undefined only when the operation has no `value`; null unassigns. */
+  /** Undefined only if the operation has no `value`. Null unassigns. */
   readonly value: Json | undefined;
 }
 
 export type PatchStep =
   | AttributeStep
-  /** Removes an extension whole. */
+  /** Removes a whole extension. */
   | { readonly kind: "clear"; readonly urn: string }
-  /** The id may be named if it stays what it is (requirement 25). */
+  /** Some identity providers send the id, which must not change. */
   | { readonly kind: "id"; readonly value: Json };
 
-/** Kept elsewhere, or not at all: naming them changes nothing (requirement 34). */
+/** Not stored as attributes: naming them changes nothing. */
 const IGNORED_PATHS: ReadonlySet<string> = new Set(["password", "schemas"]);
 
 /**
  * The steps of a PATCH body, in order (RFC 7644 §3.5.2).
- * @throws ScimError 400 invalidSyntax, invalidPath, invalidFilter, mutability, noTarget or invalidValue
+ * @throws ScimError 400 invalidSyntax, invalidPath, invalidFilter, mutability, noTarget, tooMany or invalidValue
  */
 export function parsePatch(schema: ResourceSchema, body: JsonObject, maxOperations: number): PatchStep[] {
   const operations = ownAnyCase(body, "Operations");
   if (!isArray(operations) || operations.length === 0)
-    throw badRequest("invalidSyntax", "a PATCH body needs Operations, a list of at least one");
+    throw badRequest("invalidSyntax", "a PATCH body needs Operations, a list of at least one operation");
   if (operations.length > maxOperations)
-    throw badRequest("tooMany", `${operations.length} Operations are more than ${maxOperations}; send them in parts`);
+    throw badRequest(
+      "tooMany",
+      `${operations.length} Operations; the limit is ${maxOperations}. Send them in several requests.`,
+    );
   return operations.flatMap((each) => parseOperation(schema, each));
 }
 
 function parseOperation(schema: ResourceSchema, operation: Json): PatchStep[] {
   if (!isObject(operation)) throw badRequest("invalidSyntax", "each of Operations must be an object");
-  const op = parseOp(ownAnyCase(operation, "op"));
+  const given = ownAnyCase(operation, "op");
+  const op = typeof given === "string" ? OPS.find((each) => each === given.toLowerCase()) : undefined;
   const path = ownAnyCase(operation, "path") ?? "";
   const value = ownAnyCase(operation, "value");
+  if (op === undefined) throw badRequest("invalidSyntax", "op must be add, replace or remove");
   if (typeof path !== "string") throw badRequest("invalidPath", "path must be a string");
   if (op !== "remove" && value === undefined) throw badRequest("invalidValue", `${op} needs a value`);
   if (path.trim() !== "") return stepsAt(schema, op, path.trim(), value);
@@ -60,86 +63,42 @@ function parseOperation(schema: ResourceSchema, operation: Json): PatchStep[] {
   return stepsOf(schema, op, value, "");
 }
 
-function parseOp(op: Json | undefined): PatchOp {
-  const lower = typeof op === "string" ? op.toLowerCase() : "";
-  if (lower !== "add" && lower !== "replace" && lower !== "remove")
-    throw badRequest("invalidSyntax", "op must be add, replace or remove");
-  return lower;
-}
-
-/** Each key of a path-less value is a path (requirement 11); what names nothing, or what the server writes, is left out. */
+/** Each key of the value is a path. Unknown and read-only attributes are left out. */
 function stepsOf(schema: ResourceSchema, op: PatchOp, values: JsonObject, prefix: string): PatchStep[] {
-  return Object.keys(values).flatMap((key) => stepsOfKey(schema, op, prefix + key, own(values, key) ?? null));
-}
-
-function stepsOfKey(schema: ResourceSchema, op: PatchOp, path: string, value: Json): PatchStep[] {
-  const target = resolvePath(schema, path);
-  switch (target.kind) {
-    case "unknown":
-      return [];
-    case "schema":
-      return isObject(value) ? stepsOf(schema, op, value, `${path}:`) : [];
-    case "attribute":
-      if (target.attribute.name === "id") return [{ kind: "id", value }];
-      if (target.attribute.isReadOnly || target.sub?.isReadOnly === true) return [];
-      return [{ ...target, kind: "attribute", op, filter: null, value }];
-  }
+  return Object.keys(values).flatMap((key): PatchStep[] => {
+    const value = own(values, key) ?? null;
+    const target = resolvePath(schema, prefix + key);
+    if (target.kind === "unknown") return [];
+    if (target.kind === "schema") return isObject(value) ? stepsOf(schema, op, value, `${prefix}${key}:`) : [];
+    if (target.attribute.name === "id") return [{ kind: "id", value }];
+    return isReadOnly(target) ? [] : [{ ...target, op, filter: null, value }];
+  });
 }
 
 function stepsAt(schema: ResourceSchema, op: PatchOp, path: string, value: Json | undefined): PatchStep[] {
   if (IGNORED_PATHS.has(path.toLowerCase())) return [];
-  const bracket = path.indexOf("[");
-  const target = resolvePath(schema, bracket === -1 ? path : path.slice(0, bracket));
+  const { target, filter } = parsePatchPath(path, schema);
   switch (target.kind) {
     case "unknown":
       if (target.isForeign) return [];
-      throw badRequest("invalidPath", `path names no attribute of ${schema.name}: ${path.slice(0, 80)}`);
-    case "schema":
+      throw badRequest("invalidPath", `${schema.name} has no attribute of this name: ${path.slice(0, 80)}`);
+    case "schema": {
+      const { extension } = target;
       if (op !== "remove")
-        return isObject(value)
-          ? stepsOf(schema, op, value, target.extension === null ? "" : `${target.extension.urn}:`)
-          : [];
-      if (target.extension === null) throw badRequest("mutability", "the core schema cannot be removed");
-      return [{ kind: "clear", urn: target.extension.urn }];
+        return isObject(value) ? stepsOf(schema, op, value, extension === null ? "" : `${extension.urn}:`) : [];
+      if (extension === null) throw badRequest("mutability", "the core schema cannot be removed");
+      return [{ kind: "clear", urn: extension.urn }];
+    }
     case "attribute":
-      return [attributeStep(op, target, bracket === -1 ? null : chosenBy(target, path, bracket), value)];
+      if (target.attribute.name === "id" && op !== "remove") return [{ kind: "id", value: value ?? null }];
+      if (isReadOnly(target)) throw badRequest("mutability", `${target.attribute.name} is read-only`);
+      return [{ ...target, op, filter, value }];
   }
 }
 
-function attributeStep(
-  op: PatchOp,
-  target: AttributeTarget,
-  chosen: Chosen | null,
-  value: Json | undefined,
-): PatchStep {
-  const { extension, attribute } = target;
-  const sub = chosen?.sub ?? target.sub;
-  if (attribute.name === "id" && op !== "remove") return { kind: "id", value: value ?? null };
-  if (attribute.isReadOnly || sub?.isReadOnly === true)
-    throw badRequest("mutability", `${attribute.name} is read-only`);
-  return { kind: "attribute", op, extension, attribute, filter: chosen?.filter ?? null, sub, value };
-}
+const isReadOnly = ({ attribute, sub }: AttributePath): boolean => attribute.isReadOnly || sub?.isReadOnly === true;
 
-interface Chosen {
-  readonly filter: Filter;
-  readonly sub: Attribute | null;
-}
-
-/** `[filter]` and what follows: nothing or `.sub`. */
-function chosenBy(target: AttributeTarget, path: string, bracket: number): Chosen {
-  const { attribute } = target;
-  if (!attribute.isMultiValued || target.sub !== null)
-    throw badRequest("invalidPath", `${attribute.name} has no values to choose from`);
-  const { filter, end } = parseValueFilter(path, bracket + 1, attribute);
-  const rest = path.slice(end).trim();
-  if (rest === "") return { filter, sub: null };
-  const sub = rest.startsWith(".") ? attribute.subs?.get(rest.slice(1).toLowerCase()) : undefined;
-  if (sub === undefined)
-    throw badRequest("invalidPath", `path names no sub-attribute of ${attribute.name}: ${path.slice(0, 80)}`);
-  return { filter, sub };
-}
-
-/** The resource after the steps; the one given is left as it is. `id` is that of the resource. */
+/** Returns the resource after the steps, and leaves the given one unchanged. `id`: the id of the resource. */
 export function applyPatch(resource: JsonObject, steps: readonly PatchStep[], id: string): JsonObject {
   return steps.reduce((present, step) => applyStep(present, step, id), resource);
 }
@@ -165,7 +124,7 @@ function applyStep(resource: JsonObject, step: PatchStep, id: string): JsonObjec
   }
 }
 
-/** Null and empty objects and lists are "unassigned". */
+/** Null, empty objects and empty lists mean "unassigned" (RFC 7643 §2.5). */
 function withValue(home: JsonObject, key: string, value: Json): JsonObject {
   const isUnassigned = value === null || (typeof value === "object" && Object.keys(value).length === 0);
   return isUnassigned ? without(home, key) : { ...home, [key]: value };
@@ -188,7 +147,7 @@ function changedSingle(step: AttributeStep, present: JsonObject): Json {
     return attribute.valueSub !== null && own(next, "value") === "" ? null : next;
   }
   const next = normalizeValue(attribute, raw, attribute.name);
-  // A reference such as manager is replaced whole: parts of the old one would name another person.
+  // A reference such as manager is replaced as a whole: the rest of the old value would describe another person.
   if (!isObject(next) || attribute.valueSub !== null) return next;
   const merged = { ...present, ...next };
   return isObject(raw) ? unassign(merged, attribute, raw) : merged;
@@ -224,14 +183,14 @@ function editedValues(step: AttributeStep, present: readonly JsonObject[]): read
   });
   if (edited.size > 0) return settleValues(attribute, values, edited);
   if (selector === null || Object.hasOwn(selector, "value"))
-    throw badRequest("noTarget", `no value of ${attribute.name} is chosen by the path`);
-  // Requirements 12 and 13: Entra means "make one".
+    throw badRequest("noTarget", `the filter of the path chooses no value of ${attribute.name}`);
+  // Entra ID sends this to create a value, e.g. replace `emails[type eq "work"].value` of a user without a work address.
   return Object.keys(change).length === 0 ? present : addValues(attribute, present, [{ ...selector, ...change }]);
 }
 
-/** What a value must be to satisfy the filter, as far as that is said by `eq` and `and`; null when it is said otherwise. */
+/** The sub-attributes of a value that satisfies the filter. Null if the filter has other operators than `eq` and `and`. */
 function constantsOf(filter: Filter): JsonObject | null {
-  if (filter.op === "eq") return filter.path.attribute === null ? null : { [filter.path.attribute.name]: filter.value };
+  if (filter.op === "eq") return { [filter.path.attribute.name]: filter.value };
   if (filter.op !== "and") return null;
   const parts = filter.of.map(constantsOf);
   return parts.every((each) => each !== null)

@@ -1,99 +1,83 @@
 import type { Cause, JsonObject } from "../../domain/model/entities.ts";
 import type { Endpoint, ScimRecord } from "./endpoint.ts";
-import { notFound, ScimError } from "./errors.ts";
+import { badRequest, notFound, ScimError, stale } from "./errors.ts";
 import type { Versions } from "./etag.ts";
 import { isNamed, toEtag } from "./etag.ts";
-import type { ListContext, ListResult } from "./list.ts";
+import { own } from "./json.ts";
+import type { ListContext } from "./list.ts";
 import { listResources } from "./list.ts";
+import { listOfQuery, projectionOfQuery } from "./list-request.ts";
 import type { ScimLimits } from "./options.ts";
-import { listOfQuery, projectionOfQuery } from "./query.ts";
 import { locationOf, renderAll } from "./render.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+/** What all calls of one request share. */
+export interface CallContext extends ListContext {
+  readonly cause: Cause;
+  readonly limits: ScimLimits;
+}
 
-/** One call on a resource type, from a request of its own or out of a Bulk request. */
-export interface ResourceCall extends ListContext {
-  readonly method: Method;
+/** One call on a resource type: a request of its own, or an operation of a Bulk request. */
+export interface ResourceCall extends CallContext {
+  readonly method: string;
   /** Null for the collection. */
   readonly id: string | null;
   readonly query: URLSearchParams | null;
   readonly ifMatch: Versions | null;
   readonly ifNoneMatch: Versions | null;
-  readonly cause: Cause;
-  readonly limits: ScimLimits;
-  /** Read when it is needed; once. */
+  /** Reads the body. To be called once at most. */
   readonly body: () => Promise<JsonObject>;
 }
 
 export interface ScimAnswer {
   readonly status: number;
-  /** Null answers without one. */
+  /** Null for an answer without a body. */
   readonly body: JsonObject | null;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
-
-/** RFC 7644 §3.4.2. */
-export const listAnswer = ({ total, resources }: ListResult, startIndex: number): ScimAnswer => ({
-  status: 200,
-  body: { schemas: [LIST_URN], totalResults: total, startIndex, itemsPerPage: resources.length, Resources: resources },
-  headers: {},
-});
-
-/** Refuses a method with a 405 that names the others (RFC 9110 §15.5.6). */
+/** A 405 with the methods that are allowed (RFC 9110 §15.5.6). */
 export const notAllowed = (method: string, allowed: string): ScimError =>
   new ScimError(405, null, `${method} is not allowed here; allowed: ${allowed}`, { Allow: allowed });
 
+const maxIdLength = 256;
+
 /** Serves one call: RFC 7644 §3.3 to §3.6. */
 export async function serveResource(endpoint: Endpoint, call: ResourceCall): Promise<ScimAnswer> {
-  const { id } = call;
+  const { source, method, id, cause } = call;
   if (id === null) return serveCollection(endpoint, call);
-  if (id.length > 256 || id.includes("\0")) throw notFound(endpoint.schema.name);
-  switch (call.method) {
+  if (id.length > maxIdLength || id.includes("\0")) throw notFound(endpoint.schema.name);
+  switch (method) {
     case "GET":
       return readOne(endpoint, call, id);
     case "PUT":
-      return shown(
-        endpoint,
-        call,
-        200,
-        await endpoint.replace(call.source, id, await expectedRev(endpoint, call, id), await call.body(), call.cause),
-      );
     case "PATCH": {
-      const record = await endpoint.patch(
-        call.source,
-        id,
-        await expectedRev(endpoint, call, id),
-        await call.body(),
-        call.cause,
-      );
-      const isAsked = endpoint.patchStatus === 200 || call.query?.has("attributes") === true;
-      return isAsked
-        ? shown(endpoint, call, 200, record)
-        : { status: 204, body: null, headers: { ETag: toEtag(record.rev) } };
+      const update = { source, id, expectedRev: await expectedRev(endpoint, call, id), body: await call.body(), cause };
+      if (method === "PUT") {
+        refuseOtherId(update.body, id);
+        return shown(endpoint, call, 200, await endpoint.replace(update));
+      }
+      const record = await endpoint.patch(update);
+      const isShown = endpoint.patchStatus === 200 || call.query?.has("attributes") === true;
+      return isShown ? shown(endpoint, call, 200, record) : { status: 204, body: null, headers: etagOf(record) };
     }
     case "DELETE":
-      await endpoint.remove(call.source, id, await expectedRev(endpoint, call, id), call.cause);
+      await endpoint.remove(source, id, await expectedRev(endpoint, call, id), cause);
       return { status: 204, body: null, headers: {} };
-    case "POST":
-      throw notAllowed("POST", "GET, HEAD, PUT, PATCH, DELETE");
+    default:
+      throw notAllowed(method, "GET, HEAD, PUT, PATCH, DELETE");
   }
 }
 
 async function serveCollection(endpoint: Endpoint, call: ResourceCall): Promise<ScimAnswer> {
   switch (call.method) {
     case "GET": {
-      const request = listOfQuery(call.query, call.limits);
-      return listAnswer(await listResources(endpoint, request, call), request.startIndex);
+      const list = await listResources([endpoint], listOfQuery(call.query, call.limits), call);
+      return { status: 200, body: list, headers: {} };
     }
     case "POST": {
       const record = await endpoint.create(call.source, await call.body(), call.cause);
-      const answer = await shown(endpoint, call, 201, record);
-      return {
-        ...answer,
-        headers: { ...answer.headers, Location: locationOf(endpoint.schema, call.baseUrl, record.id) },
-      };
+      const { headers, ...answer } = await shown(endpoint, call, 201, record);
+      return { ...answer, headers: { ...headers, Location: locationOf(endpoint.schema, call.baseUrl, record.id) } };
     }
     default:
       throw notAllowed(call.method, "GET, HEAD, POST");
@@ -105,26 +89,27 @@ async function readOne(endpoint: Endpoint, call: ResourceCall, id: string): Prom
   if (record === null) throw notFound(`${endpoint.schema.name} ${id}`);
   if (call.ifMatch !== null && !isNamed(call.ifMatch, record.rev)) throw stale();
   if (call.ifNoneMatch !== null && isNamed(call.ifNoneMatch, record.rev))
-    return { status: 304, body: null, headers: { ETag: toEtag(record.rev) } };
+    return { status: 304, body: null, headers: etagOf(record) };
   return shown(endpoint, call, 200, record);
 }
 
 async function shown(endpoint: Endpoint, call: ResourceCall, status: number, record: ScimRecord): Promise<ScimAnswer> {
-  const [body = null] = await renderAll(
-    endpoint,
-    call.source,
-    [record],
-    call.baseUrl,
-    projectionOfQuery(endpoint.schema, call.query),
-  );
-  return { status, body, headers: { ETag: toEtag(record.rev) } };
+  const projection = projectionOfQuery(endpoint.schema, call.query);
+  const [body = null] = await renderAll(endpoint, call.source, [record], call.baseUrl, projection);
+  return { status, body, headers: etagOf(record) };
 }
 
-const stale = (): ScimError => new ScimError(412, null, "the resource has changed since that version; read it again");
+const etagOf = ({ rev }: ScimRecord): Readonly<Record<string, string>> => ({ ETag: toEtag(rev) });
+
+/** A PUT may contain the id, but must not change it (RFC 7644 §3.5.1). */
+function refuseOtherId(body: JsonObject, id: string): void {
+  const given = own(body, "id");
+  if (given != null && given !== id) throw badRequest("mutability", "id is read-only");
+}
 
 /**
- * The revision a write must find, checked by the store within the write (RFC 7644 §3.14). Only a condition that one
- * revision can't express is looked up first, and what was seen is then what the write must find.
+ * The revision that a write must find. The store checks it within the write (RFC 7644 §3.14). A condition that one
+ * revision cannot express is tested here, and the write must then find the revision of that test.
  */
 async function expectedRev(endpoint: Endpoint, call: ResourceCall, id: string): Promise<number | null> {
   const { ifMatch, ifNoneMatch } = call;

@@ -2,10 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { Request, Response, Router } from "express";
 import express from "express";
 import { noTracing } from "../../telemetry/index.ts";
-import type { ScimPrincipal } from "./auth.ts";
 import { addressOf, authenticated } from "./auth.ts";
 import { expectedBytes, readBody } from "./body.ts";
-import type { BulkCall, RunBulkCall } from "./bulk.ts";
 import { runBulk } from "./bulk.ts";
 import type { Discover } from "./discovery.ts";
 import { createDiscovery, isDiscovery } from "./discovery.ts";
@@ -13,12 +11,12 @@ import type { Endpoint } from "./endpoint.ts";
 import { errorBody, notFound, retryAfter, ScimError, toScimError } from "./errors.ts";
 import { parseVersions } from "./etag.ts";
 import { groupsEndpoint } from "./groups.ts";
-import { ScanGate } from "./list.ts";
+import { listResources, ScanGate } from "./list.ts";
+import { listOfSearch } from "./list-request.ts";
 import type { ScimLimits, ScimOptions } from "./options.ts";
 import { DEFAULT_LIMITS } from "./options.ts";
-import type { Method, ResourceCall, ScimAnswer } from "./resources.ts";
+import type { CallContext, ScimAnswer } from "./resources.ts";
 import { notAllowed, serveResource } from "./resources.ts";
-import { search } from "./search.ts";
 import { usersEndpoint } from "./users.ts";
 
 /** What all requests share. */
@@ -31,26 +29,30 @@ interface Service {
   readonly newRequestId: () => string;
 }
 
-/** One authenticated request, taken apart. */
+/** One request. Of its URL, `segments` is the path without empty parts. */
 interface Exchange {
   readonly request: Request;
   readonly response: Response;
-  readonly principal: ScimPrincipal;
-  readonly requestId: string;
-  readonly method: string;
   readonly segments: readonly string[];
   readonly query: URLSearchParams | null;
-  readonly baseUrl: string;
+  readonly requestId: string;
+}
+
+/** One authenticated request. */
+interface Admitted extends Exchange {
+  readonly context: CallContext;
+  /** GET for HEAD. */
+  readonly method: string;
 }
 
 /**
- * The SCIM 2.0 service provider (RFC 7643, RFC 7644), to be mounted at `/scim/v2` before any body parser. Each request is
- * authenticated before a byte of its body is read, and confined to the source of its token.
+ * Creates the SCIM 2.0 service provider (RFC 7643, RFC 7644). To be mounted at `/scim/v2`, before any body parser. A
+ * request is authenticated before its body is read, and sees only the source of its token.
  */
 export function createScimRouter(options: ScimOptions): Router {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const reportUnknown = (source: string, groupId: string, unknownMembers: readonly string[]): void =>
-    options.log?.("warn", `scim: ${unknownMembers.length} members of group ${groupId} name nobody and were left out`, {
+    options.log?.("warn", `scim: left ${unknownMembers.length} unknown members out of group ${groupId}`, {
       source,
       groupId,
       unknownMembers: unknownMembers.slice(0, 20),
@@ -69,11 +71,16 @@ export function createScimRouter(options: ScimOptions): Router {
   return express.Router().use((request, response) => serve(service, request, response));
 }
 
-function serve(service: Service, request: Request, response: Response): Promise<void> {
-  const { segments, query } = parseUrl(request.url);
-  const requestId = givenRequestId(request) ?? service.newRequestId();
+async function serve(service: Service, request: Request, response: Response): Promise<void> {
+  const exchange: Exchange = {
+    request,
+    response,
+    ...parseUrl(request.url),
+    requestId: givenRequestId(request) ?? service.newRequestId(),
+  };
   const { tracer = noTracing } = service.options;
-  if (!tracer.isOn) return respond(service, { request, response, segments, query, requestId }).then(() => undefined);
+  if (!tracer.isOn) return void (await respond(service, exchange));
+  const { requestId, segments } = exchange;
   const { method } = request;
   const route = request.baseUrl + routeOf(segments);
   const attributes = {
@@ -86,76 +93,69 @@ function serve(service: Service, request: Request, response: Response): Promise<
   const { traceparent } = request.headers;
   const from = typeof traceparent === "string" ? { traceparent } : {};
   return tracer.span(`${method} ${route}`, { kind: "server", attributes, requestId, ...from }, async (span) => {
-    const { status, source } = await respond(service, { request, response, segments, query, requestId });
+    const { status, source } = await respond(service, exchange);
     span.set({ "http.response.status_code": status, "rollcall.source": source });
     if (status >= 500) span.fail(String(status));
   });
 }
 
-/** Of low cardinality, and without an id: `/Users/{id}`. */
-function routeOf([first = "", second, ...more]: readonly string[]): string {
-  if (!ROUTES.has(first) && !isDiscovery(first)) return "/*";
+const other = "other";
+
+/** `Users`, `Bulk`, `Schemas`, …: a name with few values, for metrics. */
+const resourceOf = ([first = other]: readonly string[]): string =>
+  ROUTES.has(first) || isDiscovery(first) ? first : other;
+
+/** A route with few values, for traces: an id becomes `{id}`. */
+function routeOf(segments: readonly string[]): string {
+  const first = resourceOf(segments);
+  const [, second, ...more] = segments;
+  if (first === other) return "/*";
   if (second === undefined) return `/${first}`;
   return more.length > 0 ? `/${first}/*` : `/${first}/${second === ".search" ? second : "{id}"}`;
 }
 
-interface Arrival {
-  readonly request: Request;
-  readonly response: Response;
-  readonly segments: readonly string[];
-  readonly query: URLSearchParams | null;
-  readonly requestId: string;
-}
-
 async function respond(
   service: Service,
-  { request, response, segments, query, requestId }: Arrival,
+  exchange: Exchange,
 ): Promise<{ readonly status: number; readonly source: string }> {
+  const { request, response, segments, requestId } = exchange;
+  const { options, gate, limits } = service;
   const startedAt = performance.now();
   const { method } = request;
   const address = addressOf(request);
   let source = "";
   let answer: ScimAnswer;
   try {
-    const principal = await authenticated(request, service.options.authenticate, service.options.wrongToken);
+    const principal = await authenticated(request, options.authenticate, options.wrongToken);
     source = principal.source;
-    const baseUrl = (service.options.publicUrl()?.replace(/\/$/, "") ?? ownUrl(request)) + request.baseUrl;
-    answer = await routeAdmitted(service, {
-      request,
-      response,
-      principal,
-      requestId,
-      method: method === "HEAD" ? "GET" : method,
-      segments,
-      query,
-      baseUrl,
-    });
+    const baseUrl = (options.publicUrl()?.replace(/\/$/, "") ?? ownUrl(request)) + request.baseUrl;
+    const context = { source, baseUrl, gate, limits, cause: { actor: principal.actor, requestId } };
+    answer = await admit(service, { ...exchange, context, method: method === "HEAD" ? "GET" : method });
   } catch (error) {
-    answer = refusal(service, error, { source, requestId, method });
+    answer = refuse(service, error, { source, requestId, method });
   }
+  const { status } = answer;
   write(response, answer, requestId);
-  const [first = "other"] = segments;
-  const resource = ROUTES.has(first) || isDiscovery(first) ? first : "other";
-  service.options.onRequest?.({
+  options.onRequest?.({
     requestId,
     source,
     address,
     method,
-    resource,
-    status: answer.status,
+    resource: resourceOf(segments),
+    status,
     seconds: (performance.now() - startedAt) / 1000,
   });
-  return { status: answer.status, source };
+  return { status, source };
 }
 
-/** The client's own id, when it is one that logs and headers can carry as it is: what it sends beyond that is not repeated. */
+/** The id of the client, if it is short and has only characters that are safe in logs and headers. */
 function givenRequestId({ headers }: Request): string | null {
   const given = headers["x-request-id"];
   return typeof given === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/.test(given) ? given : null;
 }
 
-/** Empty segments are dropped: extra slashes mean nothing (requirement 47). */
-function parseUrl(url: string): { readonly segments: readonly string[]; readonly query: URLSearchParams | null } {
+/** Extra slashes are ignored: some identity providers send them. */
+function parseUrl(url: string): Pick<Exchange, "segments" | "query"> {
   const mark = url.indexOf("?");
   const path = mark === -1 ? url : url.slice(0, mark);
   return {
@@ -164,92 +164,77 @@ function parseUrl(url: string): { readonly segments: readonly string[]; readonly
   };
 }
 
-/** A Host that could not be one is not repeated. */
+/** The URL that the client used. An invalid Host header is not repeated. */
 function ownUrl(request: Request): string {
-  // Behind a proxy that is trusted, what it was asked for (`trust proxy` of Express).
+  // Behind a trusted proxy (`trust proxy` of Express) this is the host of X-Forwarded-Host.
   const host = request.host ?? "";
   return `${request.protocol}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : "localhost"}`;
 }
 
-type Serve = (service: Service, exchange: Exchange, rest: readonly string[]) => Promise<ScimAnswer>;
-
-const ROUTES: ReadonlyMap<string, Serve> = new Map<string, Serve>([
-  ["Users", serveEndpoint],
-  ["Groups", serveEndpoint],
-  [".search", (service, exchange, rest) => serveSearch(service, exchange, [...service.endpoints.values()], rest)],
-  ["Bulk", serveBulk],
-  [
-    "Me",
-    async () => {
-      throw new ScimError(501, null, "/Me is not offered: a token belongs to a directory, not to a person");
-    },
-  ],
-]);
-
-/** Refused here, a request has cost a look at its headers and its token. */
-async function routeAdmitted(service: Service, exchange: Exchange): Promise<ScimAnswer> {
-  const { request, response, principal, segments } = exchange;
+/** Asks `options.admit`, before the body is read. */
+async function admit(service: Service, exchange: Admitted): Promise<ScimAnswer> {
+  const { request, response, segments, context } = exchange;
   const limitBytes = segments[0] === "Bulk" ? service.limits.bulkBytes : service.limits.bodyBytes;
-  const admittance = service.options.admit?.({
-    source: principal.source,
-    bodyBytes: expectedBytes(request, limitBytes),
-  });
+  const bodyBytes = expectedBytes(request, limitBytes);
+  const admittance = service.options.admit?.({ source: context.source, bodyBytes });
   if (admittance === undefined) return route(service, exchange);
   if (admittance.kind === "refused") {
     const { status, detail, retryAfterMs } = admittance;
     return { status, body: errorBody(new ScimError(status, null, detail)), headers: retryAfter(retryAfterMs) };
   }
-  // Until the answer is away, not only written: a client that does not read keeps it in memory.
+  // The answer stays in memory until the client has read it, so the request is over when the response closes.
   response.once("close", admittance.leave);
   try {
     return await route(service, exchange);
   } finally {
-    // Gone before it was listened for: "close" does not come again.
+    // If the response closed before, "close" does not come again.
     if (response.destroyed) admittance.leave();
   }
 }
 
-async function route(service: Service, exchange: Exchange): Promise<ScimAnswer> {
-  const [first = "", ...rest] = exchange.segments;
+type Serve = (service: Service, exchange: Admitted, rest: readonly string[]) => Promise<ScimAnswer>;
+
+const ROUTES: ReadonlyMap<string, Serve> = new Map<string, Serve>([
+  ["Users", serveEndpoint],
+  ["Groups", serveEndpoint],
+  [".search", (service, exchange, rest) => serveSearch(exchange, [...service.endpoints.values()], rest)],
+  ["Bulk", serveBulk],
+  [
+    "Me",
+    () => Promise.reject(new ScimError(501, null, "/Me is not supported: a token belongs to a source, not a user")),
+  ],
+]);
+
+async function route(service: Service, exchange: Admitted): Promise<ScimAnswer> {
+  const { request, response, segments, method, context } = exchange;
+  const [first = "", ...rest] = segments;
   const serveRoute = ROUTES.get(first);
   if (serveRoute !== undefined) return serveRoute(service, exchange, rest);
   if (!isDiscovery(first)) throw notFound("endpoint");
-  if (exchange.method !== "GET") throw notAllowed(exchange.method, "GET, HEAD");
-  const document = await service.discover(
-    exchange.request,
-    exchange.response,
-    exchange.segments.map(decoded),
-    exchange.baseUrl,
-  );
+  if (method !== "GET") throw notAllowed(method, "GET, HEAD");
+  const document = await service.discover(request, response, segments.map(decoded), context.baseUrl);
   if (document === null) throw notFound(first);
   return { status: 200, body: document, headers: {} };
 }
 
-async function serveEndpoint(service: Service, exchange: Exchange, rest: readonly string[]): Promise<ScimAnswer> {
-  const endpoint = service.endpoints.get(exchange.segments[0] ?? "");
+async function serveEndpoint(service: Service, exchange: Admitted, rest: readonly string[]): Promise<ScimAnswer> {
+  const { request, segments, query, method, context } = exchange;
+  const endpoint = service.endpoints.get(segments[0] ?? "");
   const [id, ...more] = rest;
   if (endpoint === undefined || more.length > 0) throw notFound("endpoint");
-  if (id === ".search") return serveSearch(service, exchange, [endpoint], more);
+  if (id === ".search") return serveSearch(exchange, [endpoint], more);
   return serveResource(endpoint, {
-    ...contextOf(service, exchange),
-    method: methodOf(exchange.method, id === undefined ? "GET, HEAD, POST" : "GET, HEAD, PUT, PATCH, DELETE"),
+    ...context,
+    method,
     id: id === undefined ? null : decoded(id),
-    query: exchange.query,
-    ifMatch: parseVersions(exchange.request.headers["if-match"]),
-    ifNoneMatch: parseVersions(exchange.request.headers["if-none-match"]),
-    body: () => readBody(exchange.request, service.limits.bodyBytes),
+    query,
+    ifMatch: parseVersions(request.headers["if-match"]),
+    ifNoneMatch: parseVersions(request.headers["if-none-match"]),
+    body: () => readBody(request, context.limits.bodyBytes),
   });
 }
 
-const METHODS: ReadonlySet<string> = new Set<Method>(["GET", "POST", "PUT", "PATCH", "DELETE"]);
-const isMethod = (method: string): method is Method => METHODS.has(method);
-
-function methodOf(method: string, allowed: string): Method {
-  if (!isMethod(method)) throw notAllowed(method, allowed);
-  return method;
-}
-
-/** Text that is no percent-encoded UTF-8 names nothing. */
+/** Text that is not percent-encoded UTF-8 is not the name of anything. */
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
@@ -258,95 +243,59 @@ function decoded(segment: string): string {
   }
 }
 
-type CallContext = Pick<ResourceCall, "source" | "baseUrl" | "gate" | "cause" | "limits">;
-
-const contextOf = (service: Service, { principal, baseUrl, requestId }: Exchange): CallContext => ({
-  source: principal.source,
-  baseUrl,
-  gate: service.gate,
-  cause: { actor: principal.actor, requestId },
-  limits: service.limits,
-});
+/** Reads the body of an address that takes only POST. */
+function posted({ request, method }: Admitted, rest: readonly string[], limitBytes: number) {
+  if (rest.length > 0) throw notFound("endpoint");
+  if (method !== "POST") throw notAllowed(method, "POST");
+  return readBody(request, limitBytes);
+}
 
 async function serveSearch(
-  service: Service,
-  exchange: Exchange,
+  exchange: Admitted,
   endpoints: readonly Endpoint[],
   rest: readonly string[],
 ): Promise<ScimAnswer> {
-  if (rest.length > 0) throw notFound("endpoint");
-  if (exchange.method !== "POST") throw notAllowed(exchange.method, "POST");
-  return search(
-    endpoints,
-    await readBody(exchange.request, service.limits.bodyBytes),
-    contextOf(service, exchange),
-    service.limits,
-  );
+  const { context } = exchange;
+  const { limits } = context;
+  const search = listOfSearch(await posted(exchange, rest, limits.bodyBytes), limits);
+  return { status: 200, body: await listResources(endpoints, search, context), headers: {} };
 }
 
-async function serveBulk(service: Service, exchange: Exchange, rest: readonly string[]): Promise<ScimAnswer> {
-  if (rest.length > 0) throw notFound("endpoint");
-  if (exchange.method !== "POST") throw notAllowed(exchange.method, "POST");
-  const body = await readBody(exchange.request, service.limits.bulkBytes);
-  return runBulk(body, service.limits.bulkOperations, bulkRunner(service, exchange));
-}
-
-const bulkRunner =
-  (service: Service, exchange: Exchange): RunBulkCall =>
-  async (call: BulkCall) => {
-    const endpoint = service.endpoints.get(call.resource);
-    if (endpoint === undefined) throw notFound("endpoint");
-    const { method, id } = call;
-    const { data } = call;
-    try {
+async function serveBulk(service: Service, exchange: Admitted, rest: readonly string[]): Promise<ScimAnswer> {
+  const { requestId, context } = exchange;
+  const { source, baseUrl, limits } = context;
+  return runBulk(await posted(exchange, rest, limits.bulkBytes), limits.bulkOperations, {
+    baseUrl,
+    run: async ({ resource, method, id, version, data }) => {
+      const endpoint = service.endpoints.get(resource);
+      if (endpoint === undefined) throw notFound("endpoint");
+      const ifMatch = parseVersions(version);
       const body = async () => data ?? {};
-      const answer = await serveResource(endpoint, {
-        ...contextOf(service, exchange),
-        method,
-        id,
-        query: null,
-        ifMatch: parseVersions(call.version),
-        ifNoneMatch: null,
-        body,
-      });
-      return {
-        ...answer,
-        location: answer.headers["Location"] ?? `${exchange.baseUrl}${endpoint.schema.endpoint}/${id ?? ""}`,
-      };
-    } catch (error) {
-      const refused = refusal(service, error, {
-        source: exchange.principal.source,
-        requestId: exchange.requestId,
-        method,
-      });
-      return { ...refused, location: id === null ? null : `${exchange.baseUrl}${endpoint.schema.endpoint}/${id}` };
-    }
-  };
-
-interface Refused {
-  readonly source: string;
-  readonly requestId: string;
-  readonly method: string;
+      return serveResource(endpoint, { ...context, method, id, query: null, ifMatch, ifNoneMatch: null, body });
+    },
+    refuse: (error, method) => refuse(service, error, { source, requestId, method }),
+  });
 }
 
-/** An error that nobody foresaw tells the client nothing of the inside; the log has it all under the request id. */
-function refusal(service: Service, error: unknown, refused: Refused): ScimAnswer {
+/** The answer to an unexpected error has only its request id; the log has the rest. */
+function refuse(
+  { options }: Service,
+  error: unknown,
+  request: { readonly source: string; readonly requestId: string; readonly method: string },
+): ScimAnswer {
   const known = toScimError(error);
   if (known === null) {
-    service.options.log?.("error", "scim: a request failed unexpectedly", {
-      ...refused,
-      stack: error instanceof Error ? error.stack : String(error),
-    });
+    const stack = error instanceof Error ? error.stack : String(error);
+    options.log?.("error", "scim: a request failed unexpectedly", { ...request, stack });
   } else if (known.status >= 500 && known.status !== 501) {
-    service.options.log?.("warn", `scim: ${known.message}`, { ...refused, status: known.status });
+    options.log?.("warn", `scim: ${known.message}`, { ...request, status: known.status });
   }
-  const told =
-    known ??
-    new ScimError(500, null, `something went wrong here, not in the request; the log has it as ${refused.requestId}`);
-  return { status: told.status, body: errorBody(told), headers: told.headers };
+  const answered =
+    known ?? new ScimError(500, null, `internal error; the log of Rollcall has it as request ${request.requestId}`);
+  return { status: answered.status, body: errorBody(answered), headers: answered.headers };
 }
 
-/** Those of Helmet's headers that mean something for JSON: its whole set would cost as much as the rest of an answer. */
+/** The headers of Helmet that matter for JSON. The whole set would cost as much time as the rest of an answer. */
 const SAFE_HEADERS = {
   "Cache-Control": "no-store",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -356,17 +305,16 @@ const SAFE_HEADERS = {
 
 function write(response: Response, { status, body, headers }: ScimAnswer, requestId: string): void {
   if (response.headersSent || response.destroyed) return;
-  // All at once: a header set before makes Node go through the others one by one.
-  const always = { "X-Request-Id": requestId, ...SAFE_HEADERS };
+  // All headers in one call: Node writes them faster if none was set before.
+  const always = { "X-Request-Id": requestId, ...SAFE_HEADERS, ...headers };
   if (body === null) {
-    response.writeHead(status, { ...always, ...headers }).end();
+    response.writeHead(status, always).end();
     return;
   }
   const text = JSON.stringify(body);
   response
     .writeHead(status, {
       ...always,
-      ...headers,
       "Content-Type": "application/scim+json",
       "Content-Length": Buffer.byteLength(text),
     })

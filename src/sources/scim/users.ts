@@ -1,15 +1,27 @@
+import { isDeepStrictEqual } from "node:util";
 import type { JsonObject } from "../../domain/model/entities.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
 import type { ScimStore, UserWrite } from "../../domain/ports/scim-store.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, Update } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, isObject, own, without } from "./json.ts";
-import { isUnchanged, normalizeResource } from "./normalize.ts";
+import { indexedText, normalizeResource, refuseLong, requiredText, shortened, textOf } from "./normalize.ts";
 import { applyPatch, parsePatch } from "./patch.ts";
 import { USER_SCHEMA } from "./schemas.ts";
 
 /** `/Users` (RFC 7643 §4.1, RFC 7644 §3). */
 export function usersEndpoint(store: ScimStore, patchOperations: number): Endpoint {
+  const update = ({ source, id, expectedRev, cause }: Update, change: (present: JsonObject) => JsonObject) =>
+    store.updateUser(
+      source,
+      id,
+      expectedRev,
+      ({ resource }) => {
+        const next = change(resource);
+        return isDeepStrictEqual(resource, next) ? null : toUserWrite(next);
+      },
+      cause,
+    );
   return {
     schema: USER_SCHEMA,
     patchStatus: 200,
@@ -19,47 +31,25 @@ export function usersEndpoint(store: ScimStore, patchOperations: number): Endpoi
     references: (source, ids) => store.groupsOfUsers(source, ids),
     create: async (source, body, cause) =>
       store.createUser(source, toUserWrite({ active: true, ...normalizeResource(USER_SCHEMA, body) }), cause),
-    replace: async (source, id, expectedRev, body, cause) => {
-      refuseOtherId(body, id);
-      const next = normalizeResource(USER_SCHEMA, body);
-      // A missing `active` is unchanged (requirement 35): a PUT must not bring somebody back.
-      return store.updateUser(
-        source,
-        id,
-        expectedRev,
-        ({ resource }) => changedWrite(resource, { active: own(resource, "active") ?? true, ...next }),
-        cause,
-      );
+    replace: async (put) => {
+      const next = normalizeResource(USER_SCHEMA, put.body);
+      // A PUT without `active` leaves it unchanged: it must not enable a disabled user.
+      return update(put, (present) => ({ active: own(present, "active") ?? true, ...next }));
     },
-    patch: async (source, id, expectedRev, body, cause) => {
-      const steps = parsePatch(USER_SCHEMA, body, patchOperations);
-      return store.updateUser(
-        source,
-        id,
-        expectedRev,
-        ({ resource }) => changedWrite(resource, applyPatch(resource, steps, id)),
-        cause,
-      );
+    patch: async (patch) => {
+      const steps = parsePatch(USER_SCHEMA, patch.body, patchOperations);
+      return update(patch, (present) => applyPatch(present, steps, patch.id));
     },
     remove: (source, id, expectedRev, cause) => store.deleteUser(source, id, expectedRev, cause),
   };
 }
 
-/** A PUT may echo the id, not change it (RFC 7644 §3.5.1). */
-export function refuseOtherId(body: JsonObject, id: string): void {
-  const given = own(body, "id");
-  if (given != null && given !== id) throw badRequest("mutability", "id is read-only");
-}
-
-const changedWrite = (before: JsonObject, after: JsonObject): UserWrite | null =>
-  isUnchanged(before, after) ? null : toUserWrite(after);
-
 /**
- * What the store keeps of a person beside the resource.
- * @throws ScimError 400 invalidValue without a userName or an e-mail address
+ * The columns of a user beside the resource.
+ * @throws ScimError 400 invalidValue without a userName or an email address
  */
 export function toUserWrite(patched: JsonObject): UserWrite {
-  // A blank displayName is none: the column holds what is shown instead.
+  // A blank displayName counts as none: the column then has the name that is shown instead.
   const resource = textOf(patched, "displayName")?.trim() === "" ? without(patched, "displayName") : patched;
   const userName = requiredText(resource, "userName");
   const addresses = readAddresses(resource);
@@ -73,33 +63,6 @@ export function toUserWrite(patched: JsonObject): UserWrite {
     displayName: chooseDisplayName(resource, userName),
     isActive: own(resource, "active") !== false,
   };
-}
-
-/** A required attribute is more than blanks. */
-export function requiredText(resource: JsonObject, name: string): string {
-  const value = indexedText(resource, name);
-  if (value === null || value.trim() === "") throw badRequest("invalidValue", `${name} is required`);
-  return value;
-}
-
-/** Text that the store has an index of: PostgreSQL takes no more than 2,700 bytes into one. */
-const MAX_INDEXED_LENGTH = 512;
-
-export function indexedText(resource: JsonObject, name: string): string | null {
-  const value = textOf(resource, name);
-  if (value !== null) refuseLong(name, value);
-  return value;
-}
-
-function refuseLong(name: string, value: string): void {
-  if (value.length > MAX_INDEXED_LENGTH) {
-    throw badRequest("invalidValue", `${name} is ${value.length} characters long, the limit is ${MAX_INDEXED_LENGTH}`);
-  }
-}
-
-export function textOf(resource: JsonObject, name: string): string | null {
-  const value = own(resource, name);
-  return typeof value === "string" ? value : null;
 }
 
 interface Address {
@@ -121,14 +84,14 @@ function readAddresses(resource: JsonObject): Address[] {
 
 const looksLikeEmail = (text: string): boolean => text.length <= 254 && /^[^\s@]+@[^\s@]+$/.test(text);
 
-/** Requirement 41: primary, work, first, userName if it looks like one. */
+/** The primary address, else the work address, else the first one, else a userName that looks like an address. */
 function chooseEmail(addresses: readonly Address[], userName: string): string {
   const usable = addresses.filter((each) => looksLikeEmail(each.value));
   const chosen = usable.find((each) => each.isPrimary) ?? usable.find((each) => each.isWork) ?? usable[0];
   if (chosen !== undefined) return chosen.value;
   const name = normalizeEmail(userName);
   if (!looksLikeEmail(name))
-    throw badRequest("invalidValue", "emails: an e-mail address is needed, in emails or as userName");
+    throw badRequest("invalidValue", "emails: an email address is needed, in emails or as userName");
   return name;
 }
 
@@ -138,5 +101,5 @@ function chooseDisplayName(resource: JsonObject, userName: string): string {
   const full = [textOf(parts, "givenName"), textOf(parts, "familyName")].filter((each) => each !== null).join(" ");
   const names = [indexedText(resource, "displayName"), textOf(parts, "formatted"), full];
   const chosen = names.find((each) => each !== null && each.trim() !== "") ?? userName;
-  return chosen.slice(0, MAX_INDEXED_LENGTH).toWellFormed();
+  return shortened(chosen);
 }

@@ -1,22 +1,34 @@
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { badRequest } from "./errors.ts";
 import { isArray, ownAnyCase } from "./json.ts";
-import type { ListRequest } from "./list.ts";
 import type { ScimLimits } from "./options.ts";
 import type { Projection } from "./projection.ts";
 import { toProjection, WHOLE } from "./projection.ts";
 import type { ResourceSchema } from "./schemas.ts";
 
+/** What a client asks of a list, by query parameters or a SearchRequest (RFC 7644 §3.4.2, §3.4.3). */
+export interface ListRequest {
+  readonly filter: string | null;
+  readonly sortBy: string | null;
+  readonly isDescending: boolean;
+  /** 1-based, at least 1. */
+  readonly startIndex: number;
+  /** 0 to `maxResults`. */
+  readonly count: number;
+  readonly attributes: readonly string[];
+  readonly excludedAttributes: readonly string[];
+}
+
 type PageLimits = Pick<ScimLimits, "maxResults" | "defaultResults">;
 
 const SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
-/** A list by query parameters; the first of duplicates counts, unknown ones are ignored (requirement 47). */
+/** Reads query parameters. The first of duplicates counts; unknown ones are ignored. */
 export const listOfQuery = (query: URLSearchParams | null, limits: PageLimits): ListRequest =>
   toListRequest((name) => query?.get(name) ?? null, limits);
 
 /**
- * A list by a SearchRequest (RFC 7644 §3.4.3).
+ * Reads a SearchRequest (RFC 7644 §3.4.3).
  * @throws ScimError 400 invalidSyntax without its schema, invalidValue for a wrong type
  */
 export function listOfSearch(body: JsonObject, limits: PageLimits): ListRequest {
@@ -26,18 +38,14 @@ export function listOfSearch(body: JsonObject, limits: PageLimits): ListRequest 
   return toListRequest((name) => ownAnyCase(body, name) ?? null, limits);
 }
 
-function toListRequest(read: (name: string) => Json, limits: PageLimits): ListRequest {
-  const filter = toText(read("filter"), "filter");
-  const sortBy = toText(read("sortBy"), "sortBy");
+function toListRequest(read: (name: string) => Json, { maxResults, defaultResults }: PageLimits): ListRequest {
+  const count = toInteger(read("count"), "count") ?? defaultResults;
   return {
-    filter: filter === null || filter.trim() === "" ? null : filter,
-    sortBy: sortBy === null || sortBy.trim() === "" ? null : sortBy,
+    filter: toText(read("filter"), "filter"),
+    sortBy: toText(read("sortBy"), "sortBy"),
     isDescending: toText(read("sortOrder"), "sortOrder")?.toLowerCase() === "descending",
     startIndex: Math.max(1, toInteger(read("startIndex"), "startIndex") ?? 1),
-    count: Math.min(
-      limits.maxResults,
-      Math.max(0, toInteger(read("count"), "count") ?? Math.min(limits.defaultResults, limits.maxResults)),
-    ),
+    count: Math.min(maxResults, Math.max(0, count)),
     attributes: toNames(read("attributes"), "attributes"),
     excludedAttributes: toNames(read("excludedAttributes"), "excludedAttributes"),
   };
@@ -53,9 +61,11 @@ export function projectionOfQuery(schema: ResourceSchema, query: URLSearchParams
   );
 }
 
+/** Null for a blank text. */
 function toText(value: Json, name: string): string | null {
-  if (value === null || typeof value === "string") return value;
-  throw badRequest("invalidValue", `${name} must be a string`);
+  if (value === null) return null;
+  if (typeof value !== "string") throw badRequest("invalidValue", `${name} must be a string`);
+  return value.trim() === "" ? null : value;
 }
 
 function toInteger(value: Json, name: string): number | null {
