@@ -4,21 +4,20 @@ import { rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { LdapPoller } from "../../src/sources/ldap/poller.ts";
 import { overlapMs } from "../../src/sources/ldap/read/stamp.ts";
-import { resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { snapshotRows } from "../../src/store/import/import.ts";
 import { migrate } from "../../src/store/schema/migrations.ts";
+import { ldapSettings } from "../../test/support/ldap/settings.ts";
 
 const [, , url = "", file = ""] = process.argv;
 const suffix = "dc=bench,dc=example,dc=org";
 for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
 const driver = openSqlite(file);
 await migrate(driver);
-const settings = resolveLdapOptions("bench", {
+const settings = ldapSettings({
   preset: "openldap",
   url: [url],
-  bindDn: `cn=admin,${suffix}`,
-  bindPassword: "bench-admin",
+  bind: { kind: "simple", dn: `cn=admin,${suffix}`, password: "bench-admin" },
   users: { baseDn: `ou=people,${suffix}` },
   groups: { baseDn: `ou=groups,${suffix}` },
 });

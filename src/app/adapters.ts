@@ -19,8 +19,7 @@ import type { Outcome, Target } from "../domain/ports/target.ts";
 import { createReconciler } from "../reconcile/reconciler.ts";
 import { checkLdap } from "../sources/ldap/check.ts";
 import { LdapPoller } from "../sources/ldap/poller.ts";
-import type { LdapOptions } from "../sources/ldap/servers/options.ts";
-import { resolveLdapOptions } from "../sources/ldap/servers/presets.ts";
+import { type LdapOptions, resolveLdapOptions } from "../sources/ldap/servers/options.ts";
 import { type Database, postgresDatabase, sqliteDatabase } from "../store/database.ts";
 import { createBitwardenTarget } from "../targets/bitwarden/target.ts";
 import type { HttpOptions } from "../targets/kit/http.ts";
@@ -54,14 +53,14 @@ export function createAdapters({ version, tracer }: Surroundings): Adapters {
     checkDatabase: (config) => databaseOf(config).check(),
     openCopy: (config) => databaseOf(config).openCopy(),
     poller: (source, store, logger, metrics) =>
-      new LdapPoller(resolveLdapOptions(source.name, ldapOptions(source)), {
+      new LdapPoller(resolveLdapOptions(ldapOptions(source)), {
         store,
         now: Date.now,
         log: (level, message, fields) => logger[level](message, fields),
         measured: ({ source: name, mode, seconds }) => metrics?.ldapPoll({ source: name, mode, seconds }),
         tracer,
       }),
-    checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(source.name, ldapOptions(source)), signal),
+    checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(ldapOptions(source)), signal),
     target: (config, logger, metrics) => createTarget({ version, tracer }, config, logger, metrics),
     alertChannels: (config) => createAlertChannels(version, config),
     reconciler: (target, targetConfig, config, store, logger, metrics) =>
@@ -185,12 +184,14 @@ function readPem(key: string, path: string | null): string | undefined {
 }
 
 /** An LDAP source with its files read and its secrets revealed. */
-function ldapOptions({ name, url, bindPassword, tls, ...rest }: LdapSourceConfig): LdapOptions {
-  const pem = (key: string, path: string | undefined) => readPem(`sources.${name}.tls.${key}`, path ?? null);
-  const { caFile, certFile, keyFile, ...plain } = tls ?? {};
-  const files = { ca: pem("caFile", caFile), cert: pem("certFile", certFile), key: pem("keyFile", keyFile) };
-  const given = { ...rest, url: url ?? undefined, bindPassword: bindPassword?.reveal() };
-  return { ...given, tls: { ...plain, ...files } } as LdapOptions;
+function ldapOptions({ bind, tls, ...source }: LdapSourceConfig): LdapOptions {
+  const { caFile, certFile, keyFile, ...rest } = tls;
+  const pem = (key: string, path: string | null = null) => readPem(`sources.${source.name}.tls.${key}`, path);
+  return {
+    ...source,
+    bind: bind.kind === "simple" ? { ...bind, password: bind.password.reveal() } : bind,
+    tls: { ...rest, ca: pem("caFile", caFile), cert: pem("certFile", certFile), key: pem("keyFile", keyFile) },
+  };
 }
 
 /** Returns what the configuration of a target means for decisions. */

@@ -4,6 +4,7 @@ import type { Context, GlobalOptions } from "../app/context.ts";
 import { restored } from "../app/restore.ts";
 import { emulate } from "../app/sandbox.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
+import { ldapPresets } from "../domain/model/ldap-source.ts";
 import { LOG_LEVELS } from "../telemetry/index.ts";
 import { approve, dismiss } from "./commands/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./commands/audit.ts";
@@ -208,11 +209,9 @@ function buildProgram(context: Context, exit: (code: number) => void): Command {
   )
     .option("-o, --output <file>", "write it there instead; never over a file that is there")
     .addOption(
-      new Option("--preset <name>", "which LDAP server it is, where it is not Active Directory").choices([
-        "openldap",
-        "389ds",
-        "freeipa",
-      ]),
+      new Option("--preset <name>", "which LDAP server it is, where it is not Active Directory").choices(
+        ldapPresets.filter((preset) => preset !== "activedirectory"),
+      ),
     );
   connectionCommands(program, command);
   command(

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { deltaModes, disabledMarkers, type LdapBind, ldapPresets } from "../domain/model/ldap-source.ts";
 import { across, duration, type Report, secret } from "./fields.ts";
+import type { Secret } from "./secret.ts";
 
 const attribute = z.string().regex(/^[A-Za-z][A-Za-z0-9;.-]*$/, "must be the name of an LDAP attribute");
 const distinguishedName = z.string().min(1).includes("=", "must be a DN, such as ou=people,dc=example,dc=com");
@@ -13,61 +15,84 @@ const ldapUrl = z
     "must be ldap://host[:port] or ldaps://host[:port], without path, user and query",
   );
 
-/** Every key of a preset may be left out. Exact keys: `undefined` never stands for a value. */
-const users = z.strictObject({
-  baseDn: distinguishedName.describe("Below which people are looked for."),
-  filter: filter.optional().describe("Default: by the preset."),
-  id: attribute.optional().describe("Attribute that never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID."),
-  email: attribute.optional().describe("Default mail. proxyAddresses takes the value with the upper-case SMTP:."),
-  emailPrefix: attribute
-    .optional()
-    .describe(
-      "In place of email: this attribute's value with emailSuffix behind it. With email set too: for who has none.",
-    ),
-  emailSuffix: z
-    .string()
-    .regex(/^@[^@\s]+$/, "must look like @example.com")
-    .optional(),
-  userName: attribute.optional().describe("Default: by the preset."),
-  name: attribute.optional().describe("Name to be shown. Default: by the preset."),
-  memberOf: attribute
-    .optional()
-    .describe("Attribute in which a person names their groups, read in place of the groups' members."),
-  disabledBy: z
-    .array(z.enum(["userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime"]))
-    .optional()
-    .describe("Markers of a disabled account. Default: by the preset."),
-  inactiveWhen: filter.optional().describe("Whoever matches is inactive too."),
-});
+const users = z
+  .strictObject({
+    baseDn: distinguishedName.describe("Users are searched below this DN."),
+    filter: filter.exactOptional().describe("Default: by the preset."),
+    id: attribute
+      .exactOptional()
+      .describe("Attribute that never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID."),
+    email: attribute
+      .exactOptional()
+      .describe("Default mail. proxyAddresses takes the value with the upper-case SMTP:."),
+    emailPrefix: attribute
+      .exactOptional()
+      .describe(
+        "The address is the value of this attribute, followed by emailSuffix. With email set too: only for users without one.",
+      ),
+    emailSuffix: z
+      .string()
+      .regex(/^@[^@\s]+$/, "must look like @example.com")
+      .exactOptional(),
+    userName: attribute.exactOptional().describe("Default: by the preset."),
+    name: attribute.exactOptional().describe("Display name. Default: by the preset."),
+    memberOf: attribute
+      .exactOptional()
+      .describe("Attribute with the groups of a user. It replaces the members that groups list."),
+    disabledBy: z
+      .array(z.enum(disabledMarkers))
+      .exactOptional()
+      .describe("Attributes that mark a disabled account. Default: by the preset."),
+    inactiveWhen: filter.exactOptional().describe("Users who match this filter are inactive too."),
+  })
+  .check(
+    across(({ emailPrefix, emailSuffix }, report) => {
+      if ((emailPrefix === undefined) !== (emailSuffix === undefined))
+        report(["emailPrefix"], "emailPrefix and emailSuffix go together");
+    }),
+  );
 
 const groups = z.strictObject({
-  baseDn: distinguishedName.describe("Below which groups are looked for."),
-  filter: filter.optional().describe("Default: by the preset."),
-  id: attribute.optional().describe("Default: by the preset."),
-  name: attribute.optional().describe("Default cn."),
-  members: attribute.optional().describe("Default member."),
-  membersAre: z.enum(["dn", "uid"]).optional().describe("How members are named; uid for memberUid. Default dn."),
-  nested: z.boolean().optional().describe("Members of a group's groups belong to it too. Default true."),
+  baseDn: distinguishedName.describe("Groups are searched below this DN."),
+  filter: filter.exactOptional().describe("Default: by the preset."),
+  id: attribute.exactOptional().describe("Default: by the preset."),
+  name: attribute.exactOptional().describe("Default cn."),
+  members: attribute.exactOptional().describe("Default member."),
+  membersAre: z
+    .enum(["dn", "uid"])
+    .exactOptional()
+    .describe("Values of the member attribute; uid for memberUid. Default dn."),
+  nested: z
+    .boolean()
+    .exactOptional()
+    .describe("Members of nested groups also belong to the outer group. Default true."),
 });
 
+const file = (what: string) => z.string().min(1).exactOptional().describe(what);
 const tls = z.strictObject({
-  startTls: z.boolean().optional().describe("Upgrades an ldap:// connection before anything is sent. Default false."),
-  caFile: z.string().min(1).optional().describe("PEM file of the private certificate authority."),
-  certFile: z.string().min(1).optional().describe("PEM file of the client certificate."),
-  keyFile: z.string().min(1).optional().describe("PEM file of its key."),
+  startTls: z
+    .boolean()
+    .exactOptional()
+    .describe("Upgrades an ldap:// connection to TLS before the bind. Default false."),
+  caFile: file("PEM file of the private certificate authority."),
+  certFile: file("PEM file of the client certificate."),
+  keyFile: file("PEM file of its key."),
   servername: z
     .string()
     .min(1)
-    .optional()
-    .describe("Name to look for in the server's certificate. Default: the URL's host."),
-  rejectUnauthorized: z.boolean().optional().describe("Refuses certificates that can't be verified. Default true."),
+    .exactOptional()
+    .describe("Name to expect in the server's certificate. Default: the URL's host."),
+  rejectUnauthorized: z
+    .boolean()
+    .exactOptional()
+    .describe("Refuses certificates that can't be verified. Default true."),
 });
 
-/** A directory that is polled. */
+/** A polled LDAP directory. Each optional key without a default takes the value of the preset. */
 export const ldapSource = z
   .strictObject({
     type: z.literal("ldap"),
-    preset: z.enum(["openldap", "389ds", "freeipa", "activedirectory"]).describe("Defaults for this kind of server."),
+    preset: z.enum(ldapPresets).describe("Defaults for this kind of server."),
     url: z
       .union([ldapUrl, z.array(ldapUrl).min(1)])
       .optional()
@@ -76,54 +101,62 @@ export const ldapSource = z
       .string()
       .min(1)
       .optional()
-      .describe("In place of url: a DNS domain whose controllers are found by SRV records."),
+      .describe("DNS domain whose SRV records name the domain controllers. It replaces url."),
     bind: z
       .enum(["simple", "external", "anonymous"])
       .optional()
       .describe("Default: simple with a bindDn, else anonymous."),
     bindDn: z.string().min(1).optional(),
     bindPassword: secret.optional().describe("Write it as ${ENV} or file:PATH."),
-    tls: tls.optional(),
+    tls: tls.default({}),
     connectTimeout: duration("100ms", "5m").prefault("10s").describe("Default 10s."),
-    timeout: duration("1s", "1h").prefault("60s").describe("For one page. Default 60s."),
-    every: duration("1s", "7d").prefault("5m").describe("How often the directory is polled. Default 5m."),
+    timeout: duration("1s", "1h").prefault("60s").describe("Maximum time for one page. Default 60s."),
+    every: duration("1s", "7d").prefault("5m").describe("Time between two polls. Default 5m."),
     fullEvery: duration("1s", "30d")
       .prefault("24h")
-      .describe("How often all of it is read; in between what changed. Default 24h."),
-    pageSize: z.int().min(1).max(1000).default(1000).describe("Entries a page, 1 to 1000. Default 1000."),
-    delta: z
-      .enum(["auto", "sync", "stamp", "usn", "off"])
-      .default("auto")
-      .describe("How changes are found. Default auto."),
-    changeStamp: attribute.optional().describe("For delta: stamp. Default: by the preset."),
+      .describe("Maximum time between two full polls. Other polls read only changes. Default 24h."),
+    pageSize: z.int().min(1).max(1000).default(1000).describe("Entries per page, 1 to 1000. Default 1000."),
+    delta: z.enum(deltaModes).default("auto").describe("How changes are found. Default auto."),
+    changeStamp: attribute.exactOptional().describe("For delta: stamp. Default: by the preset."),
     users,
-    groups: groups.optional().describe("Default: no groups."),
+    groups: groups.exactOptional().describe("Default: no groups."),
     minKeptPercent: z
       .number()
       .min(0)
       .max(100)
       .default(80)
-      .describe("A complete picture with a smaller share of the people of the last one is refused. Default 80."),
+      .describe("A full snapshot is refused if it keeps a smaller share of the known people. Default 80."),
   })
   .check(across(checkLdap))
-  .transform(({ url, bindPassword, connectTimeout, timeout, every, fullEvery, ...rest }) => ({
+  .transform(({ url, domain, bind, bindDn, bindPassword, connectTimeout, timeout, every, fullEvery, ...rest }) => ({
     ...rest,
-    url: url === undefined ? null : [url].flat(),
-    bindPassword: bindPassword ?? null,
+    url: [url ?? []].flat(),
+    domain: domain ?? null,
+    bind: bindOf(bind, bindDn, bindPassword),
     connectTimeoutMs: connectTimeout,
     timeoutMs: timeout,
     everyMs: every,
     fullEveryMs: fullEvery,
   }));
 
+function bindOf(
+  kind: LdapBind<Secret>["kind"] | undefined,
+  dn: string | undefined,
+  password: Secret | undefined,
+): LdapBind<Secret> {
+  if (kind === "external" || kind === "anonymous") return { kind };
+  return dn === undefined || password === undefined ? { kind: "anonymous" } : { kind: "simple", dn, password };
+}
+
 function checkLdap(
   { url, domain, bindDn, bindPassword, bind }: Readonly<Record<string, unknown>>,
   report: Report,
 ): void {
   if (url === undefined && domain === undefined) report(["url"], "is missing: ldaps://host, or domain instead");
-  if (url !== undefined && domain !== undefined) report(["domain"], "cannot stand beside url: keep one or the other");
+  if (url !== undefined && domain !== undefined) report(["domain"], "conflicts with url: keep one of the two");
   const isSimple = bind === "simple" || (bind === undefined && bindDn !== undefined);
   if (isSimple && bindDn === undefined) report(["bindDn"], "is missing: a simple bind needs it");
+  // A DN with an empty password is an unauthenticated bind: it succeeds and reads as anonymous (RFC 4513 §5.1.2).
   if (isSimple && bindPassword === undefined)
-    report(["bindPassword"], "is missing: without it the server takes the connection for an anonymous one");
+    report(["bindPassword"], "is missing: without it the server treats the connection as anonymous");
 }

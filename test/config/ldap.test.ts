@@ -34,7 +34,9 @@ describe("an LDAP source", () => {
       pageSize: 1000,
       minKeptPercent: 80,
       delta: "auto",
-      bindPassword: null,
+      bind: { kind: "anonymous" },
+      tls: {},
+      domain: null,
     });
     expect(source?.groups).toBeUndefined();
   });
@@ -46,6 +48,9 @@ describe("an LDAP source", () => {
     ["url: ldap://x, bindDn: 'cn=a', users: { baseDn: 'dc=x' }", "sources.corp.bindPassword: is missing"],
     ["url: ldap://x, users: { baseDn: 'dc=x', filter: 'objectClass=x' }", "sources.corp.users.filter"],
     ["url: ldap://x, users: { baseDn: 'dc=x', emial: mail }", "did you mean 'email'"],
+    ["url: ldap://x, bindDn: 'cn=a', bindPassword: '', users: { baseDn: 'dc=x' }", "sources.corp.bindPassword"],
+    ["url: ldap://x, domain: x, users: { baseDn: 'dc=x' }", "sources.corp.domain: conflicts with url"],
+    ["url: ldap://x, users: { baseDn: 'dc=x', emailPrefix: uid }", "emailPrefix and emailSuffix go together"],
     ["url: ldap://x, pageSize: 5000, users: { baseDn: 'dc=x' }", "sources.corp.pageSize"],
     ["url: ldap://x, minKeptPercent: 101, users: { baseDn: 'dc=x' }", "sources.corp.minKeptPercent"],
   ])("refuses %s", (source, expected) => {

@@ -105,7 +105,7 @@ describe("import-dc", () => {
         type: "ldap",
         preset: "openldap",
         url: ["ldaps://ldap.example.com:636"],
-        bindDn: "cn=svc,dc=example,dc=org",
+        bind: { kind: "simple", dn: "cn=svc,dc=example,dc=org" },
         tls: { caFile: "/etc/ssl/corp.pem" },
         everyMs: 30 * 60_000,
         users: { baseDn: "ou=people,dc=example,dc=org", filter: "(&(objectClass=inetOrgPerson)(employeeType=staff))" },

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ldapFuzz } from "../../bench/support/fuzz/ldap-run.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
-import { PageControl, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/protocol/controls.ts";
+import { readPageCookie, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/protocol/controls.ts";
 import { LdapEntry } from "../../src/sources/ldap/protocol/entry.ts";
 import { decode, Framer } from "../../src/sources/ldap/protocol/wire.ts";
 import { toGroup, toUser } from "../../src/sources/ldap/read/convert.ts";
-import { resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
 import { noOpenldap } from "../support/ldap/openldap.ts";
 import { element } from "../support/ldap/proxy.ts";
+import { ldapSettings } from "../support/ldap/settings.ts";
 
 /** Whatever is thrown is ours, and says that the directory was not read. */
 function orRefused(run: () => void): void {
@@ -118,7 +118,7 @@ it("an element ends where the one around it does, whatever follows", () => {
 describe("what controls bring", () => {
   const value = fc.oneof(bytes, ber, damaged);
   it.each([
-    ["pages", PageControl.cookieOf],
+    ["pages", readPageCookie],
     ["states", readSyncState],
     ["ends", readSyncDone],
     ["infos", readSyncInfo],
@@ -131,9 +131,9 @@ describe("what controls bring", () => {
 
   it("a cookie that is cut off is no last page", () => {
     const whole = element(0x30, element(0x02, Buffer.from([0])), octet("more"));
-    expect(PageControl.cookieOf(whole).toString()).toBe("more");
+    expect(readPageCookie(whole).toString()).toBe("more");
     for (let length = 0; length < whole.length; length += 1) {
-      expect(() => PageControl.cookieOf(whole.subarray(0, length))).toThrow("not LDAP");
+      expect(() => readPageCookie(whole.subarray(0, length))).toThrow("not LDAP");
     }
   });
 });
@@ -197,7 +197,7 @@ describe("entries with anything in them", () => {
   it.each(["openldap", "activedirectory", "389ds", "freeipa"] as const)(
     "%s: become people and groups with an id and an address that may be one, or none",
     (preset) => {
-      const settings = resolveLdapOptions("corp", {
+      const settings = ldapSettings({
         preset,
         url: ["ldap://x"],
         users: { baseDn: "dc=b" },
@@ -211,15 +211,15 @@ describe("entries with anything in them", () => {
           (entry, members, isMarked) => {
             orRefused(() => {
               const converted = toUser(entry, settings, isMarked);
-              if (converted.kind !== "user") return;
-              const { externalId, entryId, userName, email, displayName, activeUntilMs } = converted.user;
+              if (converted.kind !== "converted") return;
+              const { externalId, entryId, userName, email, displayName, activeUntilMs } = converted.entity;
               for (const text of [externalId, entryId, userName, displayName]) expect(text).not.toBe("");
               expect(email === null || /^\S+@\S+$/.test(email)).toBe(true);
               expect(activeUntilMs === null || Number.isFinite(activeUntilMs)).toBe(true);
             });
             orRefused(() => {
-              const converted = toGroup(entry, settings, members);
-              if (converted.kind === "group") expect(converted.group.externalId).not.toBe("");
+              const converted = toGroup({ entry, members }, settings);
+              if (converted.kind === "converted") expect(converted.entity.externalId).not.toBe("");
             });
           },
         ),

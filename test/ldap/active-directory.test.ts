@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LdapOptions } from "../../src/sources/ldap/servers/options.ts";
 import { activeDirectoryLimits, emptyPagesFirst } from "../support/ldap/faults.ts";
 import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
 import { noSamba, startSamba } from "../support/ldap/samba.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
+import { bindAs, type LdapTestOptions } from "../support/ldap/settings.ts";
 import { polledWorld } from "../support/ldap/world.ts";
 
 const suffix = "DC=ad,DC=example,DC=test";
@@ -25,7 +25,7 @@ const user = (name: string, ...more: readonly string[]): string =>
 describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory", () => {
   let server: DirectoryServer;
   let proxy: LdapProxy;
-  let options: LdapOptions;
+  let options: LdapTestOptions;
 
   beforeAll(async () => {
     server = await startSamba();
@@ -57,8 +57,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory", () => {
     options = {
       preset: "activedirectory",
       url: [`ldap://127.0.0.1:${proxy.port}`],
-      bindDn: server.bindDn,
-      bindPassword: server.bindPassword,
+      bind: bindAs(server),
       pageSize: 7,
       users: { baseDn: `OU=people,${suffix}` },
       groups: { baseDn: suffix, filter: "(|(cn=large)(cn=Domain Users))" },
@@ -69,7 +68,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory", () => {
     await server.stop();
   });
 
-  const poll = async (given: LdapOptions, meddler: () => Meddler = () => ({})) => {
+  const poll = async (given: LdapTestOptions, meddler: () => Meddler = () => ({})) => {
     proxy.meddle(meddler);
     const world = await polledWorld(given);
     const report = await world.poll();

@@ -3,25 +3,24 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkLdap } from "../../src/sources/ldap/check.ts";
 import { connectLdap } from "../../src/sources/ldap/protocol/connection.ts";
-import type { LdapOptions } from "../../src/sources/ldap/servers/options.ts";
-import { resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
 import { certificates } from "../support/ldap/certificates.ts";
 import { no389, start389 } from "../support/ldap/ds389.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { freePort } from "../support/ldap/process.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
+import { bindAs, type LdapTestOptions, ldapSettings } from "../support/ldap/settings.ts";
 
 const suffix = "dc=example,dc=org";
 const signal = AbortSignal.timeout(60_000);
-const connectWith = async (options: LdapOptions, preferred: string | null = null): Promise<string> => {
-  const { session, url } = await connectLdap(resolveLdapOptions("corp", options), preferred, signal);
+const connectWith = async (options: LdapTestOptions, preferred: string | null = null): Promise<string> => {
+  const { session, url } = await connectLdap(ldapSettings(options), preferred, signal);
   session.close();
   return url;
 };
 
 describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
   let server: DirectoryServer;
-  let base: LdapOptions;
+  let base: LdapTestOptions;
   let tls: { readonly ca: string; readonly cert: string; readonly key: string };
 
   beforeAll(async () => {
@@ -37,8 +36,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
     });
     base = {
       preset: "openldap",
-      bindDn: server.bindDn,
-      bindPassword: server.bindPassword,
+      bind: bindAs(server),
       users: { baseDn: `ou=people,${suffix}` },
       groups: { baseDn: `ou=groups,${suffix}` },
     };
@@ -60,7 +58,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
       () => ({
         preset: "openldap" as const,
         users: base.users,
-        bind: "external" as const,
+        bind: { kind: "external" } as const,
         url: [secure("localhost")],
         tls,
       }),
@@ -70,7 +68,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
       () => ({
         preset: "openldap" as const,
         users: base.users,
-        bind: "external" as const,
+        bind: { kind: "external" } as const,
         url: [plain()],
         tls: { ...tls, startTls: true },
       }),
@@ -98,7 +96,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
       () => ({
         preset: "openldap" as const,
         users: base.users,
-        bind: "external" as const,
+        bind: { kind: "external" } as const,
         url: [secure("localhost")],
         tls: { ca: tls.ca },
       }),
@@ -106,7 +104,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
     ],
     [
       "a wrong password",
-      () => ({ ...base, bindPassword: "wrong", url: [plain(), plain()] }),
+      () => ({ ...base, bind: { ...bindAs(server), password: "wrong" }, url: [plain(), plain()] }),
       /bind as cn=sync.*invalidCredentials \(49\)/,
     ],
   ])("refuses %s and says what to do", async (_title, options, words) => {
@@ -127,7 +125,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
   });
 
   it("finds domain controllers by SRV records, in the order of their priorities", async () => {
-    const settings = resolveLdapOptions("corp", {
+    const settings = ldapSettings({
       ...base,
       domain: "ad.example.test",
       tls: { ca: tls.ca, startTls: true },
@@ -147,30 +145,21 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
     });
   });
 
-  it("refuses settings that can't be meant", () => {
-    const users = { baseDn: "" };
-    for (const [options, words] of [
-      [{ preset: "openldap", users, url: ["ldap://x"], bindDn: "cn=a", bindPassword: "" }, /anonymous/],
-      [{ preset: "openldap", users }, /either url or domain/],
-      [
-        { preset: "openldap", users: { baseDn: "", filter: "(uid=a" }, url: ["ldap://x"] },
-        /users\.filter.*no LDAP filter/,
-      ],
-      [{ preset: "openldap", users: { baseDn: "", emailPrefix: "uid" }, url: ["ldap://x"] }, /emailSuffix/],
-    ] as const) {
-      expect(() => resolveLdapOptions("corp", options)).toThrow(words);
-    }
+  it("refuses a filter that can't be parsed", () => {
+    expect(() => ldapSettings({ ...base, users: { baseDn: "", filter: "(uid=a" } })).toThrow(
+      /sources\.corp\.users\.filter.*not an LDAP filter/,
+    );
   });
 
   it("check shows converted people and how changes are found", async () => {
-    const findings = await checkLdap(resolveLdapOptions("corp", { ...base, url: [plain()] }), signal);
+    const findings = await checkLdap(ldapSettings({ ...base, url: [plain()] }), signal);
     const said = findings.map(({ level, message }) => `${level}: ${message}`);
     expect(said).toEqual([
       expect.stringMatching(/^warning: the bind password crosses the network/),
       expect.stringMatching(/^ok: .*connected and bound as cn=sync/),
       expect.stringMatching(/^ok: Anna: userName anna, e-mail anna@example\.org, active, id [0-9a-f-]{36}$/),
       "ok: groups: eng (1 direct members)",
-      expect.stringMatching(/^warning: changes are found by entryCSN; deletions only by complete polls/),
+      expect.stringMatching(/^warning: changes are found by entryCSN; deletions only by full polls/),
     ]);
   });
 
@@ -185,7 +174,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "connecting", () => {
     ["a base that does not exist", { baseDn: `ou=nowhere,${suffix}` }, /error: .*noSuchObject \(32\).*check baseDn/],
   ])("check tells %s", async (_title, users, words) => {
     const findings = await checkLdap(
-      resolveLdapOptions("corp", { ...base, url: [plain()], users: { ...base.users, ...users } }),
+      ldapSettings({ ...base, url: [plain()], users: { ...base.users, ...users } }),
       signal,
     );
     expect(findings.map(({ level, message }) => `${level}: ${message}`).join("\n")).toMatch(words);
@@ -200,10 +189,9 @@ describe.skipIf(no389 !== null)(no389 ?? "connecting to 389 Directory Server", (
   afterAll(() => server.stop());
 
   it("over ldaps and StartTLS; a locked account is named as such", async () => {
-    const base: LdapOptions = {
+    const base: LdapTestOptions = {
       preset: "389ds",
-      bindDn: server.bindDn,
-      bindPassword: server.bindPassword,
+      bind: bindAs(server),
       users: { baseDn: suffix },
     };
     const ca = readFileSync(server.ca, "utf8");

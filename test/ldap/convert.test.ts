@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { flatten } from "../../src/domain/decide/flatten.ts";
+import type { LdapPreset, LdapUserSettings } from "../../src/domain/model/ldap-source.ts";
 import { isWithin, normalizeDn } from "../../src/sources/ldap/protocol/dn.ts";
 import { LdapEntry } from "../../src/sources/ldap/protocol/entry.ts";
+import { parseFilter } from "../../src/sources/ldap/protocol/search.ts";
 import { toUser } from "../../src/sources/ldap/read/convert.ts";
 import { advanceMark, earlier, markAfterFull } from "../../src/sources/ldap/read/stamp.ts";
-import { printGuid, printNsUniqueId } from "../../src/sources/ldap/servers/identifiers.ts";
-import type { LdapOptions, LdapUserOptions } from "../../src/sources/ldap/servers/options.ts";
-import { parseFilter, resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
+import { printGuid, printSyncUuid } from "../../src/sources/ldap/servers/identifiers.ts";
+import { ldapSettings } from "../support/ldap/settings.ts";
 
 const entry = (
   attributes: Readonly<Record<string, string | readonly string[] | Buffer>>,
@@ -25,15 +26,15 @@ const entry = (
   );
 
 const convert = (
-  preset: LdapOptions["preset"],
+  preset: LdapPreset,
   attributes: Parameters<typeof entry>[0],
-  users: Partial<LdapUserOptions> = {},
+  users: Partial<LdapUserSettings> = {},
   inactive = false,
 ) =>
   toUser(
     // Every account of Active Directory has one.
     entry(preset === "activedirectory" ? { userAccountControl: "512", ...attributes } : attributes),
-    resolveLdapOptions("corp", { preset, url: ["ldap://x"], users: { baseDn: "", ...users } }),
+    ldapSettings({ preset, url: ["ldap://x"], users: { baseDn: "", ...users } }),
     inactive,
   );
 
@@ -157,11 +158,11 @@ describe("a person", () => {
       { email: "anna@x.org" },
     ],
   ] as const)("of %s", (_title, preset, attributes, users, expected) => {
-    expect(convert(preset, attributes, users)).toMatchObject({ kind: "user", user: expected });
+    expect(convert(preset, attributes, users)).toMatchObject({ kind: "converted", entity: expected });
   });
 
   it("is not taken for enabled where userAccountControl can't be read; a contact has none", () => {
-    const settings = resolveLdapOptions("corp", {
+    const settings = ldapSettings({
       preset: "activedirectory",
       url: ["ldap://x"],
       users: { baseDn: "" },
@@ -172,7 +173,7 @@ describe("a person", () => {
 
   it("is inactive where the server says so by inactiveWhen", () => {
     expect(convert("openldap", { entryUUID: uuid }, { inactiveWhen: "(employeeType=gone)" }, true)).toMatchObject({
-      user: { isActive: false },
+      entity: { isActive: false },
     });
   });
   it("is no contact, and has an id", () => {
@@ -211,7 +212,7 @@ describe("distinguished names", () => {
 
 it("prints ids as the servers' tools do", () => {
   expect(printGuid(guid)).toBe("1e2d4d33-1c6c-491d-b6bc-f4e30d0fef1c");
-  expect(printNsUniqueId(Buffer.from("86c13197e60c11f1baa7dcb5eefe37fd", "hex"))).toBe(
+  expect(printSyncUuid("nsUniqueId", Buffer.from("86c13197e60c11f1baa7dcb5eefe37fd", "hex"))).toBe(
     "86c13197-e60c11f1-baa7dcb5-eefe37fd",
   );
 });

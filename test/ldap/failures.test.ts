@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { LdapOptions } from "../../src/sources/ldap/servers/options.ts";
 import { type Delivery, startDelivery } from "../support/ldap/delivery.ts";
 import {
   cutAt,
@@ -14,6 +13,7 @@ import {
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
+import { bindAs, type LdapTestOptions, ldapSettings } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
 
 const suffix = "dc=example,dc=org";
@@ -44,7 +44,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   let server: DirectoryServer;
   let proxy: LdapProxy;
   let world: PolledWorld;
-  let options: LdapOptions;
+  let options: LdapTestOptions;
   let delivery: Delivery;
   const addresses = names.map((name) => `${name}@example.org`);
   const everybody = Object.fromEntries(addresses.map((address) => [address, { active: true, groups: ["all"] }]));
@@ -78,8 +78,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     options = {
       preset: "openldap",
       url: [`ldap://127.0.0.1:${proxy.port}`],
-      bindDn: server.bindDn,
-      bindPassword: server.bindPassword,
+      bind: bindAs(server),
       pageSize: 5,
       timeoutMs: 300,
       delta: "off",
@@ -163,7 +162,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   });
 
   it("refuses a server limit instead of taking a part for the whole", async () => {
-    world.reconfigure({ ...options, bindDn: `cn=small,ou=services,${suffix}`, bindPassword: "small-password" });
+    world.reconfigure({
+      ...options,
+      bind: { kind: "simple", dn: `cn=small,ou=services,${suffix}`, password: "small-password" },
+    });
     await expect(world.poll()).rejects.toMatchObject({
       code: "SOURCE_INCOMPLETE",
       message: expect.stringContaining("sizeLimitExceeded (4)"),
@@ -215,7 +217,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   });
 
   it("refuses the same filter also where deltas are read: a changed configuration is read in full", async () => {
-    const deltas: LdapOptions = { ...options, delta: "auto" };
+    const deltas: LdapTestOptions = { ...options, delta: "auto" };
     world.reconfigure(deltas);
     await world.poll("full");
     expect(await world.poll()).toMatchObject({ mode: "delta" });
@@ -289,9 +291,8 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
 
   it("stops when told to, and does not call it a failure", async () => {
     const { LdapPoller } = await import("../../src/sources/ldap/poller.ts");
-    const { resolveLdapOptions } = await import("../../src/sources/ldap/servers/presets.ts");
     proxy.meddle(cutAt(1, "stall"));
-    const poller = new LdapPoller(resolveLdapOptions("corp", { ...options, timeoutMs: 10_000 }), {
+    const poller = new LdapPoller(ldapSettings({ ...options, timeoutMs: 10_000 }), {
       store: world.store,
       now: Date.now,
       log: () => {},

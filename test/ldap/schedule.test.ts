@@ -3,9 +3,9 @@ import { RollcallError } from "../../src/domain/model/errors.ts";
 import type { CommitResult, PollState } from "../../src/domain/ports/import-store.ts";
 import type { PollReport } from "../../src/sources/ldap/poller.ts";
 import { runPolls } from "../../src/sources/ldap/schedule.ts";
-import { resolveLdapOptions } from "../../src/sources/ldap/servers/presets.ts";
+import { ldapSettings } from "../support/ldap/settings.ts";
 
-const settings = resolveLdapOptions("corp", {
+const settings = ldapSettings({
   preset: "openldap",
   url: ["ldap://x"],
   users: { baseDn: "" },

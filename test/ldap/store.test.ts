@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/ports/import-store.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { modify } from "../support/ldap/server.ts";
+import { bindAs } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
 
 const cause = { actor: "ldap:corp", requestId: null };
@@ -200,8 +201,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "content synchronization", ()
     const world = await polledWorld({
       preset: "openldap",
       url: [`ldap://127.0.0.1:${server.port}`],
-      bindDn: server.bindDn,
-      bindPassword: server.bindPassword,
+      bind: bindAs(server),
       users: { baseDn: `ou=people,${suffix}` },
       minKeptPercent: 10,
     });
@@ -216,7 +216,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "content synchronization", ()
     });
     expect(await world.poll()).toMatchObject({
       mode: "full",
-      fullBecause: expect.stringContaining("a second look"),
+      fullBecause: expect.stringContaining("a second full poll"),
       result: { usersRemoved: 1 },
     });
     expect(Object.keys(await world.people())).toEqual(["a@example.org", "c@example.org", "d@example.org"]);

@@ -1,6 +1,7 @@
 import { RollcallError } from "../../../src/domain/model/errors.ts";
 import { startOpenldap } from "../../../test/support/ldap/openldap.ts";
 import { type Meddler, type Message, startProxy, type Verdict } from "../../../test/support/ldap/proxy.ts";
+import { bindAs } from "../../../test/support/ldap/settings.ts";
 import { polledWorld } from "../../../test/support/ldap/world.ts";
 import { Random } from "../random.ts";
 
@@ -76,8 +77,7 @@ export async function ldapFuzz({
   const world = await polledWorld({
     preset: "openldap",
     url: [`ldap://127.0.0.1:${proxy.port}`],
-    bindDn: server.bindDn,
-    bindPassword: server.bindPassword,
+    bind: bindAs(server),
     pageSize: 7,
     timeoutMs: 250,
     delta: "off",

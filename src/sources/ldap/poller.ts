@@ -11,20 +11,19 @@ import type {
 import { noTracing, type Tracer } from "../../telemetry/index.ts";
 import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
 import { ChangeFeed, type Cursor, completeCursor } from "./read/changes.ts";
+import { Findings } from "./read/convert.ts";
 import { readDelta, usesMemberOf } from "./read/delta.ts";
-import { Findings } from "./read/findings.ts";
 import { readEverything } from "./read/full.ts";
 import { DirectoryReader } from "./read/reader.ts";
 import type { LdapSettings } from "./servers/options.ts";
 import { readFacts } from "./servers/root-dse.ts";
 
-/** What a poller needs from outside. */
 export interface LdapPollerParts {
   readonly store: ImportStore;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
-  /** For the metric `rollcall_ldap_poll_seconds{source,mode}`; called for failed polls too. */
+  /** Called after each poll, also a failed one. It feeds the metric `rollcall_ldap_poll_seconds{source,mode}`. */
   readonly measured?: (sample: {
     readonly source: string;
     readonly mode: PollMode;
@@ -39,16 +38,15 @@ export interface LdapPollerParts {
 export type PollMode = "full" | "delta";
 
 export interface PollRequest {
-  /** `auto` reads only what changed where that is enough. */
+  /** `auto` reads only the changes if that is enough. */
   readonly mode: "auto" | "full";
-  /** Lets one shrink through. */
+  /** True if one snapshot may shrink more than `minKeptPercent` allows. */
   readonly acceptShrink?: boolean;
   readonly requestId?: string | null;
-  /** For a progress bar: how many entries were read, of how many the last time; null where unknown. */
+  /** Progress of a full poll: entries read, and the number in the previous snapshot (null if unknown). */
   readonly progress?: (read: number, expected: number | null) => void;
 }
 
-/** What a poll did. */
 export interface PollReport {
   readonly source: string;
   readonly mode: PollMode;
@@ -62,13 +60,26 @@ export interface PollReport {
   readonly findings: readonly PollFinding[] | null;
 }
 
-/** The stored cursor with what it is good for. */
+/** The stored cursor, and the conditions under which it is valid. */
 interface StoredCursor {
-  /** Of the settings that decide what is read: others mean a full poll. */
+  /** Digest of the settings that decide what is read. Other settings need a full poll. */
   readonly fingerprint: string;
   readonly url: string;
   readonly cursor: Cursor | null;
 }
+
+/** One poll under way, on an open session. */
+interface OpenPoll {
+  readonly request: PollRequest;
+  readonly state: PollState;
+  readonly stored: StoredCursor | null;
+  readonly feed: ChangeFeed;
+  readonly reader: DirectoryReader;
+  readonly cause: Cause;
+  readonly options: (cursor: Cursor | null) => CommitOptions;
+}
+
+type ReadReport = Pick<PollReport, "mode" | "fullBecause" | "entries" | "result" | "findings">;
 
 /** Polls one directory, one poll at a time. */
 export class LdapPoller {
@@ -76,6 +87,8 @@ export class LdapPoller {
   readonly #parts: LdapPollerParts;
   readonly #fingerprint: string;
   #running: Promise<PollReport> | null = null;
+  /** Mode of the poll under way, for the measurement of a failed poll. */
+  #mode: PollMode = "full";
 
   constructor(settings: LdapSettings, parts: LdapPollerParts) {
     this.settings = settings;
@@ -84,8 +97,8 @@ export class LdapPoller {
   }
 
   /**
-   * Reads the directory and makes it the state of the source. While a poll runs, another call waits for that one.
-   * When it fails the last good state stays, and the store says since when.
+   * Reads the directory and makes it the state of the source. A call during a poll waits for that poll.
+   * A failed poll changes no user and no group. The store records since when polls fail.
    * @throws `SOURCE_UNAVAILABLE`, `SOURCE_INCOMPLETE`, `SNAPSHOT_REFUSED`, `STORE_UNAVAILABLE`, `ABORTED`
    */
   poll(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
@@ -95,28 +108,30 @@ export class LdapPoller {
     return this.#running;
   }
 
-  /** Every poll has an id, as every request has: what follows from it is found by it. */
+  /** Each poll has a request id. The audit trail and the logs name it as the cause of changes. */
   #traced(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
     const { tracer = noTracing } = this.#parts;
     const { name: source } = this.settings;
     const requestId = request.requestId ?? randomUUID();
     const attributes = { "rollcall.source": source, "rollcall.request_id": requestId };
     return tracer.span(`poll ${source}`, { attributes, requestId }, async (span) => {
-      const report = await this.#poll({ ...request, requestId }, signal);
+      const report = await this.#recorded({ ...request, requestId }, signal);
       const { mode, entries, searches } = report;
       span.set({ "rollcall.mode": mode, "rollcall.entries": entries, "rollcall.searches": searches });
       return report;
     });
   }
 
-  async #poll(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
+  /** Polls, and records the outcome in the store, the log and the metrics. */
+  async #recorded(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
     const { store, now, log, measured } = this.#parts;
     const { name: source } = this.settings;
     const startedAtMs = now();
-    const took = { mode: "full" as PollMode };
+    this.#mode = "full";
     try {
       const state = await store.pollState(source);
-      const report = await this.#read(request, state, took, startedAtMs, signal);
+      const read = await this.#read(request, state, startedAtMs, signal);
+      const report: PollReport = { source, seconds: (now() - startedAtMs) / 1000, ...read };
       await store.recordPoll(source, {
         ok: true,
         isFull: report.mode === "full",
@@ -124,10 +139,7 @@ export class LdapPoller {
         findings: report.findings,
       });
       if (state.failingSinceMs !== null)
-        log("info", "directory can be read again", {
-          source,
-          failingSince: new Date(state.failingSinceMs).toISOString(),
-        });
+        log("info", "directory can be read again", { source, failingSince: timeOf(state.failingSinceMs) });
       measured?.({ source, mode: report.mode, seconds: report.seconds, isOk: true });
       return report;
     } catch (error) {
@@ -135,14 +147,14 @@ export class LdapPoller {
         error instanceof RollcallError
           ? error
           : new RollcallError("SOURCE_INCOMPLETE", `poll of ${source} failed: ${messageOf(error)}`, { cause: error });
-      if (failure.code !== "ABORTED") await this.#failed(failure);
-      measured?.({ source, mode: took.mode, seconds: (now() - startedAtMs) / 1000, isOk: false });
+      if (failure.code !== "ABORTED") await this.#recordFailure(failure);
+      measured?.({ source, mode: this.#mode, seconds: (now() - startedAtMs) / 1000, isOk: false });
       throw failure;
     }
   }
 
-  /** Keeps since when the directory can't be read. A store that is away can't keep it: the log does. */
-  async #failed(error: RollcallError): Promise<void> {
+  /** Records since when the directory can't be read. If the store can't be used, the log is the only record. */
+  async #recordFailure(error: RollcallError): Promise<void> {
     const { store, now, log } = this.#parts;
     const { name: source } = this.settings;
     if (error.code === "STORE_UNAVAILABLE") {
@@ -150,117 +162,105 @@ export class LdapPoller {
       return;
     }
     await store.recordPoll(source, { ok: false, atMs: now(), errorCode: error.code, errorMessage: error.message });
-    const { failingSinceMs } = await store.pollState(source);
-    const since = failingSinceMs === null ? null : new Date(failingSinceMs).toISOString();
+    const since = timeOf((await store.pollState(source)).failingSinceMs);
     log("warn", "directory not read, the last good state stays", { source, code: error.code, since, error });
   }
 
   async #read(
     request: PollRequest,
     state: PollState,
-    took: { mode: PollMode },
     startedAtMs: number,
     signal: AbortSignal,
-  ): Promise<PollReport> {
-    const { store, now, resolveSrv } = this.#parts;
+  ): Promise<Omit<PollReport, "source" | "seconds">> {
+    const { now, resolveSrv } = this.#parts;
     const { settings } = this;
     const stored = parseCursor(state.cursor);
     const { session, url } = await connectLdap(settings, stored?.url ?? null, signal, resolveSrv);
     try {
-      const feed = new ChangeFeed(session, settings, await readFacts(session, settings, signal), signal);
-      const reader = new DirectoryReader(session, settings, signal);
-      const cause: Cause = { actor: `ldap:${settings.name}`, requestId: request.requestId ?? null };
-      const options = (cursor: Cursor | null): CommitOptions => ({
-        minKeptPercent: settings.minKeptPercent,
-        acceptShrink: request.acceptShrink ?? false,
-        cursor: JSON.stringify({ fingerprint: this.#fingerprint, url, cursor } satisfies StoredCursor),
-        nowMs: now(),
-      });
-      const report = (
-        rest: Pick<PollReport, "mode" | "fullBecause" | "entries" | "result" | "findings">,
-      ): PollReport => ({
-        source: settings.name,
-        url,
-        searches: session.searches,
-        seconds: (now() - startedAtMs) / 1000,
-        ...rest,
-      });
-
-      let fullBecause = this.#whyFull(request, state, stored, startedAtMs);
-      if (fullBecause === null && stored?.cursor) {
-        took.mode = "delta";
-        const changes = await feed.since(stored.cursor, now);
-        if (changes.kind === "changes" && !(changes.touchesGroups && usesMemberOf(settings))) {
-          const delta = await readDelta(reader, settings, store, changes);
-          const result = await store.applyDelta(settings.name, delta, options(changes.cursor), cause);
-          return report({
-            mode: "delta",
-            fullBecause: null,
-            entries: delta.users.length + delta.groups.length,
-            result,
-            findings: null,
-          });
-        }
-        fullBecause =
-          changes.kind === "stale" ? changes.reason : "a group changed, and people are found by their memberOf";
-      }
-      took.mode = "full";
-      return report({ mode: "full", fullBecause, ...(await this.#full(request, state, feed, reader, options, cause)) });
+      const poll: OpenPoll = {
+        request,
+        state,
+        stored,
+        feed: new ChangeFeed(session, settings, await readFacts(session, settings, signal), signal),
+        reader: new DirectoryReader(session, settings, signal),
+        cause: { actor: `ldap:${settings.name}`, requestId: request.requestId ?? null },
+        options: (cursor) => ({
+          minKeptPercent: settings.minKeptPercent,
+          acceptShrink: request.acceptShrink ?? false,
+          cursor: JSON.stringify({ fingerprint: this.#fingerprint, url, cursor } satisfies StoredCursor),
+          nowMs: now(),
+        }),
+      };
+      const why = this.#whyFull(poll, startedAtMs);
+      const read = why === null ? await this.#readDelta(poll) : why;
+      const report = typeof read === "string" ? await this.#readFull(poll, read) : read;
+      return { url, searches: session.searches, ...report };
     } finally {
       session.close();
     }
   }
 
-  async #full(
-    request: PollRequest,
-    state: PollState,
-    feed: ChangeFeed,
-    reader: DirectoryReader,
-    options: (cursor: Cursor | null) => CommitOptions,
-    cause: Cause,
-  ): Promise<Pick<PollReport, "entries" | "result" | "findings">> {
+  /** Why a delta is not enough; null if it is. */
+  #whyFull({ request, state, stored }: OpenPoll, nowMs: number): string | null {
+    if (request.mode === "full") return "requested";
+    if (state.lastFullAtMs === null) return "first poll";
+    if (stored === null || stored.cursor === null) return "the server lists no changes";
+    if (stored.fingerprint !== this.#fingerprint) return "the configuration of the source changed";
+    if (state.unconfirmedMissing > 0)
+      return `${state.unconfirmedMissing} entries are missing for the first time: a second full poll decides`;
+    return nowMs - state.lastFullAtMs >= this.settings.fullEveryMs ? "fullEvery has passed" : null;
+  }
+
+  /** Reads the changes. Returns why everything must be read instead, if that is so. */
+  async #readDelta({ stored, feed, reader, options, cause }: OpenPoll): Promise<ReadReport | string> {
     const { store, now } = this.#parts;
-    const { name } = this.settings;
+    if (stored === null || stored.cursor === null) return "the server lists no changes";
+    this.#mode = "delta";
+    const changes = await feed.since(stored.cursor, now);
+    if (changes.kind === "stale") return changes.reason;
+    if (changes.touchesGroups && usesMemberOf(this.settings))
+      return "a group changed, and the filters or memberships depend on memberOf";
+    const delta = await readDelta(reader, this.settings, store, changes);
+    const result = await store.applyDelta(this.settings.name, delta, options(changes.cursor), cause);
+    const entries = delta.users.length + delta.groups.length;
+    return { mode: "delta", fullBecause: null, entries, result, findings: null };
+  }
+
+  async #readFull(
+    { request, state, stored, feed, reader, options, cause }: OpenPoll,
+    fullBecause: string,
+  ): Promise<ReadReport> {
+    const { store, now } = this.#parts;
+    this.#mode = "full";
     const startedAtMs = now();
-    const begun = await feed.begin(parseCursor(state.cursor)?.cursor ?? null);
+    const begun = await feed.begin(stored?.cursor ?? null);
     const findings = new Findings();
     const expected = state.users + state.groups === 0 ? null : state.users + state.groups;
-    const snapshot = await store.beginSnapshot(name);
+    const snapshot = await store.beginSnapshot(this.settings.name);
     try {
-      const { entries, newestStamp } = await readEverything(reader, this.settings, snapshot, findings, {
+      const { entries, newestStamp: newest } = await readEverything(reader, this.settings, snapshot, findings, {
         stampAttribute: begun?.mode === "stamp" ? this.settings.changeStamp : null,
         progress: (read) => request.progress?.(read, expected),
       });
-      const cursor = completeCursor(begun, startedAtMs, now(), newestStamp);
+      const cursor = completeCursor(begun, { startedAtMs, endedAtMs: now(), newest });
       const result = await snapshot.commit(options(cursor), cause);
-      return { entries, result, findings: findings.list() };
+      return { mode: "full", fullBecause, entries, result, findings: findings.list() };
     } catch (error) {
       await snapshot.abort();
       throw error;
     }
   }
-
-  /** Why a delta is not enough; null when it is. */
-  #whyFull(request: PollRequest, state: PollState, stored: StoredCursor | null, nowMs: number): string | null {
-    if (request.mode === "full") return "asked for";
-    if (state.lastFullAtMs === null) return "first poll";
-    if (stored === null || stored.cursor === null) return "the server tells no changes";
-    if (stored.fingerprint !== this.#fingerprint) return "the configuration of the source changed";
-    if (state.unconfirmedMissing > 0)
-      return `${state.unconfirmedMissing} entries are missing for the first time: a second look decides`;
-    return nowMs - state.lastFullAtMs >= this.settings.fullEveryMs ? "fullEvery has passed" : null;
-  }
 }
 
-function parseCursor(text: string | null): StoredCursor | null {
-  // Written by `options` above: only this file reads and writes it.
-  return text === null ? null : (JSON.parse(text) as StoredCursor);
-}
+const timeOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+/** Only `LdapPoller` writes this text, in `options`. */
+const parseCursor = (text: string | null): StoredCursor | null =>
+  text === null ? null : (JSON.parse(text) as StoredCursor);
 
 /** Changes with every setting that decides what is read and what it means. */
-function fingerprintOf({ preset, users, groups, entryId, changeStamp }: LdapSettings): string {
-  return createHash("sha256")
+const fingerprintOf = ({ preset, users, groups, entryId, changeStamp }: LdapSettings): string =>
+  createHash("sha256")
     .update(JSON.stringify([1, preset, users, groups, entryId, changeStamp]))
     .digest("hex")
     .slice(0, 16);
-}

@@ -2,27 +2,29 @@ import { hasCode } from "../../domain/model/errors.ts";
 import type { ImportStore } from "../../domain/ports/import-store.ts";
 import type { LdapPoller, PollReport } from "./poller.ts";
 
-/** What the loop of one source needs. */
 export interface PollLoopParts {
   readonly poller: Pick<LdapPoller, "poll" | "settings">;
   readonly store: Pick<ImportStore, "pollState">;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Resolves after `ms`, or at once when aborted. */
+  /** Resolves after `ms`, or at once if aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told after each poll, failed ones included; the poller has logged and recorded them. */
+  /** Called after each poll, with null if it failed. The poller has logged and recorded it. */
   readonly polled?: (report: PollReport | null) => void;
 }
 
+/** Maximum wait until a second poll confirms missing entries. A directory that is reloaded is whole again by then. */
+const confirmMs = 60_000;
+
 /**
- * Polls a source every `everyMs` until `stopping`; a restart does not poll sooner than that after the last success.
- * Who is missing for the first time is looked for again after `confirmMs`, so that a leaver need not wait a whole
- * period. `abort` ends the poll under way.
+ * Polls a source every `everyMs` until `stopping`. After a restart, the first poll waits until `everyMs` after the last
+ * success. If entries are missing for the first time, the next poll comes after `confirmMs`: a leaver then loses access
+ * without a wait of a whole period. `abort` ends the poll under way.
  */
 export async function runPolls(parts: PollLoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
   const { poller, store, now, sleep, polled } = parts;
   const { everyMs, name } = poller.settings;
-  // A database that does not answer is told by the poll.
+  // If the database does not answer, the poll reports that.
   const state = await store.pollState(name).catch(() => null);
   const isFresh = state !== null && state.lastSuccessAtMs !== null && state.failingSinceMs === null;
   let waitMs = isFresh ? Math.max(0, state.lastSuccessAtMs + everyMs - now()) : 0;
@@ -42,6 +44,3 @@ export async function runPolls(parts: PollLoopParts, stopping: AbortSignal, abor
     waitMs = Math.max(0, waitMs - (now() - startedAtMs));
   }
 }
-
-/** Long enough that a directory which is just being reloaded is whole again. */
-const confirmMs = 60_000;

@@ -1,9 +1,10 @@
-import type { LdapOptions } from "../../../src/sources/ldap/servers/options.ts";
+import type { LdapPreset } from "../../../src/domain/model/ldap-source.ts";
 import type { DirectoryServer } from "./server.ts";
+import { type LdapTestOptions, optionsFor } from "./settings.ts";
 
 /** How the cases of the table are written for one kind of server: everything is LDIF. */
 export interface DirectoryDialect {
-  options(server: DirectoryServer): LdapOptions;
+  options(server: DirectoryServer): LdapTestOptions;
   person(name: string): string;
   group(name: string, members: readonly string[], subgroups: readonly string[]): string;
   setMail(name: string, mail: string): string;
@@ -31,7 +32,7 @@ interface Words {
   readonly suffix: string;
   readonly rdn: string;
   readonly groupRdn: string;
-  readonly options: (server: DirectoryServer) => LdapOptions;
+  readonly options: (server: DirectoryServer) => LdapTestOptions;
   readonly personLines: (name: string) => readonly string[];
   readonly groupLines: (name: string) => readonly string[];
   readonly disabled: readonly [string, string];
@@ -115,16 +116,12 @@ function dialect({
 
 const plain = "dc=example,dc=org";
 
-const optionsFor =
-  (preset: LdapOptions["preset"], filter: string) =>
-  (server: DirectoryServer): LdapOptions => ({
-    preset,
-    url: [`ldap://127.0.0.1:${server.port}`],
-    bindDn: server.bindDn,
-    bindPassword: server.bindPassword,
+const optionsWith =
+  (preset: LdapPreset, filter: string) =>
+  (server: DirectoryServer): LdapTestOptions => ({
+    ...optionsFor(preset, server),
     timeoutMs: 10_000,
     users: { baseDn: `ou=people,${server.suffix}`, filter: `(&${filter}(!(description=left)))` },
-    groups: { baseDn: `ou=groups,${server.suffix}` },
     minKeptPercent: 10,
   });
 
@@ -141,7 +138,7 @@ export const openldapDialect = (): DirectoryDialect =>
     suffix: plain,
     rdn: "uid",
     groupRdn: "cn",
-    options: optionsFor("openldap", "(objectClass=inetOrgPerson)"),
+    options: optionsWith("openldap", "(objectClass=inetOrgPerson)"),
     personLines: inetOrgPerson,
     groupLines: (name) => ["objectClass: groupOfNames", `cn: ${name}`],
     disabled: ["pwdAccountLockedTime", "000001010000Z"],
@@ -154,7 +151,7 @@ export const ds389Dialect = (): DirectoryDialect =>
     suffix: plain,
     rdn: "uid",
     groupRdn: "cn",
-    options: optionsFor("389ds", "(objectClass=inetOrgPerson)"),
+    options: optionsWith("389ds", "(objectClass=inetOrgPerson)"),
     personLines: inetOrgPerson,
     groupLines: (name) => ["objectClass: groupOfNames", `cn: ${name}`],
     disabled: ["nsAccountLock", "true"],
@@ -167,7 +164,7 @@ export const activeDirectoryDialect = (): DirectoryDialect =>
     suffix: "DC=ad,DC=example,DC=test",
     rdn: "cn",
     groupRdn: "cn",
-    options: optionsFor("activedirectory", "(objectCategory=person)(objectClass=user)"),
+    options: optionsWith("activedirectory", "(objectCategory=person)(objectClass=user)"),
     personLines: (name) => [
       "objectClass: user",
       `sAMAccountName: ${name}`,

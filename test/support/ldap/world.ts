@@ -1,10 +1,9 @@
 import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
 import { LdapPoller, type PollReport } from "../../../src/sources/ldap/poller.ts";
-import type { LdapOptions } from "../../../src/sources/ldap/servers/options.ts";
-import { resolveLdapOptions } from "../../../src/sources/ldap/servers/presets.ts";
 import type { Driver } from "../../../src/store/database/driver.ts";
 import { openSqlite } from "../../../src/store/database/sqlite.ts";
 import { openStore } from "../../../src/store/index.ts";
+import { type LdapTestOptions, ldapSettings } from "./settings.ts";
 
 /** What the directory of the store shows of one person: short, so that a table of cases can be read. */
 export type Shown = Readonly<Record<string, { readonly active: boolean; readonly groups: readonly string[] }>>;
@@ -21,16 +20,16 @@ export interface PolledWorld {
   groups(): Promise<readonly string[]>;
   /** Lets time pass. */
   advance(ms: number): void;
-  reconfigure(options: LdapOptions): void;
+  reconfigure(options: LdapTestOptions): void;
   close(): Promise<void>;
 }
 
-export async function polledWorld(options: LdapOptions, startMs = Date.now()): Promise<PolledWorld> {
+export async function polledWorld(options: LdapTestOptions, startMs = Date.now()): Promise<PolledWorld> {
   const driver = openSqlite(":memory:");
   let offsetMs = startMs - Date.now();
   const now = (): number => Date.now() + offsetMs;
   const store = await openStore(driver, { now });
-  const make = (given: LdapOptions) => new LdapPoller(resolveLdapOptions("corp", given), { store, now, log: () => {} });
+  const make = (given: LdapTestOptions) => new LdapPoller(ldapSettings(given), { store, now, log: () => {} });
   let poller = make(options);
   const name = "coalesce(u.email, u.user_name)";
   return {

@@ -1,20 +1,19 @@
 import { RollcallError } from "../../../domain/model/errors.ts";
 
-/** What a server sent is not LDAP: `SOURCE_INCOMPLETE`, the last good state stays. */
+/** The error for an answer that is not LDAP. The last good state of the source stays. */
 export const decodeError = (what: string, cause?: unknown): RollcallError =>
   new RollcallError("SOURCE_INCOMPLETE", `the server's answer is not LDAP: ${what}`, { cause });
 
 /**
- * Reads BER elements (X.690 §8.1) one after the other, and nothing that is not there: each call goes forward or throws, and
- * what is within an element ends where the element does. ldapts's reader answers null where something is cut off and
- * stays where it was, so that loops over it never ended.
+ * Reads BER elements (X.690 §8.1) one after the other. Each call moves forward or throws, and never reads past the end of
+ * the enclosing element. ldapts 9.2's reader returns null at truncated data without moving: loops over it never end.
  */
 export class BerScanner {
   readonly #bytes: Buffer;
   readonly #end: number;
   #at: number;
 
-  /** Of the bytes from `at` to `end`; they are not copied. Default: all. */
+  /** Reads the bytes from `at` to `end` without a copy. Default: all. */
   constructor(bytes: Buffer, at = 0, end = bytes.length) {
     this.#bytes = bytes;
     this.#at = at;
@@ -25,18 +24,18 @@ export class BerScanner {
     return this.#at >= this.#end;
   }
 
-  /** The tag of the next element; null at the end. */
+  /** Tag of the next element; null at the end. */
   peek(): number | null {
     return this.isAtEnd ? null : (this.#bytes[this.#at] ?? null);
   }
 
-  /** The contents of the next element, which has to have this tag. @throws `SOURCE_INCOMPLETE` */
+  /** Contents of the next element, which must have this tag. @throws `SOURCE_INCOMPLETE` */
   next(tag: number): Buffer {
     const from = this.#pass(tag);
     return this.#bytes.subarray(from, this.#at);
   }
 
-  /** A scanner of the contents of the next element. @throws `SOURCE_INCOMPLETE` */
+  /** Scanner of the contents of the next element. @throws `SOURCE_INCOMPLETE` */
   enter(tag: number): BerScanner {
     const from = this.#pass(tag);
     return new BerScanner(this.#bytes, from, this.#at);
@@ -48,7 +47,7 @@ export class BerScanner {
     return this.#bytes.toString("utf8", from, this.#at);
   }
 
-  /** INTEGER, or what `tag` says, of at most four bytes. @throws `SOURCE_INCOMPLETE` */
+  /** INTEGER, or the type that `tag` names. Maximum four bytes. @throws `SOURCE_INCOMPLETE` */
   integer(tag = 0x02): number {
     const contents = this.next(tag);
     if (contents.length === 0 || contents.length > 4) throw decodeError(`a number of ${contents.length} bytes`);
@@ -60,11 +59,11 @@ export class BerScanner {
     return this.next(0x01).some((byte) => byte !== 0);
   }
 
-  /** Moves behind the next element, which has to have this tag. @returns where its contents begin */
+  /** Moves behind the next element, which must have this tag. Returns the start of its contents. */
   #pass(tag: number): number {
     const found = this.peek();
     if (found === null) throw decodeError("a message is cut off");
-    if (found !== tag) throw decodeError(`0x${found.toString(16)} in place of 0x${tag.toString(16)}`);
+    if (found !== tag) throw decodeError(`0x${found.toString(16)} instead of 0x${tag.toString(16)}`);
     const short = this.#at + 1 < this.#end ? this.#bytes[this.#at + 1] : undefined;
     if (short === undefined) throw decodeError("a length is cut off");
     const sizeBytes = short < 0x80 ? 0 : short & 0x7f;
@@ -72,7 +71,7 @@ export class BerScanner {
     if (short >= 0x80 && (sizeBytes === 0 || sizeBytes > 4)) throw decodeError(`a length of ${sizeBytes} bytes`);
     if (from > this.#end) throw decodeError("a length is cut off");
     const end = from + (sizeBytes === 0 ? short : this.#bytes.readUIntBE(this.#at + 2, sizeBytes));
-    if (end > this.#end) throw decodeError(`an element of ${end - from} bytes, where ${this.#end - from} are left`);
+    if (end > this.#end) throw decodeError(`an element of ${end - from} bytes, but only ${this.#end - from} are left`);
     this.#at = end;
     return from;
   }

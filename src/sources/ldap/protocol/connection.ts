@@ -2,11 +2,39 @@ import { promises as dns } from "node:dns";
 import { connect as connectPlain, isIP } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { messageOf, RollcallError } from "../../../domain/model/errors.ts";
-import type { LdapSettings } from "../servers/options.ts";
+import type { LdapBind } from "../../../domain/model/ldap-source.ts";
 import { describeResult } from "./result-codes.ts";
 import { handshake, LdapSession } from "./session.ts";
 
-/** A bound session and the URL that it goes to. */
+export interface LdapTls {
+  /** True if an `ldap://` connection is upgraded before the bind. Default false. */
+  readonly startTls?: boolean;
+  /** PEM of the private certificate authorities. They replace those of the system. */
+  readonly ca?: string | undefined;
+  /** PEM of the client certificate. */
+  readonly cert?: string | undefined;
+  /** PEM of its key. */
+  readonly key?: string | undefined;
+  /** Name to expect in the server's certificate. Default: the host of the URL. */
+  readonly servername?: string;
+  /** Default true. */
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** Where to connect, and as whom. */
+export interface LdapServers {
+  /** Tried in order. */
+  readonly url: readonly string[];
+  /** DNS domain of an Active Directory. It replaces `url`. */
+  readonly domain: string | null;
+  readonly bind: LdapBind<string>;
+  readonly tls: LdapTls;
+  readonly connectTimeoutMs: number;
+  /** Maximum time for one operation. */
+  readonly timeoutMs: number;
+}
+
+/** A bound session and its URL. */
 export interface Connected {
   readonly session: LdapSession;
   readonly url: string;
@@ -20,26 +48,24 @@ export type ResolveSrv = (
 >;
 
 /**
- * Connects to the first server that answers and binds there. A server that refuses the credentials ends the search: the
- * next one would count a bad password too, and lock the account sooner.
- * @param preferred the URL that was used last, tried first: a cursor of Active Directory is good for one server only
- * @throws `SOURCE_UNAVAILABLE` with what each URL answered, `ABORTED`
+ * Connects to the first server that answers, and binds. Refused credentials end the search: the next server would count
+ * a bad password too, and the account would be locked sooner.
+ * @param preferred URL of the last poll, tried first: an update number of Active Directory is valid on one server only
+ * @throws `SOURCE_UNAVAILABLE` with the answer of each URL, `ABORTED`
  */
 export async function connectLdap(
-  settings: LdapSettings,
+  servers: LdapServers,
   preferred: string | null,
   signal: AbortSignal,
   resolveSrv: ResolveSrv = dns.resolveSrv,
 ): Promise<Connected> {
-  const urls =
-    settings.domain === null
-      ? [...settings.url]
-      : await urlsOfDomain(settings.domain, settings.tls.startTls === true, resolveSrv);
+  const { url: given, domain, tls } = servers;
+  const urls = domain === null ? [...given] : await urlsOfDomain(domain, tls.startTls === true, resolveSrv);
   if (preferred !== null && urls.includes(preferred)) urls.unshift(...urls.splice(urls.indexOf(preferred), 1));
   const failures: RollcallError[] = [];
   for (const url of urls) {
     try {
-      return { session: await openSession(settings, url, signal), url };
+      return { session: await openSession(servers, url, signal), url };
     } catch (error) {
       if (!(error instanceof RollcallError) || error.code === "ABORTED" || error.isPermanent) throw error;
       failures.push(error);
@@ -53,7 +79,7 @@ export async function connectLdap(
   );
 }
 
-/** Domain controllers in the order of RFC 2782 (weights as a plain order: any of them will do). */
+/** Domain controllers by priority, then by weight. RFC 2782 draws at random by weight; a fixed order is enough here. */
 async function urlsOfDomain(domain: string, isStartTls: boolean, resolveSrv: ResolveSrv): Promise<string[]> {
   const name = `_ldap._tcp.dc._msdcs.${domain}`;
   try {
@@ -61,69 +87,61 @@ async function urlsOfDomain(domain: string, isStartTls: boolean, resolveSrv: Res
       (a, b) => a.priority - b.priority || b.weight - a.weight || (a.name < b.name ? -1 : 1),
     );
     if (records.length === 0) throw new Error("no records");
-    // The records name the plain port; ldaps has no records of its own in Active Directory.
+    // The records name the plain port. Active Directory has no records for ldaps.
     return records.map(({ name: host, port }) => (isStartTls ? `ldap://${host}:${port}` : `ldaps://${host}:636`));
-  } catch (error) {
+  } catch (cause) {
     throw new RollcallError(
       "SOURCE_UNAVAILABLE",
-      `no domain controllers found by DNS SRV ${name}: ${messageOf(error)}; name them in "url"`,
-      { cause: error },
+      `no domain controllers found by DNS SRV ${name}: ${messageOf(cause)}; name them in "url"`,
+      { cause },
     );
   }
 }
 
-async function openSession(settings: LdapSettings, url: string, signal: AbortSignal): Promise<LdapSession> {
+async function openSession(servers: LdapServers, url: string, signal: AbortSignal): Promise<LdapSession> {
+  const { bind: how, connectTimeoutMs, timeoutMs } = servers;
   const { protocol, hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
-  const tls = tlsOptions(settings, host);
+  const { startTls = false, servername = host, rejectUnauthorized = true, ...pems } = servers.tls;
+  // An address is not a server name (RFC 6066 §3); Node then checks the certificate against `host`.
+  const tls: ConnectionOptions = {
+    ...pems,
+    host,
+    rejectUnauthorized,
+    ...(isIP(servername) === 0 ? { servername } : {}),
+  };
   const isSecure = protocol === "ldaps:";
   const socket = isSecure
     ? connectTls({ ...tls, port: Number(port || 636) })
     : connectPlain({ host, port: Number(port || 389) });
-  await handshake(socket, url, settings.connectTimeoutMs, signal);
+  await handshake(socket, url, connectTimeoutMs, signal);
   socket.setNoDelay(true);
-  const session = new LdapSession(socket, url, settings.timeoutMs);
+  const session = new LdapSession(socket, url, timeoutMs);
   try {
-    if (!isSecure && settings.tls.startTls === true) await session.startTls(tls, signal);
-    await bind(session, settings.bind, url, signal);
+    if (!isSecure && startTls) await session.startTls(tls, signal);
+    await bind(session, how, url, signal);
     return session;
   } catch (error) {
     session.close();
-    // Until here nothing was read: whatever went wrong, this server can't be used now.
+    // Nothing was read yet, so every failure means that this server can't be used now.
     if (error instanceof RollcallError && error.code === "SOURCE_INCOMPLETE")
       throw new RollcallError("SOURCE_UNAVAILABLE", error.message, { cause: error });
     throw error;
   }
 }
 
-function tlsOptions({ tls }: LdapSettings, host: string): ConnectionOptions {
-  const servername = tls.servername ?? host;
-  return {
-    host,
-    // An address is no server name (RFC 6066 §3); Node then checks the certificate against `host`.
-    ...(isIP(servername) === 0 ? { servername } : {}),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    rejectUnauthorized: tls.rejectUnauthorized ?? true,
-  };
-}
-
-async function bind(session: LdapSession, how: LdapSettings["bind"], url: string, signal: AbortSignal): Promise<void> {
+async function bind(session: LdapSession, how: LdapBind<string>, url: string, signal: AbortSignal): Promise<void> {
+  const isSimple = how.kind === "simple";
+  const { dn, password } = isSimple ? how : { dn: "", password: "" };
   const result =
-    how.kind === "external"
-      ? await session.bindExternal(signal)
-      : how.kind === "simple"
-        ? await session.bind(how.dn, how.password, signal)
-        : await session.bind("", "", signal);
+    how.kind === "external" ? await session.bindExternal(signal) : await session.bind(dn, password, signal);
   if (result.code === 0) return;
-  const who = how.kind === "simple" ? how.dn : how.kind;
-  // 49 credentials, 53 account locked (389 DS), 7/48/8/13 wrong way of authenticating: no other server will say otherwise.
+  // 49 wrong credentials, 53 account locked (389 DS), 7, 8, 13, 48 wrong method: another server would answer the same.
   const isPermanent = [7, 8, 13, 48, 49, 53].includes(result.code);
-  // The server's words are its own; a password in them would be logged, stored and shown.
-  const isTold = how.kind === "simple" && result.diagnostic.includes(how.password);
-  const why = describeResult(isTold ? { ...result, diagnostic: "" } : result);
-  throw new RollcallError("SOURCE_UNAVAILABLE", `${url}: bind as ${who} refused: ${why}`, {
+  // A server's diagnostic text can repeat the password. It would then be logged, stored and shown.
+  const isSafe = !isSimple || !result.diagnostic.includes(password);
+  const why = describeResult(isSafe ? result : { ...result, diagnostic: "" });
+  throw new RollcallError("SOURCE_UNAVAILABLE", `${url}: bind as ${isSimple ? dn : how.kind} refused: ${why}`, {
     isPermanent,
   });
 }

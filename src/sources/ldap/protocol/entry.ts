@@ -1,7 +1,4 @@
-/**
- * An entry as the server sent it. Attribute names are case-insensitive (RFC 4512 §2.5): servers answer in the schema's
- * spelling, or in the one that was asked for.
- */
+/** An entry as the server sent it. Attribute names are case-insensitive (RFC 4512 §2.5). */
 export class LdapEntry {
   readonly dn: string;
   readonly #values: ReadonlyMap<string, readonly Buffer[]>;
@@ -11,7 +8,7 @@ export class LdapEntry {
     this.#values = values;
   }
 
-  /** The raw values; empty when the entry lacks the attribute. */
+  /** The raw values; empty if the entry lacks the attribute. */
   buffers(attribute: string): readonly Buffer[] {
     return this.#values.get(attribute.toLowerCase()) ?? [];
   }
@@ -21,13 +18,13 @@ export class LdapEntry {
     return this.buffers(attribute).map((value) => value.toString("utf8"));
   }
 
-  /** The first value as trimmed text; null when there is none, or only blanks. */
+  /** The first value as trimmed text; null if it is missing or blank. */
   text(attribute: string): string | null {
     const value = this.buffers(attribute)[0]?.toString("utf8").trim();
     return value === undefined || value === "" ? null : value;
   }
 
-  /** A slice of a large attribute, `member;range=0-1499` (MS-ADTS 3.1.1.3.1.3.3); null when it came whole. */
+  /** A range of a large attribute, such as `member;range=0-1499` (MS-ADTS 3.1.1.3.1.3.3); null if it is complete. */
   range(attribute: string): { readonly values: readonly string[]; readonly next: number | null } | null {
     const prefix = `${attribute.toLowerCase()};range=`;
     for (const [name, values] of this.#values) {

@@ -1,50 +1,41 @@
 import { RollcallError } from "../../../domain/model/errors.ts";
 import type { LdapResult } from "./wire.ts";
 
-// RFC 4511 Appendix A.
-const nameOf: Readonly<Record<number, string>> = {
-  1: "operationsError",
-  2: "protocolError",
-  3: "timeLimitExceeded",
-  4: "sizeLimitExceeded",
-  7: "authMethodNotSupported",
-  8: "strongerAuthRequired",
-  10: "referral",
-  11: "adminLimitExceeded",
-  12: "unavailableCriticalExtension",
-  13: "confidentialityRequired",
-  14: "saslBindInProgress",
-  16: "noSuchAttribute",
-  17: "undefinedAttributeType",
-  18: "inappropriateMatching",
-  21: "invalidAttributeSyntax",
-  32: "noSuchObject",
-  33: "aliasProblem",
-  34: "invalidDNSyntax",
-  48: "inappropriateAuthentication",
-  49: "invalidCredentials",
-  50: "insufficientAccessRights",
-  51: "busy",
-  52: "unavailable",
-  53: "unwillingToPerform",
-  54: "loopDetect",
-  80: "other",
-  4096: "syncRefreshRequired",
+/** Names of RFC 4511 Appendix A (4096: RFC 4533), with advice where there is any. */
+const known: Readonly<Record<number, readonly [name: string, advice?: string]>> = {
+  1: ["operationsError"],
+  2: ["protocolError"],
+  3: [
+    "timeLimitExceeded",
+    "the server's time limit for this account is too short, or an attribute of the filter is not indexed",
+  ],
+  4: ["sizeLimitExceeded", "the server's size limit for this account is too low for a complete list"],
+  7: ["authMethodNotSupported"],
+  8: ["strongerAuthRequired", "use ldaps:// or tls.startTls"],
+  10: ["referral"],
+  11: ["adminLimitExceeded", "the server's limit for this account is too low: lower pageSize or raise the limit"],
+  12: ["unavailableCriticalExtension"],
+  13: ["confidentialityRequired", "use ldaps:// or tls.startTls"],
+  14: ["saslBindInProgress"],
+  16: ["noSuchAttribute"],
+  17: ["undefinedAttributeType"],
+  18: ["inappropriateMatching"],
+  21: ["invalidAttributeSyntax"],
+  32: ["noSuchObject", "check baseDn"],
+  33: ["aliasProblem"],
+  34: ["invalidDNSyntax", "check baseDn and bindDn"],
+  48: ["inappropriateAuthentication"],
+  49: ["invalidCredentials", "check bindDn and bindPassword"],
+  50: ["insufficientAccessRights", "the account may not read this"],
+  51: ["busy"],
+  52: ["unavailable"],
+  53: ["unwillingToPerform"],
+  54: ["loopDetect"],
+  80: ["other"],
+  4096: ["syncRefreshRequired"],
 };
 
-const adviceOf: Readonly<Record<number, string>> = {
-  3: "the server's time limit for this account is too short, or an attribute of the filter is not indexed",
-  4: "the server's size limit for this account is too low for a complete list",
-  8: "use ldaps:// or tls.startTls",
-  11: "the server's limit for this account is too low: lower pageSize or raise the limit",
-  13: "use ldaps:// or tls.startTls",
-  32: "check baseDn",
-  34: "check baseDn and bindDn",
-  49: "check bindDn and bindPassword",
-  50: "the account may not read this",
-};
-
-// Active Directory tells why in the diagnostic text: `… data 52e, v1db1` (Win32 error codes, MS-ERREF 2.2).
+// Active Directory puts the reason into the diagnostic text: `… data 52e, v1db1` (Win32 error codes, MS-ERREF 2.2).
 const activeDirectoryReason: Readonly<Record<string, string>> = {
   525: "no such account",
   "52e": "wrong name or password",
@@ -57,24 +48,23 @@ const activeDirectoryReason: Readonly<Record<string, string>> = {
   775: "the account is locked",
 };
 
-/** A result for people: name, code, the server's words, what to do. */
+/** A result for people: name, code, the server's text, advice. */
 export function describeResult({ code, diagnostic, referrals }: LdapResult): string {
-  const reason = activeDirectoryReason[/ data ([0-9a-f]+),/i.exec(diagnostic)?.[1]?.toLowerCase() ?? ""];
-  const words = [
+  const [name = "result", advice = ""] = known[code] ?? [];
+  const parts = [
     diagnostic.trim(),
-    reason,
-    referrals.length > 0 ? `it points to ${referrals.join(", ")}, which is not followed` : undefined,
-    adviceOf[code],
+    activeDirectoryReason[/ data ([0-9a-f]+),/i.exec(diagnostic)?.[1]?.toLowerCase() ?? ""] ?? "",
+    referrals.length > 0 ? `it points to ${referrals.join(", ")}, which is not followed` : "",
+    advice,
   ];
-  const said = words.filter((word) => word !== undefined && word !== "");
-  return [`${nameOf[code] ?? "result"} (${code})`, ...said].join("; ");
+  return [`${name} (${code})`, ...parts.filter((part) => part !== "")].join("; ");
 }
 
-/** Result codes after which the same request may succeed later without anybody's help. */
-const passing = new Set([3, 51, 52]);
+/** Result codes after which the same request can succeed later without a change. */
+const temporary = new Set([3, 51, 52]);
 
 /** The error for a search that did not end with success. */
 export const incomplete = (what: string, result: LdapResult): RollcallError =>
   new RollcallError("SOURCE_INCOMPLETE", `${what}: ${describeResult(result)}`, {
-    isPermanent: !passing.has(result.code),
+    isPermanent: !temporary.has(result.code),
   });

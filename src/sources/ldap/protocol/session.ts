@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import {
@@ -15,21 +16,18 @@ import { decode, Framer, type LdapMessage, type LdapResult } from "./wire.ts";
 
 export interface SearchParameters {
   readonly base: string;
-  readonly scope: "base" | "one" | "sub";
+  readonly scope: "base" | "sub";
   readonly filter: Filter;
-  /** Empty asks for all of them, so name what is needed; `1.1` for none. */
+  /** Name each needed attribute: an empty list asks for all of them. `1.1` asks for none. */
   readonly attributes: readonly string[];
 }
 
-/** A closed socket may still report an error: nobody waits for it. */
-const nothing = (): undefined => undefined;
-
+const ignore = (): undefined => undefined;
 const startTlsOid = "1.3.6.1.4.1.1466.20037";
 
 /**
- * One LDAP connection, one operation at a time. It never reconnects: when the connection is lost the operation fails,
- * and so does every later one. ldapts's `Client` is not used because it reconnects without binding, hides empty pages
- * that carry a cookie and cannot read intermediate messages; its codecs for requests and filters are.
+ * One LDAP connection with one operation at a time. It never reconnects: a lost connection fails the current operation
+ * and every later one. docs/adr/0005 says why ldapts's `Client` is not used; its requests, filters and controls are.
  */
 export class LdapSession {
   #socket: Socket;
@@ -39,11 +37,11 @@ export class LdapSession {
   #inbox: LdapMessage[] = [];
   #messageId = 0;
   #failure: RollcallError | null = null;
-  #wake: () => void = nothing;
-  /** How many searches were sent: what a poll cost. */
+  #wake: () => void = ignore;
+  /** Number of searches that were sent. */
   searches = 0;
 
-  /** `socket` is connected; `timeoutMs` is for each operation from request to final answer. */
+  /** `socket` is connected. `timeoutMs` is the maximum time of one operation, from request to final answer. */
   constructor(socket: Socket, name: string, timeoutMs: number) {
     this.#name = name;
     this.#timeoutMs = timeoutMs;
@@ -59,33 +57,31 @@ export class LdapSession {
   }
 
   #fail(what: string, cause?: unknown): void {
-    this.#failure ??= new RollcallError("SOURCE_INCOMPLETE", `${this.#name}: ${what}`, { cause });
+    this.#failure ??= this.#incomplete(what, cause);
     this.#wake();
+  }
+
+  #incomplete(what: string, cause?: unknown): RollcallError {
+    return new RollcallError("SOURCE_INCOMPLETE", `${this.#name}: ${what}`, { cause });
   }
 
   /** Upgrades the connection (RFC 4511 §4.14). @throws `SOURCE_UNAVAILABLE` */
   async startTls(options: ConnectionOptions, signal: AbortSignal): Promise<void> {
-    const answer = await this.#exchange(
-      new ExtendedRequest({ messageId: this.#nextId(), oid: startTlsOid }),
-      "extended",
-      signal,
-    );
+    const request = new ExtendedRequest({ messageId: this.#nextId(), oid: startTlsOid });
+    const answer = await this.#exchange(request, "extended", signal);
     if (answer.code !== 0)
       throw new RollcallError("SOURCE_UNAVAILABLE", `${this.#name}: StartTLS refused: ${describeResult(answer)}`);
     const plain = this.#socket;
-    plain
-      .removeAllListeners("readable")
-      .removeAllListeners("end")
-      .removeAllListeners("close")
-      .removeAllListeners("error");
+    for (const event of ["readable", "end", "close", "error"]) plain.removeAllListeners(event);
     const secure = connectTls({ ...options, socket: plain });
     this.#socket = secure;
+    // Data that arrived before the handshake is not protected by TLS. It is dropped.
     this.#framer = new Framer();
     await handshake(secure, this.#name, this.#timeoutMs, signal);
     this.#listen(secure);
   }
 
-  /** Simple bind; an empty DN with an empty password is anonymous. The answer is the caller's to judge. */
+  /** Simple bind. An empty DN with an empty password is anonymous. The caller checks the result code. */
   bind(dn: string, password: string, signal: AbortSignal): Promise<LdapResult> {
     return this.#exchange(new BindRequest({ messageId: this.#nextId(), dn, password }), "bound", signal);
   }
@@ -96,8 +92,8 @@ export class LdapSession {
   }
 
   /**
-   * Streams the answers to one search, the final `done` included; reading pauses while the consumer works.
-   * No size limit is ever sent: a list cut off by it would look complete.
+   * Streams the answers to one search, including the final `done`. Reading pauses while the consumer works.
+   * No size limit is sent: a list that it cuts off would look complete.
    * @throws `SOURCE_INCOMPLETE`, `ABORTED`
    */
   async *search(
@@ -116,38 +112,34 @@ export class LdapSession {
       timeLimit: Math.ceil(this.#timeoutMs / 1000),
     });
     this.searches += 1;
-    using deadline = this.#send(request, signal);
+    using _deadline = this.#send(request, signal);
     for (;;) {
       const message = await this.#next(request.messageId);
       yield message;
       if (message.kind === "done") return;
-      deadline.check();
+      if (this.#failure?.code === "ABORTED") throw this.#failure;
     }
   }
 
-  /** Says good-bye and closes. Never throws. */
+  /** Sends an unbind request and closes. Never throws. */
   close(): void {
     if (this.#failure === null) {
-      this.#failure = new RollcallError("SOURCE_INCOMPLETE", `${this.#name}: the session is closed`);
+      this.#failure = this.#incomplete("the session is closed");
       this.#socket.end(new UnbindRequest({ messageId: this.#nextId() }).write());
     }
-    this.#socket.on("error", nothing);
+    this.#socket.on("error", ignore);
     this.#socket.destroySoon();
   }
 
   async #exchange(request: Message, kind: "bound" | "extended", signal: AbortSignal): Promise<LdapResult> {
     using _deadline = this.#send(request, signal);
     const message = await this.#next(request.messageId);
-    if (message.kind !== kind)
-      throw new RollcallError(
-        "SOURCE_INCOMPLETE",
-        `${this.#name}: unexpected answer "${message.kind}" to a ${kind} request`,
-      );
+    if (message.kind !== kind) throw this.#incomplete(`unexpected answer "${message.kind}" to a ${kind} request`);
     return message.result;
   }
 
-  /** Sends, and ends the connection when the operation takes too long or is aborted. */
-  #send(request: Message, signal: AbortSignal): Disposable & { check(): void } {
+  /** Sends, and ends the connection if the operation takes too long or is aborted. */
+  #send(request: Message, signal: AbortSignal): Disposable {
     if (this.#failure !== null) throw this.#failure;
     const abort = (): void => {
       this.#failure ??= new RollcallError("ABORTED", `${this.#name}: stopped`, { cause: signal.reason });
@@ -162,9 +154,6 @@ export class LdapSession {
     }, this.#timeoutMs);
     if (!signal.aborted) this.#socket.write(request.write());
     return {
-      check: () => {
-        if (this.#failure?.code === "ABORTED") throw this.#failure;
-      },
       [Symbol.dispose]: () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", abort);
@@ -177,19 +166,15 @@ export class LdapSession {
     return this.#messageId;
   }
 
-  /** The next message of this operation. What came before the connection broke is still read. */
+  /** The next message of this operation. Messages that arrived before the connection broke are still read. */
   async #next(messageId: number): Promise<LdapMessage> {
     for (;;) {
       const message = this.#inbox.shift();
       if (message !== undefined) {
         if (message.messageId === messageId) return message;
-        if (message.messageId === 0 && message.kind === "extended") {
-          // Notice of Disconnection (RFC 4511 §4.4.1): the operation will get no answer.
-          throw new RollcallError(
-            "SOURCE_INCOMPLETE",
-            `${this.#name}: the server ends the connection: ${describeResult(message.result)}`,
-          );
-        }
+        // Notice of Disconnection (RFC 4511 §4.4.1): the operation gets no answer.
+        if (message.messageId === 0 && message.kind === "extended")
+          throw this.#incomplete(`the server ends the connection: ${describeResult(message.result)}`);
         continue;
       }
       const chunk = this.#socket.read() as Buffer | null;
@@ -206,41 +191,32 @@ export class LdapSession {
 
 /**
  * Waits until a connecting socket can be used.
- * @throws `SOURCE_UNAVAILABLE` with what to do, `ABORTED`
+ * @throws `SOURCE_UNAVAILABLE` with advice, `ABORTED`
  */
-export function handshake(socket: Socket, name: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (error: RollcallError | null): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      socket.off("connect", ready).off("secureConnect", ready).off("error", failed).off("close", closed);
-      if (error === null) {
-        resolve();
-        return;
-      }
-      socket.on("error", nothing);
-      socket.destroy();
-      reject(error);
-    };
-    const unavailable = (what: string, cause?: unknown) =>
-      new RollcallError("SOURCE_UNAVAILABLE", `${name}: ${what}`, { cause });
-    const ready = (): void => settle(null);
-    const failed = (error: Error): void =>
-      settle(unavailable(`can't connect: ${messageOf(error)}${adviceFor(error)}`, error));
-    const closed = (): void => settle(unavailable("the server closed the connection before it was ready"));
-    const abort = (): void => settle(new RollcallError("ABORTED", `${name}: stopped`, { cause: signal.reason }));
-    const timer = setTimeout(() => settle(unavailable(`no connection within ${timeoutMs / 1000} s`)), timeoutMs);
-    socket
-      .once("encrypted" in socket ? "secureConnect" : "connect", ready)
-      .once("error", failed)
-      .once("close", closed);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-  });
+export async function handshake(socket: Socket, name: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const stop = new AbortController();
+  const stopWith = (why: string) => () => stop.abort(new RollcallError("SOURCE_UNAVAILABLE", `${name}: ${why}`));
+  const closed = stopWith("the server closed the connection before it was ready");
+  const timer = setTimeout(stopWith(`no connection within ${timeoutMs / 1000} s`), timeoutMs);
+  socket.once("close", closed);
+  try {
+    const ready = "encrypted" in socket ? "secureConnect" : "connect";
+    await once(socket, ready, { signal: AbortSignal.any([signal, stop.signal]) });
+  } catch (cause) {
+    socket.on("error", ignore);
+    socket.destroy();
+    if (signal.aborted) throw new RollcallError("ABORTED", `${name}: stopped`, { cause: signal.reason });
+    stop.signal.throwIfAborted();
+    const why = `can't connect: ${messageOf(cause)}${adviceFor(cause)}`;
+    throw new RollcallError("SOURCE_UNAVAILABLE", `${name}: ${why}`, { cause });
+  } finally {
+    clearTimeout(timer);
+    socket.off("close", closed);
+  }
 }
 
-function adviceFor(error: Error & { readonly code?: unknown }): string {
-  switch (error.code) {
+function adviceFor(error: unknown): string {
+  switch (error instanceof Error && "code" in error ? error.code : null) {
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":

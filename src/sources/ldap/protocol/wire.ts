@@ -1,7 +1,7 @@
 import { BerScanner, decodeError } from "./ber.ts";
 import { LdapEntry } from "./entry.ts";
 
-/** A control on an answer. */
+/** A control of an answer. */
 export interface ResponseControl {
   readonly oid: string;
   readonly value: Buffer;
@@ -14,7 +14,7 @@ export interface LdapResult {
   readonly referrals: readonly string[];
 }
 
-/** An answer of the server, as far as a reading client meets them. */
+/** An answer that a reading client can get. */
 export type LdapMessage = { readonly messageId: number; readonly controls: readonly ResponseControl[] } & (
   | { readonly kind: "entry"; readonly entry: LdapEntry }
   | { readonly kind: "reference"; readonly uris: readonly string[] }
@@ -22,8 +22,8 @@ export type LdapMessage = { readonly messageId: number; readonly controls: reado
   | { readonly kind: "done" | "bound" | "extended"; readonly result: LdapResult }
 );
 
-/** One message may not be larger: a group of a million members stays well below. */
-const messageLimitBytes = 256 * 1024 * 1024;
+/** Maximum size of one message. A group with a million members stays well below. */
+const maxMessageBytes = 256 * 1024 * 1024;
 
 /** Cuts the byte stream into LDAP messages. */
 export class Framer {
@@ -31,10 +31,7 @@ export class Framer {
   #size = 0;
   #wanted = 2;
 
-  /**
-   * The messages that are complete with this chunk.
-   * @throws `SOURCE_INCOMPLETE` for what is not LDAP
-   */
+  /** Returns the messages that this chunk completes. @throws `SOURCE_INCOMPLETE` if it is not LDAP */
   push(chunk: Buffer): readonly Buffer[] {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
@@ -53,7 +50,7 @@ export class Framer {
   }
 }
 
-/** Bytes of the first message with its header; when the header itself is cut off, a size that asks for more. */
+/** Size of the first message with its header. If the header is incomplete: the size that completes it. */
 function lengthOfMessage(bytes: Buffer): number {
   const short = bytes[1];
   if (bytes[0] !== undefined && bytes[0] !== 0x30)
@@ -64,14 +61,11 @@ function lengthOfMessage(bytes: Buffer): number {
   if (lengthBytes === 0 || lengthBytes > 4) throw decodeError(`a length of ${lengthBytes} bytes`);
   if (bytes.length < 2 + lengthBytes) return 2 + lengthBytes;
   const length = 2 + lengthBytes + bytes.readUIntBE(2, lengthBytes);
-  if (length > messageLimitBytes) throw decodeError(`a message of ${length} bytes, the limit is ${messageLimitBytes}`);
+  if (length > maxMessageBytes) throw decodeError(`a message of ${length} bytes, the limit is ${maxMessageBytes}`);
   return length;
 }
 
-/**
- * Decodes one message (RFC 4511 §4.1.1).
- * @throws `SOURCE_INCOMPLETE` for what is not LDAP
- */
+/** Decodes one message (RFC 4511 §4.1.1). @throws `SOURCE_INCOMPLETE` if it is not LDAP */
 export function decode(bytes: Buffer): LdapMessage {
   const message = new BerScanner(bytes).enter(0x30);
   const messageId = message.integer();

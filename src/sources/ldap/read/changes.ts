@@ -1,34 +1,41 @@
 import { createHash } from "node:crypto";
-import { AndFilter, EqualityFilter, type Filter, GreaterThanEqualsFilter, NotFilter, OrFilter } from "ldapts";
+import {
+  AndFilter,
+  type Control,
+  EqualityFilter,
+  type Filter,
+  GreaterThanEqualsFilter,
+  NotFilter,
+  OrFilter,
+} from "ldapts";
 import {
   readSyncDone,
   readSyncInfo,
   readSyncState,
-  ShowDeletedControl,
-  SyncRequestControl,
+  showDeleted,
   syncDoneOid,
   syncInfoOid,
+  syncRequest,
   syncStateOid,
 } from "../protocol/controls.ts";
 import { isWithin, normalizeDn } from "../protocol/dn.ts";
 import type { LdapEntry } from "../protocol/entry.ts";
 import { incomplete } from "../protocol/result-codes.ts";
-import { searchPages } from "../protocol/search.ts";
+import { anyEntry, searchPages } from "../protocol/search.ts";
 import type { LdapSession } from "../protocol/session.ts";
-import type { LdapMessage, LdapResult, ResponseControl } from "../protocol/wire.ts";
+import type { LdapMessage } from "../protocol/wire.ts";
 import { printSyncUuid, readId } from "../servers/identifiers.ts";
 import type { LdapSettings } from "../servers/options.ts";
-import { parseFilter } from "../servers/presets.ts";
 import type { ServerFacts } from "../servers/root-dse.ts";
-import { advanceMark, markAfterFull, type StampMark } from "./stamp.ts";
+import { advanceMark, markAfterFull, newerStamp, type StampedPoll, type StampMark } from "./stamp.ts";
 
 /**
- * How far the changes of a directory have been read; stored between polls.
- * `sync`: one cookie for each context (RFC 4533). `usn`: good for one domain controller's database only.
+ * Read position in the changes of a directory, stored between polls.
+ * `sync`: one cookie per context (RFC 4533). `usn`: valid for the database of one domain controller only.
  */
 export type Cursor = {
   readonly contexts: readonly string[];
-  /** Of the places of all containers: another one means that one was moved, and all that lie below it with it. */
+  /** Digest of the places of all containers. A moved container moves every entry below it. */
   readonly containers: string;
 } & (
   | { readonly mode: "sync"; readonly cookies: readonly string[] }
@@ -36,20 +43,25 @@ export type Cursor = {
   | { readonly mode: "stamp"; readonly mark: StampMark | null }
 );
 
-/** What changed, or why only a complete poll can tell. */
+interface Stale {
+  readonly kind: "stale";
+  /** Why a full poll is necessary. */
+  readonly reason: string;
+}
+
+/** Ids of the entries that changed since a cursor, or why a full poll is necessary. */
 export type Changes =
+  | Stale
   | {
       readonly kind: "changes";
       readonly changedIds: readonly string[];
       readonly goneIds: readonly string[];
       readonly touchesGroups: boolean;
-      readonly touchesContainers: boolean;
       readonly cursor: Cursor;
-    }
-  | { readonly kind: "stale"; readonly reason: string };
+    };
 
-/** More than this many changed entries are read sooner by a complete poll than one by one. */
-const changesLimit = 1000;
+/** Maximum changed entries. A full poll reads more entries faster than searches by id. */
+const maxChanges = 1000;
 
 const groupClasses = new Set([
   "group",
@@ -69,8 +81,11 @@ const containerClasses = new Set([
   "locality",
   "country",
 ]);
+const anyContainer = new OrFilter({
+  filters: [...containerClasses].map((value) => new EqualityFilter({ attribute: "objectClass", value })),
+});
 
-/** What a feed collects while it reads. */
+/** The changes collected so far. */
 interface Collected {
   readonly changed: Set<string>;
   readonly gone: Set<string>;
@@ -79,7 +94,24 @@ interface Collected {
   newestStamp: string | null;
 }
 
-/** Reads the list of changes of one server. It tells ids only: the entries themselves are read by id afterwards. */
+const newCollected = (): Collected => ({
+  changed: new Set(),
+  gone: new Set(),
+  touchesGroups: false,
+  touchesContainers: false,
+  newestStamp: null,
+});
+
+/** State of one refresh under way. */
+interface Refresh {
+  cookie: Buffer | null;
+  isPresentPhase: boolean;
+  refusal: string | null;
+}
+
+const stale = (reason: string): Stale => ({ kind: "stale", reason });
+
+/** Lists the changes of one server by id. The entries are read by id afterwards. */
 export class ChangeFeed {
   readonly #session: LdapSession;
   readonly #settings: LdapSettings;
@@ -94,194 +126,178 @@ export class ChangeFeed {
   }
 
   /**
-   * Where changes begin that a complete poll starting now may miss; null when the server tells of none.
-   * The mark of a `stamp` cursor is that of the poll before, and filled in by `completeCursor` when the poll has ended.
+   * The cursor for changes during a full poll that starts now; null if the server lists no changes.
+   * A `stamp` cursor still has the mark of the previous poll. `completeCursor` updates it after the poll.
    */
   async begin(before: Cursor | null): Promise<Cursor | null> {
-    const { delta } = this.#settings;
+    const { delta, changeStamp } = this.#settings;
     const { contexts, usn, offersSync } = this.#facts;
+    const allows = (mode: Cursor["mode"]): boolean => delta === "auto" || delta === mode;
     if (delta === "off") return null;
     const all = { contexts, containers: await this.#containers() };
-    if (usn !== null && (delta === "auto" || delta === "usn")) return { mode: "usn", ...all, ...usn };
-    if (offersSync && (delta === "auto" || delta === "sync")) {
-      const cookies = await this.#firstCookies();
-      if (cookies !== null) return { mode: "sync", ...all, cookies };
-    }
-    if (delta === "sync" || delta === "usn" || this.#settings.preset === "activedirectory") return null;
+    if (usn !== null && allows("usn")) return { mode: "usn", ...all, ...usn };
+    const cookies = offersSync && allows("sync") ? await this.#firstCookies() : null;
+    if (cookies !== null) return { mode: "sync", ...all, cookies };
+    if (changeStamp === null || !allows("stamp")) return null;
     return { mode: "stamp", ...all, mark: before?.mode === "stamp" ? before.mark : null };
   }
 
-  /** Ids and places of the containers in which people and groups may lie, as one digest. */
-  async #containers(): Promise<string> {
-    const { entryId, pageSize } = this.#settings;
-    const places: string[] = [];
-    const filter = new OrFilter({
-      filters: [...containerClasses].map((value) => new EqualityFilter({ attribute: "objectClass", value })),
-    });
-    for (const base of this.#facts.contexts) {
-      for await (const { entries } of searchPages(
-        this.#session,
-        { base, scope: "sub", filter, attributes: [entryId] },
-        pageSize,
-        this.#signal,
-      )) {
-        for (const entry of entries)
-          if (this.#holdsPeople(entry.dn)) places.push(`${readId(entry, entryId)} ${normalizeDn(entry.dn)}`);
-      }
-    }
-    return createHash("sha256").update(places.sort().join("\n")).digest("hex").slice(0, 16);
-  }
-
-  /** What changed since the cursor. @throws `SOURCE_INCOMPLETE`, `ABORTED` */
+  /** The changes since the cursor. @throws `SOURCE_INCOMPLETE`, `ABORTED` */
   async since(cursor: Cursor, nowMs: () => number): Promise<Changes> {
     if (cursor.contexts.join("\n") !== this.#facts.contexts.join("\n"))
-      return stale("the server's naming contexts are others now");
-    const changes = await this.#changesSince(cursor, nowMs);
-    if (changes.kind === "changes" && changes.touchesContainers && (await this.#containers()) !== cursor.containers) {
-      return stale("a container was added, moved or removed, and perhaps all that lies below it");
-    }
-    return changes;
+      return stale("the server's naming contexts changed");
+    const collected = newCollected();
+    const next = await this.#collect(cursor, nowMs, collected);
+    if (next.kind === "stale") return next;
+    const { changed, gone, touchesGroups, touchesContainers } = collected;
+    if (changed.size > maxChanges) return stale(`more than ${maxChanges} entries changed`);
+    if (touchesContainers && (await this.#containers()) !== cursor.containers)
+      return stale("a container was added, moved or removed, and perhaps every entry below it");
+    return { kind: "changes", changedIds: [...changed], goneIds: [...gone], touchesGroups, cursor: next.cursor };
   }
 
-  async #changesSince(cursor: Cursor, nowMs: () => number): Promise<Changes> {
+  async #collect(
+    cursor: Cursor,
+    nowMs: () => number,
+    into: Collected,
+  ): Promise<Stale | { readonly kind: "next"; readonly cursor: Cursor }> {
     switch (cursor.mode) {
-      case "sync":
-        return this.#sync(cursor);
-      case "usn":
-        return this.#usn(cursor);
-      case "stamp":
-        return this.#stamp(cursor, nowMs);
+      case "sync": {
+        const cookies: string[] = [];
+        for (const [index, context] of cursor.contexts.entries()) {
+          const before = cursor.cookies[index] ?? "";
+          const found = await this.#refresh(context, "sub", Buffer.from(before, "base64"), into);
+          if (found.kind === "stale") return found;
+          cookies.push(found.cookie ?? before);
+        }
+        return { kind: "next", cursor: { ...cursor, cookies } };
+      }
+      case "usn": {
+        const now = this.#facts.usn;
+        if (now === null || now.invocationId !== cursor.invocationId)
+          return stale("another domain controller answers, or this one was restored");
+        if (now.usn < cursor.usn) return stale("the domain controller's update number went back");
+        const filter = new GreaterThanEqualsFilter({ attribute: "uSNChanged", value: String(cursor.usn + 1) });
+        if (now.usn > cursor.usn) await this.#list(filter, ["isDeleted"], into, [showDeleted]);
+        return { kind: "next", cursor: { ...cursor, usn: now.usn } };
+      }
+      case "stamp": {
+        const { changeStamp: attribute } = this.#settings;
+        const value = cursor.mark?.since ?? null;
+        if (attribute === null || cursor.mark === null || value === null) return stale(`no entry shows ${attribute}`);
+        const startedAtMs = nowMs();
+        // LDAP filters have no "greater": "at least" and "not equal" instead.
+        const after = new AndFilter({
+          filters: [
+            new GreaterThanEqualsFilter({ attribute, value }),
+            new NotFilter({ filter: new EqualityFilter({ attribute, value }) }),
+          ],
+        });
+        await this.#list(after, [attribute], into, []);
+        const poll = { startedAtMs, endedAtMs: nowMs(), newest: into.newestStamp };
+        return { kind: "next", cursor: { ...cursor, mark: advanceMark(cursor.mark, poll) } };
+      }
       default:
         return cursor satisfies never;
     }
   }
 
-  /** A search of the base entry alone gives the cookie of now without reading the directory. */
+  /** Digest of the ids and places of all containers that can hold users and groups. */
+  async #containers(): Promise<string> {
+    const { entryId } = this.#settings;
+    const places: string[] = [];
+    for await (const entry of this.#entries(anyContainer, [entryId]))
+      if (this.#canHoldEntities(entry.dn)) places.push(`${readId(entry, entryId)} ${normalizeDn(entry.dn)}`);
+    return createHash("sha256").update(places.sort().join("\n")).digest("hex").slice(0, 16);
+  }
+
+  /** A search of the base entry alone returns the current cookie without a list of the directory. */
   async #firstCookies(): Promise<readonly string[] | null> {
     const cookies: string[] = [];
     for (const context of this.#facts.contexts) {
       const found = await this.#refresh(context, "base", null, newCollected());
-      if (found.kind !== "cookie" || found.cookie === null) return null;
+      if (found.kind === "stale" || found.cookie === null) return null;
       cookies.push(found.cookie);
     }
     return cookies;
   }
 
-  async #sync(cursor: Extract<Cursor, { mode: "sync" }>): Promise<Changes> {
-    const collected = newCollected();
-    const cookies: string[] = [];
-    for (const [index, context] of cursor.contexts.entries()) {
-      const before = cursor.cookies[index] ?? "";
-      const found = await this.#refresh(context, "sub", Buffer.from(before, "base64"), collected);
-      if (found.kind === "stale") return found;
-      cookies.push(found.cookie ?? before);
-    }
-    return conclude(collected, { ...cursor, cookies });
-  }
-
-  /** One refresh (RFC 4533 §3.3). The list of deleted ids comes in intermediate messages. */
-  async #refresh(base: string, scope: "base" | "sub", before: Buffer | null, into: Collected): Promise<Refreshed> {
-    const request = { base, scope, filter: parseFilter("(objectClass=*)"), attributes: ["objectClass"] } as const;
+  /** One refresh (RFC 4533 §3.3). Intermediate messages list deleted ids. */
+  async #refresh(
+    base: string,
+    scope: "base" | "sub",
+    before: Buffer | null,
+    into: Collected,
+  ): Promise<Stale | { readonly kind: "refreshed"; readonly cookie: string | null }> {
     const run: Refresh = { cookie: null, isPresentPhase: false, refusal: null };
-    for await (const message of this.#session.search(request, [new SyncRequestControl(before)], this.#signal)) {
-      if (message.kind === "entry") this.#takeEntry(message, run, into);
-      else if (message.kind === "intermediate" && message.oid === syncInfoOid) this.#takeInfo(message.value, run, into);
-      else if (message.kind === "done") this.#takeDone(message.result, message.controls, base, run);
-    }
+    const request = { base, scope, filter: anyEntry, attributes: ["objectClass"] } as const;
+    for await (const message of this.#session.search(request, [syncRequest(before)], this.#signal))
+      this.#take(message, base, run, into);
     if (run.refusal !== null) return stale(run.refusal);
     if (before !== null && run.isPresentPhase) return stale("the server's log does not reach back to the last poll");
-    // OpenLDAP answers a cookie that it can't read with everything and an empty one.
+    // OpenLDAP answers an unreadable cookie with all entries and an empty cookie.
     if (run.cookie?.length === 0) return stale("the server did not accept the cookie");
-    return { kind: "cookie", cookie: run.cookie === null ? null : run.cookie.toString("base64") };
+    return { kind: "refreshed", cookie: run.cookie?.toString("base64") ?? null };
   }
 
-  #takeEntry({ entry, controls }: Extract<LdapMessage, { kind: "entry" }>, run: Refresh, into: Collected): void {
-    const state = controls.find(({ oid }) => oid === syncStateOid);
-    if (state === undefined) {
-      run.refusal = "the server ignores the synchronization control";
-      return;
+  #take(message: LdapMessage, base: string, run: Refresh, into: Collected): void {
+    const { entryId, reportsRefreshDeletes } = this.#settings;
+    const control = (oid: string): Buffer | null => {
+      const value = message.controls.find((each) => each.oid === oid)?.value ?? null;
+      if (value === null) run.refusal = "the server ignores the synchronization control";
+      return value;
+    };
+    if (message.kind === "entry") {
+      const value = control(syncStateOid);
+      if (value === null) return;
+      const { isDelete, uuid } = readSyncState(value);
+      if (isDelete) into.gone.add(printSyncUuid(entryId, uuid));
+      else this.#note(message.entry, printSyncUuid(entryId, uuid), into);
+    } else if (message.kind === "intermediate" && message.oid === syncInfoOid) {
+      const { kind, cookie, uuids } = readSyncInfo(message.value);
+      if (kind === "present") run.isPresentPhase = true;
+      else for (const uuid of uuids) into.gone.add(printSyncUuid(entryId, uuid));
+      run.cookie = cookie ?? run.cookie;
+    } else if (message.kind === "done" && message.result.code !== 0) {
+      // The cookie is too old (4096), or newer than a server restored from a backup (53).
+      run.refusal = incomplete(`synchronization of ${base}`, message.result).message;
+    } else if (message.kind === "done") {
+      const value = control(syncDoneOid);
+      if (value === null) return;
+      const { cookie, refreshDeletes } = readSyncDone(value);
+      // OpenLDAP lists all present entries if its session log starts after the cookie. A restart empties the log.
+      if (reportsRefreshDeletes && !refreshDeletes) run.isPresentPhase = true;
+      run.cookie = cookie ?? run.cookie;
     }
-    const { isDelete, uuid } = readSyncState(state.value);
-    const id = printSyncUuid(this.#settings.entryId, uuid);
-    if (isDelete) into.gone.add(id);
-    else this.#note(entry, id, into);
   }
 
-  #takeInfo(value: Buffer, run: Refresh, into: Collected): void {
-    const info = readSyncInfo(value);
-    if (info.kind === "present") run.isPresentPhase = true;
-    else for (const uuid of info.uuids) into.gone.add(printSyncUuid(this.#settings.entryId, uuid));
-    run.cookie = info.cookie ?? run.cookie;
-  }
-
-  #takeDone(result: LdapResult, controls: readonly ResponseControl[], base: string, run: Refresh): void {
-    // The cookie is too old (4096), or newer than a server restored from a backup (53).
-    if (result.code !== 0) {
-      run.refusal = incomplete(`synchronization of ${base}`, result).message;
-      return;
-    }
-    const control = controls.find(({ oid }) => oid === syncDoneOid);
-    if (control === undefined) {
-      run.refusal = "the server ignores the synchronization control";
-      return;
-    }
-    const done = readSyncDone(control.value);
-    // OpenLDAP lists what is still there when its session log does not reach back (a restart empties it).
-    // 389 DS says the same in every answer although it lists deletions: there the flag means nothing.
-    if (this.#settings.preset === "openldap" && !done.refreshDeletes) run.isPresentPhase = true;
-    run.cookie = done.cookie ?? run.cookie;
-  }
-
-  async #usn(cursor: Extract<Cursor, { mode: "usn" }>): Promise<Changes> {
-    const now = this.#facts.usn;
-    if (now === null || now.invocationId !== cursor.invocationId)
-      return stale("another domain controller answers, or this one was restored");
-    if (now.usn < cursor.usn) return stale("the domain controller's update number went back");
-    const collected = newCollected();
-    if (now.usn === cursor.usn) return conclude(collected, cursor);
-    const filter = new GreaterThanEqualsFilter({ attribute: "uSNChanged", value: String(cursor.usn + 1) });
-    for (const context of cursor.contexts)
-      await this.#list(context, filter, ["isDeleted"], collected, [new ShowDeletedControl()]);
-    return conclude(collected, { ...cursor, usn: now.usn });
-  }
-
-  async #stamp(cursor: Extract<Cursor, { mode: "stamp" }>, nowMs: () => number): Promise<Changes> {
-    const { changeStamp: attribute } = this.#settings;
-    const since = cursor.mark?.since ?? null;
-    if (cursor.mark === null || since === null) return stale(`no entry shows ${attribute}`);
-    const collected = newCollected();
-    const startedAtMs = nowMs();
-    // LDAP has no "greater": at least, but not equal.
-    const after = new AndFilter({
-      filters: [
-        new GreaterThanEqualsFilter({ attribute, value: since }),
-        new NotFilter({ filter: new EqualityFilter({ attribute, value: since }) }),
-      ],
-    });
-    for (const context of cursor.contexts) await this.#list(context, after, [attribute], collected, []);
-    const mark = advanceMark(cursor.mark, { startedAtMs, endedAtMs: nowMs(), newest: collected.newestStamp });
-    return conclude(collected, { ...cursor, mark });
-  }
-
+  /** Collects the ids of all entries that match. It stops early if they are too many. */
   async #list(
-    base: string,
     filter: Filter,
     attributes: readonly string[],
     into: Collected,
-    controls: readonly ShowDeletedControl[],
+    controls: readonly Control[],
   ): Promise<void> {
-    const { entryId, pageSize, changeStamp } = this.#settings;
-    const parameters = { base, scope: "sub", filter, attributes: [entryId, "objectClass", ...attributes] } as const;
-    for await (const { entries } of searchPages(this.#session, parameters, pageSize, this.#signal, controls)) {
-      for (const entry of entries) {
-        const id = readId(entry, entryId);
-        const stamp = entry.text(changeStamp);
-        if (stamp !== null && (into.newestStamp === null || stamp > into.newestStamp)) into.newestStamp = stamp;
-        if (id === null) continue;
-        if (entry.text("isDeleted")?.toUpperCase() === "TRUE") into.gone.add(id);
-        else this.#note(entry, id, into);
-      }
-      if (into.changed.size > changesLimit) return;
+    const { entryId, changeStamp } = this.#settings;
+    for await (const entry of this.#entries(filter, [entryId, "objectClass", ...attributes], controls)) {
+      const id = readId(entry, entryId);
+      if (changeStamp !== null) into.newestStamp = newerStamp(into.newestStamp, entry.text(changeStamp));
+      if (id === null) continue;
+      if (entry.text("isDeleted")?.toUpperCase() === "TRUE") into.gone.add(id);
+      else this.#note(entry, id, into);
+      if (into.changed.size > maxChanges) return;
+    }
+  }
+
+  async *#entries(
+    filter: Filter,
+    attributes: readonly string[],
+    controls: readonly Control[] = [],
+  ): AsyncGenerator<LdapEntry> {
+    for (const base of this.#facts.contexts) {
+      const parameters = { base, scope: "sub", filter, attributes } as const;
+      const pages = searchPages(this.#session, parameters, this.#settings.pageSize, this.#signal, controls);
+      for await (const { entries } of pages) yield* entries;
     }
   }
 
@@ -289,52 +305,20 @@ export class ChangeFeed {
     into.changed.add(id);
     const classes = entry.texts("objectClass").map((name) => name.toLowerCase());
     if (classes.some((name) => groupClasses.has(name))) into.touchesGroups = true;
-    // Renaming a container moves all that lie below it, and no server says so for each of them.
-    if (classes.some((name) => containerClasses.has(name)) && this.#holdsPeople(entry.dn))
+    // A renamed container moves every entry below it. Servers list the container only.
+    if (classes.some((name) => containerClasses.has(name)) && this.#canHoldEntities(entry.dn))
       into.touchesContainers = true;
   }
 
-  #holdsPeople(dn: string): boolean {
+  /** True if users or groups can lie below this DN. */
+  #canHoldEntities(dn: string): boolean {
     const { users, groups } = this.#settings;
-    // Servers touch the head of a naming context for reasons of their own, and it can't be renamed.
+    // Servers change the head of a naming context for their own reasons. It can't be renamed.
     if (this.#facts.contexts.some((context) => normalizeDn(context) === normalizeDn(dn))) return false;
     return [users.baseDn, groups?.baseDn ?? users.baseDn].some((base) => isWithin(dn, base) || isWithin(base, dn));
   }
 }
 
-/** One refresh under way. */
-interface Refresh {
-  cookie: Buffer | null;
-  isPresentPhase: boolean;
-  refusal: string | null;
-}
-
-type Refreshed =
-  | { readonly kind: "cookie"; readonly cookie: string | null }
-  | { readonly kind: "stale"; readonly reason: string };
-
-const newCollected = (): Collected => ({
-  changed: new Set(),
-  gone: new Set(),
-  touchesGroups: false,
-  touchesContainers: false,
-  newestStamp: null,
-});
-
-const stale = (reason: string): { readonly kind: "stale"; readonly reason: string } => ({ kind: "stale", reason });
-
-function conclude({ changed, gone, touchesGroups, touchesContainers }: Collected, cursor: Cursor): Changes {
-  if (changed.size > changesLimit) return stale(`more than ${changesLimit} entries changed`);
-  return { kind: "changes", changedIds: [...changed], goneIds: [...gone], touchesGroups, touchesContainers, cursor };
-}
-
-/** The cursor to store after a complete poll that began with `begun`. `newest` is the newest stamp that it met. */
-export function completeCursor(
-  begun: Cursor | null,
-  startedAtMs: number,
-  endedAtMs: number,
-  newest: string | null,
-): Cursor | null {
-  if (begun?.mode !== "stamp") return begun;
-  return { ...begun, mark: markAfterFull(begun.mark, { startedAtMs, endedAtMs, newest }) };
-}
+/** The cursor to store after a full poll that started with `begun`. */
+export const completeCursor = (begun: Cursor | null, poll: StampedPoll): Cursor | null =>
+  begun?.mode === "stamp" ? { ...begun, mark: markAfterFull(begun.mark, poll) } : begun;

@@ -1,52 +1,80 @@
 import { normalizeEmail } from "../../../domain/model/entities.ts";
 import { RollcallError } from "../../../domain/model/errors.ts";
-import type { Locator, SourceGroup, SourceUser } from "../../../domain/ports/import-store.ts";
+import type { DisabledMarker } from "../../../domain/model/ldap-source.ts";
+import type { Locator, PollFinding, SourceGroup, SourceUser } from "../../../domain/ports/import-store.ts";
 import { normalizeDn } from "../protocol/dn.ts";
 import type { LdapEntry } from "../protocol/entry.ts";
 import { readId } from "../servers/identifiers.ts";
-import type { DisabledMarker, LdapSettings } from "../servers/options.ts";
+import type { LdapSettings } from "../servers/options.ts";
 
-/** A person, or why an entry is none. */
-export type ConvertedUser =
-  | { readonly kind: "user"; readonly user: SourceUser }
+/** A converted entry, or why it is neither user nor group. */
+export type Converted<Entity> =
+  | { readonly kind: "converted"; readonly entity: Entity }
   | { readonly kind: "contact" | "without-id"; readonly dn: string };
 
-export type ConvertedGroup =
-  | { readonly kind: "group"; readonly group: SourceGroup }
-  | { readonly kind: "without-id"; readonly dn: string };
+/** A group entry with all its members. */
+export interface GroupEntry {
+  readonly entry: LdapEntry;
+  readonly members: readonly string[];
+}
 
-/** How a DN refers to an entry. */
-export const dnLocator = (dn: string): Locator => `dn:${normalizeDn(dn)}`;
+const maxExamples = 50;
+
+/** Counts the findings of a poll and keeps examples. */
+export class Findings {
+  readonly #found = new Map<PollFinding["kind"], { count: number; examples: string[] }>();
+
+  add(kind: PollFinding["kind"], ...examples: readonly string[]): void {
+    if (examples.length === 0) return;
+    const finding = this.#found.get(kind) ?? { count: 0, examples: [] };
+    finding.count += examples.length;
+    finding.examples.push(...examples.slice(0, maxExamples - finding.examples.length));
+    this.#found.set(kind, finding);
+  }
+
+  /** The entities of a page. The other entries become findings. */
+  keep<Entity>(page: readonly Converted<Entity>[]): readonly Entity[] {
+    return page.flatMap((each) => {
+      if (each.kind === "converted") return [each.entity];
+      this.add(each.kind, each.dn);
+      return [];
+    });
+  }
+
+  list(): readonly PollFinding[] {
+    return [...this.#found].map(([kind, finding]) => ({ kind, ...finding }));
+  }
+}
+
+const dnLocator = (dn: string): Locator => `dn:${normalizeDn(dn)}`;
 const uidLocator = (uid: string): Locator => `uid:${uid.trim().toLowerCase()}`;
 const primaryGroupLocator = (rid: string): Locator => `rid:${rid}`;
 
-/** The attributes that `toUser` reads: never more is asked for. */
-export function userAttributes({ users, entryId, preset }: LdapSettings): readonly string[] {
-  const mail = [...(users.readsEmail ? [users.email] : []), ...(users.emailPrefix === null ? [] : [users.emailPrefix])];
-  const wanted = [entryId, "objectClass", users.id, ...mail, users.userName, users.name, ...users.disabledBy];
-  if (users.memberOf !== null) wanted.push(users.memberOf);
-  if (preset === "activedirectory") wanted.push("primaryGroupID");
-  return unique(wanted);
+/** The attributes that `toUser` reads. Nothing else is requested. */
+export function userAttributes({ users, entryId, hasPrimaryGroups }: LdapSettings): readonly string[] {
+  return unique([
+    ...[entryId, "objectClass", users.id, users.readsEmail ? users.email : null, users.emailPrefix],
+    ...[users.userName, users.name, ...users.disabledBy, users.memberOf, hasPrimaryGroups ? "primaryGroupID" : null],
+  ]);
 }
 
 /** The attributes that `toGroup` reads. */
-export function groupAttributes({ users, groups, entryId, preset }: LdapSettings): readonly string[] {
+export function groupAttributes({ users, groups, entryId, hasPrimaryGroups }: LdapSettings): readonly string[] {
   if (groups === null) return [];
-  const wanted = [entryId, groups.id, groups.name, users.memberOf ?? groups.members];
-  if (preset === "activedirectory") wanted.push("primaryGroupToken");
-  return unique(wanted);
+  const members = users.memberOf ?? groups.members;
+  return unique([entryId, groups.id, groups.name, members, hasPrimaryGroups ? "primaryGroupToken" : null]);
 }
 
-const unique = (names: readonly string[]): readonly string[] => [
-  ...new Map(names.map((name) => [name.toLowerCase(), name])).values(),
+const unique = (names: readonly (string | null)[]): readonly string[] => [
+  ...new Map(names.flatMap((name) => (name === null ? [] : [[name.toLowerCase(), name]]))).values(),
 ];
 
 /**
- * `isMarkedInactive` is the server's answer to `inactiveWhen`.
- * @throws `SOURCE_INCOMPLETE` for an account whose userAccountControl may not be read: every account of Active Directory
- * has one, and without it whoever is disabled would be let in.
+ * @param isMarkedInactive true if the server found the entry by `inactiveWhen`
+ * @throws `SOURCE_INCOMPLETE` if userAccountControl can't be read. Each account of Active Directory has one. Without it,
+ * a disabled account would count as enabled.
  */
-export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactive: boolean): ConvertedUser {
+export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactive: boolean): Converted<SourceUser> {
   const { users, groups } = settings;
   const { dn } = entry;
   if (entry.texts("objectClass").some((name) => name.toLowerCase() === "contact")) return { kind: "contact", dn };
@@ -56,14 +84,14 @@ export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactiv
   if (users.disabledBy.includes("userAccountControl") && entry.text("userAccountControl") === null)
     throw new RollcallError(
       "SOURCE_INCOMPLETE",
-      `${dn}: userAccountControl can't be read, so nobody can tell whether the account is disabled: nothing was changed. Let the bind account read it (property set Account Restrictions), leave such entries out by (userAccountControl=*) in users.filter, or, where the server has no such attribute, out of users.disabledBy`,
+      `${dn}: userAccountControl can't be read, so a disabled account can't be recognized. Nothing was changed. Give the bind account the right to read it (property set Account Restrictions). Or leave such entries out: add (userAccountControl=*) to users.filter. If the server has no such attribute, remove it from users.disabledBy`,
     );
-  const email = emailOf(entry, settings);
-  const userName = entry.text(users.userName) ?? email ?? externalId;
+  const email = emailOf(entry, users);
   const uid = entry.text(users.userName);
+  const userName = uid ?? email ?? externalId;
   return {
-    kind: "user",
-    user: {
+    kind: "converted",
+    entity: {
       externalId,
       entryId,
       userName,
@@ -80,53 +108,50 @@ export function toUser(entry: LdapEntry, settings: LdapSettings, isMarkedInactiv
   };
 }
 
-/** `members` are all values, also where the server sent them in ranges. */
-export function toGroup(entry: LdapEntry, settings: LdapSettings, members: readonly string[]): ConvertedGroup {
+export function toGroup({ entry, members }: GroupEntry, settings: LdapSettings): Converted<SourceGroup> {
   const { groups, users } = settings;
   const externalId = groups === null ? null : readId(entry, groups.id);
   const entryId = readId(entry, settings.entryId);
   if (groups === null || externalId === null || entryId === null) return { kind: "without-id", dn: entry.dn };
-  // What nobody can refer to can't be nested.
-  const canBeReferredTo = groups.nested || users.memberOf !== null;
+  const usesMemberOf = users.memberOf !== null;
   return {
-    kind: "group",
-    group: {
+    kind: "converted",
+    entity: {
       externalId,
       entryId,
       displayName: entry.text(groups.name) ?? externalId,
       locators: [
-        ...(canBeReferredTo ? [dnLocator(entry.dn)] : []),
+        // Without a locator, no group can contain this one.
+        ...(groups.nested || usesMemberOf ? [dnLocator(entry.dn)] : []),
         ...entry.texts("primaryGroupToken").map(primaryGroupLocator),
       ],
-      members:
-        users.memberOf === null ? [...new Set(members.map(groups.membersAre === "uid" ? uidLocator : dnLocator))] : [],
-      memberOf: users.memberOf !== null && groups.nested ? entry.texts(users.memberOf).map(dnLocator) : [],
+      members: usesMemberOf ? [] : [...new Set(members.map(groups.membersAre === "uid" ? uidLocator : dnLocator))],
+      memberOf: usesMemberOf && groups.nested ? entry.texts(users.memberOf).map(dnLocator) : [],
     },
   };
 }
 
-function emailOf(entry: LdapEntry, { users }: LdapSettings): string | null {
-  const own = users.readsEmail ? ownEmailOf(entry, users) : null;
-  if (own !== null || users.emailPrefix === null) return own;
-  const prefix = entry.text(users.emailPrefix);
-  return prefix === null ? null : addressOrNull(prefix + users.emailSuffix);
+function emailOf(entry: LdapEntry, users: LdapSettings["users"]): string | null {
+  const own = users.readsEmail ? addressOrNull(mailOf(entry, users.email)) : null;
+  const prefix = users.emailPrefix === null ? null : entry.text(users.emailPrefix);
+  return own ?? addressOrNull(prefix === null ? null : prefix + users.emailSuffix);
 }
 
-function ownEmailOf(entry: LdapEntry, users: LdapSettings["users"]): string | null {
-  if (users.email.toLowerCase() !== "proxyaddresses") return addressOrNull(entry.text(users.email));
-  // The one in capitals is the primary address; the others are aliases, X.400 names and so on.
-  const primary = entry.texts(users.email).find((value) => value.startsWith("SMTP:"));
-  return addressOrNull(primary?.slice("SMTP:".length) ?? null);
+function mailOf(entry: LdapEntry, attribute: string): string | null {
+  if (attribute.toLowerCase() !== "proxyaddresses") return entry.text(attribute);
+  // `SMTP:` marks the primary address. The others are aliases, X.400 names and so on.
+  const primary = entry.texts(attribute).find((value) => value.startsWith("SMTP:"));
+  return primary?.slice("SMTP:".length) ?? null;
 }
 
-/** What can't be an address is none: nobody can be invited there. */
+/** Null if the value can't be an e-mail address. */
 function addressOrNull(value: string | null): string | null {
   const email = value === null ? "" : normalizeEmail(value);
   return /^[^\s@]+@[^\s@]+$/.test(email) ? email : null;
 }
 
 const accountDisableBit = 2; // ADS_UF_ACCOUNTDISABLE, MS-ADTS 2.2.16
-const lockedForEver = "000001010000Z"; // draft-behera-ldap-password-policy §5.3.3
+const lockedForever = "000001010000Z"; // draft-behera-ldap-password-policy §5.3.3
 
 function isDisabledBy(entry: LdapEntry, marker: DisabledMarker): boolean {
   const value = entry.text(marker);
@@ -137,9 +162,9 @@ function isDisabledBy(entry: LdapEntry, marker: DisabledMarker): boolean {
     case "nsAccountLock":
       return value.toLowerCase() === "true";
     case "pwdAccountLockedTime":
-      return value === lockedForEver;
+      return value === lockedForever;
     case "accountExpires":
-      return false; // Depends on the time: `activeUntilMs`.
+      return false; // Depends on the time: see `activeUntilMs`.
     default:
       return marker satisfies never;
   }
@@ -147,7 +172,7 @@ function isDisabledBy(entry: LdapEntry, marker: DisabledMarker): boolean {
 
 const never = new Set([0n, 0x7fffffffffffffffn]); // MS-ADA1 2.3
 
-/** accountExpires counts 100 ns since 1601. */
+/** accountExpires counts units of 100 ns since 1601. */
 function expiryOf(entry: LdapEntry): number | null {
   const value = entry.text("accountExpires");
   if (value === null || !/^\d+$/.test(value) || never.has(BigInt(value))) return null;

@@ -1,67 +1,67 @@
 /**
- * How far changes have been read in a directory that only stamps its entries (entryCSN, modifyTimestamp), by the
- * server's clock alone. An entry may become visible a little after others with a later stamp, and what changes while a
- * list is being read carries an earlier stamp than the list's newest entry. So the newest stamp is not trusted at once:
- * only when a later poll has read past it does the mark move there.
+ * Read position in a directory that only stamps its entries (entryCSN, modifyTimestamp). Only the server's clock counts.
+ * An entry can become visible a little after others with a later stamp. An entry that changes during a poll can have an
+ * earlier stamp than the newest one of that poll. So the newest stamp becomes the position only after a later poll.
  */
 export interface StampMark {
-  /** Everything stamped up to and including this has been read; null: nothing. */
+  /** All entries with this stamp or an earlier one have been read; null: none. */
   readonly since: string | null;
   /** The newest stamp seen so far. */
   readonly newest: string | null;
-  /** Our clock when `newest` was first seen: only differences are used. */
+  /** Our clock when `newest` was first seen. Only differences are used. */
   readonly newestSeenAtMs: number;
 }
 
-/** How long an entry may take from its stamp to being visible, and twice the resolution of modifyTimestamp. */
+/** Maximum time from an entry's stamp until it is visible. Twice the resolution of modifyTimestamp is included. */
 export const overlapMs = 5000;
 
-/** When a poll ran by our clock, and the newest stamp that it met. */
+/** Start and end of a poll by our clock, and the newest stamp that it read. */
 export interface StampedPoll {
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   readonly newest: string | null;
 }
 
+/** Stamps of one server compare as text. */
+export const newerStamp = (a: string | null, b: string | null): string | null =>
+  a === null || (b !== null && b > a) ? b : a;
+
 /**
  * The mark after a poll that read everything after `mark.since`.
  *
- * | first saw the newest stamp | `since` becomes |
+ * | the newest stamp was first seen | `since` becomes |
  * |---|---|
- * | long enough before this poll began | that stamp |
- * | just now | stays |
+ * | at least `overlapMs` before this poll began | that stamp |
+ * | later | unchanged |
  */
-export function advanceMark(mark: StampMark, poll: StampedPoll): StampMark {
-  const isSettled = mark.newest !== null && poll.startedAtMs - mark.newestSeenAtMs >= overlapMs;
-  const isNewer = poll.newest !== null && (mark.newest === null || poll.newest > mark.newest);
+export function advanceMark(mark: StampMark, { startedAtMs, endedAtMs, newest: read }: StampedPoll): StampMark {
+  const isSettled = mark.newest !== null && startedAtMs - mark.newestSeenAtMs >= overlapMs;
+  const newest = newerStamp(mark.newest, read);
   return {
     since: isSettled ? mark.newest : mark.since,
-    newest: isNewer ? poll.newest : mark.newest,
-    newestSeenAtMs: isNewer ? poll.endedAtMs : mark.newestSeenAtMs,
+    newest,
+    newestSeenAtMs: newest === mark.newest ? mark.newestSeenAtMs : endedAtMs,
   };
 }
 
 /**
- * The mark after a complete poll. What changed while it ran is stamped after its newest entry minus its duration; and
- * what the poll before had seen long enough ago was all visible when this one began.
+ * The mark after a full poll. A change during the poll is stamped later than its newest stamp minus its duration.
+ * A stamp that an earlier poll saw at least `overlapMs` before is settled, as in `advanceMark`.
  */
-export function markAfterFull(before: StampMark | null, { startedAtMs, endedAtMs, newest }: StampedPoll): StampMark {
-  const settled = before === null ? null : advanceMark(before, { startedAtMs, endedAtMs, newest }).since;
+export function markAfterFull(before: StampMark | null, poll: StampedPoll): StampMark {
+  const { startedAtMs, endedAtMs, newest } = poll;
   const bound = newest === null ? null : earlier(newest, endedAtMs - startedAtMs + overlapMs);
-  const isNewer = newest !== null && (before?.newest ?? "") < newest;
-  return {
-    since: settled !== null && (bound === null || settled > bound) ? settled : bound,
-    newest: isNewer ? newest : (before?.newest ?? null),
-    newestSeenAtMs: isNewer || before === null ? endedAtMs : before.newestSeenAtMs,
-  };
+  if (before === null) return { since: bound, newest, newestSeenAtMs: endedAtMs };
+  const advanced = advanceMark(before, poll);
+  return { ...advanced, since: newerStamp(bound, advanced.since) };
 }
 
-/** A stamp so much before another, in the same form: `20261122013550Z` or `20261122013550.123456Z#000000#000#000000`. */
+/** A stamp `byMs` earlier, in the same form: `20261122013550Z` or `20261122013550.123456Z#000000#000#000000`. */
 export function earlier(stamp: string, byMs: number): string {
-  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(stamp) ?? [];
-  const atMs =
-    Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second)) -
-    Math.ceil(byMs / 1000) * 1000;
-  const digits = new Date(atMs).toISOString().replace(/\D/g, "").slice(0, 14);
+  const iso = stamp.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d).*$/, "$1-$2-$3T$4:$5:$6Z");
+  const digits = new Date(Date.parse(iso) - Math.ceil(byMs / 1000) * 1000)
+    .toISOString()
+    .replace(/\D/g, "")
+    .slice(0, 14);
   return stamp.includes("#") ? `${digits}.000000Z#000000#000#000000` : `${digits}Z`;
 }

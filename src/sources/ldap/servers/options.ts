@@ -1,119 +1,60 @@
-/** What one preset means: how the server names entries and tells of changes. */
-export type PresetName = "openldap" | "389ds" | "freeipa" | "activedirectory";
+import { messageOf, RollcallError } from "../../../domain/model/errors.ts";
+import type { LdapGroupSettings, LdapSource, LdapUserSettings } from "../../../domain/model/ldap-source.ts";
+import type { LdapTls } from "../protocol/connection.ts";
+import { parseFilter } from "../protocol/search.ts";
+import { presets, type ServerTraits } from "./presets.ts";
 
-/** Markers of a disabled account, read from the entry. More than one may be looked at. */
-export type DisabledMarker = "userAccountControl" | "accountExpires" | "nsAccountLock" | "pwdAccountLockedTime";
+/** A configured LDAP source with its secrets revealed and its files read. */
+export type LdapOptions = LdapSource<string, LdapTls>;
 
-/** How changes are found between complete polls; `auto` takes the best that the server offers. */
-export type DeltaMode = "auto" | "sync" | "stamp" | "usn" | "off";
-
-export interface LdapTls {
-  /** Upgrade an `ldap://` connection before anything is sent. Default false. */
-  readonly startTls?: boolean;
-  /** PEM texts of the private certificate authorities, in place of the system's. */
-  readonly ca?: string;
-  /** Client certificate and key, PEM. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** The name to look for in the server's certificate; default the host of the URL. */
-  readonly servername?: string;
-  /** Default true. */
-  readonly rejectUnauthorized?: boolean;
-}
-
-export interface LdapUserOptions {
-  readonly baseDn: string;
-  readonly filter?: string;
-  /** Immutable id attribute. */
-  readonly id?: string;
-  readonly email?: string;
-  /** In place of `email`: this attribute's value with `emailSuffix` behind it. With `email` given too: for who has none. */
-  readonly emailPrefix?: string;
-  /** e.g. `@example.com`. */
-  readonly emailSuffix?: string;
-  readonly userName?: string;
-  readonly name?: string;
-  /** Attribute in which a person names their groups; read in place of the groups' `members`. */
-  readonly memberOf?: string | null;
-  readonly disabledBy?: readonly DisabledMarker[];
-  /** Whoever matches is inactive, besides `disabledBy`. The server evaluates it. */
-  readonly inactiveWhen?: string | null;
-}
-
-export interface LdapGroupOptions {
-  readonly baseDn: string;
-  readonly filter?: string;
-  readonly id?: string;
-  readonly name?: string;
-  /** Attribute with the members: DNs, or uids where `membersAre` says so. */
-  readonly members?: string;
-  readonly membersAre?: "dn" | "uid";
-  /** Members of nested groups belong to the outer group too. Default true. */
-  readonly nested?: boolean;
-}
-
-/** An LDAP source as configured; every key that a preset knows may be left out. Secrets are resolved, durations are milliseconds. */
-export interface LdapOptions {
-  readonly preset: PresetName;
-  /** Tried in order. Exactly one of `url` and `domain`. */
-  readonly url?: readonly string[];
-  /** DNS domain of an Active Directory: domain controllers are found by SRV records. */
-  readonly domain?: string;
-  readonly bindDn?: string;
-  readonly bindPassword?: string;
-  /** `external` takes the client certificate as identity. Default: simple when there is a bindDn, else anonymous. */
-  readonly bind?: "simple" | "external" | "anonymous";
-  readonly tls?: LdapTls;
-  /** Default 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** For each page or other operation. Default 60,000. */
-  readonly timeoutMs?: number;
-  /** Default 300,000 (5 min). */
-  readonly everyMs?: number;
-  /** Default 86,400,000 (24 h). */
-  readonly fullEveryMs?: number;
-  /** 1 to 1,000, which is Active Directory's limit. Default 1,000. */
-  readonly pageSize?: number;
-  readonly delta?: DeltaMode;
-  /** Attribute that grows with each change, for `delta: stamp`: entryCSN or modifyTimestamp. */
-  readonly changeStamp?: string;
-  readonly users: LdapUserOptions;
-  /** Left out: no groups. */
-  readonly groups?: LdapGroupOptions;
-  /** Default 80. */
-  readonly minKeptPercent?: number;
-}
-
-/** `LdapOptions` with the preset filled in. */
-export interface LdapSettings {
-  readonly name: string;
-  readonly preset: PresetName;
-  readonly url: readonly string[];
-  readonly domain: string | null;
-  readonly bind:
-    | { readonly kind: "anonymous" | "external" }
-    | { readonly kind: "simple"; readonly dn: string; readonly password: string };
-  readonly tls: LdapTls;
-  readonly connectTimeoutMs: number;
-  readonly timeoutMs: number;
-  readonly everyMs: number;
-  readonly fullEveryMs: number;
-  readonly pageSize: number;
-  readonly delta: DeltaMode;
-  readonly changeStamp: string;
-  /** How this server names an entry for ever, whatever is configured as id. */
-  readonly entryId: EntryIdAttribute;
-  readonly users: Required<Omit<LdapUserOptions, "emailPrefix" | "emailSuffix" | "memberOf" | "inactiveWhen">> & {
+/** `LdapOptions` with the preset applied. */
+export interface LdapSettings extends Omit<LdapOptions, "users" | "groups" | "changeStamp">, ServerTraits {
+  /** Null if the server has no such attribute. */
+  readonly changeStamp: string | null;
+  readonly users: Required<Omit<LdapUserSettings, "emailPrefix" | "memberOf" | "inactiveWhen">> & {
     readonly emailPrefix: string | null;
-    /** False when `emailPrefix` stands in place of `email`. */
+    /** False if only `emailPrefix` gives addresses. */
     readonly readsEmail: boolean;
-    readonly emailSuffix: string;
     readonly memberOf: string | null;
     readonly inactiveWhen: string | null;
   };
-  readonly groups: Required<LdapGroupOptions> | null;
-  readonly minKeptPercent: number;
+  readonly groups: Required<LdapGroupSettings> | null;
 }
 
-/** The operational attribute that names an entry for ever. */
-export type EntryIdAttribute = "entryUUID" | "nsUniqueId" | "objectGUID";
+/**
+ * Applies the preset.
+ * @throws `CONFIG_INVALID` with the key of a filter that can't be parsed
+ */
+export function resolveLdapOptions(options: LdapOptions): LdapSettings {
+  const { users: usersOfPreset, groups: groupsOfPreset, ...server } = presets[options.preset];
+  const { users, groups } = options;
+  const settings: LdapSettings = {
+    ...options,
+    ...server,
+    changeStamp: server.changeStamp === null ? null : (options.changeStamp ?? server.changeStamp),
+    users: {
+      ...usersOfPreset,
+      emailPrefix: null,
+      emailSuffix: "",
+      memberOf: null,
+      inactiveWhen: null,
+      ...users,
+      readsEmail: users.emailPrefix === undefined || users.email !== undefined,
+    },
+    groups: groups === undefined ? null : { ...groupsOfPreset, ...groups },
+  };
+  const filters = {
+    "users.filter": settings.users.filter,
+    "users.inactiveWhen": settings.users.inactiveWhen,
+    "groups.filter": settings.groups?.filter,
+  };
+  for (const [key, filter] of Object.entries(filters)) {
+    try {
+      if (typeof filter === "string") parseFilter(filter);
+    } catch (cause) {
+      const message = `sources.${options.name}.${key}: "${filter}" is not an LDAP filter: ${messageOf(cause)}`;
+      throw new RollcallError("CONFIG_INVALID", message, { cause });
+    }
+  }
+  return settings;
+}

@@ -1,69 +1,60 @@
 import { hasCode } from "../../../domain/model/errors.ts";
-import { SyncRequestControl } from "../protocol/controls.ts";
+import { syncRequestOid } from "../protocol/controls.ts";
 import { isWithin } from "../protocol/dn.ts";
-import { searchAll } from "../protocol/search.ts";
+import { anyEntry, searchAll } from "../protocol/search.ts";
 import type { LdapSession } from "../protocol/session.ts";
 import { printGuid } from "./identifiers.ts";
 import type { LdapSettings } from "./options.ts";
-import { parseFilter } from "./presets.ts";
 
-/** What the server says of itself. */
+/** Properties that a server reports about itself. */
 export interface ServerFacts {
-  /** Where the list of changes is read: the naming contexts that hold the configured bases, or the bases themselves where the account can't read so high. */
+  /**
+   * Where changes are listed: the naming contexts of the configured bases. A base itself is listed if the account can't
+   * read its naming context.
+   */
   readonly contexts: readonly string[];
   readonly offersSync: boolean;
-  /** Active Directory: the database and how many updates it has seen. */
+  /** Active Directory: the database and its highest update number. */
   readonly usn: { readonly invocationId: string; readonly usn: number } | null;
 }
-
-const anything = parseFilter("(objectClass=*)");
 
 /** Reads the root DSE (RFC 4512 §5.1). @throws `SOURCE_INCOMPLETE`, `ABORTED` */
 export async function readFacts(
   session: LdapSession,
-  settings: LdapSettings,
+  { users, groups }: LdapSettings,
   signal: AbortSignal,
 ): Promise<ServerFacts> {
-  const attributes = ["namingContexts", "supportedControl", "highestCommittedUSN", "dsServiceName"];
-  const [root] = await searchAll(session, { base: "", scope: "base", filter: anything, attributes }, signal);
-  const bases = [settings.users.baseDn, ...(settings.groups === null ? [] : [settings.groups.baseDn])];
+  const readOne = async (base: string, attributes: readonly string[]) =>
+    (await searchAll(session, { base, scope: "base", filter: anyEntry, attributes }, signal))[0];
+  const canRead = async (dn: string): Promise<boolean> => {
+    try {
+      return (await readOne(dn, ["1.1"])) !== undefined;
+    } catch (error) {
+      // Servers answer noSuchObject for an entry that the account may not read. A lost connection fails the next search.
+      if (hasCode(error, "SOURCE_INCOMPLETE")) return false;
+      throw error;
+    }
+  };
+
+  const root = await readOne("", ["namingContexts", "supportedControl", "highestCommittedUSN", "dsServiceName"]);
   const contexts = new Set<string>();
-  for (const base of bases) {
+  for (const base of [users.baseDn, ...(groups === null ? [] : [groups.baseDn])]) {
     const holding = root?.texts("namingContexts").filter((context) => isWithin(base, context)) ?? [];
-    const highest = holding.sort((a, b) => b.length - a.length)[0];
-    contexts.add(highest !== undefined && (await canRead(session, highest, signal)) ? highest : base);
+    const nearest = holding.sort((a, b) => b.length - a.length)[0];
+    contexts.add(nearest !== undefined && (await canRead(nearest)) ? nearest : base);
   }
+  const isOutermost = (context: string): boolean =>
+    ![...contexts].some((other) => other !== context && isWithin(context, other));
   const usn = Number(root?.text("highestCommittedUSN") ?? Number.NaN);
   const service = root?.text("dsServiceName") ?? null;
-  const invocationId = service === null || Number.isNaN(usn) ? null : await invocationOf(session, service, signal);
+  // Each domain controller has its own invocation id, and a restored one gets a new id (MS-ADTS 3.1.1.1.9).
+  const id =
+    service === null || Number.isNaN(usn)
+      ? undefined
+      : (await readOne(service, ["invocationId"]))?.buffers("invocationId")[0];
   return {
-    contexts: [...contexts].filter(
-      (context) => ![...contexts].some((other) => other !== context && isWithin(context, other)),
-    ),
-    offersSync: root?.texts("supportedControl").includes(SyncRequestControl.oid) ?? false,
-    usn: invocationId === null ? null : { invocationId, usn },
+    contexts: [...contexts].filter(isOutermost),
+    offersSync: root?.texts("supportedControl").includes(syncRequestOid) ?? false,
+    usn: id?.length === 16 ? { invocationId: printGuid(id), usn } : null,
   };
-}
-
-async function canRead(session: LdapSession, dn: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (
-      (await searchAll(session, { base: dn, scope: "base", filter: anything, attributes: ["1.1"] }, signal)).length > 0
-    );
-  } catch (error) {
-    // noSuchObject is how servers hide what may not be read; a lost connection fails the next search as well.
-    if (hasCode(error, "SOURCE_INCOMPLETE")) return false;
-    throw error;
-  }
-}
-
-/** Names the database: another controller has another one, and a restored controller gets a new one (MS-ADTS 3.1.1.1.9). */
-async function invocationOf(session: LdapSession, service: string, signal: AbortSignal): Promise<string | null> {
-  const [entry] = await searchAll(
-    session,
-    { base: service, scope: "base", filter: anything, attributes: ["invocationId"] },
-    signal,
-  );
-  const bytes = entry?.buffers("invocationId")[0];
-  return bytes?.length === 16 ? printGuid(bytes) : null;
 }
