@@ -2,10 +2,9 @@ import type { BitwardenSettings } from "./bitwarden/model.ts";
 import { BitwardenState } from "./bitwarden/state.ts";
 import { bitwardenVendor } from "./bitwarden/vendor.ts";
 import { Faults } from "./kit/faults.ts";
-import { startServer } from "./kit/http.ts";
 import { type Persistable, Persistence } from "./kit/persist.ts";
-import { RateLimiter } from "./kit/rate-limit.ts";
 import { RequestLog } from "./kit/request-log.ts";
+import { startServer, type Vendor } from "./kit/server.ts";
 import { Tokens } from "./kit/tokens.ts";
 import { type OnePasswordSettings, OnePasswordState } from "./onepassword/state.ts";
 import { onePasswordVendor } from "./onepassword/vendor.ts";
@@ -92,94 +91,52 @@ export interface OnePasswordSandbox extends Sandbox {
 }
 
 /** Starts an emulated Bitwarden server with one organization, empty unless `persistFile` holds one. */
-export async function startBitwarden(options: BitwardenOptions = {}): Promise<BitwardenSandbox> {
-  const {
-    host,
-    port,
-    clock = Date.now,
-    random = Math.random,
-    clientId,
-    clientSecret = "sandbox-bitwarden-secret-000",
-    persistFile,
-    latencyMs,
-    organizationId = "5a1db0c5-0000-4000-8000-000000000001",
-    ...settings
-  } = options;
+export async function startBitwarden({
+  organizationId = "5a1db0c5-0000-4000-8000-000000000001",
+  clientId = `organization.${organizationId}`,
+  clientSecret = "sandbox-bitwarden-secret-000",
+  ...options
+}: BitwardenOptions = {}): Promise<BitwardenSandbox> {
+  const { host, port, persistFile, latencyMs, clock = Date.now, random = Math.random, ...settings } = options;
   const state = new BitwardenState({ organizationId, clock, newId: () => randomGuid(random), settings });
-  const id = clientId ?? `organization.${organizationId}`;
-  const tokens = new Tokens(clock);
-  const { flush, ...shared } = await prepare(state, { clock, random, persistFile, latencyMs });
-  const vendor = bitwardenVendor({
-    state,
-    tokens,
-    limiter: new RateLimiter(clock),
-    clock,
-    clientId: id,
-    clientSecret,
-    persist: flush,
-  });
-  const server = await startServer({ host: host ?? "127.0.0.1", port: port ?? 0, clock, vendor, ...shared });
-  return {
-    apiUrl: `${server.url}/api`,
-    identityUrl: `${server.url}/identity`,
-    clientId: id,
-    clientSecret,
-    state,
-    tokens,
-    flush,
-    close: server.close,
-    ...shared,
-  };
+  const { url, ...sandbox } = await start(options, state, clientId, clientSecret, (tokens) =>
+    bitwardenVendor({ state, tokens, clock, clientId, clientSecret }),
+  );
+  return { ...sandbox, apiUrl: `${url}/api`, identityUrl: `${url}/identity` };
 }
 
 /** Starts an emulated 1Password account, empty unless `persistFile` holds one. */
-export async function startOnePassword(options: OnePasswordOptions = {}): Promise<OnePasswordSandbox> {
-  const {
-    host,
-    port,
-    clock = Date.now,
-    random = Math.random,
-    clientId = "7d2b9c1e-5f04-4c3a-9e62-000000000001",
-    clientSecret = "sandbox-1password-secret~000",
-    persistFile,
-    latencyMs,
-    accountId = "SANDBOXACCOUNTABCDEFGHIJKL",
-    ...settings
-  } = options;
+export async function startOnePassword({
+  accountId = "SANDBOXACCOUNTABCDEFGHIJKL",
+  clientId = "7d2b9c1e-5f04-4c3a-9e62-000000000001",
+  clientSecret = "sandbox-1password-secret~000",
+  ...options
+}: OnePasswordOptions = {}): Promise<OnePasswordSandbox> {
+  const { host, port, persistFile, latencyMs, clock = Date.now, random = Math.random, ...settings } = options;
   const state = new OnePasswordState({ accountId, clock, random, settings });
-  const tokens = new Tokens(clock);
-  const { flush, ...shared } = await prepare(state, { clock, random, persistFile, latencyMs });
-  const vendor = onePasswordVendor({ state, tokens, clientId, clientSecret, persist: flush });
-  const server = await startServer({ host: host ?? "127.0.0.1", port: port ?? 0, clock, vendor, ...shared });
-  return {
-    apiUrl: server.url,
-    accountId,
-    clientId,
-    clientSecret,
-    state,
-    tokens,
-    flush,
-    close: server.close,
-    ...shared,
-  };
+  const { url, ...sandbox } = await start(options, state, clientId, clientSecret, (tokens) =>
+    onePasswordVendor({ state, tokens, clientId, clientSecret }),
+  );
+  return { ...sandbox, apiUrl: url, accountId };
 }
 
-interface Preparation {
-  readonly clock: () => number;
-  readonly random: () => number;
-  readonly persistFile: string | undefined;
-  readonly latencyMs: number | undefined;
-}
-
-async function prepare(
-  state: Persistable,
-  { random, persistFile, latencyMs }: Preparation,
-): Promise<{ faults: Faults; requests: RequestLog; flush: () => Promise<void> }> {
+async function start<State extends Persistable>(
+  options: SandboxOptions,
+  state: State,
+  clientId: string,
+  clientSecret: string,
+  makeVendor: (tokens: Tokens) => Vendor,
+) {
+  const { host = "127.0.0.1", port = 0, clock = Date.now, random = Math.random, persistFile, latencyMs = 0 } = options;
   const faults = new Faults(random);
-  faults.latencyMs = latencyMs ?? 0;
+  faults.latencyMs = latencyMs;
+  const tokens = new Tokens(clock);
+  const requests = new RequestLog();
   const persistence = persistFile === undefined ? undefined : new Persistence(persistFile, state);
   await persistence?.load();
-  return { faults, requests: new RequestLog(), flush: async () => persistence?.flush() };
+  const flush = async (): Promise<void> => persistence?.flush();
+  const { url, close } = await startServer({ host, port, clock, faults, requests, flush, vendor: makeVendor(tokens) });
+  return { url, state, clientId, clientSecret, faults, requests, tokens, flush, close };
 }
 
 /** A version 4 GUID, lower case as ASP.NET Core writes them. */

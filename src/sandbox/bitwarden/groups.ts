@@ -1,11 +1,13 @@
-import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
-import { type BitwardenHandler, listOf, replacement } from "./members.ts";
+import { empty, json, type Reply, type SandboxRequest } from "../kit/http.ts";
+import { type BitwardenRoute, listOf, replacement } from "./members.ts";
 import { type CollectionAccess, eventType, type Group } from "./model.ts";
 import {
   badRequest,
   checkLength,
+  checkManage,
   commandNotFound,
   ModelState,
+  pathEntity,
   pathGuid,
   readBodyObject,
   readCollections,
@@ -15,7 +17,7 @@ import {
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-export const groupRoutes: readonly Route<BitwardenHandler>[] = [
+export const groupRoutes: readonly BitwardenRoute[] = [
   {
     method: "GET",
     template: "/api/public/groups",
@@ -29,14 +31,14 @@ export const groupRoutes: readonly Route<BitwardenHandler>[] = [
   {
     method: "GET",
     template: "/api/public/groups/{id}",
-    handle: (state, _, id) => json(200, groupModel(pathGroup(state, id))),
+    handle: (state, _, id) => json(200, groupModel(pathEntity(state.groups, id))),
   },
   { method: "PUT", template: "/api/public/groups/{id}", handle: putGroup },
   { method: "DELETE", template: "/api/public/groups/{id}", handle: deleteGroup },
   {
     method: "GET",
     template: "/api/public/groups/{id}/member-ids",
-    handle: (state, _, id) => json(200, [...state.memberIdsOf(pathGroup(state, id).id)]),
+    handle: (state, _, id) => json(200, [...state.memberIdsOf(pathEntity(state.groups, id).id)]),
   },
   { method: "PUT", template: "/api/public/groups/{id}/member-ids", handle: putMemberIds },
   { method: "GET", template: "/api/public/collections", handle: listCollections },
@@ -50,12 +52,6 @@ function groupModel(
   collections: readonly CollectionAccess[] | null = group.collections,
 ): Record<string, unknown> {
   return { object: "group", id: group.id, name: group.name, externalId: group.externalId, collections };
-}
-
-function pathGroup(state: BitwardenState, id: string): Group {
-  const group = state.groups.get(pathGuid(id));
-  if (group === undefined) throw new Refusal(empty(404));
-  return group;
 }
 
 // Names and externalIds may repeat: no check, no unique index (src/Sql/dbo/Tables/Group.sql).
@@ -75,7 +71,7 @@ function postGroup(state: BitwardenState, request: SandboxRequest): Reply {
 function putGroup(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const groupId = pathGuid(id);
   const model = readGroupWrite(readBodyObject(request));
-  const group = pathGroup(state, groupId);
+  const group = pathEntity(state.groups, groupId);
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
   checkCollections(state, model.collections);
   // Absent resets externalId, but keeps collections: null is ReplaceAsync(group) only (UpdateGroupCommand).
@@ -92,11 +88,7 @@ function putGroup(state: BitwardenState, request: SandboxRequest, id: string): R
 
 function checkCollections(state: BitwardenState, collections: readonly CollectionAccess[] | undefined): void {
   if (collections === undefined) return;
-  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
-    throw badRequest(
-      "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.",
-    );
-  }
+  checkManage(collections);
   if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
 }
 
@@ -104,13 +96,13 @@ function checkCollections(state: BitwardenState, collections: readonly Collectio
 function putMemberIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const groupId = pathGuid(id);
   const memberIds = readGuids(readBodyObject(request), "memberIds");
-  const group = pathGroup(state, groupId);
+  const group = pathEntity(state.groups, groupId);
   state.setGroupMembers(group.id, replacement(memberIds, state.members, state.memberIdsOf(group.id)));
   return empty(200);
 }
 
 function deleteGroup(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const group = pathGroup(state, id);
+  const group = pathEntity(state.groups, id);
   state.removeGroup(group.id);
   state.recordEvent(eventType.groupDeleted, { groupId: group.id });
   return empty(200);
@@ -140,17 +132,11 @@ function listCollections(state: BitwardenState): Reply {
 }
 
 function getCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const collectionId = pathCollection(state, id);
+  const collection = pathEntity(state.collections, id);
   return json(
     200,
-    collectionModels(state).find((model) => model["id"] === collectionId),
+    collectionModels(state).find((model) => model["id"] === collection.id),
   );
-}
-
-function pathCollection(state: BitwardenState, id: string): string {
-  const collectionId = pathGuid(id);
-  if (!state.collections.has(collectionId)) throw new Refusal(empty(404));
-  return collectionId;
 }
 
 // externalId is reset when absent; groups null is unchanged, [] clears.
@@ -162,7 +148,7 @@ function putCollection(state: BitwardenState, request: SandboxRequest, id: strin
   checkLength(modelState, "ExternalId", externalId, 300);
   modelState.check();
   const groups = readCollections(fields, "groups");
-  const collectionId = pathCollection(state, guid);
+  const { id: collectionId } = pathEntity(state.collections, guid);
   if (groups?.some((access) => !state.groups.has(access.id))) throw commandNotFound();
   state.putCollection({ id: collectionId, externalId });
   for (const group of groups === undefined ? [] : state.groups.values()) {
@@ -174,14 +160,11 @@ function putCollection(state: BitwardenState, request: SandboxRequest, id: strin
     });
   }
   state.recordEvent(eventType.collectionUpdated, { collectionId });
-  return json(
-    200,
-    collectionModels(state).find((model) => model["id"] === collectionId),
-  );
+  return getCollection(state, request, collectionId);
 }
 
 function deleteCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const collectionId = pathCollection(state, id);
+  const { id: collectionId } = pathEntity(state.collections, id);
   state.removeCollection(collectionId);
   state.recordEvent(eventType.collectionDeleted, { collectionId });
   return empty(200);

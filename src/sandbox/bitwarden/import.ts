@@ -1,5 +1,5 @@
-import { empty, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
-import { type BitwardenHandler, invite, isKnownEmail, requireSeats } from "./members.ts";
+import { empty, type Reply, type SandboxRequest } from "../kit/http.ts";
+import { type BitwardenRoute, invite, isKnownEmail, requireSeats } from "./members.ts";
 import { eventType, type Member, memberStatus, memberType } from "./model.ts";
 import {
   asObject,
@@ -17,7 +17,7 @@ import {
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-export const importRoutes: readonly Route<BitwardenHandler>[] = [
+export const importRoutes: readonly BitwardenRoute[] = [
   { method: "POST", template: "/api/public/organization/import", handle: importAll },
 ];
 

@@ -1,4 +1,4 @@
-import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
+import { empty, json, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
 import {
   type CollectionAccess,
   eventType,
@@ -10,7 +10,9 @@ import {
 } from "./model.ts";
 import {
   badRequest,
+  checkManage,
   commandNotFound,
+  pathEntity,
   pathGuid,
   readBodyObject,
   readGuids,
@@ -20,23 +22,25 @@ import {
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-/** A route's work on one organization. */
-export type BitwardenHandler = (state: BitwardenState, request: SandboxRequest, id: string) => Reply;
+/** A route whose work is done on one organization; `id` is the first parameter of the path. */
+export interface BitwardenRoute extends Pick<Route, "method" | "template"> {
+  readonly handle: (state: BitwardenState, request: SandboxRequest, id: string) => Reply;
+}
 
-export const memberRoutes: readonly Route<BitwardenHandler>[] = [
+export const memberRoutes: readonly BitwardenRoute[] = [
   { method: "GET", template: "/api/public/members", handle: listMembers },
   { method: "POST", template: "/api/public/members", handle: postMember },
   {
     method: "GET",
     template: "/api/public/members/{id}",
-    handle: (state, _, id) => json(200, memberModel(pathMember(state, id))),
+    handle: (state, _, id) => json(200, memberModel(pathEntity(state.members, id))),
   },
   { method: "PUT", template: "/api/public/members/{id}", handle: putMember },
   { method: "DELETE", template: "/api/public/members/{id}", handle: deleteMember },
   {
     method: "GET",
     template: "/api/public/members/{id}/group-ids",
-    handle: (state, _, id) => json(200, [...state.groupIdsOf(pathMember(state, id).id)]),
+    handle: (state, _, id) => json(200, [...state.groupIdsOf(pathEntity(state.members, id).id)]),
   },
   { method: "PUT", template: "/api/public/members/{id}/group-ids", handle: putGroupIds },
   { method: "POST", template: "/api/public/members/{id}/reinvite", handle: reinvite },
@@ -45,8 +49,6 @@ export const memberRoutes: readonly Route<BitwardenHandler>[] = [
 ];
 
 const lastOwnerText = "Organization must have at least one confirmed owner.";
-const manageText =
-  "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.";
 
 /** A list answer; 2026.8.0 writes no continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs), older servers did. */
 export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
@@ -80,12 +82,6 @@ function noPermissions(): Permissions {
   return Object.fromEntries(permissionNames.map((name) => [name, false])) as Permissions;
 }
 
-function pathMember(state: BitwardenState, id: string): Member {
-  const member = state.members.get(pathGuid(id));
-  if (member === undefined) throw new Refusal(empty(404));
-  return member;
-}
-
 // All statuses, no paging, no filter (MembersController.List).
 function listMembers(state: BitwardenState): Reply {
   const { listsCollections } = state.settings;
@@ -100,8 +96,7 @@ function postMember(state: BitwardenState, request: SandboxRequest): Reply {
   const email = model.email.toLowerCase();
   if (isKnownEmail(state, email, model.email)) throw badRequest("This user has already been invited.");
   requireSeats(state, 1, "Cannot auto scale self-host.");
-  if (model.collections?.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
-    throw badRequest(manageText);
+  checkManage(model.collections);
   // Ids go into the join tables unchecked; a foreign key that fails, or a repeated one, rolls the member back
   // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
   const groups = model.groups ?? [];
@@ -164,7 +159,7 @@ export function requireSeats(state: BitwardenState, needed: number, selfHostedTe
 function putMember(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const memberId = pathGuid(id);
   const model = readMemberUpdate(readBodyObject(request));
-  const member = pathMember(state, memberId);
+  const member = pathEntity(state.members, memberId);
   const collections = model.collections ?? [];
   if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
   if (model.groups !== undefined && !model.groups.every((group) => state.groups.has(group))) throw commandNotFound();
@@ -172,8 +167,7 @@ function putMember(state: BitwardenState, request: SandboxRequest, id: string): 
     throw badRequest("To enable custom permissions the organization must be on an Enterprise plan.");
   }
   if (model.type !== memberType.owner && state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
-  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords)))
-    throw badRequest(manageText);
+  checkManage(collections);
   if (model.groups !== undefined && !areDistinct(model.groups)) throw unhandled();
   const updated = state.updateMember(member.id, {
     type: model.type,
@@ -195,7 +189,7 @@ function putMember(state: BitwardenState, request: SandboxRequest, id: string): 
 function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const memberId = pathGuid(id);
   const groupIds = readGuids(readBodyObject(request), "groupIds");
-  const member = pathMember(state, memberId);
+  const member = pathEntity(state.members, memberId);
   state.setMemberGroups(member.id, replacement(groupIds, state.groups, state.groupIdsOf(member.id)));
   state.recordEvent(eventType.memberGroupsUpdated, { memberId: member.id });
   return empty(200);
@@ -219,7 +213,7 @@ export function replacement(
 
 // Any status; the account survives (RemoveOrganizationUserCommand).
 function deleteMember(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathMember(state, id);
+  const member = pathEntity(state.members, id);
   if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
   state.removeMember(member.id);
   state.recordEvent(eventType.memberRemoved, { memberId: member.id });
@@ -227,7 +221,7 @@ function deleteMember(state: BitwardenState, _: SandboxRequest, id: string): Rep
 }
 
 function reinvite(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathMember(state, id);
+  const member = pathEntity(state.members, id);
   if (member.status !== memberStatus.invited) throw badRequest("User invalid.");
   state.countReinvite(member.email);
   return empty(200);
@@ -235,7 +229,7 @@ function reinvite(state: BitwardenState, _: SandboxRequest, id: string): Reply {
 
 // Not idempotent (RevokeOrganizationUsersValidator); groups, collections and externalId stay.
 function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathMember(state, id);
+  const member = pathEntity(state.members, id);
   if (member.status === memberStatus.revoked) throw badRequest("Already revoked.");
   if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
   state.updateMember(member.id, { status: memberStatus.revoked, previousStatus: member.status });
@@ -246,7 +240,7 @@ function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
 // Returns to the status before. The seat comes first, and is bought even if a policy then refuses
 // (RestoreOrganizationUserCommand.RepositoryRestoreUserAsync).
 function restore(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathMember(state, id);
+  const member = pathEntity(state.members, id);
   if (member.status !== memberStatus.revoked) throw badRequest("Already active.");
   requireSeats(state, 1, "Cannot autoscale on self-hosted instance.");
   const status = member.previousStatus ?? memberStatus.confirmed;

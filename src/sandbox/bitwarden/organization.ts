@@ -1,11 +1,11 @@
-import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
-import { type BitwardenHandler, listOf } from "./members.ts";
+import { empty, json, Refusal, type Reply, type SandboxRequest } from "../kit/http.ts";
+import { type BitwardenRoute, listOf } from "./members.ts";
 import { eventType, type OrganizationEvent, type Policy } from "./model.ts";
 import { asObject, badRequest, ModelState, readBodyObject, readBoolean, readNumber, unhandled } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
 /** Policies, events and subscription: what an independent client expects beside members and groups. */
-export const organizationRoutes: readonly Route<BitwardenHandler>[] = [
+export const organizationRoutes: readonly BitwardenRoute[] = [
   {
     method: "GET",
     template: "/api/public/policies",

@@ -135,10 +135,26 @@ export function readGuids(fields: Fields, name: string): readonly string[] | nul
   return readArray(fields, name)?.map((value, index) => readGuid(value, `$.${name}[${index}]`)) ?? null;
 }
 
-/** An id in the path. @throws Refusal 400 for what is no guid */
+/** Returns the id of a path in lower case. Throws a 400 when it is not a GUID. */
 export function pathGuid(text: string): string {
   if (!guidPattern.test(text)) throw invalidModel({ id: [`The value '${text}' is not valid.`] });
   return text.toLowerCase();
+}
+
+/** Returns the entity that a path names. Throws a 400 when the id is not a GUID, an empty 404 when it is unknown. */
+export function pathEntity<Entity>(entities: ReadonlyMap<string, Entity>, id: string): Entity {
+  const found = entities.get(pathGuid(id));
+  if (found === undefined) throw new Refusal(empty(404));
+  return found;
+}
+
+/** Throws a 400 when an access manages a collection and is limited in the same. */
+export function checkManage(collections: readonly CollectionAccess[] = []): void {
+  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
+    throw badRequest(
+      "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.",
+    );
+  }
 }
 
 export function checkLength(state: ModelState, key: string, value: string | null, limit: number): void {

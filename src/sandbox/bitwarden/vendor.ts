@@ -1,33 +1,30 @@
 import { randomBytes } from "node:crypto";
-import type { Strike } from "../kit/faults.ts";
 import {
-  authorization,
   basicCredentials,
+  bearerToken,
   empty,
-  isForm,
+  formOf,
   json,
   Refusal,
   type Reply,
-  Router,
   type SandboxRequest,
-  type Vendor,
 } from "../kit/http.ts";
-import type { RateLimiter, RateRule, RateVerdict } from "../kit/rate-limit.ts";
+import { RateLimiter, type RateRule, type RateVerdict } from "../kit/rate-limit.ts";
+import type { Vendor } from "../kit/server.ts";
 import type { Tokens } from "../kit/tokens.ts";
 import { groupRoutes } from "./groups.ts";
 import { importRoutes } from "./import.ts";
-import { type BitwardenHandler, memberRoutes } from "./members.ts";
+import { memberRoutes } from "./members.ts";
 import { organizationRoutes } from "./organization.ts";
+import { unhandled } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
 export interface BitwardenVendorOptions {
   readonly state: BitwardenState;
   readonly tokens: Tokens;
-  readonly limiter: RateLimiter;
   readonly clock: () => number;
   readonly clientId: string;
   readonly clientSecret: string;
-  readonly persist: () => Promise<void>;
 }
 
 const tokenPath = "/identity/connect/token";
@@ -40,42 +37,37 @@ const tokenRules: readonly RateRule[] = [{ limit: 10, windowMs: 60_000, period: 
 
 /** Identity and Public API of one organization. ASP.NET Core routes in any letter case. */
 export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
-  const router = new Router<BitwardenHandler>(
-    [...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes],
-    "i",
-  );
+  const { state, tokens } = options;
+  const limiter = new RateLimiter(options.clock);
+  const routes = [...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes];
   return {
-    handle: (request, strike) => handle(options, router, request, strike),
-    routeOf: (method, path) => {
-      const found = router.match(method, path);
-      return "route" in found ? found.route.template : path.toLowerCase() === tokenPath ? tokenPath : "?";
+    routes: [
+      { method: "POST", template: tokenPath, handle: (request) => issueToken(options, request) },
+      ...routes.map(({ method, template, handle }) => ({
+        method,
+        template,
+        handle: (request: SandboxRequest) =>
+          tokens.isValid(bearerToken(request.headers))
+            ? handle(state, request, request.params[0] ?? "")
+            : unauthorized(),
+      })),
+    ],
+    isCaseSensitive: false,
+    check: (request) => {
+      if (state.settings.rateLimits) checkRate(limiter, request);
     },
+    notFound: () => empty(404),
+    methodNotAllowed: (allowed) => empty(405, { allow: allowed.join(", ") }),
     unauthorized,
     rateLimited: (retryAfterSeconds) => tooMany({ rule: writeRules[0] ?? perSecond, retryAfterSeconds }),
-    // Anything the real code does not expect ends in its exception filter.
-    failure: () => json(500, { object: "error", message: "An unhandled server error has occurred.", errors: null }),
-    persist: options.persist,
+    // The exception filter of the real server answers whatever its code does not expect.
+    failure: () => unhandled().reply,
   };
 }
 
-function handle(
-  options: BitwardenVendorOptions,
-  router: Router<BitwardenHandler>,
-  request: SandboxRequest,
-  strike: Strike,
-): Reply {
-  const isToken = request.path.toLowerCase() === tokenPath;
-  if (options.state.settings.rateLimits) checkRate(options.limiter, request, isToken);
-  if (isToken) return issueToken(options, request, strike);
-  const found = router.match(request.method, request.path);
-  if (!("route" in found)) return found.allow.length > 0 ? empty(405, { allow: found.allow.join(", ") }) : empty(404);
-  const bearer = authorization(request.headers);
-  if (bearer?.scheme !== "bearer" || !options.tokens.isValid(bearer.value)) return unauthorized();
-  return found.route.handle(options.state, request, found.params[0] ?? "");
-}
-
 // Per client address, verb and path: PUTs to different ids count apart (EnableEndpointRateLimiting, PathCounterKeyBuilder).
-function checkRate(limiter: RateLimiter, request: SandboxRequest, isToken: boolean): void {
+function checkRate(limiter: RateLimiter, request: SandboxRequest): void {
+  const isToken = request.path.toLowerCase() === tokenPath;
   const rules = isToken ? tokenRules : request.method === "GET" ? readRules : writeRules;
   const verdict = limiter.admit(`${request.remoteAddress} ${request.method} ${request.path.toLowerCase()}`, rules);
   if (verdict !== undefined) throw new Refusal(tooMany(verdict));
@@ -99,10 +91,9 @@ function unauthorized(): Reply {
 }
 
 /** Client credentials, in the form or as Basic. All OAuth errors are 400 (Duende TokenErrorHttpWriter). */
-function issueToken(options: BitwardenVendorOptions, request: SandboxRequest, strike: Strike): Reply {
-  if (request.method !== "POST") return empty(405, { allow: "POST" });
-  if (!isForm(request.headers)) return oauthError("invalid_request");
-  const form = new URLSearchParams(request.body);
+function issueToken(options: BitwardenVendorOptions, request: SandboxRequest): Reply {
+  const form = formOf(request);
+  if (form === undefined) return oauthError("invalid_request");
   const basic = basicCredentials(request.headers);
   const id = basic?.id ?? form.get("client_id");
   const secret = basic?.secret ?? form.get("client_secret");
@@ -112,7 +103,7 @@ function issueToken(options: BitwardenVendorOptions, request: SandboxRequest, st
   if (scopes.some((scope) => scope !== "api.organization")) return oauthError("invalid_scope");
   const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
   const token = makeJwt(options, lifetimeSeconds);
-  options.tokens.issue(token, strike.expireEarlySeconds ?? lifetimeSeconds);
+  options.tokens.issue(token, request.strike.expireEarlySeconds ?? lifetimeSeconds);
   const body = { access_token: token, expires_in: lifetimeSeconds, token_type: "Bearer", scope: "api.organization" };
   return json(200, body, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
 }
@@ -121,7 +112,7 @@ function oauthError(error: string): Reply {
   return json(400, { error }, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
 }
 
-/** Looks like the real one (`typ: at+jwt`); nobody but the server may read it. */
+/** Has the form of a real token (`typ: at+jwt`); clients must not read it. */
 function makeJwt(options: BitwardenVendorOptions, lifetimeSeconds: number): string {
   const iat = Math.floor(options.clock() / 1000);
   const claims = {

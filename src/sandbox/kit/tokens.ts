@@ -18,8 +18,8 @@ export class Tokens {
     this.issued += 1;
   }
 
-  isValid(token: string): boolean {
-    const expiryMs = this.#expiryMs.get(token);
+  isValid(token: string | undefined): boolean {
+    const expiryMs = this.#expiryMs.get(token ?? "");
     return expiryMs !== undefined && expiryMs > this.#clock();
   }
 

@@ -1,18 +1,16 @@
 import { randomBytes } from "node:crypto";
-import type { Strike } from "../kit/faults.ts";
 import {
-  authorization,
   basicCredentials,
+  bearerToken,
   empty,
-  isForm,
+  formOf,
   json,
   Refusal,
   type Reply,
   type Route,
-  Router,
   type SandboxRequest,
-  type Vendor,
 } from "../kit/http.ts";
+import type { Vendor } from "../kit/server.ts";
 import type { Tokens } from "../kit/tokens.ts";
 import type { Layout, OnePasswordState, OnePasswordUser, OnePasswordUserState, Scope } from "./state.ts";
 
@@ -21,15 +19,7 @@ export interface OnePasswordVendorOptions {
   readonly tokens: Tokens;
   readonly clientId: string;
   readonly clientSecret: string;
-  readonly persist: () => Promise<void>;
 }
-
-type Handler = (
-  options: OnePasswordVendorOptions,
-  request: SandboxRequest,
-  strike: Strike,
-  params: readonly string[],
-) => Reply;
 
 interface LayoutPaths {
   readonly layout: Layout;
@@ -50,78 +40,67 @@ const userAgentPattern = /^[^\s/]+\/v?\d\S*/;
 
 /** 1Password Users API for Partners of one account. Paths are case-sensitive, and `:suspend` is literal. */
 export function onePasswordVendor(options: OnePasswordVendorOptions): Vendor {
-  const router = new Router<Handler>(layouts.flatMap(routesOf));
+  const { settings } = options.state;
   return {
-    handle: (request, strike) => handle(options, router, request, strike),
-    routeOf: (method, path) => {
-      const found = router.match(method, path);
-      return "route" in found ? found.route.template : "?";
+    routes: layouts.flatMap((paths) => routesOf(options, paths)),
+    isCaseSensitive: true,
+    check: ({ path }) => {
+      if (!settings.layouts.some((layout) => path.startsWith(`/${layout}/`))) throw new Refusal(notFound());
     },
+    notFound,
+    // grpc-gateway's answer to a known path with another method: 501, code 12.
+    methodNotAllowed: () => status(501, 12, "Method Not Allowed"),
     unauthorized: () => status(401, 16, "unauthenticated"),
     rateLimited: (retryAfterSeconds) =>
       json(429, { code: 8, message: "resource_exhausted", details: [] }, { "retry-after": String(retryAfterSeconds) }),
     failure: () => status(500, 13, "internal"),
-    persist: options.persist,
   };
 }
 
-function routesOf({ layout, token, revoke }: LayoutPaths): readonly Route<Handler>[] {
+function notFound(): Reply {
+  return { status: 404, headers: { "content-type": "text/plain; charset=utf-8" }, body: "404 page not found\n" };
+}
+
+function routesOf(options: OnePasswordVendorOptions, { layout, token, revoke }: LayoutPaths): readonly Route[] {
   const users = `/${layout}/accounts/{account}/users`;
+  const guarded = (method: Route["method"], template: string, scope: Scope, work: Work): Route => ({
+    method,
+    template,
+    handle: (request) => refusal(options, request, scope) ?? work(options.state, request),
+  });
   return [
-    { method: "POST", template: token, handle: issueToken },
-    { method: "POST", template: revoke, handle: revokeToken },
-    { method: "GET", template: users, handle: guarded("list", listUsers) },
-    {
-      method: "GET",
-      template: `${users}/{user}`,
-      handle: guarded("get", (options, _, __, params) =>
-        json(200, userModel(options.state, pathUser(options.state, params))),
-      ),
-    },
-    { method: "POST", template: `${users}/{user}:suspend`, handle: guarded("suspend", suspend) },
-    { method: "POST", template: `${users}/{user}:reactivate`, handle: guarded("reactivate", reactivate) },
+    { method: "POST", template: token, handle: (request) => issueToken(options, request) },
+    { method: "POST", template: revoke, handle: (request) => revokeToken(options, request) },
+    guarded("GET", users, "list", listUsers),
+    guarded("GET", `${users}/{user}`, "get", (state, request) => json(200, userModel(state, pathUser(state, request)))),
+    guarded("POST", `${users}/{user}:suspend`, "suspend", suspend),
+    guarded("POST", `${users}/{user}:reactivate`, "reactivate", reactivate),
   ];
 }
 
-function handle(
-  options: OnePasswordVendorOptions,
-  router: Router<Handler>,
-  request: SandboxRequest,
-  strike: Strike,
-): Reply {
-  const { settings } = options.state;
-  const found = router.match(request.method, request.path);
-  const isOn = settings.layouts.some((layout) => request.path.startsWith(`/${layout}/`));
-  if (!isOn || (!("route" in found) && found.allow.length === 0)) {
-    return { status: 404, headers: { "content-type": "text/plain; charset=utf-8" }, body: "404 page not found\n" };
-  }
-  // grpc-gateway's answer to a known path with another method: 501, code 12.
-  if (!("route" in found)) return status(501, 12, "Method Not Allowed");
-  return found.route.handle(options, request, strike, found.params);
-}
+type Work = (state: OnePasswordState, request: SandboxRequest) => Reply;
 
 /** gRPC status as grpc-gateway writes it; `code` is the gRPC number. */
 function status(http: number, code: number, message: string): Reply {
   return json(http, { code, message, details: [] });
 }
 
-/** What every users call goes through: User-Agent, token, account, permission of the application. */
-function guarded(scope: Scope, work: Handler): Handler {
-  return (options, request, strike, params) => {
-    const { state, tokens } = options;
-    // Listed under "Include the following headers"; whether the vendor refuses without is not known, a strict fake does.
-    if (state.settings.strictUserAgent && !userAgentPattern.test(request.headers["user-agent"] ?? ""))
-      return status(403, 7, "invalid_user_agent");
-    const bearer = authorization(request.headers);
-    if (bearer?.scheme !== "bearer" || !tokens.isValid(bearer.value)) return status(401, 16, "unauthenticated");
-    // 403 is ambiguous on purpose: wrong account, wrong scope, last owner and EAM differ in `message` only.
-    if (params[0] !== state.accountId) return status(403, 7, "account_mismatch");
-    if (!state.settings.scopes.includes(scope)) return status(403, 7, "insufficient_scope");
-    return work(options, request, strike, params);
-  };
+/** Checks User-Agent, token, account and permission of a users call; undefined when the call may go on. */
+function refusal(
+  { state, tokens }: OnePasswordVendorOptions,
+  { headers, params }: SandboxRequest,
+  scope: Scope,
+): Reply | undefined {
+  // The documentation lists it under "Include the following headers". Whether 1Password refuses calls without is unknown.
+  if (state.settings.strictUserAgent && !userAgentPattern.test(headers["user-agent"] ?? ""))
+    return status(403, 7, "invalid_user_agent");
+  if (!tokens.isValid(bearerToken(headers))) return status(401, 16, "unauthenticated");
+  // 403 has several causes as at 1Password: account, scope, last owner and EAM differ only in `message`.
+  if (params[0] !== state.accountId) return status(403, 7, "account_mismatch");
+  return state.settings.scopes.includes(scope) ? undefined : status(403, 7, "insufficient_scope");
 }
 
-function pathUser(state: OnePasswordState, params: readonly string[]): OnePasswordUser {
+function pathUser(state: OnePasswordState, { params }: SandboxRequest): OnePasswordUser {
   const user = state.users.get(params[1] ?? "");
   if (user === undefined) throw new Refusal(status(404, 5, "user_not_found"));
   return user;
@@ -135,7 +114,8 @@ function userModel(state: OnePasswordState, user: OnePasswordUser): Record<strin
   return { ...model, create_time: user.createTime, path: `accounts/${state.accountId}/users/${user.id}` };
 }
 
-function listUsers({ state }: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike): Reply {
+function listUsers(state: OnePasswordState, request: SandboxRequest): Reply {
+  const { strike } = request;
   const filter = request.query.get("filter") ?? "";
   const wanted = filterState(filter);
   const size = pageSize(request.query.get("max_page_size"));
@@ -197,14 +177,9 @@ function refuseBody(request: SandboxRequest): void {
 }
 
 // Idempotent: a suspended user is answered unchanged.
-function suspend(
-  { state }: OnePasswordVendorOptions,
-  request: SandboxRequest,
-  _: Strike,
-  params: readonly string[],
-): Reply {
+function suspend(state: OnePasswordState, request: SandboxRequest): Reply {
   refuseBody(request);
-  const user = pathUser(state, params);
+  const user = pathUser(state, request);
   if (user.state === "SUSPENDED") return json(200, userModel(state, user));
   // The only slug on record (elastic/kibana one_password.ts).
   if (state.isLastActiveOwner(user)) return status(403, 7, "no_owner_remain");
@@ -214,14 +189,9 @@ function suspend(
 }
 
 // Idempotent, too. Only a suspended user changes.
-function reactivate(
-  { state }: OnePasswordVendorOptions,
-  request: SandboxRequest,
-  _: Strike,
-  params: readonly string[],
-): Reply {
+function reactivate(state: OnePasswordState, request: SandboxRequest): Reply {
   refuseBody(request);
-  const user = pathUser(state, params);
+  const user = pathUser(state, request);
   return json(
     200,
     userModel(state, user.state === "SUSPENDED" ? state.updateUser(user.id, { state: "ACTIVE" }) : user),
@@ -229,11 +199,11 @@ function reactivate(
 }
 
 /** Basic only: client_secret_post is refused (elastic/kibana#255076). Unlike Bitwarden, a bad client is 401. */
-function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest, strike: Strike): Reply {
+function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest): Reply {
   if (!isClient(options, request)) return invalidClient();
-  if (!isForm(request.headers))
+  const form = formOf(request);
+  if (form === undefined)
     return oauthError("invalid_request", "The request body must be application/x-www-form-urlencoded.");
-  const form = new URLSearchParams(request.body);
   const grant = form.get("grant_type");
   if (grant === null) return oauthError("invalid_request", "Request parameter 'grant_type' is missing.");
   if (grant !== "client_credentials")
@@ -243,7 +213,7 @@ function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest, 
     return oauthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.");
   const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
   const token = `ory_at_${randomBytes(32).toString("base64url")}.${randomBytes(32).toString("base64url")}`;
-  options.tokens.issue(token, strike.expireEarlySeconds ?? lifetimeSeconds);
+  options.tokens.issue(token, request.strike.expireEarlySeconds ?? lifetimeSeconds);
   return json(
     200,
     { access_token: token, expires_in: lifetimeSeconds, scope, token_type: "bearer" },
@@ -254,8 +224,8 @@ function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest, 
 /** 200 also for tokens that are unknown or dead already; 401 for a bad client. */
 function revokeToken(options: OnePasswordVendorOptions, request: SandboxRequest): Reply {
   if (!isClient(options, request)) return invalidClient();
-  const token = isForm(request.headers) ? new URLSearchParams(request.body).get("token") : null;
-  if (token === null) return oauthError("invalid_request", "Request parameter 'token' is missing.");
+  const token = formOf(request)?.get("token");
+  if (token == null) return oauthError("invalid_request", "Request parameter 'token' is missing.");
   options.tokens.revoke(token);
   return empty(200);
 }
