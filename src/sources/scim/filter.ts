@@ -84,7 +84,7 @@ export function parsePatchPath(
   const parser = new FilterParser(text, bracket + 1);
   const filter = parser.filter(ofValues(attribute));
   parser.expect("]");
-  const rest = text.slice(parser.position).trim();
+  const rest = parser.rest.trim();
   if (rest === "") return { target, filter };
   const sub = rest.startsWith(".") ? attribute.subs?.get(rest.slice(1).toLowerCase()) : undefined;
   if (sub === undefined)
@@ -92,36 +92,41 @@ export function parsePatchPath(
   return { target: { ...target, sub }, filter };
 }
 
+/** Blanks, then a string in quotes, a sign, or a word. */
+const TOKEN = /[ \t]*("(?:[^"\\]|\\.)*"|[()[\]]|[^\s()[\]"]+)?/sy;
+
 /** Holds the position. One object per parse. */
 class FilterParser {
   readonly #text: string;
-  #at: number;
+  /** Empty at the end of the text, and before text that is not a token. */
+  #token = "";
+  /** Position after the token. */
+  #end: number;
   #depth = 0;
   #conditions = 0;
 
   constructor(text: string, start = 0) {
-    if (text.length > MAX_FILTER_LENGTH) throw refuse(`${text.length} characters are more than ${MAX_FILTER_LENGTH}`);
+    if (text.length > MAX_FILTER_LENGTH) throw refuse(`${text.length} characters; the limit is ${MAX_FILTER_LENGTH}`);
     this.#text = text;
-    this.#at = start;
+    this.#end = start;
+    this.#advance();
   }
 
-  get position(): number {
-    return this.#at;
+  /** The text that is not parsed yet. */
+  get rest(): string {
+    return this.#text.slice(this.#end - this.#token.length);
   }
 
   end(): void {
-    this.#skipBlanks();
-    if (this.#at < this.#text.length) throw this.#unexpected();
+    if (this.rest !== "") throw refuse(`${JSON.stringify(this.rest.slice(0, 20))} is not expected here`);
   }
 
   expect(sign: string): void {
-    this.#skipBlanks();
-    if (this.#text[this.#at] !== sign) throw this.#unexpected(`"${sign}" expected`);
-    this.#at++;
+    if (!this.#takes(sign)) throw this.#missing(`"${sign}"`);
   }
 
   filter(resolve: Resolve): Filter {
-    if (++this.#depth > MAX_DEPTH) throw refuse(`nested deeper than ${MAX_DEPTH}`);
+    if (++this.#depth > MAX_DEPTH) throw refuse(`the limit of nested filters is ${MAX_DEPTH}`);
     const filter = this.#series("or", () => this.#series("and", () => this.#term(resolve)));
     this.#depth--;
     return filter;
@@ -129,123 +134,89 @@ class FilterParser {
 
   #series(op: "and" | "or", next: () => Filter): Filter {
     const of = [next()];
-    while (this.#takeWord(op)) of.push(next());
+    while (this.#takes(op)) of.push(next());
     return joined(op, of);
   }
 
   #term(resolve: Resolve): Filter {
-    if (++this.#conditions > MAX_CONDITIONS) throw refuse(`more than ${MAX_CONDITIONS} conditions`);
-    if (this.#takeSign("(")) return this.#grouped(resolve);
-    const start = this.#at;
-    if (this.#takeWord("not")) {
-      if (this.#takeSign("(")) return negated(this.#grouped(resolve));
-      this.#at = start;
-    }
-    return this.#condition(resolve);
-  }
-
-  #grouped(resolve: Resolve): Filter {
+    if (++this.#conditions > MAX_CONDITIONS) throw refuse(`the limit of conditions is ${MAX_CONDITIONS}`);
+    const isNegated = this.#takes("not");
+    if (!isNegated && this.#token !== "(") return this.#condition(resolve);
+    this.expect("(");
     const filter = this.filter(resolve);
     this.expect(")");
-    return filter;
+    return isNegated ? negated(filter) : filter;
   }
 
   #condition(resolve: Resolve): Filter {
     const text = this.#path();
-    if (this.#text[this.#at] === "[") return this.#valuePath(text, resolve(text));
-    return this.#comparison(text, resolve(text));
+    return this.#takes("[") ? this.#valuePath(text, resolve(text)) : this.#comparison(text, resolve(text));
   }
 
   /** `emails[type eq "work"]`, or `emails[type eq "work"].value eq "x"`: the second condition is on the same value. */
   #valuePath(text: string, path: AttributePath | null): Filter {
     if (path !== null && (path.attribute.subs === null || path.sub !== null))
       throw refuse(`${text} does not have values with sub-attributes`);
-    this.#at++;
     const resolve = ofValues(path?.attribute);
     const of = [this.filter(resolve)];
     this.expect("]");
-    if (this.#text[this.#at] === ".") {
-      this.#at++;
-      const sub = this.#path();
+    if (this.#token.startsWith(".")) {
+      const sub = this.#path(".");
       of.push(this.#comparison(sub, resolve(sub)));
     }
     return path === null ? NEVER : { op: "some", path, of: joined("and", of) };
   }
 
   #comparison(text: string, path: AttributePath | null): Filter {
-    const op = this.#word().toLowerCase();
+    const word = this.#advance();
+    const op = word.toLowerCase();
     const attribute = path === null ? null : wholeOrValue(path);
     if (op === "pr") return attribute === null ? NEVER : { op, path: attribute };
     if (op === "ne") return negated(compare("eq", attribute, this.#literal()));
     const compareOp = COMPARE_OPS.find((each) => each === op);
     if (compareOp === undefined)
-      throw refuse(op === "" ? `an operator is missing after ${text}` : `"${op.slice(0, 20)}" is not an operator`);
+      throw refuse(word === "" ? `an operator is missing after ${text}` : `${word.slice(0, 20)} is not an operator`);
     return compare(compareOp, attribute, this.#literal());
   }
 
-  #path(): string {
-    this.#skipBlanks();
-    const word = this.#run(/[^\s()[\]"]*/y);
-    if (!/^[a-z$_]/i.test(word)) throw this.#unexpected("an attribute expected");
+  #path(prefix = ""): string {
+    const word = this.#token.slice(prefix.length);
+    if (!/^[a-z$_]/i.test(word)) throw this.#missing("an attribute");
+    this.#advance();
     return word;
-  }
-
-  #word(): string {
-    this.#skipBlanks();
-    return this.#run(/[a-z]*/iy);
   }
 
   /** The value as text. Null for the word `null` without quotes. */
   #literal(): string | null {
-    this.#skipBlanks();
-    if (this.#text[this.#at] === '"') return this.#quoted();
-    const word = this.#run(/[^\s()[\]"]*/y);
-    if (word === "") throw this.#unexpected("a value expected");
-    return word.toLowerCase() === "null" ? null : word;
-  }
-
-  #quoted(): string {
-    const raw = this.#run(/"(?:[^"\\]|\\.)*"/sy);
+    if (this.#token === "" || /^[()[\]]/.test(this.#token)) throw this.#missing("a value");
+    const token = this.#advance();
+    if (!token.startsWith('"')) return token.toLowerCase() === "null" ? null : token;
     try {
-      return text(JSON.parse(raw));
+      return text(JSON.parse(token));
     } catch (cause) {
-      throw Object.assign(refuse(`a string at character ${this.#at + 1} is not a JSON string`), { cause });
+      throw Object.assign(refuse(`${token.slice(0, 20)} is not a JSON string`), { cause });
     }
   }
 
-  #run(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)?.[0] ?? "";
-    this.#at += found.length;
-    return found;
+  /** Moves to the next token. Returns the one before. */
+  #advance(): string {
+    const token = this.#token;
+    TOKEN.lastIndex = this.#end;
+    const [all = "", next = ""] = TOKEN.exec(this.#text) ?? [];
+    this.#end += all.length;
+    this.#token = next;
+    return token;
   }
 
-  #takeSign(sign: string): boolean {
-    this.#skipBlanks();
-    if (this.#text[this.#at] !== sign) return false;
-    this.#at++;
-    return true;
+  #takes(token: string): boolean {
+    const isNext = this.#token.toLowerCase() === token;
+    if (isNext) this.#advance();
+    return isNext;
   }
 
-  #takeWord(word: string): boolean {
-    this.#skipBlanks();
-    const end = this.#at + word.length;
-    if (this.#text.slice(this.#at, end).toLowerCase() !== word) return false;
-    const next = this.#text[end];
-    if (next !== undefined && !/[\s(]/.test(next)) return false;
-    this.#at = end;
-    return true;
-  }
-
-  #skipBlanks(): void {
-    while (this.#text[this.#at] === " " || this.#text[this.#at] === "\t") this.#at++;
-  }
-
-  #unexpected(wish = "the end expected"): ScimError {
-    const found = this.#text.slice(this.#at, this.#at + 20);
-    return refuse(
-      found === "" ? `ends too early, ${wish}` : `${wish} at character ${this.#at + 1}, found ${JSON.stringify(found)}`,
-    );
+  /** `wish`: what the grammar needs at this position. */
+  #missing(wish: string): ScimError {
+    return refuse(`${wish} is missing before ${this.rest === "" ? "the end" : JSON.stringify(this.rest.slice(0, 20))}`);
   }
 }
 

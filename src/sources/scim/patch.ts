@@ -114,12 +114,7 @@ function applyStep(resource: JsonObject, step: PatchStep, id: string): JsonObjec
       const { extension, attribute } = step;
       if (extension === null) return withValue(resource, attribute.name, changed(step, own(resource, attribute.name)));
       const home = own(resource, extension);
-      const values = isObject(home) ? home : {};
-      return withValue(
-        resource,
-        extension,
-        withValue(values, attribute.name, changed(step, own(values, attribute.name))),
-      );
+      return withValue(resource, extension, applyStep(isObject(home) ? home : {}, { ...step, extension: null }, id));
     }
   }
 }

@@ -3,22 +3,22 @@ import { resolvePath } from "./attribute-path.ts";
 import { isArray, isObject } from "./json.ts";
 import type { ResourceSchema } from "./schemas.ts";
 
-/** What of a resource is shown (RFC 7644 §3.9). */
+/** The part of a resource that a client asked for (RFC 7644 §3.9). */
 export interface Projection {
-  /** Whether the references (`members`, `groups`) are shown, and so must be read. */
+  /** True if the references (`members`, `groups`) are shown, and must be read. */
   readonly showsReferences: boolean;
   apply(resource: JsonObject): JsonObject;
 }
 
 export const WHOLE: Projection = { showsReferences: true, apply: (resource) => resource };
 
-/** Names to keep or drop; null stands for all below. */
+/** Attributes to keep or drop. Null: the whole attribute. */
 type Tree = Map<string, Tree | null>;
 
-/** `id` and `schemas` are always returned (RFC 7643 §3.1, §3). */
+/** Always returned (RFC 7643 §3 and §3.1). */
 const ALWAYS = ["schemas", "id"] as const;
 
-/** A projection from the names of `attributes` and `excludedAttributes`; unknown names are ignored. */
+/** Reads the names of `attributes` and `excludedAttributes`. Unknown names are ignored. */
 export function toProjection(
   schema: ResourceSchema,
   attributes: readonly string[],
@@ -28,12 +28,15 @@ export function toProjection(
   const dropped = toTree(schema, excluded);
   for (const name of ALWAYS) dropped.delete(name);
   if (attributes.length === 0) {
-    return { showsReferences: dropped.get(schema.references) !== null, apply: (resource) => drop(resource, dropped) };
+    return {
+      showsReferences: dropped.get(schema.references) !== null,
+      apply: (resource) => project(resource, dropped, "drop"),
+    };
   }
   const kept = toTree(schema, [...ALWAYS, ...attributes]);
   return {
     showsReferences: kept.has(schema.references) && dropped.get(schema.references) !== null,
-    apply: (resource) => drop(keep(resource, kept), dropped),
+    apply: (resource) => project(project(resource, kept, "keep"), dropped, "drop"),
   };
 }
 
@@ -45,53 +48,35 @@ function toTree(schema: ResourceSchema, names: readonly string[]): Tree {
       if (target.extension !== null) tree.set(target.extension.urn, null);
       else for (const attribute of schema.attributes.values()) tree.set(attribute.name, null);
     } else if (target.kind === "attribute") {
-      plant(
-        tree,
-        [target.extension, target.attribute.name, target.sub?.name ?? null].filter((each) => each !== null),
-      );
+      const { extension, attribute, sub } = target;
+      const names = sub === null ? [] : [sub.name];
+      plant(tree, extension === null ? [attribute.name, ...names] : [extension, attribute.name, ...names]);
     }
   }
   return tree;
 }
 
-function plant(tree: Tree, path: readonly string[]): void {
-  const [first, ...rest] = path;
-  if (first === undefined) return;
-  if (rest.length === 0) {
-    tree.set(first, null);
-    return;
-  }
+function plant(tree: Tree, [first, ...rest]: readonly [string, ...string[]]): void {
   const below = tree.get(first);
-  if (below === null) return;
-  const branch: Tree = below ?? new Map();
-  tree.set(first, branch);
-  plant(branch, rest);
-}
-
-function keep(object: JsonObject, tree: Tree): JsonObject {
-  const kept: Record<string, Json> = {};
-  for (const [name, below] of tree) {
-    const value = Object.hasOwn(object, name) ? object[name] : undefined;
-    if (value !== undefined) kept[name] = below === null ? value : each(value, (part) => keep(part, below));
+  const [second, ...more] = rest;
+  if (second === undefined) tree.set(first, null);
+  else if (below !== null) {
+    const branch: Tree = below ?? new Map();
+    tree.set(first, branch);
+    plant(branch, [second, ...more]);
   }
-  return kept;
 }
 
-function drop(object: JsonObject, tree: Tree): JsonObject {
-  if (tree.size === 0) return object;
-  const kept: Record<string, Json> = { ...object };
-  for (const [name, below] of tree) {
-    const value = kept[name];
-    if (value === undefined) continue;
-    if (below === null) delete kept[name];
-    else kept[name] = each(value, (part) => drop(part, below));
+/** Keeps or drops what the tree names. */
+function project(object: JsonObject, tree: Tree, action: "keep" | "drop"): JsonObject {
+  const shown: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(object)) {
+    const below = tree.get(name);
+    if (below === undefined ? action === "drop" : below === null && action === "keep") shown[name] = value;
+    else if (below != null) shown[name] = eachPart(value, (part) => project(part, below, action));
   }
-  return kept;
+  return shown;
 }
 
-const each = (value: Json, change: (part: JsonObject) => JsonObject): Json =>
-  isArray(value)
-    ? value.map((part) => (isObject(part) ? change(part) : part))
-    : isObject(value)
-      ? change(value)
-      : value;
+const eachPart = (value: Json, change: (part: JsonObject) => JsonObject): Json =>
+  isArray(value) ? value.map((part) => eachPart(part, change)) : isObject(value) ? change(value) : value;

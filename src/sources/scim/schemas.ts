@@ -11,7 +11,7 @@ export type AttributeType =
   | "binary"
   | "complex";
 
-/** One attribute of a schema, with what the hot paths ask for precomputed from scimmy's definitions. */
+/** One attribute of a schema. Computed once from scimmy's definitions, because every request reads it. */
 export interface Attribute {
   readonly name: string;
   readonly type: AttributeType;
@@ -20,22 +20,22 @@ export interface Attribute {
   readonly isReadOnly: boolean;
   /** By lower-case name; null unless complex. */
   readonly subs: ReadonlyMap<string, Attribute> | null;
-  /** The sub-attribute meant when a complex attribute is compared as a whole: `value`, where there is one. */
+  /** The sub-attribute that stands for a complex attribute in a comparison: `value`, if it has one. */
   readonly valueSub: Attribute | null;
 }
 
 export type Attributes = ReadonlyMap<string, Attribute>;
 
-/** A resource type: its core attributes and its extensions, by lower-case names. */
+/** A resource type: its core attributes by lower-case name, and its extensions. */
 export interface ResourceSchema {
   readonly name: "User" | "Group";
   readonly endpoint: "/Users" | "/Groups";
   readonly urn: string;
   readonly attributes: Attributes;
   readonly extensions: readonly Extension[];
-  /** Lower-case URNs, misspellings of identity providers included, and the extension each names; null is the core schema. */
+  /** Extensions by lower-case URN, with the misspelt URNs of identity providers. Null is the core schema. */
   readonly urns: ReadonlyMap<string, Extension | null>;
-  /** What this server writes by itself: `groups` of a person, `members` of a group. */
+  /** The attribute that this server stores as memberships: `groups` of a user, `members` of a group. */
   readonly references: "groups" | "members";
 }
 
@@ -70,61 +70,36 @@ function toAttribute(description: Description): Attribute {
 const toAttributes = (descriptions: readonly Description[]): Map<string, Attribute> =>
   new Map(descriptions.map((each) => [each.name.toLowerCase(), toAttribute(each)]));
 
-const describe = (definition: { describe(basepath?: string): object }): Map<string, Attribute> =>
-  toAttributes((JSON.parse(JSON.stringify(definition.describe())) as { attributes: Description[] }).attributes);
+type Definition = typeof SCIMMY.Schemas.User.definition;
 
-const readOnly = (
-  name: string,
-  type: AttributeType,
-  isCaseExact: boolean,
-  subs: readonly Attribute[] | null = null,
-): Attribute => ({
-  name,
-  type,
-  isMultiValued: false,
-  isCaseExact,
-  isReadOnly: true,
-  subs: subs === null ? null : new Map(subs.map((each) => [each.name.toLowerCase(), each])),
-  valueSub: null,
-});
+/** An extension does not have the attributes that scimmy gives to every definition: `id`, `externalId`, `meta`, `schemas`. */
+function describe(definition: Definition, isExtension = false): Map<string, Attribute> {
+  const attributes = definition.attributes.filter(({ config }) => !(isExtension && config["shadow"] === true));
+  return toAttributes(JSON.parse(JSON.stringify(attributes)) as Description[]);
+}
 
-/** RFC 7643 §3.1: attributes that each resource has and no schema lists. */
-const COMMON: readonly Attribute[] = [
-  { ...readOnly("schemas", "reference", true), isMultiValued: true },
-  readOnly("id", "string", true),
-  { ...readOnly("externalId", "string", true), isReadOnly: false },
-  readOnly("meta", "complex", true, [
-    readOnly("resourceType", "string", true),
-    readOnly("created", "dateTime", true),
-    readOnly("lastModified", "dateTime", true),
-    readOnly("location", "reference", true),
-    readOnly("version", "string", true),
-  ]),
-];
-
-/** Entra drops a colon: `…enterprise:2.0User` (requirement 16). */
+/** Entra ID drops a colon: `…enterprise:2.0User`. */
 const spellings = (urn: string): string[] => [urn.toLowerCase(), urn.toLowerCase().replace(/:2\.0:/, ":2.0")];
 
 function toSchema(
   names: Pick<ResourceSchema, "name" | "endpoint" | "urn" | "references">,
-  core: Map<string, Attribute>,
+  attributes: Attributes,
   extensions: readonly Extension[],
 ): ResourceSchema {
-  for (const attribute of COMMON) core.set(attribute.name.toLowerCase(), attribute);
   const urns = new Map<string, Extension | null>();
   for (const spelling of spellings(names.urn)) urns.set(spelling, null);
   for (const extension of extensions) for (const spelling of spellings(extension.urn)) urns.set(spelling, extension);
-  return { ...names, attributes: core, extensions, urns };
+  return { ...names, attributes, extensions, urns };
 }
 
 const { User, Group, EnterpriseUser } = SCIMMY.Schemas;
 
 /**
- * Makes scimmy's definitions say what this server does, before anything is derived from them: conformance suites build
- * their tests from `/Schemas`. Passwords are never kept, so none is offered; ids compare exactly; members are people;
- * what the server derives is read-only.
+ * Changes scimmy's definitions to what this server does, before anything is derived from them: conformance suites build
+ * their tests from `/Schemas`. Passwords are not stored, ids compare exactly, members are users, and attributes that the
+ * server derives are read-only.
  */
-function makeTrue(): void {
+function adaptDefinitions(): void {
   User.definition.truncate("password");
   for (const [definition, path] of [
     [User.definition, "groups.value"],
@@ -133,19 +108,22 @@ function makeTrue(): void {
   ] as const) {
     attributeOf(definition, path).config["caseExact"] = true;
   }
+  for (const definition of [User.definition, Group.definition]) {
+    for (const path of ["schemas", "meta.location", "meta.version"])
+      attributeOf(definition, path).config["caseExact"] = true;
+    attributeOf(definition, "schemas").config["mutable"] = false;
+  }
   for (const path of ["members.display", "members.$ref"]) attributeOf(Group.definition, path).config["mutable"] = false;
   attributeOf(Group.definition, "members.$ref").config["referenceTypes"] = ["User"];
   attributeOf(Group.definition, "members.type").config["canonicalValues"] = ["User"];
   attributeOf(User.definition, "groups.$ref").config["referenceTypes"] = ["Group"];
 }
 
-type Definition = typeof User.definition;
-
 /** scimmy's typings leave `config` out. */
 export const attributeOf = (definition: Definition, path: string): { config: Record<string, unknown> } =>
   definition.attribute(path) as unknown as { config: Record<string, unknown> };
 
-makeTrue();
+adaptDefinitions();
 
 /** RFC 7643 §4.3. */
 export const ENTERPRISE_URN: string = EnterpriseUser.definition.id;
@@ -154,7 +132,7 @@ export const ENTERPRISE_URN: string = EnterpriseUser.definition.id;
 export const USER_SCHEMA: ResourceSchema = toSchema(
   { name: "User", endpoint: "/Users", urn: User.definition.id, references: "groups" },
   describe(User.definition),
-  [{ urn: ENTERPRISE_URN, attributes: describe(EnterpriseUser.definition) }],
+  [{ urn: ENTERPRISE_URN, attributes: describe(EnterpriseUser.definition, true) }],
 );
 
 /** RFC 7643 §4.2. */
