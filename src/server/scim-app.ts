@@ -6,13 +6,16 @@ import { scimError } from "../web/http/scim-error.ts";
 export interface ScimAppParts {
   /** Mounted at `/scim/v2`. */
   readonly scim: Router;
-  /** Throws with the reason when writes can't be taken. */
+  /** Throws with the reason if the store does not accept writes. */
   readonly assertReady: () => Promise<void>;
-  /** Whose X-Forwarded-For, -Proto and -Host count (Express, `trust proxy`): nobody's, the last so many hops', or those of these ranges. Default false. */
+  /**
+   * Proxies whose X-Forwarded-For, -Proto and -Host are believed: none, the last N proxies, or addresses in these
+   * ranges (`trust proxy` of Express). Default false.
+   */
   readonly trustProxy?: false | number | readonly string[];
 }
 
-/** What identity providers and load balancers reach: SCIM, `/healthz`, `/readyz`. */
+/** The server for identity providers and load balancers: SCIM, `/healthz`, `/readyz`. */
 export function createScimApp({ scim, assertReady, trustProxy = false }: ScimAppParts): Express {
   const app = express();
   app.disable("x-powered-by");

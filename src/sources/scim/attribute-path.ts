@@ -8,7 +8,7 @@ export interface AttributePath {
   readonly sub: Attribute | null;
 }
 
-/** What a path names (RFC 7644 §3.10). */
+/** The meaning of a path (RFC 7644 §3.10). */
 export type PathTarget =
   | (AttributePath & { readonly kind: "attribute" })
   /** `extension` null is the core schema. */

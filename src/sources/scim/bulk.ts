@@ -20,7 +20,7 @@ export interface BulkCall {
   readonly data: JsonObject | null;
 }
 
-/** What a Bulk request needs of the server. */
+/** The part of the server that a Bulk request needs. */
 export interface BulkRunner {
   readonly baseUrl: string;
   run(call: BulkCall): Promise<ScimAnswer>;

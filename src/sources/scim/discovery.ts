@@ -7,7 +7,7 @@ import { isArray, isObject, own } from "./json.ts";
 import type { ScimLimits } from "./options.ts";
 import { attributeOf, ENTERPRISE_URN, GROUP_SCHEMA, USER_SCHEMA } from "./schemas.ts";
 
-/** Answers a discovery path, or null when it is none. */
+/** Answers a discovery path. Null for an unknown one. */
 export type Discover = (
   request: Request,
   response: Response,
@@ -15,7 +15,7 @@ export type Discover = (
   baseUrl: string,
 ) => Promise<JsonObject | null>;
 
-/** What may follow each discovery path. scimmy builds filters from ids, so it only ever sees those of this list. */
+/** The known ids of each discovery path. scimmy builds filters from ids, so it receives no others. */
 const IDS: ReadonlyMap<string, readonly string[]> = new Map([
   ["ServiceProviderConfig", []],
   ["ResourceTypes", [USER_SCHEMA.name, GROUP_SCHEMA.name]],
@@ -25,9 +25,9 @@ const IDS: ReadonlyMap<string, readonly string[]> = new Map([
 export const isDiscovery = (segment: string): boolean => IDS.has(segment);
 
 /**
- * `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7644 §4), answered by scimmy-routers. It is given a path
- * of the list above and no query (they ignore filter, sort and page), its answer is taken before it is sent, kept, and
- * given absolute locations for each request.
+ * `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7644 §4), answered by scimmy-routers. It receives only
+ * the paths above, without a query: filter, sort and page do not apply. Its answer is caught and cached. Each request
+ * gets absolute locations in it.
  */
 export function createDiscovery(limits: ScimLimits, groupNamesUnique: boolean): Discover {
   const routers = declare(limits, groupNamesUnique);
@@ -43,7 +43,7 @@ export function createDiscovery(limits: ScimLimits, groupNamesUnique: boolean): 
   };
 }
 
-/** scimmy's settings are of the process; its authentication schemes add up unless they are emptied. */
+/** scimmy's settings are global. Its authentication schemes accumulate unless they are emptied. */
 function declare(limits: ScimLimits, groupNamesUnique: boolean): SCIMMYRouters {
   const { User, Group } = SCIMMY.Resources;
   SCIMMY.Resources.declare(User.extend(SCIMMY.Schemas.EnterpriseUser, false));
@@ -66,7 +66,7 @@ function declare(limits: ScimLimits, groupNamesUnique: boolean): SCIMMYRouters {
 
 type Handle = (request: Request, response: Response, next: NextFunction) => void;
 
-/** One answer of scimmy-routers, caught at `send`. */
+/** Catches one answer of scimmy-routers at `send`. */
 function ask(routers: SCIMMYRouters, request: Request, response: Response, path: string): Promise<JsonObject> {
   const { url } = request;
   const { send } = response;
@@ -78,14 +78,14 @@ function ask(routers: SCIMMYRouters, request: Request, response: Response, path:
     request.url = path;
     response.send = (body: unknown) => {
       if (response.statusCode === 200) resolve(JSON.parse(JSON.stringify(body)) as JsonObject);
-      else reject(new ScimError(400, "invalidSyntax", "a discovery request takes no body"));
+      else reject(new ScimError(400, "invalidSyntax", "a discovery request must not have a body"));
       return response;
     };
     (routers as unknown as Handle)(request, response, (error: unknown) => reject(error));
   }).finally(restore);
 }
 
-/** The document with absolute locations; lists count what they have. */
+/** Adds absolute locations, and to a list the number of its entries. */
 function located(document: JsonObject, collectionUrl: string): JsonObject {
   const resources = own(document, "Resources");
   if (isArray(resources))

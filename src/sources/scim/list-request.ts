@@ -6,7 +6,7 @@ import type { Projection } from "./projection.ts";
 import { toProjection, WHOLE } from "./projection.ts";
 import type { ResourceSchema } from "./schemas.ts";
 
-/** What a client asks of a list, by query parameters or a SearchRequest (RFC 7644 §3.4.2, §3.4.3). */
+/** A request for a list, by query parameters or a SearchRequest (RFC 7644 §3.4.2, §3.4.3). */
 export interface ListRequest {
   readonly filter: string | null;
   readonly sortBy: string | null;

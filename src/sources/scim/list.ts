@@ -52,7 +52,7 @@ export class ScanGate {
   }
 }
 
-/** What a list needs beside the request. */
+/** The origin of a list request. */
 export interface ListContext {
   readonly source: string;
   readonly baseUrl: string;

@@ -2,23 +2,23 @@ import type { GroupOptions, ScimStore } from "../../domain/ports/scim-store.ts";
 import type { Tracer } from "../../telemetry/index.ts";
 import type { Authenticate } from "./auth.ts";
 
-/** What one request may cost. */
+/** Limits of one request, and of scans. */
 export interface ScimLimits {
   /** Default 1 MiB. */
   readonly bodyBytes: number;
   /** Default 4 MiB. */
   readonly bulkBytes: number;
-  /** Default 1000; identity providers use it as the size of their PATCH parts (requirement 38). */
+  /** Operations of one Bulk request. Default 1000. Identity providers also split large PATCH requests by this number. */
   readonly bulkOperations: number;
-  /** Operations of one PATCH; default 2000. */
+  /** Operations of one PATCH. Default 2000. */
   readonly patchOperations: number;
-  /** Most resources of a page; default 1000. */
+  /** Maximum number of resources of a page. Default 1000. */
   readonly maxResults: number;
-  /** Resources of a page when the client names no `count`; default 100. */
+  /** Resources of a page if the client sends no `count`. Default 100. */
   readonly defaultResults: number;
-  /** Filters that columns cannot decide, run at once; default 2. */
+  /** Scans that run at once, for filters that columns cannot decide. Default 2. */
   readonly scans: number;
-  /** Such filters that may wait for their turn; default 32, beyond is a 503. */
+  /** Scans that may wait. Default 32. Further ones are answered with 503. */
   readonly waitingScans: number;
 }
 
@@ -33,34 +33,34 @@ export const DEFAULT_LIMITS: ScimLimits = {
   waitingScans: 32,
 };
 
-/** What the SCIM service provider is given. */
+/** Everything that the SCIM service provider depends on. */
 export interface ScimOptions {
   readonly store: ScimStore;
   readonly authenticate: Authenticate;
-  /** The URL before `/scim/v2` as clients see it; null derives it from each request's Host. */
+  /** The URL before `/scim/v2` as clients see it. Null derives it from the Host of each request. */
   readonly publicUrl: () => string | null;
-  /** Settings of a source: are its group names unique, and what becomes of a member id that names nobody (requirement 27)? */
+  /** Settings of a source for its groups. */
   readonly groupOptions: (source: string) => GroupOptions;
-  /** Published in `/Schemas`: do all sources refuse a second group of the same name? */
+  /** True if all sources refuse a second group of the same name. Published in `/Schemas`. */
   readonly groupNamesUnique: boolean;
   readonly log?: (level: "info" | "warn" | "error", message: string, fields: Record<string, unknown>) => void;
-  /** Told once per answer; `source` is empty before authentication. */
+  /** Called once per answer. */
   readonly onRequest?: (info: RequestInfo) => void;
   readonly limits?: Partial<ScimLimits>;
   /** Default: none. */
   readonly tracer?: Tracer;
-  /** Asked after authentication, before the body is read. Default: everything is let in. */
+  /** Called after authentication, before the body is read. Default: admits every request. */
   readonly admit?: Admit;
-  /** Told of the client address of a wrong token; how long it should wait, in milliseconds, or null. Default: never. */
+  /** Called with the client address of a wrong token. Returns how long the client must wait, in milliseconds, or null. */
   readonly wrongToken?: (address: string) => number | null;
   /** Default: a random UUID. */
   readonly newRequestId?: () => string;
 }
 
-/** Lets a request in, or says when to come again. `bodyBytes` is the most that its body can have. */
+/** Admits a request, or returns when to try again. `bodyBytes`: maximum size of its body. */
 export type Admit = (request: { readonly source: string; readonly bodyBytes: number }) => Admittance;
 
-/** `leave` is called once or more when the request is over. */
+/** `leave` is called at least once when the request is over. */
 export type Admittance =
   | { readonly kind: "admitted"; readonly leave: () => void }
   | {
@@ -71,10 +71,11 @@ export type Admittance =
     };
 
 export interface RequestInfo {
-  /** The same as the answer's `X-Request-Id` and the audit trail's. */
+  /** Also in `X-Request-Id` of the answer and in the audit trail. */
   readonly requestId: string;
+  /** Empty before authentication. */
   readonly source: string;
-  /** Of the client, or of the proxy in front of it; empty when it has gone. */
+  /** The address of the client, or of the proxy in front of it. Empty if the client has disconnected. */
   readonly address: string;
   readonly method: string;
   /** `Users`, `Groups`, `Bulk`, … or `other`. */

@@ -9,7 +9,7 @@ import type { ResourceSchema } from "./schemas.ts";
 export const locationOf = (schema: ResourceSchema, baseUrl: string, id: string): string =>
   `${baseUrl}${schema.endpoint}/${id}`;
 
-/** The resource as clients see it: what is kept, and what the server adds (RFC 7643 §3.1). */
+/** The resource as clients see it: the stored attributes and those that the server adds (RFC 7643 §3.1). */
 export function render(
   schema: ResourceSchema,
   record: ScimRecord,
@@ -43,7 +43,7 @@ function toReference(schema: ResourceSchema, each: Reference, baseUrl: string): 
     : { value: each.id, display: each.displayName, type: "direct", $ref: `${baseUrl}/Groups/${each.id}` };
 }
 
-/** Renders records and shows what the client asked for; references are read only when they are shown. */
+/** Renders records with the attributes that the client asked for. References are read only if they are shown. */
 export async function renderAll(
   endpoint: Endpoint,
   source: string,

@@ -10,7 +10,7 @@ import { listOfQuery, projectionOfQuery } from "./list-request.ts";
 import type { ScimLimits } from "./options.ts";
 import { locationOf, renderAll } from "./render.ts";
 
-/** What all calls of one request share. */
+/** Shared by all calls of one request. */
 export interface CallContext extends ListContext {
   readonly cause: Cause;
   readonly limits: ScimLimits;

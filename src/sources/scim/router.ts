@@ -19,7 +19,7 @@ import type { CallContext, ScimAnswer } from "./resources.ts";
 import { notAllowed, serveResource } from "./resources.ts";
 import { usersEndpoint } from "./users.ts";
 
-/** What all requests share. */
+/** Shared by all requests. */
 interface Service {
   readonly options: ScimOptions;
   readonly limits: ScimLimits;

@@ -65,8 +65,8 @@ export function toStoreFilter(name: ResourceSchema["name"], filter: Filter): Sto
 type ColumnOf = (path: AttributePath) => Column | undefined;
 
 /**
- * `isOfValue`: true within a value path. There the columns only narrow: two conditions may hold for two different
- * values, and a condition that does not hold for one value may hold for another.
+ * `isOfValue`: true within a value path. There the columns only narrow the choice: a column cannot tell whether one value
+ * satisfies two conditions, or whether another value satisfies a negated one.
  */
 function compile(filter: Filter, columnOf: ColumnOf, isOfValue: boolean): StoreFilter {
   const undecided: StoreFilter = { where: ALL, residual: filter };
