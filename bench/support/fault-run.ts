@@ -182,7 +182,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     clock,
     vendors,
     seed,
-    policy: { budget: { percent: 5, atLeast: people, atMost: people, windowMs } },
+    policy: { removalLimit: { percent: 5, atLeast: people, atMost: people, windowMs } },
   });
   const idp = new IdentityProvider({ door: { open: async () => house.scimUrl }, token: scimToken });
   const trouble: Trouble = troubles[name];

@@ -181,7 +181,7 @@ function policyOf(target: Target, more: Partial<TargetPolicy>): TargetPolicy {
     maxSeats: null,
     settleMs: 2000,
     driftPolicy: "enforce",
-    budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
+    removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
     ...more,
   };
 }

@@ -200,7 +200,7 @@ function policyOf(target: TargetConfig, { reconcile }: Config): TargetPolicy {
     userGroups: target.users.groups,
     settleMs: reconcile.settleMs,
     driftPolicy: reconcile.driftPolicy,
-    budget: target.guard,
+    removalLimit: target.guard,
     protect: target.protect,
   };
   switch (target.type) {

@@ -23,7 +23,7 @@ export async function verifyTarget(target: Target, config: TargetConfig, caller:
 }
 
 async function survey(target: Target, config: TargetConfig, signal: AbortSignal): Promise<Survey> {
-  const { members, groups } = await target.observe({ kind: "all" }, signal);
+  const { accounts: members, groups } = await target.observe({ kind: "all" }, signal);
   const counts = Map.groupBy(members, ({ state }) => state);
   const states = Object.fromEntries([...counts].map(([state, list]) => [state, list.length]));
   const findings = (await target.check(signal)).filter(({ level }) => level !== "ok");

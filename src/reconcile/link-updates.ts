@@ -1,7 +1,7 @@
 import type { GroupAssessment, UserAssessment } from "../domain/decide/observed-user.ts";
 import type { EntityKind } from "../domain/model/entities.ts";
 import type { RollcallError } from "../domain/model/errors.ts";
-import { type Link, type SeenState, timesSought } from "../domain/model/link.ts";
+import { type Link, type ObservedState, timesNotFound } from "../domain/model/link.ts";
 
 /** A link before anything is known. */
 const blank = (target: string, kind: EntityKind, entityId: string): Link => ({
@@ -12,8 +12,8 @@ const blank = (target: string, kind: EntityKind, entityId: string): Link => ({
   ownership: null,
   appliedRev: 0,
   hasAccess: false,
-  seenState: null,
-  seenSinceMs: null,
+  observedState: null,
+  observedSinceMs: null,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -53,7 +53,7 @@ export function seenUser(
         : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
     hasAccess: member !== null && member.state !== "suspended" && member.state !== "unknown",
     // It counted looks in vain, not tries that failed.
-    attempts: member !== null && timesSought(before, before.attemptedRev) > 0 ? 0 : before.attempts,
+    attempts: member !== null && timesNotFound(before, before.attemptedRev) > 0 ? 0 : before.attempts,
     isSuspendedByUs: member?.state === "suspended" && (before.isSuspendedByUs || ownSuspensions.has(member.remoteId)),
     note,
   };
@@ -73,8 +73,10 @@ export function withSeen(
 }
 
 /** `link` with what the target shows of the person now. */
-export const shown = (link: Link, seenState: SeenState | null, nowMs: number): Link =>
-  link.seenState === seenState ? link : { ...link, seenState, seenSinceMs: seenState === null ? null : nowMs };
+export const shown = (link: Link, seenState: ObservedState | null, nowMs: number): Link =>
+  link.observedState === seenState
+    ? link
+    : { ...link, observedState: seenState, observedSinceMs: seenState === null ? null : nowMs };
 
 /** What an observation says about a group's link; a group that was not asked for keeps its remote id. */
 export function seenGroup(target: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
@@ -102,7 +104,7 @@ export const settled = (link: Link, rev: number, nowMs: number): Link => ({
 
 /** Settled as far as the target shows, and looked for again: soon at first, then by every full look. */
 export function sought(link: Link, rev: number, nowMs: number): Link {
-  const times = timesSought(link, rev) + 1;
+  const times = timesNotFound(link, rev) + 1;
   const waitMs = soonSoughtAfterMs[times - 1];
   return { ...settled(link, rev, nowMs), attempts: times, retryAtMs: waitMs === undefined ? null : nowMs + waitMs };
 }
@@ -153,8 +155,8 @@ const linkFields = [
   "ownership",
   "appliedRev",
   "hasAccess",
-  "seenState",
-  "seenSinceMs",
+  "observedState",
+  "observedSinceMs",
   "isSuspendedByUs",
   "note",
   "attempts",

@@ -54,7 +54,7 @@ export async function prepare(parts: ConnectionParts, scope: RunScope, signal: A
   const { target, store, policy, now, sources = null } = parts;
   const account = await store.accountOf(target.name);
   if (account !== null && account !== target.account) throw otherAccount(target, account);
-  const slice = await store.slice(target.name, scope, now(), sources);
+  const slice = await store.readInput(target.name, scope, now(), sources);
   const hasWork =
     slice.isComplete || slice.users.length > 0 || (target.supports.groups && slice.dirtyGroupIds.size > 0);
   if (!hasWork) return null;
@@ -63,14 +63,14 @@ export async function prepare(parts: ConnectionParts, scope: RunScope, signal: A
   const byAddress = new Set(
     slice.users.flatMap(({ user, link }) => (link?.remoteId == null ? (user.email ?? []) : [])),
   );
-  const claimed = observed.members.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
+  const claimed = observed.accounts.filter(({ email }) => byAddress.has(email)).map(({ remoteId }) => remoteId);
   const ofGone = slice.users.flatMap(({ user, link }) =>
     user.absentSinceMs !== null && link?.remoteId != null ? [link.remoteId] : [],
   );
   const world = worldOf(
     observed,
     await store.linkedTo(target.name, claimed, slice.removedSources),
-    await store.holders(target.name, [...new Set([...claimed, ...ofGone])]),
+    await store.linkedUsers(target.name, [...new Set([...claimed, ...ofGone])]),
   );
   const held = await store.held(target.name);
   const approved = held.filter((item) => item.approvedAtMs !== null);
@@ -92,24 +92,25 @@ export async function prepare(parts: ConnectionParts, scope: RunScope, signal: A
     givenOn,
     defersInvitations,
   });
-  const charged = await store.charges(target.name, now() - policy.budget.windowMs);
-  const returned = await store.returned(target.name, now() - policy.budget.windowMs);
+  const charged = await store.charges(target.name, now() - policy.removalLimit.windowMs);
+  const returned = await store.returned(target.name, now() - policy.removalLimit.windowMs);
   const losing = losersOfGroup(difference, losers);
   const restored = await store.restored(target.name, concernedBy(difference));
-  const { windowMs } = policy.budget;
+  const { windowMs } = policy.removalLimit;
   const guarded = guard({
     diff: difference,
     policy,
     peopleWithAccess: await peopleWithAccess(parts, difference),
     charged: new Set(charged.keys()),
     returned: new Set(returned.keys()),
-    takenLately: suspendedSince(slice, now() - policy.budget.windowMs),
+    takenLately: suspendedSince(slice, now() - policy.removalLimit.windowMs),
     approved: new Set(approved.map(({ key }) => key)),
     dismissed: new Set(
       held.filter((item) => isApprovable(item) && item.dismissedAtMs !== null).map((item) => item.key),
     ),
     seatsTaken: observed.isComplete
-      ? observed.members.filter(({ state }) => state === "invited" || state === "accepted" || state === "active").length
+      ? observed.accounts.filter(({ state }) => state === "invited" || state === "accepted" || state === "active")
+          .length
       : null,
     losersOfGroup: losing,
     restored,
@@ -120,7 +121,7 @@ export async function prepare(parts: ConnectionParts, scope: RunScope, signal: A
     (least, atMs) => Math.min(least, atMs),
     Number.POSITIVE_INFINITY,
   );
-  const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.budget.windowMs : null;
+  const budgetGrowsAtMs = Number.isFinite(oldest) ? oldest + policy.removalLimit.windowMs : null;
   return {
     slice,
     observed,
@@ -158,7 +159,7 @@ async function observe({ target, policy }: ConnectionParts, slice: SyncInput, si
     const named = await target.observe(
       {
         kind: "named",
-        memberIds: memberIds.filter((id) => id !== null),
+        accountIds: memberIds.filter((id) => id !== null),
         groupIds: groupIds.filter((id) => id !== null),
       },
       signal,
@@ -176,17 +177,17 @@ async function observe({ target, policy }: ConnectionParts, slice: SyncInput, si
  * by id before it is believed.
  */
 async function verifyMissing(target: Target, slice: SyncInput, observed: Observed, signal: AbortSignal): Promise<void> {
-  const listed = new Set(observed.members.map((member) => member.remoteId));
+  const listed = new Set(observed.accounts.map((member) => member.remoteId));
   const missing = slice.users.flatMap(({ link }) =>
     link?.remoteId == null || listed.has(link.remoteId) ? [] : [link.remoteId],
   );
   if (missing.length === 0) return;
   const asked = missing.slice(0, verifiedAtMost);
-  const named = await target.observe({ kind: "named", memberIds: asked, groupIds: [] }, signal);
-  if (named.members.length > 0) {
+  const named = await target.observe({ kind: "named", accountIds: asked, groupIds: [] }, signal);
+  if (named.accounts.length > 0) {
     throw new RollcallError(
       "TARGET_INCOMPLETE",
-      `target ${target.name}: the list of ${observed.members.length} members lacks ${missing.length} linked ones, ${named.members.length} of ${asked.length} asked for by id are there: the list is not complete, nothing was changed`,
+      `target ${target.name}: the list of ${observed.accounts.length} members lacks ${missing.length} linked ones, ${named.accounts.length} of ${asked.length} asked for by id are there: the list is not complete, nothing was changed`,
     );
   }
 }
@@ -201,12 +202,12 @@ async function readMemberships(
 ) {
   const none: Memberships = new Map();
   if (!target.supports.groups)
-    return { memberships: { by: "member", lists: none } satisfies KnownMemberships, losers: none };
+    return { memberships: { by: "account", lists: none } satisfies KnownMemberships, losers: none };
   // A first comparison without memberships tells who and what is managed.
   const first = diff({
     slice,
     world,
-    memberships: { by: "member", lists: none },
+    memberships: { by: "account", lists: none },
     losers: none,
     policy,
     supports: target.supports,
@@ -219,14 +220,14 @@ async function readMemberships(
   );
   const groupIds = first.groups.filter((group) => group.isManaged).flatMap((group) => remoteGroupId(group) ?? []);
   const goneIds = first.changes.flatMap((change) => (change.op === "removeGroup" ? [change.remoteId] : []));
-  const by = memberIds.length <= groupIds.length ? "member" : "group";
+  const by = memberIds.length <= groupIds.length ? "account" : "group";
   const nothingToAsk = memberIds.length === 0 || groupIds.length === 0;
   const lists = nothingToAsk
     ? new Map(memberIds.map((id) => [id, []]))
-    : await target.observeMemberships(by === "member" ? { by, memberIds } : { by, groupIds }, signal);
+    : await target.observeMemberships(by === "account" ? { by, accountIds: memberIds } : { by, groupIds }, signal);
   const losers =
     goneIds.length === 0 ? none : await target.observeMemberships({ by: "group", groupIds: goneIds }, signal);
-  return { memberships: { by: nothingToAsk ? "member" : by, lists } satisfies KnownMemberships, losers };
+  return { memberships: { by: nothingToAsk ? "account" : by, lists } satisfies KnownMemberships, losers };
 }
 
 /** The people and groups that something is to be done about. */
@@ -244,7 +245,7 @@ const concernedBy = ({ changes, pairs }: Diff) => ({
 const suspendedSince = ({ users }: SyncInput, sinceMs: number): ReadonlySet<string> =>
   new Set(
     users.flatMap(({ link }) =>
-      link?.seenState === "suspended" && (link.seenSinceMs ?? 0) > sinceMs ? (link.remoteId ?? []) : [],
+      link?.observedState === "suspended" && (link.observedSinceMs ?? 0) > sinceMs ? (link.remoteId ?? []) : [],
     ),
   );
 

@@ -388,7 +388,7 @@ function applied(link: Link, change: Change, remoteId: string | null, nowMs: num
     case "removeGroup":
       return { ...link, remoteId: null, ownership: null, hasAccess: false };
     case "reinvite":
-      return { ...link, seenState: "invited", seenSinceMs: nowMs };
+      return { ...link, observedState: "invited", observedSinceMs: nowMs };
     case "adopt":
     case "adoptGroup":
     case "renameGroup":

@@ -30,8 +30,8 @@ const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
   ownership: "created",
   appliedRev: 1,
   hasAccess: true,
-  seenState: "active",
-  seenSinceMs: 4,
+  observedState: "active",
+  observedSinceMs: 4,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -178,8 +178,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           linkOf(id("pending"), { appliedRev: 0 }),
           linkOf(id("failed"), { appliedRev: 0, errorCode: "TARGET_REFUSED", errorMessage: "no" }),
           linkOf(id("held")),
-          linkOf(id("missing"), { remoteId: null, note: "not-in-target", seenState: "absent" }),
-          linkOf(id("gone"), { remoteId: null, appliedRev: 2, hasAccess: false, seenState: "absent" }),
+          linkOf(id("missing"), { remoteId: null, note: "not-in-target", observedState: "absent" }),
+          linkOf(id("gone"), { remoteId: null, appliedRev: 2, hasAccess: false, observedState: "absent" }),
         );
         await store.commit(
           "bw",
@@ -236,7 +236,10 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
 
       it("are found by what the target shows, and by the note", async () => {
         const [ada, bo] = [await create("Ada"), await create("Bo")];
-        await put(linkOf(ada, { seenState: "accepted", seenSinceMs: 9 }), linkOf(bo, { note: "email-differs" }));
+        await put(
+          linkOf(ada, { observedState: "accepted", observedSinceMs: 9 }),
+          linkOf(bo, { note: "email-differs" }),
+        );
         expect(await namesOf({ standing: { by: "seen", seen: "accepted" } })).toEqual(["Ada"]);
         expect(await namesOf({ standing: { by: "note", note: "email-differs" } })).toEqual(["Bo"]);
         expect(await namesOf({ connections: ["op"], standing: { by: "seen", seen: "accepted" } })).toEqual([]);
@@ -273,11 +276,11 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         const write = { resource: {}, displayName: "Eng", externalId: null };
         const group = (await store.createGroup("okta", write, [ada, cy], options, cause)).record.id;
         await put(
-          linkOf(ada, { appliedRev: 2, seenState: null }),
+          linkOf(ada, { appliedRev: 2, observedState: null }),
           linkOf(bo),
-          linkOf(cy, { appliedRev: 2, seenState: "active" }),
+          linkOf(cy, { appliedRev: 2, observedState: "active" }),
         );
-        const atOp = linkOf(ada, { target: "op", appliedRev: 2, seenState: null });
+        const atOp = linkOf(ada, { target: "op", appliedRev: 2, observedState: null });
         await store.commit("op", { links: [atOp] }, harness.clock.nowMs);
         const connections = ["bw", "op"];
         const pending = { by: "state", state: "pending" } as const;
@@ -333,7 +336,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         ).record.id;
       const eng = await make("Eng", [ada]);
       await make("ops", []);
-      await put(linkOf(eng, { kind: "group", hasAccess: false, seenState: null, seenSinceMs: null }));
+      await put(linkOf(eng, { kind: "group", hasAccess: false, observedState: null, observedSinceMs: null }));
       const page = await store.groups(groups);
       expect(page.items.map((item) => [item.displayName, item.memberCount, item.syncStatuses[0]?.state])).toEqual([
         ["Eng", 1, "inSync"],
@@ -449,12 +452,12 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       const { nowMs } = harness.clock;
       const [ada, bo, cy, di] = [await create("Ada"), await create("Bo"), await create("Cy"), await create("Di")];
       await put(
-        linkOf(ada, { seenState: "accepted", seenSinceMs: nowMs - 5 }),
-        linkOf(bo, { seenState: "accepted", seenSinceMs: nowMs - 9 }),
-        linkOf(cy, { seenState: "invited", seenSinceMs: nowMs - 4 * day - 1 }),
+        linkOf(ada, { observedState: "accepted", observedSinceMs: nowMs - 5 }),
+        linkOf(bo, { observedState: "accepted", observedSinceMs: nowMs - 9 }),
+        linkOf(cy, { observedState: "invited", observedSinceMs: nowMs - 4 * day - 1 }),
         linkOf(di, {
-          seenState: "invited",
-          seenSinceMs: nowMs - 3 * day,
+          observedState: "invited",
+          observedSinceMs: nowMs - 3 * day,
           attempts: 1,
           errorCode: "TARGET_REFUSED",
           errorMessage: "no seat",
@@ -478,11 +481,11 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       const told: EntityRef[] = [];
       store.onChange((refs) => told.push(...refs));
       const dirty = { kind: "dirty", hints: null, limit: 10 } as const;
-      expect((await store.slice("bw", dirty, harness.clock.nowMs)).users).toEqual([]);
+      expect((await store.readInput("bw", dirty, harness.clock.nowMs)).users).toEqual([]);
       expect(await store.askSync("bw", ada, { actor: "api:operator", requestId: "r-9" }, harness.clock.nowMs)).toBe(
         true,
       );
-      expect((await store.slice("bw", dirty, harness.clock.nowMs)).users.map(({ user }) => user.id)).toEqual([ada]);
+      expect((await store.readInput("bw", dirty, harness.clock.nowMs)).users.map(({ user }) => user.id)).toEqual([ada]);
       expect(told).toEqual([{ kind: "user", id: ada }]);
       expect((await store.activity({ ...everything, entityId: ada })).rows[0]).toMatchObject({
         action: "sync.ask",
@@ -495,30 +498,30 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
 
     it("an invitation asked for again is on the next run's list until it is answered, not longer", async () => {
       const [ada, bo] = [await create("Ada"), await create("Bo")];
-      await put(linkOf(ada, { seenState: "invited" }), linkOf(bo, { seenState: "accepted" }));
+      await put(linkOf(ada, { observedState: "invited" }), linkOf(bo, { observedState: "accepted" }));
       const { nowMs } = harness.clock;
       expect(await store.askReinvite("bw", bo, cause, nowMs)).toBe(false);
       expect(await store.askReinvite("op", ada, cause, nowMs)).toBe(false);
       expect(await store.askReinvite("bw", ada, cause, nowMs)).toBe(true);
-      const slice = await store.slice("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs);
+      const slice = await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs);
       expect(slice.users.map(({ user }) => user.id)).toEqual([ada]);
       expect([...slice.reinvites]).toEqual([[ada, nowMs]]);
       // Asked once more while the run is under way: the run's answer is to the first, and the person stays due.
       await store.askReinvite("bw", ada, cause, nowMs + 1);
       await store.commit(
         "bw",
-        { links: [linkOf(ada, { seenState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs }] },
+        { links: [linkOf(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs }] },
         nowMs + 2,
       );
-      const again = await store.slice("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 2);
+      const again = await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 2);
       expect(again.users.map(({ user }) => user.id)).toEqual([ada]);
       expect((await store.person(ada, ["bw"]))?.syncStatuses[0]?.reinviteAskedAtMs).toBe(nowMs + 1);
       await store.commit(
         "bw",
-        { links: [linkOf(ada, { seenState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs + 1 }] },
+        { links: [linkOf(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs + 1 }] },
         nowMs + 3,
       );
-      expect((await store.slice("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 3)).users).toEqual([]);
+      expect((await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 3)).users).toEqual([]);
     });
   });
 }

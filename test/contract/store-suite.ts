@@ -60,8 +60,8 @@ const link = (entityId: string, more: Partial<Link> = {}): Link => ({
   ownership: "created",
   appliedRev: 1,
   hasAccess: true,
-  seenState: "active",
-  seenSinceMs: 4,
+  observedState: "active",
+  observedSinceMs: 4,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -119,7 +119,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         .map((record) => String(record.resource["userName"]))
         .sort();
     const looked = async (scope = dirty, target = "bw") =>
-      (await store.slice(target, scope, harness.clock.nowMs)).users.map(({ user }) => user.id);
+      (await store.readInput(target, scope, harness.clock.nowMs)).users.map(({ user }) => user.id);
 
     describe("people", () => {
       it("are kept as they were put, with times and version", async () => {
@@ -234,7 +234,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         ]) {
           await expect(attempt).rejects.toMatchObject({ code: "NOT_FOUND" });
         }
-        const slice = await store.slice("bw", { kind: "all" }, harness.clock.nowMs);
+        const slice = await store.readInput("bw", { kind: "all" }, harness.clock.nowMs);
         expect(slice.users).toMatchObject([
           { user: { id: ada, absentSinceMs: harness.clock.nowMs, email: "ada@example.com" }, groupIds: [] },
         ]);
@@ -432,7 +432,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await rev(ada)).toBe(4);
         expect(await store.getGroup(source, eng)).toBeNull();
         expect(await store.groupsOfUsers(source, [ada])).toEqual(new Map());
-        const slice = await store.slice("bw", dirty, harness.clock.nowMs);
+        const slice = await store.readInput("bw", dirty, harness.clock.nowMs);
         expect(slice.groups).toMatchObject([
           { group: { id: eng, displayName: "platform", absentSinceMs: harness.clock.nowMs } },
         ]);
@@ -443,11 +443,11 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         const eng = await found("eng");
         await store.commit("bw", { links: [link(eng, { kind: "group" }), link(ada)] }, 1);
         await members(eng, { op: "add", userIds: [ada] });
-        const slice = await store.slice("bw", dirty, harness.clock.nowMs);
+        const slice = await store.readInput("bw", dirty, harness.clock.nowMs);
         expect(slice.dirtyGroupIds.size).toBe(0);
         expect(slice.users.map(({ user, groupIds }) => [user.id, groupIds])).toEqual([[ada, [eng]]]);
         await edit(eng, { write: groupWrite("renamed"), members: [] });
-        expect((await store.slice("bw", dirty, harness.clock.nowMs)).dirtyGroupIds).toEqual(new Set([eng]));
+        expect((await store.readInput("bw", dirty, harness.clock.nowMs)).dirtyGroupIds).toEqual(new Set([eng]));
       });
     });
 
@@ -638,7 +638,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       it("is everybody when it is new, without anything being queued for it", async () => {
         const ids = [await hire("ada"), await hire("bob")];
         const eng = await found("eng");
-        const slice = await store.slice("brand-new", dirty, harness.clock.nowMs);
+        const slice = await store.readInput("brand-new", dirty, harness.clock.nowMs);
         expect(slice.isComplete).toBe(false);
         expect(slice.users.map(({ user, link: known }) => [user.id, known])).toEqual(ids.map((id) => [id, null]));
         expect(slice.dirtyGroupIds).toEqual(new Set([eng]));
@@ -651,11 +651,11 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         const [ada, bob] = [await hire("ada"), await hire("bob")];
         await store.commit("bw", { links: [link(ada), link(bob)] }, 1);
         await store.updateUser(source, bob, null, () => userWrite("bob", { isActive: false }), cause);
-        const slice = await store.slice("bw", dirty, harness.clock.nowMs);
+        const slice = await store.readInput("bw", dirty, harness.clock.nowMs);
         expect(slice.users).toMatchObject([
           { user: { id: bob, rev: 2, isActive: false }, link: link(bob), groupIds: [] },
         ]);
-        expect(await store.slice("bw", { kind: "all" }, harness.clock.nowMs)).toMatchObject({
+        expect(await store.readInput("bw", { kind: "all" }, harness.clock.nowMs)).toMatchObject({
           isComplete: true,
           users: [{ user: { id: ada } }, { user: { id: bob } }],
         });
@@ -709,8 +709,8 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           1,
         );
         expect(await looked()).toEqual([ada]);
-        expect((await store.slice("bw", dirty, harness.clock.nowMs)).dirtyGroupIds).toEqual(new Set([eng]));
-        expect((await store.slice("bw", dirty, harness.clock.nowMs - 1)).dirtyGroupIds.size).toBe(0);
+        expect((await store.readInput("bw", dirty, harness.clock.nowMs)).dirtyGroupIds).toEqual(new Set([eng]));
+        expect((await store.readInput("bw", dirty, harness.clock.nowMs - 1)).dirtyGroupIds.size).toBe(0);
       });
 
       it("is with hints only those of them that are dirty, and retries that are due", async () => {
@@ -732,7 +732,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         const second = await hire("ada", address, "entra");
         const owners = async () =>
           new Map(
-            (await store.slice("bw", { kind: "all" }, harness.clock.nowMs)).users.map((each) => [
+            (await store.readInput("bw", { kind: "all" }, harness.clock.nowMs)).users.map((each) => [
               each.user.id,
               each.emailOwnerId,
             ]),
@@ -804,7 +804,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
           ),
           await found("everyone", ids),
         ];
-        const slice = await store.slice("bw", { kind: "all" }, harness.clock.nowMs);
+        const slice = await store.readInput("bw", { kind: "all" }, harness.clock.nowMs);
         expect(slice.users.map(({ user }) => user.id)).toEqual(ids);
         expect(slice.users.map(({ groupIds }) => groupIds)).toEqual(
           ids.map((_, index) => (index % 2 === 1 ? groups : groups.slice(1))),
@@ -827,12 +827,12 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         });
         await store.commit("bw", { links: [full], charge: [ada] }, 7);
         store = await harness.reopen();
-        expect((await store.slice("bw", { kind: "all" }, 0)).users[0]?.link).toEqual(full);
+        expect((await store.readInput("bw", { kind: "all" }, 0)).users[0]?.link).toEqual(full);
         const broken = { ...link(ada), appliedRev: undefined as unknown as number };
         await expect(
           store.commit("bw", { charge: ["x"], links: [link(ada, { remoteId: "new" }), broken] }, 8),
         ).rejects.toThrow();
-        expect((await store.slice("bw", { kind: "all" }, 0)).users[0]?.link).toEqual(full);
+        expect((await store.readInput("bw", { kind: "all" }, 0)).users[0]?.link).toEqual(full);
         expect([...(await store.charges("bw", 0)).keys()]).toEqual([ada]);
       });
 
@@ -843,7 +843,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         await store.commit("bw", { links: [link(ada, { remoteId: "m" }), link(zed, { remoteId: "m" })] }, 1);
         await store.commit("op", { links: [{ ...link(ada, { remoteId: "n" }), target: "op" }] }, 1);
         await store.deleteUser(source, ada, null, cause);
-        const holders = await store.holders("bw", ["m", "n", "other"]);
+        const holders = await store.linkedUsers("bw", ["m", "n", "other"]);
         expect([...holders.keys()]).toEqual(["m"]);
         const [gone, here] = [...(holders.get("m") ?? [])].sort((a, b) => (a.id === ada ? -1 : b.id === ada ? 1 : 0));
         expect(gone).toMatchObject({ id: ada, source, absentSinceMs: expect.any(Number) });

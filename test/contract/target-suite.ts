@@ -66,12 +66,15 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       harness.addPerson(bob.email, "suspended");
       const all = await observe();
       expect(all.isComplete).toBe(true);
-      expect(Object.fromEntries(all.members.map(({ email, state }) => [email, state]))).toEqual({
+      expect(Object.fromEntries(all.accounts.map(({ email, state }) => [email, state]))).toEqual({
         [ada.email]: "active",
         [bob.email]: "suspended",
       });
       const [gone] = harness.goneIds;
-      const named = await harness.target.observe({ kind: "named", memberIds: [remoteId, gone], groupIds: [] }, patient);
+      const named = await harness.target.observe(
+        { kind: "named", accountIds: [remoteId, gone], groupIds: [] },
+        patient,
+      );
       expect(named).toMatchObject({
         isComplete: false,
         members: [{ remoteId, email: ada.email }],
@@ -140,7 +143,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       for (const email of ["a@example.com", "b@example.com", "c@example.com", "d@example.com"])
         harness.addPerson(email, "active");
       const observed = await observe();
-      const suspend = observed.members.map(
+      const suspend = observed.accounts.map(
         ({ remoteId, email }): Change => ({ op: "suspend", userId: email, email, remoteId }),
       );
       harness.faults.add({ kind: "resetBefore", times: Number.POSITIVE_INFINITY });
@@ -176,7 +179,11 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       harness.addPerson(eve.email, "suspended");
       await converge({ people: [ada, bob, eve] });
       expect([ada, bob, eve].map(({ email }) => harness.stateOf(email))).toEqual(["invited", "active", "active"]);
-      expect((await observe()).members.map(({ externalId }) => externalId).sort()).toEqual(["u-ada", "u-bob", "u-eve"]);
+      expect((await observe()).accounts.map(({ externalId }) => externalId).sort()).toEqual([
+        "u-ada",
+        "u-bob",
+        "u-eve",
+      ]);
     });
 
     it.runIf(supports.remove)("removes, and takes somebody who is gone for removed", async () => {

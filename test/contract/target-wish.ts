@@ -31,8 +31,8 @@ export async function changesFor(wish: Wish, target: Target, observed: Observed)
 }
 
 const find = (person: WishedPerson, observed: Observed): ObservedAccount | undefined =>
-  observed.members.find((member) => member.externalId === person.externalId) ??
-  observed.members.find((member) => member.email === person.email);
+  observed.accounts.find((member) => member.externalId === person.externalId) ??
+  observed.accounts.find((member) => member.email === person.email);
 
 function changesOfPerson(person: WishedPerson, observed: Observed, keepsExternalIds: boolean): readonly Change[] {
   const { email, externalId, access } = person;

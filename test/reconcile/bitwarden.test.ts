@@ -128,7 +128,7 @@ describe("first fill", () => {
 });
 
 describe("the guard", () => {
-  const policy = { budget: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 } };
+  const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 } };
 
   it("lets the budget pass, holds the rest, and lets an approval through once", async () => {
     const reconciler = world.reconciler("bitwarden", policy);

@@ -6,7 +6,7 @@ const dayMs = 86_400_000;
 it("one entry that takes leavers' addresses, one after the other, takes no more members than the budget allows", async () => {
   const world = await makeWorld();
   const budget = { percent: 1, atLeast: 2, atMost: 2, windowMs: dayMs };
-  const reconciler = world.reconciler("bitwarden", { onDeactivate: "remove", budget });
+  const reconciler = world.reconciler("bitwarden", { onDeactivate: "remove", removalLimit: budget });
   const thief = await world.hire("thief@example.com");
   const victims = ["v1@example.com", "v2@example.com", "v3@example.com", "v4@example.com"];
   const ids = await Promise.all(victims.map((email) => world.hire(email)));
@@ -28,7 +28,7 @@ it("one entry that takes leavers' addresses, one after the other, takes no more 
 it("who is suspended and then removed costs once", async () => {
   const world = await makeWorld();
   const budget = { percent: 1, atLeast: 1, atMost: 1, windowMs: dayMs };
-  const reconciler = world.reconciler("bitwarden", { onDelete: "remove", budget });
+  const reconciler = world.reconciler("bitwarden", { onDelete: "remove", removalLimit: budget });
   const ada = await world.hire("ada@example.com");
   await settle(world, reconciler, "bw");
   await world.update(ada, { isActive: false });
@@ -43,7 +43,7 @@ it("who is suspended and then removed costs once", async () => {
 it("a removal that the target refuses for good is given back", async () => {
   const world = await makeWorld();
   const budget = { percent: 1, atLeast: 1, atMost: 1, windowMs: dayMs };
-  const reconciler = world.reconciler("bitwarden", { onDeactivate: "remove", budget });
+  const reconciler = world.reconciler("bitwarden", { onDeactivate: "remove", removalLimit: budget });
   const ada = await world.hire("ada@example.com");
   const bob = await world.hire("bob@example.com");
   await settle(world, reconciler, "bw");

@@ -168,7 +168,7 @@ describe("a crash at any step", () => {
   });
 
   it("of a mass removal never takes more than the budget, and holds the others", async () => {
-    const policy = { budget: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
+    const policy = { removalLimit: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
     const steps = await atEveryStep(
       "bitwarden",
       policy,
@@ -189,7 +189,7 @@ describe("a crash at any step", () => {
   });
 
   it("again and again, one step further each time, still takes no more than the budget", async () => {
-    const policy = { budget: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
+    const policy = { removalLimit: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
     const ids = [];
     for (const email of people) ids.push(await world.hire(email));
     const eng = await world.group("eng", ids);
@@ -205,7 +205,7 @@ describe("a crash at any step", () => {
   });
 
   it("of an approved removal neither loses the approval nor uses it twice", async () => {
-    const policy = { budget: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
+    const policy = { removalLimit: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
     await atEveryStep(
       "bitwarden",
       policy,
@@ -291,7 +291,7 @@ describe("a crash at any step", () => {
       async () => {
         expect(world.onePassword.state.stateOf("ada@example.com")).toBe("ACTIVE");
         await expectConverged("onePassword", policy);
-        const [slice] = (await world.store.slice("op", { kind: "all" }, world.clock.nowMs)).users;
+        const [slice] = (await world.store.readInput("op", { kind: "all" }, world.clock.nowMs)).users;
         expect(slice?.link).toMatchObject({ isSuspendedByUs: false, hasAccess: true });
       },
     );
@@ -300,7 +300,7 @@ describe("a crash at any step", () => {
 
 describe("between two runs", () => {
   it("an approval that comes while one is looking is done next, not in five minutes", async () => {
-    const policy = { budget: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
+    const policy = { removalLimit: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
     const ada = await world.hire("ada@example.com");
     await settle(world, new Process("bitwarden", policy).reconciler, "bw", "all");
     await world.update(ada, { isActive: false });

@@ -16,7 +16,7 @@ describe("a source that is gone from the configuration", () => {
     createReconciler({
       target: world.targets.bitwarden,
       store: world.store,
-      policy: { ...basePolicy, budget: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } },
+      policy: { ...basePolicy, removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } },
       now: () => world.clock.nowMs,
       random: () => 0.5,
       heldRetryMs: 300_000,
@@ -186,7 +186,7 @@ describe("a group that is deleted and made again", () => {
   });
   afterEach(() => world.close());
 
-  const policy = { budget: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } };
+  const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } };
 
   it("is the same group in the target, with the collections that were given to it there", async () => {
     const ids: string[] = [];

@@ -4,8 +4,8 @@ import { cause, forever, makeWorld, settle, type World } from "../support/world.
 
 const dayMs = 86_400_000;
 /** The default: three of 40 may lose access in a day. */
-const policy = { budget: { percent: 5, atLeast: 3, atMost: 100, windowMs: dayMs } };
-const generous = { budget: { percent: 100, atLeast: 100, atMost: 1000, windowMs: dayMs } };
+const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 100, windowMs: dayMs } };
+const generous = { removalLimit: { percent: 100, atLeast: 100, atMost: 1000, windowMs: dayMs } };
 
 describe("people who come back in numbers", () => {
   let world: World;

@@ -589,7 +589,7 @@ describe("the loop with a store and a target", () => {
     target.attempts.filter((change) => "email" in change && change.email === `${name}@example.com`).length;
   const none = { percent: 0, atLeast: 0, atMost: 0, windowMs: 24 * hour };
   const linkFor = async (id: string): Promise<Link | null | undefined> =>
-    (await store.slice("model", { kind: "all" }, time.nowMs)).users.find(({ user }) => user.id === id)?.link;
+    (await store.readInput("model", { kind: "all" }, time.nowMs)).users.find(({ user }) => user.id === id)?.link;
 
   it("delivers what changes within the time of gathering", async () => {
     begin();
@@ -652,7 +652,7 @@ describe("the loop with a store and a target", () => {
   });
 
   it("looks at what is held now and then, until it is approved, and then no more", async () => {
-    begin({ budget: none }, { everyMs: 24 * hour });
+    begin({ removalLimit: none }, { everyMs: 24 * hour });
     const id = await hire("ada");
     await time.advance(second);
     await set(id, "ada", false);
@@ -673,7 +673,7 @@ describe("the loop with a store and a target", () => {
   });
 
   it("does not spin on an approved removal that the target refuses", async () => {
-    begin({ budget: none }, { everyMs: 24 * hour });
+    begin({ removalLimit: none }, { everyMs: 24 * hour });
     const id = await hire("ada");
     await time.advance(second);
     await set(id, "ada", false);
@@ -689,7 +689,7 @@ describe("the loop with a store and a target", () => {
   });
 
   it("takes the rest as the window rolls, without a person", async () => {
-    begin({ budget: { percent: 0, atLeast: 1, atMost: 1, windowMs: 10 * minute } }, { everyMs: 24 * hour });
+    begin({ removalLimit: { percent: 0, atLeast: 1, atMost: 1, windowMs: 10 * minute } }, { everyMs: 24 * hour });
     const ids = [await hire("a"), await hire("b"), await hire("c")];
     await time.advance(second);
     for (const [index, id] of ids.entries()) await set(id, "abc"[index] ?? "", false);
@@ -719,7 +719,7 @@ describe("the loop with a store and a target", () => {
   });
 
   it("does not spin on drift that is held", async () => {
-    begin({ budget: none }, { everyMs: 10 * minute });
+    begin({ removalLimit: none }, { everyMs: 10 * minute });
     const ada = await hire("ada");
     const { record } = await store.createGroup(
       "okta",

@@ -8,7 +8,7 @@ import { forever, makeWorld, settle, type World } from "../support/world.ts";
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 /** Three people within 24 hours. */
-const tight = { budget: { percent: 5, atLeast: 3, atMost: 3, windowMs: dayMs } };
+const tight = { removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: dayMs } };
 
 describe("a clock that jumps", () => {
   let world: World;

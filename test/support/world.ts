@@ -31,7 +31,7 @@ export const basePolicy: TargetPolicy = {
   maxSeats: null,
   settleMs: 0,
   driftPolicy: "enforce",
-  budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
+  removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
 };
 
 /** A directory, both emulated vendors, and a clock that only moves when told to. */

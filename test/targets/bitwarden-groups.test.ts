@@ -100,7 +100,7 @@ describe("memberships", () => {
     state.setMembership("eng", [ada]);
     const gone = "11111111-1111-4111-8111-111111111111";
     const byGroup = await world.target.observeMemberships({ by: "group", groupIds: [group.id, gone] }, patient);
-    const byMember = await world.target.observeMemberships({ by: "member", memberIds: [gone, member.id] }, patient);
+    const byMember = await world.target.observeMemberships({ by: "account", accountIds: [gone, member.id] }, patient);
     expect([[...byGroup], [...byMember]]).toEqual([[[group.id, [member.id]]], [[member.id, [group.id]]]]);
   });
 

@@ -34,7 +34,7 @@ describe("inviting one by one", () => {
   it("looks at everything first when the plan came from a part", async () => {
     await using world = await bitwardenWorld({ entityFramework: true });
     world.sandbox.state.addMember({ email: "ada@example.com", status: memberStatus.invited });
-    const nothing = { isComplete: false, members: [], groups: [], missingRemoteIds: [] };
+    const nothing = { isComplete: false, accounts: [], groups: [], missingRemoteIds: [] };
     expect(await world.apply([invite("ada")], nothing)).toMatchObject([{ status: "failed" }]);
     expect(world.sandbox.state.membersByEmail("ada@example.com")).toHaveLength(1);
   });
@@ -56,7 +56,7 @@ describe("inviting one by one", () => {
       expect(await world.apply([invite("ada")])).toMatchObject([{ status: "unconfirmed", observeAfterMs: 3000 }]);
       expect(requests.count({ method: "POST", path: /public\/members$/ })).toBe(1);
       const isThere = kind.endsWith("After");
-      expect((await world.observe()).members).toHaveLength(isThere ? 1 : 0);
+      expect((await world.observe()).accounts).toHaveLength(isThere ? 1 : 0);
       expect(count(await world.apply([invite("ada")]))).toEqual(isThere ? { failed: 1 } : { applied: 1 });
       expect(state.mails("ada@example.com")).toBe(1);
     },
@@ -99,7 +99,7 @@ describe("inviting many at once", () => {
     state.addMember({ email: "p3@example.com", externalId: "other" });
     expect(count(await world.apply(many(500)))).toEqual({ unconfirmed: 499, failed: 1 });
     expect(requests.countWrites()).toBe(1);
-    expect((await world.observe()).members).toHaveLength(500);
+    expect((await world.observe()).accounts).toHaveLength(500);
     expect(state.memberByEmail("p3@example.com")?.externalId).toBe("other");
     expect(state.memberByEmail("p7@example.com")).toMatchObject({ externalId: "u-p7", status: memberStatus.invited });
   });
@@ -156,7 +156,7 @@ describe("inviting many at once", () => {
     await using world = await bitwardenWorld();
     world.sandbox.faults.add({ kind: "resetAfter", path: /import$/ });
     expect(count(await world.apply(many(25)))).toEqual({ unconfirmed: 25 });
-    expect((await world.observe()).members).toHaveLength(25);
+    expect((await world.observe()).accounts).toHaveLength(25);
     expect([...world.sandbox.state.allMails.values()].every((mails) => mails === 1)).toBe(true);
   });
 });

@@ -16,7 +16,7 @@ describe("observing members", () => {
     state.addMember({ email: "custom@example.com", type: memberType.custom, status: memberStatus.revoked });
     state.addMember({ email: "staged@example.com", status: memberStatus.staged, externalId: " " });
     state.addMember({ email: "strange@example.com", type: 9 as never, status: 9 as never });
-    const { members } = await world.observe();
+    const { accounts: members } = await world.observe();
     expect(
       members.map(({ role, state: memberState, hasAccount, externalId }) => [
         role,
@@ -44,7 +44,7 @@ describe("observing members", () => {
       { length: 51 },
       (_, index) => world.sandbox.state.addMember({ email: `p${index}@example.com` }).id,
     );
-    const observed = await world.target.observe({ kind: "named", memberIds: ids, groupIds: [] }, patient);
+    const observed = await world.target.observe({ kind: "named", accountIds: ids, groupIds: [] }, patient);
     expect(observed.isComplete).toBe(true);
     expect(world.sandbox.requests.count({ method: "GET" })).toBe(2);
   });
@@ -116,7 +116,7 @@ describe("taking access from a member", () => {
       { op: "suspend", ...on(owner.id) },
       { op: "remove", ...on(owner.id) },
     ];
-    const nobody = { isComplete: false, members: [], groups: [], missingRemoteIds: [] };
+    const nobody = { isComplete: false, accounts: [], groups: [], missingRemoteIds: [] };
     for (const observed of [await world.observe(), nobody]) {
       const refused = { status: "failed", error: { code: "TARGET_REFUSED", isPermanent: true } };
       expect(await world.apply(changes, observed)).toMatchObject([refused, refused]);

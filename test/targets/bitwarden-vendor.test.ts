@@ -92,7 +92,7 @@ describe("Bitwarden as a vendor", () => {
     answer("/api/public/groups", "GET", { object: "list", data: [] });
     const urls = { apiUrl: "https://vault.example.com/api/", identityUrl: "https://vault.example.com/identity/" };
     await using world = await bitwardenWorld({}, { dispatcher: agent, ...urls });
-    expect((await world.observe()).members.map(({ remoteId, email }) => [remoteId, email])).toEqual([
+    expect((await world.observe()).accounts.map(({ remoteId, email }) => [remoteId, email])).toEqual([
       ["1", "ada@example.com"],
       ["2", "ada@example.com"],
     ]);

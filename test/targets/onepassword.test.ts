@@ -21,7 +21,7 @@ describe("1Password's list", () => {
   it("is read to its end, in pages of 1,000", async () => {
     await using world = await onePasswordWorld();
     for (let index = 0; index < 2_500; index += 1) world.sandbox.state.addUser({ email: `P${index}@Example.com` });
-    const { isComplete, members } = await world.observe();
+    const { isComplete, accounts: members } = await world.observe();
     expect([isComplete, members.length, members[0]?.email]).toEqual([true, 2_500, "p0@example.com"]);
     expect(world.sandbox.requests.count({ path: /\/users\?/ })).toBe(3);
   });
@@ -35,7 +35,7 @@ describe("1Password's list", () => {
       path: /max_page_size=1000/,
       times: Number.POSITIVE_INFINITY,
     });
-    expect((await world.observe()).members).toHaveLength(150);
+    expect((await world.observe()).accounts).toHaveLength(150);
   });
 
   it("is refused when its pages go in a circle", async () => {
@@ -58,7 +58,7 @@ describe("1Password's list", () => {
     });
     await expect(world.observe()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE" });
     world.sandbox.faults.add({ kind: "status", status: 500, path: /page_token/, times: 2 });
-    expect((await world.observe()).members).toHaveLength(1_500);
+    expect((await world.observe()).accounts).toHaveLength(1_500);
   });
 
   it("understands `users` in place of `results`, absent fields and unknown states", async () => {
@@ -70,7 +70,7 @@ describe("1Password's list", () => {
       { id: "A", state: "SUSPENDED" },
     ];
     world.sandbox.faults.add({ kind: "status", status: 200, path: /\/users\?/, body: { users } });
-    const states = (await world.observe()).members.map(({ remoteId, state, role, hasAccount }) => [
+    const states = (await world.observe()).accounts.map(({ remoteId, state, role, hasAccount }) => [
       remoteId,
       state,
       role,
@@ -209,7 +209,7 @@ describe("1Password's two layouts", () => {
     const ada = state.addUser({ email: "ada@example.com" });
     await world.observe();
     state.settings.layouts = ["v1"];
-    expect((await world.observe()).members).toHaveLength(1);
+    expect((await world.observe()).accounts).toHaveLength(1);
     state.settings.layouts = ["v1beta1"];
     world.time.advance(3_600_000);
     expect(await world.apply([suspend(ada)])).toMatchObject([{ status: "applied" }]);
@@ -220,7 +220,7 @@ describe("1Password's two layouts", () => {
     await using world = await onePasswordWorld({ layouts: ["v1beta1"] });
     const { state } = world.sandbox;
     const ada = state.addUser({ email: "ada@example.com" });
-    const named = { kind: "named", memberIds: [ada.id], groupIds: [] } as const;
+    const named = { kind: "named", accountIds: [ada.id], groupIds: [] } as const;
     await world.observe();
     state.settings.layouts = ["v1"];
     expect(await world.target.observe(named, patient)).toMatchObject({

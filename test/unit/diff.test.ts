@@ -4,7 +4,7 @@ import { worldOf } from "../../src/domain/decide/match.ts";
 import type { Diff } from "../../src/domain/decide/observed-user.ts";
 import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
-import { type Link, type LinkNote, soughtAtMost } from "../../src/domain/model/link.ts";
+import { type Link, type LinkNote, maxLookups } from "../../src/domain/model/link.ts";
 import type { ChangeOp } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputGroup, InputUser, SyncInput } from "../../src/domain/model/sync-input.ts";
@@ -32,7 +32,7 @@ interface Situation {
   readonly groups?: readonly InputGroup[];
   readonly observed?: Partial<Observed>;
   readonly lists?: Memberships;
-  readonly by?: "group" | "member";
+  readonly by?: "group" | "account";
   readonly losers?: Memberships;
   readonly policy?: Partial<TargetPolicy>;
   readonly supports?: Partial<TargetSupports>;
@@ -228,7 +228,7 @@ describe("one person", () => {
     ["gone, missed still", ada({ absentSinceMs: 1 }, missed), null, {}, { invite: false }, [], "not-in-target", []],
     [
       "gone, sought long enough",
-      ada({ absentSinceMs: 1 }, { ...missed, attempts: soughtAtMost, attemptedRev: 1 }),
+      ada({ absentSinceMs: 1 }, { ...missed, attempts: maxLookups, attemptedRev: 1 }),
       null,
       {},
       { invite: false },
@@ -265,7 +265,7 @@ describe("one person", () => {
   it.each(cases)("%s", (_name, who, shown, policy, supports, ops, note, skipped) => {
     const result = compare({
       users: [who],
-      observed: { members: shown === null ? [] : [seen(shown)] },
+      observed: { accounts: shown === null ? [] : [seen(shown)] },
       policy,
       supports,
     });
@@ -404,7 +404,7 @@ describe("one group", () => {
 describe("memberships", () => {
   const groups = [eng(), { group: team("ops"), link: null }];
   const world: Partial<Observed> = {
-    members: [seen()],
+    accounts: [seen()],
     groups: [
       { remoteId: "g", name: "eng", externalId: "x-eng" },
       { remoteId: "o", name: "ops", externalId: "x-ops" },
@@ -426,13 +426,13 @@ describe("memberships", () => {
         ]),
       }),
     ).toEqual(["add eng", "remove ops"]);
-    expect(pairs({ users, by: "member", lists: new Map([["r", ["o", "h"]]]) })).toEqual(["add eng", "remove ops"]);
+    expect(pairs({ users, by: "account", lists: new Map([["r", ["o", "h"]]]) })).toEqual(["add eng", "remove ops"]);
   });
 
   it("are left as they are where they were not read, or where the group is not managed", () => {
-    expect(pairs({ users: [ada({}, null, ["eng"])], by: "member", lists: new Map() })).toEqual([]);
+    expect(pairs({ users: [ada({}, null, ["eng"])], by: "account", lists: new Map() })).toEqual([]);
     expect(
-      pairs({ users: [ada()], by: "member", lists: new Map([["r", ["g", "h"]]]), policy: { groupInclude: ["ops"] } }),
+      pairs({ users: [ada()], by: "account", lists: new Map([["r", ["g", "h"]]]), policy: { groupInclude: ["ops"] } }),
     ).toEqual([]);
   });
 
@@ -445,8 +445,8 @@ describe("memberships", () => {
     expect(
       pairs({
         users: [ada(user, null, ["eng"])],
-        observed: { ...world, members: [seen(shown)] },
-        by: "member",
+        observed: { ...world, accounts: [seen(shown)] },
+        by: "account",
         lists: new Map([["r", ["o"]]]),
         policy,
       }),
@@ -467,7 +467,7 @@ describe("memberships", () => {
     const users = [ada({}, { appliedRev: 1 })];
     const situation: Situation = {
       users,
-      by: "member",
+      by: "account",
       lists: new Map([["r", ["g"]]]),
       policy: { driftPolicy: "report" },
     };
@@ -493,7 +493,7 @@ describe("two people who are gone and had the same member", () => {
     };
     const { changes } = compare({
       users: [{ ...ada(gone), emailOwnerId: "ada2" }, second],
-      observed: { members: [seen({ state: "active" })] },
+      observed: { accounts: [seen({ state: "active" })] },
       policy,
     });
     expect(changes).toMatchObject([{ op, remoteId: "r" }]);

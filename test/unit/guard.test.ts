@@ -69,7 +69,7 @@ interface Case extends Partial<Omit<GuardInput, "diff" | "policy">> {
 
 function guarded({ changes = [], pairs = [], allowed = 2, maxSeats = null, ...more }: Case) {
   const diff: Diff = { users: [], groups: [], changes, pairs, skipped: [] };
-  const policy = { ...lenient, maxSeats, budget: { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs } };
+  const policy = { ...lenient, maxSeats, removalLimit: { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs } };
   return guard({
     diff,
     policy,
@@ -110,7 +110,7 @@ describe("the guard", () => {
   });
 
   it("grows with people who have access and people who lost it", () => {
-    const policy = { ...lenient, budget: { percent: 10, atLeast: 0, atMost: 100, windowMs: dayMs } };
+    const policy = { ...lenient, removalLimit: { percent: 10, atLeast: 0, atMost: 100, windowMs: dayMs } };
     const input = {
       diff: { users: [], groups: [], changes: [], pairs: [], skipped: [] },
       policy,

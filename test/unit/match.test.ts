@@ -55,12 +55,12 @@ describe("a person is the member that", () => {
       groupIds: [],
       emailOwnerId: "ada",
     };
-    expect(matchMember(slice, wanted, worldOf(observed({ members })))).toEqual(expected);
+    expect(matchMember(slice, wanted, worldOf(observed({ accounts: members })))).toEqual(expected);
   });
 
   it("has no address: only link and key count", () => {
     const slice = { user: person("ada", { email: null }), link: null, groupIds: [], emailOwnerId: null };
-    expect(matchMember(slice, active, worldOf(observed({ members: [member("x", { email: "" })] })))).toEqual({
+    expect(matchMember(slice, active, worldOf(observed({ accounts: [member("x", { email: "" })] })))).toEqual({
       kind: "none",
     });
   });

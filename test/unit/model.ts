@@ -36,7 +36,7 @@ export const lenient: TargetPolicy = {
   maxSeats: null,
   settleMs: 0,
   driftPolicy: "enforce",
-  budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: dayMs },
+  removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: dayMs },
 };
 
 export const person = (id: string, more: Partial<DirectoryUser> = {}): DirectoryUser => ({
@@ -71,8 +71,8 @@ export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
   ownership: null,
   appliedRev: 0,
   hasAccess: false,
-  seenState: null,
-  seenSinceMs: null,
+  observedState: null,
+  observedSinceMs: null,
   isSuspendedByUs: false,
   note: null,
   attempts: 0,
@@ -96,7 +96,7 @@ export const member = (remoteId: string, more: Partial<ObservedAccount> = {}): O
 
 export const observed = (more: Partial<Observed> = {}): Observed => ({
   isComplete: true,
-  members: [],
+  accounts: [],
   groups: [],
   missingRemoteIds: [],
   ...more,
@@ -209,7 +209,7 @@ export function modelStore(
     links,
     charged,
     writes,
-    slice: async (_connection, scope) => slice(scope),
+    readInput: async (_connection, scope) => slice(scope),
     linkedTo: async (_connection, remoteIds) =>
       new Map(
         [...links.values()].flatMap(({ entityId, remoteId }) =>
@@ -218,7 +218,7 @@ export function modelStore(
             : [],
         ),
       ),
-    holders: async (_connection, remoteIds) =>
+    linkedUsers: async (_connection, remoteIds) =>
       Map.groupBy(
         [...links.values()].flatMap(({ entityId, remoteId }) => {
           const user = directory.users.get(entityId);
@@ -346,11 +346,11 @@ export class ModelTarget implements Target {
       ([remoteId, each]): ObservedAccount => ({ remoteId, ...each }),
     );
     const groups = shuffled(this.groups, this.seed).map(([remoteId, each]): ObservedGroup => ({ remoteId, ...each }));
-    if (scope.kind === "all") return { isComplete: true, members, groups, missingRemoteIds: [] };
-    const asked = new Set([...scope.memberIds, ...scope.groupIds]);
+    if (scope.kind === "all") return { isComplete: true, accounts: members, groups, missingRemoteIds: [] };
+    const asked = new Set([...scope.accountIds, ...scope.groupIds]);
     return {
       isComplete: false,
-      members: members.filter((each) => asked.has(each.remoteId)),
+      accounts: members.filter((each) => asked.has(each.remoteId)),
       groups: groups.filter((each) => asked.has(each.remoteId)),
       missingRemoteIds: [...asked].filter((id) => !this.members.has(id) && !this.groups.has(id)),
     };
@@ -365,7 +365,7 @@ export class ModelTarget implements Target {
       );
     const groupsOf = (memberId: string) =>
       [...this.memberships].flatMap(([groupId, members]) => (members.has(memberId) ? [groupId] : []));
-    return new Map(query.memberIds.flatMap((id) => (this.members.has(id) ? [[id, groupsOf(id)] as const] : [])));
+    return new Map(query.accountIds.flatMap((id) => (this.members.has(id) ? [[id, groupsOf(id)] as const] : [])));
   }
 
   async *apply(changes: readonly Change[]): AsyncGenerator<Outcome> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { removalLimitOf } from "../../src/domain/decide/guard.ts";
-import { timesSought } from "../../src/domain/model/link.ts";
+import { timesNotFound } from "../../src/domain/model/link.ts";
 import type { RemovalLimitPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
 import { dayMs, everything, keysOf, lenient, ModelDirectory, ModelTarget, modelStore, nowMs } from "./model.ts";
@@ -211,8 +211,8 @@ describe("any directory in any target", () => {
           expect(await reconciler.run(all, forever)).toMatchObject({ applied: 0, failed: 0, unconfirmed: 0 });
           expect(
             store.writes.flatMap((write) => [
-              // How often a leaver was looked for in vain is counted, up to `soughtAtMost`.
-              ...(write.links ?? []).filter((link) => timesSought(link, link.attemptedRev) === 0),
+              // How often a leaver was looked for in vain is counted, up to `maxLookups`.
+              ...(write.links ?? []).filter((link) => timesNotFound(link, link.attemptedRev) === 0),
               ...(write.audit ?? []),
               ...(write.charge ?? []),
             ]),
@@ -308,7 +308,7 @@ describe("any directory in any target", () => {
         async (given, rules, allowance, chapters, isTargeted) => {
           const directory = new ModelDirectory();
           const target = build(given);
-          const { reconciler, store } = reconcilerOf(directory, target, { ...rules, budget: allowance });
+          const { reconciler, store } = reconcilerOf(directory, target, { ...rules, removalLimit: allowance });
           const lost = new Set<string>();
           let allowed = 0;
           for (const chapter of chapters) {
@@ -344,7 +344,7 @@ describe("any directory in any target", () => {
         const directory = new ModelDirectory();
         const target = build(given);
         const { reconciler, store } = reconcilerOf(directory, target, {
-          budget: { percent: 0, atLeast: 0, atMost: 0, windowMs: dayMs },
+          removalLimit: { percent: 0, atLeast: 0, atMost: 0, windowMs: dayMs },
         });
         play(directory, first, false, isSame);
         await reconciler.run(all, forever);
@@ -374,7 +374,7 @@ describe("any directory in any target", () => {
           const directory = new ModelDirectory();
           const target = build(given);
           const none = { percent: 0, atLeast: 0, atMost: 0, windowMs: dayMs };
-          const { reconciler, store } = reconcilerOf(directory, target, { ...rules, budget: none });
+          const { reconciler, store } = reconcilerOf(directory, target, { ...rules, removalLimit: none });
           play(directory, first);
           await reconciler.run(all, forever);
           play(directory, second);

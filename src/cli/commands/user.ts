@@ -3,7 +3,7 @@ import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import type { Config } from "../../config/index.ts";
 import type { AuditRow } from "../../domain/model/audit.ts";
-import type { Link, SeenState } from "../../domain/model/link.ts";
+import type { Link, ObservedState } from "../../domain/model/link.ts";
 import type { UserDetails } from "../../domain/ports/audit-store.ts";
 import { count, isoTime, oneLine, printJson, table } from "../output/print.ts";
 import { explain } from "./status.ts";
@@ -115,7 +115,7 @@ function describeDossier(
 }
 
 /** Of somebody who counts as having access. */
-const accessText: Readonly<Record<SeenState, string>> = {
+const accessText: Readonly<Record<ObservedState, string>> = {
   invited: "invited, not accepted yet",
   accepted: "accepted, waits to be confirmed by an administrator",
   active: "has access",
@@ -126,7 +126,9 @@ const accessText: Readonly<Record<SeenState, string>> = {
 };
 
 function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
-  const access = link.hasAccess ? paint("good", accessText[link.seenState ?? "active"]) : paint("warning", "no access");
+  const access = link.hasAccess
+    ? paint("good", accessText[link.observedState ?? "active"])
+    : paint("warning", "no access");
   if (link.errorMessage !== null) {
     const reason = withoutName(link.target, link.errorMessage);
     return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;

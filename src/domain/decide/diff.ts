@@ -1,5 +1,5 @@
 import type { ObservedAccount, TargetSupports } from "../model/account.ts";
-import { isDirty, type LinkNote, soughtAtMost, timesSought } from "../model/link.ts";
+import { isDirty, type LinkNote, maxLookups, timesNotFound } from "../model/link.ts";
 import type { Change, SkippedChange } from "../model/plan.ts";
 import { isProtected, isProtectedAddress, type TargetPolicy } from "../model/policy.ts";
 import type { InputUser, SyncInput } from "../model/sync-input.ts";
@@ -50,7 +50,7 @@ export function diff(input: DiffInput): Diff {
     const verdict = { ...found, changes: found.changes.filter(isFirst) };
     skipped.push(...verdict.skipped);
     // Who turns up after all was not put there by hand meanwhile: the lists before lacked them.
-    const isClean = !isDirty(person.user.rev, person.link) && timesSought(person.link, person.user.rev) === 0;
+    const isClean = !isDirty(person.user.rev, person.link) && timesNotFound(person.link, person.user.rev) === 0;
     const isDrift = keep(isClean, verdict.changes);
     // Asked for by somebody: no drift, whatever the policy makes of that.
     changes.push(...invitationAgain(verdict.assessment, slice));
@@ -178,7 +178,7 @@ const unconfirmedForMs = 60_000;
 
 /** Not where there is an externalId to find them by, nor who was linked: they are gone from the target. */
 const isSoughtAgain = ({ user, link }: InputUser, claim: "by-email" | "by-external-id", supports: TargetSupports) =>
-  !supports.invite && claim === "by-email" && link?.remoteId == null && timesSought(link, user.rev) < soughtAtMost;
+  !supports.invite && claim === "by-email" && link?.remoteId == null && timesNotFound(link, user.rev) < maxLookups;
 
 function forActive(
   base: UserAssessment,
@@ -284,7 +284,7 @@ function membershipIndex(
   { by, lists }: KnownMemberships,
   users: readonly UserAssessment[],
 ): ReadonlyMap<string, ReadonlySet<string>> {
-  if (by === "member") return new Map([...lists].map(([memberId, groupIds]) => [memberId, new Set(groupIds)]));
+  if (by === "account") return new Map([...lists].map(([memberId, groupIds]) => [memberId, new Set(groupIds)]));
   const index = new Map<string, Set<string>>(
     users.flatMap(({ member }) => (member === null ? [] : [[member.remoteId, new Set<string>()]])),
   );

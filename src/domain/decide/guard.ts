@@ -92,7 +92,7 @@ interface Removal {
  */
 export function guard(input: GuardInput): GuardedPlan {
   const { diff, policy, charged, approved, dismissed } = input;
-  const allowed = input.isBudgetSpent ? 0 : removalLimitOf(input.peopleWithAccess + charged.size, policy.budget);
+  const allowed = input.isBudgetSpent ? 0 : removalLimitOf(input.peopleWithAccess + charged.size, policy.removalLimit);
   const isStale = staleness(input.restored);
   const scopeless = scopelessOf(diff);
   const spent = new Set(charged);
@@ -232,7 +232,7 @@ function withinReturns(
   giving: readonly Change[],
   notGiven: ReadonlySet<string>,
 ) {
-  const allowed = returnsOf(peopleWithAccess + charged.size, policy.budget);
+  const allowed = returnsOf(peopleWithAccess + charged.size, policy.removalLimit);
   const spent = new Set(returned);
   const held: Restore[] = [];
   for (const change of giving) {

@@ -1,6 +1,6 @@
 import type { Observed, ObservedAccount, ObservedGroup } from "../model/account.ts";
 import { normalizeEmail } from "../model/entities.ts";
-import type { Holder, InputGroup, InputUser } from "../model/sync-input.ts";
+import type { InputGroup, InputUser, LinkedUser } from "../model/sync-input.ts";
 import type { Wanted } from "./desired-state.ts";
 
 /** What a target showed, indexed. */
@@ -9,7 +9,7 @@ export interface World {
   /** Who of the people present is linked to a member, by remote id; of members that somebody not linked might match by address. */
   readonly linkedTo: ReadonlyMap<string, string>;
   /** Everybody who is linked to a member, by remote id; of the same members, and of those of people who are gone. */
-  readonly holders: ReadonlyMap<string, readonly Holder[]>;
+  readonly holders: ReadonlyMap<string, readonly LinkedUser[]>;
   readonly memberById: ReadonlyMap<string, ObservedAccount>;
   readonly membersByExternalId: ReadonlyMap<string, readonly ObservedAccount[]>;
   readonly membersByEmail: ReadonlyMap<string, readonly ObservedAccount[]>;
@@ -22,15 +22,15 @@ export interface World {
 export function worldOf(
   observed: Observed,
   linkedTo: ReadonlyMap<string, string> = new Map(),
-  holders: ReadonlyMap<string, readonly Holder[]> = new Map(),
+  holders: ReadonlyMap<string, readonly LinkedUser[]> = new Map(),
 ): World {
   return {
     observed,
     linkedTo,
     holders,
-    memberById: new Map(observed.members.map((member) => [member.remoteId, member])),
-    membersByExternalId: grouped(observed.members, (member) => member.externalId),
-    membersByEmail: grouped(observed.members, (member) => normalizeEmail(member.email)),
+    memberById: new Map(observed.accounts.map((member) => [member.remoteId, member])),
+    membersByExternalId: grouped(observed.accounts, (member) => member.externalId),
+    membersByEmail: grouped(observed.accounts, (member) => normalizeEmail(member.email)),
     groupById: new Map(observed.groups.map((group) => [group.remoteId, group])),
     groupsByExternalId: grouped(observed.groups, (group) => group.externalId),
     groupsByName: grouped(observed.groups, (group) => group.name),

@@ -66,7 +66,7 @@ export interface DiffInput {
 
 /** Memberships as read: by group, by member, or none yet. */
 export interface KnownMemberships {
-  readonly by: "group" | "member";
+  readonly by: "group" | "account";
   readonly lists: Memberships;
 }
 

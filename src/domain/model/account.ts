@@ -24,7 +24,7 @@ export interface ObservedGroup {
 export interface Observed {
   /** True when `members` and `groups` are everything there is; then what is missing does not exist. */
   readonly isComplete: boolean;
-  readonly members: readonly ObservedAccount[];
+  readonly accounts: readonly ObservedAccount[];
   readonly groups: readonly ObservedGroup[];
   /** Of a scope with named entities: the remote ids that the target says do not exist. */
   readonly missingRemoteIds: readonly string[];

@@ -20,16 +20,16 @@ export type LinkNote =
   | "drift";
 
 /** What the target showed of a person when it was looked at: their state there, or that they are not there. */
-export type SeenState = AccountState | "absent";
+export type ObservedState = AccountState | "absent";
 
 /**
  * A target that can't be given people is looked through so often for who was in none of its lists and is to lose access:
  * a list may have lacked them every time so far. With a full look an hour, for a day.
  */
-export const soughtAtMost = 28;
+export const maxLookups = 28;
 
 /** How often who is to lose access was looked for in vain since the last change of the person, as of `link`. */
-export const timesSought = (link: Link | null, rev: number): number =>
+export const timesNotFound = (link: Link | null, rev: number): number =>
   link?.note === "not-in-target" && link.attemptedRev === rev ? link.attempts : 0;
 
 /** One row per (target, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
@@ -44,13 +44,13 @@ export interface Link {
   /** Does this person have access in the target, as far as last seen? Always false for groups. */
   readonly hasAccess: boolean;
   /** What the target showed when it was last looked at; null: not looked at yet, changed by a call since, or in doubt. Null for groups. */
-  readonly seenState: SeenState | null;
+  readonly observedState: ObservedState | null;
   /** Since when, as far as Rollcall saw: first seen so, or made so by a call (an invitation sent again begins anew). */
-  readonly seenSinceMs: number | null;
+  readonly observedSinceMs: number | null;
   /** True once Rollcall itself decided to suspend; cleared when it reactivates. */
   readonly isSuspendedByUs: boolean;
   readonly note: LinkNote | null;
-  /** Of a person noted `not-in-target` who is to lose access: how often they were looked for (`timesSought`). */
+  /** Of a person noted `not-in-target` who is to lose access: how often they were looked for (`timesNotFound`). */
   readonly attempts: number;
   /** The `rev` that was tried last: a newer one is tried at once, whatever `retryAtMs` says. */
   readonly attemptedRev: number;

@@ -22,7 +22,7 @@ export interface TargetPolicy {
   /** How long a person must have been in the directory before an invitation goes out. */
   readonly settleMs: number;
   readonly driftPolicy: "enforce" | "report";
-  readonly budget: RemovalLimitPolicy;
+  readonly removalLimit: RemovalLimitPolicy;
 }
 
 /** See `removalLimitOf`. */

@@ -19,7 +19,7 @@ export interface InputUser {
 }
 
 /** Somebody who is linked to a member, as last known. */
-export type Holder = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
+export type LinkedUser = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
 
 export interface InputGroup {
   readonly group: DirectoryGroup;

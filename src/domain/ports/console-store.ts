@@ -1,7 +1,7 @@
 import type { AuditRow } from "../model/audit.ts";
 import type { Cause, EntityKind } from "../model/entities.ts";
 import type { HeldItem } from "../model/held-change.ts";
-import type { LinkNote, Ownership, SeenState } from "../model/link.ts";
+import type { LinkNote, ObservedState, Ownership } from "../model/link.ts";
 
 /**
  * How an entity stands with one target; exactly one holds, the first that fits: `held`, `failed`, `pending`, `missing`
@@ -20,7 +20,7 @@ export interface SyncStatus {
   /** Always false for groups. */
   readonly hasAccess: boolean;
   /** What the target showed when it was last looked at; null: not looked at yet, or changed by a call since. Null for groups. */
-  readonly seenState: SeenState | null;
+  readonly seenState: ObservedState | null;
   /** Since when, as far as Rollcall saw: when it was first seen so, or when the call that made it so was answered. */
   readonly seenSinceMs: number | null;
   /** When somebody asked for a new invitation that has not been sent yet. */
@@ -71,7 +71,7 @@ export type SyncStatusFilter =
   | { readonly by: "state"; readonly state: SyncState }
   | { readonly by: "note"; readonly note: LinkNote }
   /** `accepted`: took up the invitation, and waits for an administrator of the target to confirm them. */
-  | { readonly by: "seen"; readonly seen: SeenState };
+  | { readonly by: "seen"; readonly seen: ObservedState };
 
 interface EntityQuery {
   /** Names of the targets to tell about: the store knows links, not the configuration. */

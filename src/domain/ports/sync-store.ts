@@ -3,7 +3,7 @@ import type { Cause, EntityKind } from "../model/entities.ts";
 import type { HeldItem } from "../model/held-change.ts";
 import type { Link } from "../model/link.ts";
 import type { RestoredState } from "../model/restored-database.ts";
-import type { Holder, RemovedSource, RunScope, SyncInput } from "../model/sync-input.ts";
+import type { LinkedUser, RemovedSource, RunScope, SyncInput } from "../model/sync-input.ts";
 
 /** What a run leaves behind, written in one transaction. */
 export interface RunRecord {
@@ -72,7 +72,7 @@ export interface MarkedRestore {
 /** Links, budget, held removals and state of each target. `target` is its name in the configuration. */
 export interface SyncStore {
   /** `sources`: those of the configuration; null: every one counts. */
-  slice(target: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
+  readInput(target: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
   /**
    * Which present person each of these members is linked to, by remote id; without who came from one of `removedSources` and
    * shares the e-mail address with somebody who did not.
@@ -83,7 +83,7 @@ export interface SyncStore {
     removedSources?: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, string>>;
   /** Everybody, present or gone, who is linked to each of these members, by remote id. */
-  holders(target: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly Holder[]>>;
+  linkedUsers(target: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly LinkedUser[]>>;
   /** When the next retry of this target falls due; null when none waits. */
   nextRetryAtMs(target: string): Promise<number | null>;
   /** The account (`Target.account`) that the links of the target are of; null before the first run. */

@@ -5,12 +5,12 @@ import type { Change } from "../model/plan.ts";
 /** Everything, or these entities. A person without a remote id can only be found in everything: the adapter decides. */
 export type ObserveScope =
   | { readonly kind: "all" }
-  | { readonly kind: "named"; readonly memberIds: readonly string[]; readonly groupIds: readonly string[] };
+  | { readonly kind: "named"; readonly accountIds: readonly string[]; readonly groupIds: readonly string[] };
 
 /** Whose memberships to read; all ids are remote ids. */
 export type MembershipQuery =
   | { readonly by: "group"; readonly groupIds: readonly string[] }
-  | { readonly by: "member"; readonly memberIds: readonly string[] };
+  | { readonly by: "account"; readonly accountIds: readonly string[] };
 
 /** What became of one change (architecture, idea 10). */
 export type Outcome =

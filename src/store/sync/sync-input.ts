@@ -1,5 +1,5 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
-import type { Link, LinkNote, Ownership, SeenState } from "../../domain/model/link.ts";
+import type { Link, LinkNote, ObservedState, Ownership } from "../../domain/model/link.ts";
 import type { InputGroup, InputUser, RunScope, SyncInput } from "../../domain/model/sync-input.ts";
 import type { Driver, Row, SqlValue } from "../database/driver.ts";
 import { askedReinvites } from "./reinvite-requests.ts";
@@ -23,8 +23,8 @@ export function toLink(row: Row): Link | null {
     ownership: row["l_ownership"] as Ownership | null,
     appliedRev: Number(row["l_applied_rev"]),
     hasAccess: row["l_has_access"] === 1,
-    seenState: row["l_seen_state"] as SeenState | null,
-    seenSinceMs: row["l_seen_since_ms"] as number | null,
+    observedState: row["l_seen_state"] as ObservedState | null,
+    observedSinceMs: row["l_seen_since_ms"] as number | null,
     isSuspendedByUs: row["l_is_suspended_by_us"] === 1,
     note: row["l_note"] as LinkNote | null,
     attempts: Number(row["l_attempts"]),

@@ -21,7 +21,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
   return {
     ...heldRows(driver),
 
-    slice: (target, scope, nowMs, sources = null) => readSlice(driver, target, scope, nowMs, sources),
+    readInput: (target, scope, nowMs, sources = null) => readSlice(driver, target, scope, nowMs, sources),
 
     async linkedTo(target, remoteIds, gone = new Set()) {
       if (remoteIds.length === 0) return new Map();
@@ -36,7 +36,7 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       return new Map(rows.map((row) => [String(row["remote_id"]), String(row["entity_id"])]));
     },
 
-    async holders(target, remoteIds) {
+    async linkedUsers(target, remoteIds) {
       if (remoteIds.length === 0) return new Map();
       const rows = await driver.read.all(
         `SELECT l.remote_id, u.id, u.source, u.email, u.display_name, u.absent_since_ms
@@ -258,8 +258,8 @@ async function putLink(sql: Sql, link: Link): Promise<void> {
       link.errorCode,
       link.errorMessage,
       link.lastSuccessAtMs,
-      link.seenState,
-      link.seenSinceMs,
+      link.observedState,
+      link.observedSinceMs,
     ],
   );
 }

@@ -41,10 +41,10 @@ export class World {
   readonly #groupIds = new Map<string, string>();
 
   constructor(observed: Observed) {
-    this.#members = new Map(observed.members.map((member) => [member.remoteId, member]));
+    this.#members = new Map(observed.accounts.map((member) => [member.remoteId, member]));
     this.#groups = observed.groups;
-    this.#emails = Map.groupBy(observed.members, (member) => member.email);
-    const withExternalId = observed.members.filter((member) => member.externalId !== null);
+    this.#emails = Map.groupBy(observed.accounts, (member) => member.email);
+    const withExternalId = observed.accounts.filter((member) => member.externalId !== null);
     this.#externalIds = Map.groupBy(withExternalId, (member) => member.externalId ?? "");
   }
 

@@ -32,13 +32,13 @@ export function createBitwardenTarget(options: BitwardenOptions): Target {
 }
 
 async function observe(api: BitwardenApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
-  if (scope.kind === "all" || scope.memberIds.length + scope.groupIds.length > namedLimit)
+  if (scope.kind === "all" || scope.accountIds.length + scope.groupIds.length > namedLimit)
     return observeAll(api, signal);
-  const members = await readEach(scope.memberIds, (id) => api.getMember(id, signal));
+  const members = await readEach(scope.accountIds, (id) => api.getMember(id, signal));
   const groups = await readEach(scope.groupIds, (id) => api.getGroup(id, signal));
   return {
     isComplete: false,
-    members: members.found.map(([, member]) => toObservedMember(member)),
+    accounts: members.found.map(([, member]) => toObservedMember(member)),
     groups: groups.found.map(([, group]) => toObservedGroup(group)),
     missingRemoteIds: [...members.missing, ...groups.missing],
   };
@@ -48,7 +48,7 @@ async function observeAll(api: BitwardenApi, signal: AbortSignal): Promise<Obser
   const [members, groups] = [await api.listMembers(signal), await api.listGroups(signal)];
   return {
     isComplete: true,
-    members: members.map(toObservedMember),
+    accounts: members.map(toObservedMember),
     groups: groups.map(toObservedGroup),
     missingRemoteIds: [],
   };
@@ -62,7 +62,7 @@ async function observeMemberships(
   const read =
     query.by === "group"
       ? await readEach(query.groupIds, (id) => api.memberIds(id, signal))
-      : await readEach(query.memberIds, (id) => api.groupIds(id, signal));
+      : await readEach(query.accountIds, (id) => api.groupIds(id, signal));
   return new Map(read.found);
 }
 

@@ -35,18 +35,18 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
 }
 
 async function observe(api: OnePasswordApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
-  if (scope.kind === "all" || scope.memberIds.length > namedLimit) {
+  if (scope.kind === "all" || scope.accountIds.length > namedLimit) {
     const users = await api.listUsers(signal);
-    return { isComplete: true, members: users.map(toObservedMember), groups: [], missingRemoteIds: [] };
+    return { isComplete: true, accounts: users.map(toObservedMember), groups: [], missingRemoteIds: [] };
   }
   const found: VendorUser[] = [];
   const missing: string[] = [...scope.groupIds];
-  for (const id of new Set(scope.memberIds)) {
+  for (const id of new Set(scope.accountIds)) {
     const user = await api.getUser(id, signal);
     if (user === null) missing.push(id);
     else found.push(user);
   }
-  return { isComplete: false, members: found.map(toObservedMember), groups: [], missingRemoteIds: missing };
+  return { isComplete: false, accounts: found.map(toObservedMember), groups: [], missingRemoteIds: missing };
 }
 
 /** One result, and how it speaks for or against the target as a whole. */

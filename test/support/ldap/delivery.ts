@@ -49,7 +49,7 @@ const policy: TargetPolicy = {
   maxSeats: null,
   settleMs: 0,
   driftPolicy: "enforce",
-  budget: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
+  removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
 };
 
 const roundsAtMost = 10;

@@ -1,4 +1,4 @@
-import type { SeenState } from "../../../domain/model/link.ts";
+import type { ObservedState } from "../../../domain/model/link.ts";
 import type { SyncState, SyncStatus } from "../../../domain/ports/console-store.ts";
 import { badge, type Tone } from "../words.ts";
 import { html, type Markup } from "./html.ts";
@@ -13,7 +13,7 @@ export const stateWords: Readonly<Record<SyncState, readonly [word: string, tone
 };
 
 /** What a target showed of somebody, in words. */
-export const seenWords: Readonly<Record<SeenState, string>> = {
+export const seenWords: Readonly<Record<ObservedState, string>> = {
   invited: "invited, not accepted yet",
   accepted: "accepted, waits to be confirmed by an administrator",
   active: "active",
@@ -24,7 +24,7 @@ export const seenWords: Readonly<Record<SeenState, string>> = {
 };
 
 /** The short form for a cell of a list. */
-const seenShort: Readonly<Partial<Record<SeenState, string>>> = {
+const seenShort: Readonly<Partial<Record<ObservedState, string>>> = {
   invited: "invited",
   accepted: "to be confirmed",
   active: "active",
