@@ -5,9 +5,9 @@
 import { parseArgs } from "node:util";
 import { noOpenldap } from "../test/support/ldap/openldap.ts";
 import { startPostgres } from "../test/support/postgres.ts";
-import { type CrashReport, crashMigrations, crashRun, killPoints } from "./support/crash-run.ts";
-import { makeDay } from "./support/day.ts";
-import { ldapCrashRun, pollPoints } from "./support/ldap-crash-run.ts";
+import { type CrashReport, crashMigrations, crashRun, killPoints } from "../test/support/reliability/crash-run.ts";
+import { makeDay } from "../test/support/reliability/day.ts";
+import { ldapCrashRun, pollPoints } from "../test/support/reliability/ldap-crash-run.ts";
 
 const { values } = parseArgs({
   options: {

@@ -3,8 +3,8 @@
  * days; ends with 1 if anything is not as promised.
  */
 import { parseArgs } from "node:util";
-import { makeDay } from "./support/day.ts";
-import { type FaultReport, faultRun, type TroubleName, troubles } from "./support/fault-run.ts";
+import { makeDay } from "../test/support/reliability/day.ts";
+import { type FaultReport, faultRun, type TroubleName, troubles } from "../test/support/reliability/fault-run.ts";
 
 const { values } = parseArgs({
   options: {

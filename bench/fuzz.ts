@@ -3,11 +3,11 @@
  * request that fails is printed byte by byte, with the seed of its batch.
  */
 import { parseArgs } from "node:util";
+import { ldapFuzz } from "../test/support/fuzz/ldap-run.ts";
+import { scimFuzz } from "../test/support/fuzz/scim-run.ts";
 import { noOpenldap } from "../test/support/ldap/openldap.ts";
-import { makeDay } from "./support/day.ts";
-import { faultRun } from "./support/fault-run.ts";
-import { ldapFuzz } from "./support/fuzz/ldap-run.ts";
-import { scimFuzz } from "./support/fuzz/scim-run.ts";
+import { makeDay } from "../test/support/reliability/day.ts";
+import { faultRun } from "../test/support/reliability/fault-run.ts";
 
 const { values } = parseArgs({
   options: {

@@ -9,12 +9,12 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Write } from "./support/day.ts";
-import { IdentityProvider } from "./support/idp.ts";
-import { openFiles, rssMiB } from "./support/load.ts";
-import { Random } from "./support/random.ts";
-import { isDelivered, RollcallProcess, scimToken, statusOf } from "./support/rollcall-process.ts";
-import { Vendors } from "./support/vendors.ts";
+import { Random } from "../test/support/random.ts";
+import type { Write } from "../test/support/reliability/day.ts";
+import { IdentityProvider } from "../test/support/reliability/identity-provider.ts";
+import { openFiles, rssMiB } from "../test/support/reliability/load.ts";
+import { isDelivered, RollcallProcess, scimToken, statusOf } from "../test/support/reliability/rollcall-process.ts";
+import { Vendors } from "../test/support/reliability/vendors.ts";
 
 const { values } = parseArgs({
   options: {

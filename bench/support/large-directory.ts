@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { newId } from "../../src/store/database/ids.ts";
-import { Random } from "./random.ts";
+import { Random } from "../../test/support/random.ts";
 
 /** How much of each. */
 export interface LargeDirectory {

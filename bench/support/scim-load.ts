@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
-import { Random } from "./random.ts";
+import { Random } from "../../test/support/random.ts";
 
 export interface ScimLoadOptions {
   /** Ends with /scim/v2. */

@@ -2,8 +2,8 @@ import { chmod, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from "vitest";
-import { readOnly } from "../../bench/support/disk.ts";
 import { openSqliteStore, openSqliteStoreToRead } from "../../src/store/index.ts";
+import { readOnly } from "../support/reliability/disk.ts";
 import { type RunOptions, rollcall } from "./process.ts";
 import { makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
 

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ldapFuzz } from "../../bench/support/fuzz/ldap-run.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import { readPageCookie, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/protocol/controls.ts";
 import { LdapEntry } from "../../src/sources/ldap/protocol/entry.ts";
 import { decode, Framer } from "../../src/sources/ldap/protocol/wire.ts";
 import { toGroup, toUser } from "../../src/sources/ldap/read/convert.ts";
+import { ldapFuzz } from "../support/fuzz/ldap-run.ts";
 import { noOpenldap } from "../support/ldap/openldap.ts";
 import { element } from "../support/ldap/proxy.ts";
 import { ldapSettings } from "../support/ldap/settings.ts";

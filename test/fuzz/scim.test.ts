@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { scimFuzz } from "../../bench/support/fuzz/scim-run.ts";
+import { scimFuzz } from "../support/fuzz/scim-run.ts";
 
 /** `npm run bench:fuzz` sends 100,000, with a seed of its own. */
 const requests = 5000;

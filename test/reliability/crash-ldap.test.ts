@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ldapCrashRun, pollPoints } from "../../bench/support/ldap-crash-run.ts";
 import { noOpenldap } from "../support/ldap/openldap.ts";
+import { ldapCrashRun, pollPoints } from "../support/reliability/ldap-crash-run.ts";
 import { isFull } from "./extent.ts";
 
 const seed = 20261122;

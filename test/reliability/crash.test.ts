@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CrashReport, crashMigrations, crashRun, killPoints } from "../../bench/support/crash-run.ts";
-import { makeDay } from "../../bench/support/day.ts";
+import { type CrashReport, crashMigrations, crashRun, killPoints } from "../support/reliability/crash-run.ts";
+import { makeDay } from "../support/reliability/day.ts";
 import { isFull } from "./extent.ts";
 
 /** Each kill is a real SIGKILL of `node src/main.ts serve` and a start on the same database: about 0.4 s on a quiet machine. */

@@ -2,16 +2,16 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from "vitest";
-import { readOnly, smallDisk } from "../../bench/support/disk.ts";
-import { IdentityProvider } from "../../bench/support/idp.ts";
+import { readOnly, smallDisk } from "../support/reliability/disk.ts";
+import { IdentityProvider } from "../support/reliability/identity-provider.ts";
 import {
   isDelivered,
   RollcallProcess,
   type Running,
   scimToken,
   statusOf,
-} from "../../bench/support/rollcall-process.ts";
-import { Vendors } from "../../bench/support/vendors.ts";
+} from "../support/reliability/rollcall-process.ts";
+import { Vendors } from "../support/reliability/vendors.ts";
 
 const hire = (key: string) => ({ op: "hire", person: key, email: `${key}@example.com`, name: key }) as const;
 const origin = ({ scimUrl }: Running): string => new URL(scimUrl).origin;

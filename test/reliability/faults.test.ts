@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { makeDay } from "../../bench/support/day.ts";
-import { type FaultReport, faultRun, type TroubleName, troubles } from "../../bench/support/fault-run.ts";
+import { makeDay } from "../support/reliability/day.ts";
+import { type FaultReport, faultRun, type TroubleName, troubles } from "../support/reliability/fault-run.ts";
 import { isFull } from "./extent.ts";
 
 const seed = 20261122;

@@ -2,16 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { IdentityProvider } from "../../bench/support/idp.ts";
-import { load, openFiles, rssMiB } from "../../bench/support/load.ts";
+import { IdentityProvider } from "../support/reliability/identity-provider.ts";
+import { load, openFiles, rssMiB } from "../support/reliability/load.ts";
 import {
   isDelivered,
   RollcallProcess,
   type Running,
   scimToken,
   statusOf,
-} from "../../bench/support/rollcall-process.ts";
-import { Vendors } from "../../bench/support/vendors.ts";
+} from "../support/reliability/rollcall-process.ts";
+import { Vendors } from "../support/reliability/vendors.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const millisecondsOf = async (work: () => Promise<unknown>): Promise<number> => {

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Random } from "../../bench/support/random.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { PeopleQuery, SyncState, SyncStatusFilter } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
 import type { StoreHarness } from "../contract/store-suite.ts";
+import { Random } from "../support/random.ts";
 
 const cause = { actor: "test", requestId: null };
 const members = { isNameUnique: false, unknownMembers: "skip" } as const;

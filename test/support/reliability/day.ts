@@ -1,4 +1,4 @@
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 
 /** A person as the identity provider knows them. `key` never changes; a rehired person is the same key with another SCIM id. */
 export interface Person {

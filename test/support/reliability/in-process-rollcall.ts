@@ -1,17 +1,17 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import type { TargetPolicy } from "../../src/domain/model/policy.ts";
-import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
-import type { Target } from "../../src/domain/ports/target.ts";
-import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
-import { runLoop } from "../../src/reconcile/scheduler.ts";
-import { createScimRouter } from "../../src/sources/scim/router.ts";
-import { openSqliteStore } from "../../src/store/index.ts";
-import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
-import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
+import type { TargetPolicy } from "../../../src/domain/model/policy.ts";
+import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
+import type { Target } from "../../../src/domain/ports/target.ts";
+import { createReconciler, type Reconciler } from "../../../src/reconcile/reconciler.ts";
+import { runLoop } from "../../../src/reconcile/scheduler.ts";
+import { createScimRouter } from "../../../src/sources/scim/router.ts";
+import { openSqliteStore } from "../../../src/store/index.ts";
+import { createBitwardenTarget } from "../../../src/targets/bitwarden/target.ts";
+import { createOnePasswordTarget } from "../../../src/targets/onepassword/target.ts";
+import { Random } from "../random.ts";
 import type { FastClock } from "./fast-clock.ts";
-import { Random } from "./random.ts";
 import { scimToken } from "./rollcall-process.ts";
 import type { Vendors } from "./vendors.ts";
 

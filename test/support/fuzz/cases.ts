@@ -177,7 +177,7 @@ interface Step {
   readonly body?: unknown;
 }
 
-const folder = new URL("../../../test/fixtures/idp/", import.meta.url);
+const folder = new URL("../../fixtures/idp/", import.meta.url);
 const recorded: readonly Step[] = readdirSync(folder)
   .filter((file) => file.endsWith(".json"))
   .flatMap((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Step[]);

@@ -1,5 +1,5 @@
 import type { Random } from "../random.ts";
-import type { Call, VendorAnswer } from "../vendors.ts";
+import type { Call, VendorAnswer } from "../reliability/vendors.ts";
 
 /**
  * A vendor's answer as nobody expects it. What a sound answer could say is left out: a list that is well formed and lies

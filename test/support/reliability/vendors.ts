@@ -9,7 +9,7 @@ import {
   type OnePasswordSandbox,
   startBitwarden,
   startOnePassword,
-} from "../../src/sandbox/index.ts";
+} from "../../../src/sandbox/index.ts";
 
 export type VendorName = "bitwarden" | "onepassword";
 

@@ -1,8 +1,8 @@
 import { RollcallError } from "../../../src/domain/model/errors.ts";
-import { startOpenldap } from "../../../test/support/ldap/openldap.ts";
-import { type Meddler, type Message, startProxy, type Verdict } from "../../../test/support/ldap/proxy.ts";
-import { bindAs } from "../../../test/support/ldap/settings.ts";
-import { polledWorld } from "../../../test/support/ldap/world.ts";
+import { startOpenldap } from "../ldap/openldap.ts";
+import { type Meddler, type Message, startProxy, type Verdict } from "../ldap/proxy.ts";
+import { bindAs } from "../ldap/settings.ts";
+import { polledWorld } from "../ldap/world.ts";
 import { Random } from "../random.ts";
 
 export interface LdapFuzzReport {

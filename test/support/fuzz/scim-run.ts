@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { integrityOf } from "../integrity.ts";
-import { RollcallProcess, type Running } from "../rollcall-process.ts";
+import { integrityOf } from "../reliability/integrity.ts";
+import { RollcallProcess, type Running } from "../reliability/rollcall-process.ts";
 import { type AnyCase, anyCase, type FuzzCase, plainBody, plainCase, type RawCase } from "./cases.ts";
 import { type Loose, type Schemas, schemasOf, wrongWith } from "./check.ts";
 import { type Answer, Lane, Probe, type Reply } from "./wire.ts";
@@ -39,7 +39,7 @@ const tokens = ["fuzz-token-of-the-first-source-0123456789", "fuzz-token-of-the-
 /** Is in the names of people of one source, and in no request of the other. */
 const marks = ["mark-of-the-first", "mark-of-the-second"] as const;
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
-const probe = new URL("../../../test/fuzz/probe.ts", import.meta.url);
+const probe = new URL("../../fuzz/probe.ts", import.meta.url);
 
 /** Sends made-up requests to a real process and says what was not as promised. */
 export async function scimFuzz(options: ScimFuzzOptions): Promise<ScimFuzzReport> {

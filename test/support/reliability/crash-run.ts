@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, watch as watchFile } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
-import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./evening.ts";
-import { IdentityProvider } from "./idp.ts";
+import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./final-state.ts";
+import { IdentityProvider } from "./identity-provider.ts";
 import { damageIn } from "./integrity.ts";
-import { Random } from "./random.ts";
 import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
 import { type Call, type CallStage, type Loss, mostLostWithin, Vendors } from "./vendors.ts";
 

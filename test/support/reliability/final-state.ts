@@ -1,4 +1,4 @@
-import { memberStatus } from "../../src/sandbox/index.ts";
+import { memberStatus } from "../../../src/sandbox/index.ts";
 import type { Directory } from "./day.ts";
 import type { Vendors } from "./vendors.ts";
 

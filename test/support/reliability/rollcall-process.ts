@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { LiveMemory } from "./heap-probe.ts";
 
-const root = process.env["ROLLCALL_UNDER_TEST"] ?? resolve(import.meta.dirname, "../..");
+const root = process.env["ROLLCALL_UNDER_TEST"] ?? resolve(import.meta.dirname, "../../..");
 const main = join(root, "src/main.ts");
 
 export const scimToken = "reliability-scim-token-0123456789abcdef";

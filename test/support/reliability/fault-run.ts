@@ -1,11 +1,11 @@
-import type { Fault } from "../../src/sandbox/index.ts";
+import type { Fault } from "../../../src/sandbox/index.ts";
+import { meddled } from "../fuzz/meddled-answers.ts";
+import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
-import { differences, expectedOf, invitedTwice, lookAt } from "./evening.ts";
 import { FastClock } from "./fast-clock.ts";
-import { meddled } from "./fuzz/meddled-answers.ts";
-import { House } from "./house.ts";
-import { IdentityProvider } from "./idp.ts";
-import { Random } from "./random.ts";
+import { differences, expectedOf, invitedTwice, lookAt } from "./final-state.ts";
+import { IdentityProvider } from "./identity-provider.ts";
+import { House } from "./in-process-rollcall.ts";
 import { scimToken } from "./rollcall-process.ts";
 import { type Call, mostLostWithin, type VendorName, Vendors } from "./vendors.ts";
 
