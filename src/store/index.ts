@@ -17,8 +17,7 @@ import { tokenRows } from "./settings/scim-tokens.ts";
 import { restoreRows } from "./sync/restores.ts";
 import { auditRows, syncRows } from "./sync/sync.ts";
 import { consoleRows } from "./views/console.ts";
-import { standingScans, telling } from "./views/status-scans.ts";
-import { standingSets } from "./views/status-sets.ts";
+import { countByState } from "./views/sync-status.ts";
 
 export { backupSqlite } from "./backup.ts";
 export { lockForReconciling, readSealedCredentials } from "./database/sqlite.ts";
@@ -83,22 +82,20 @@ export async function trailOver(reading: Reading): Promise<AuditTrail & Pick<Dir
   return { ...auditTrail(reading), close: reading.close };
 }
 
-/** A span for each write that belongs to something: a request, a run, a poll. */
-const tracedDriver = (driver: Driver, tracer: Tracer): Driver => ({
-  ...driver,
-  transaction: (work, options) => {
-    const attributes = { "db.system.name": driver.dialect.name === "sqlite" ? "sqlite" : "postgresql" };
-    return tracer.span("commit", { isDetail: true, attributes }, () => driver.transaction(work, options));
-  },
-});
+/** Each write is a span of its request, run or poll. */
+function traced(driver: Driver, tracer: Tracer): Driver {
+  const attributes = { "db.system.name": driver.dialect.name === "sqlite" ? "sqlite" : "postgresql" };
+  return {
+    ...driver,
+    transaction: (work, options) =>
+      tracer.span("commit", { isDetail: true, attributes }, () => driver.transaction(work, options)),
+  };
+}
 
 /** The directory over any driver. */
 export async function openStore(plain: Driver, { now, tracer = noTracing }: StoreOptions): Promise<DirectoryStore> {
   await migrate(plain);
-  const scans = standingScans(plain);
-  const told = telling(plain, scans.stirred);
-  const driver = tracer.isOn ? tracedDriver(told, tracer) : told;
-  const sets = standingSets(driver, scans);
+  const driver = tracer.isOn ? traced(plain, tracer) : plain;
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
   const changedElsewhere = (refs: readonly EntityRef[]): void => {
     for (const listener of listeners) listener(refs);
@@ -111,13 +108,14 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     ...userRows(driver, { now, changed }),
     ...groupRows(driver, { now, changed }),
     ...snapshotRows(driver, { changed }),
-    ...syncRows(driver, sets),
+    ...syncRows(driver),
+    targetCounts: (target, kinds = ["user", "group"]) => countByState(driver, target, kinds),
     ...restoreRows(driver),
     ...auditRows(driver),
     ...auditTrail(driver),
     ...tokenRows(driver),
     ...credentialRows(driver, { now }),
-    ...consoleRows(driver, { changed, sets }),
+    ...consoleRows(driver, { changed }),
     ...alertRows(driver),
     onChange(listener) {
       listeners.add(listener);
@@ -127,13 +125,10 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     askLook: (target) => driver.announce?.({ kind: "look", target }),
     // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
     assertWritable: () =>
-      driver.transaction(
-        async (sql) => {
-          await sql.run("DELETE FROM write_probe");
-          await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
-        },
-        { touched: [] },
-      ),
+      driver.transaction(async (sql) => {
+        await sql.run("DELETE FROM write_probe");
+        await sql.run("INSERT INTO write_probe (at_ms) VALUES (?)", [now()]);
+      }),
     close: () => driver.close(),
   };
 }

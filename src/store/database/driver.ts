@@ -1,4 +1,3 @@
-import type { EntityRef } from "../../domain/model/entities.ts";
 import type { Notice } from "../../domain/ports/directory-store.ts";
 
 /** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
@@ -34,15 +33,10 @@ export interface Dialect {
   readonly appendOnly: (table: string) => readonly string[];
 }
 
-export interface WriteOptions<T> {
+export interface WriteOptions {
   readonly isLarge?: boolean;
   /** Refused with `STORE_LOCKED` when this process has lost the right to reconcile. */
   readonly isReconciling?: boolean;
-  /**
-   * All whose `rev`, presence or links the work changes. Left out it may be anybody, and what is known of how everybody
-   * stands is looked at anew: what is written often should say it.
-   */
-  readonly touched?: readonly EntityRef[] | ((result: T) => readonly EntityRef[] | null);
 }
 
 /** A database: one writer at a time, readers that see what is committed. */
@@ -50,15 +44,11 @@ export interface Driver {
   readonly dialect: Dialect;
   /** Outside a transaction. */
   readonly read: Sql;
-  /** Another text after each commit, of this process or of another one. */
-  readonly generation: () => Promise<string>;
-  /** Another text after each commit of another process; where the database can't tell them apart, after each commit. */
-  readonly foreignGeneration: () => Promise<string>;
   /**
    * Runs `work` alone and makes it durable before the promise resolves; a throw rolls it back. `isLarge` says that it
    * changes thousands of rows: it then shares its commit with no other.
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>, options?: WriteOptions<T>): Promise<T>;
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** Tells the process that reconciles, where that can be another one. */
   readonly announce?: (notice: Notice) => void;
   close(): Promise<void>;

@@ -35,8 +35,6 @@ export interface GroupCommit {
   readonly transaction: Driver["transaction"];
   /** Resolves when nothing is under way. */
   readonly settled: () => Promise<void>;
-  /** How many writes have ended, whichever way. */
-  readonly ended: () => number;
 }
 
 /**
@@ -46,7 +44,6 @@ export interface GroupCommit {
 export function groupCommit(writer: Writer): GroupCommit {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
-  let ended = 0;
   // After the events that are ready now, and on while more writes come of them: the fewer share a commit, the more pages
   // and flushes each of them costs. A write that is alone waits for no second turn.
   const gather = async (): Promise<void> => {
@@ -60,7 +57,6 @@ export function groupCommit(writer: Writer): GroupCommit {
     running = null;
   };
   return {
-    ended: () => ended,
     settled: async () => {
       await running;
     },
@@ -72,14 +68,8 @@ export function groupCommit(writer: Writer): GroupCommit {
           run: async (sql) => {
             result = await work(sql);
           },
-          done: () => {
-            ended += 1;
-            resolve(result);
-          },
-          failed: (error) => {
-            ended += 1;
-            reject(error);
-          },
+          done: () => resolve(result),
+          failed: reject,
         });
         running ??= gather().then(drain);
       }),

@@ -66,8 +66,6 @@ export function openPostgres(url: string, seat: Seat = createLeaderLock(url)): D
   });
   const { writer, end } = writerOf(place, prepared);
   const { transaction, settled } = groupCommit(writer);
-  // Which transactions have ended, of the whole server: it changes more often than it must.
-  const generation = async () => String((await read.get("SELECT pg_current_snapshot()::text AS at"))?.["at"]);
   return {
     dialect,
     read,
@@ -77,8 +75,6 @@ export function openPostgres(url: string, seat: Seat = createLeaderLock(url)): D
         return await work(sql);
       }, options),
     announce: (notice) => seat.announce(read, notice),
-    generation,
-    foreignGeneration: generation,
     close: async () => {
       await settled();
       await Promise.all([end(), pool.end()]);

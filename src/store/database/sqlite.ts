@@ -98,16 +98,10 @@ function connect(path: string): DatabaseSync {
 }
 
 function driverOver(writer: DatabaseSync, reader: DatabaseSync): Driver {
-  const { transaction, settled, ended } = groupCommit(writerOf(writer));
-  // SQLite counts what other connections commit, not what a connection does itself: in memory there is only one, and what
-  // it writes is seen before the end, whichever that is.
-  const version = reader.prepare("PRAGMA data_version");
-  const foreign = writer.prepare("PRAGMA data_version");
+  const { transaction, settled } = groupCommit(writerOf(writer));
   return {
     dialect,
     read: readingOver(writer, reader),
-    generation: async () => translated(() => `${version.get()?.["data_version"]}/${ended()}`),
-    foreignGeneration: async () => translated(() => String(foreign.get()?.["data_version"])),
     transaction,
     close: async () => {
       await settled();
@@ -211,7 +205,6 @@ export function openSqliteToRead(path: string): Driver {
 function readingDriver(path: string): Omit<Driver, "transaction"> {
   const { value: db, assertUnchanged } = translated(() => openToRead(path, connectToRead), path);
   const read = statementsOf(db, path);
-  const version = async () => translated(() => String(db.prepare("PRAGMA data_version").get()?.["data_version"]), path);
   const checked = async <T>(rows: Promise<T>): Promise<T> => {
     const found = await rows;
     assertUnchanged();
@@ -224,8 +217,6 @@ function readingDriver(path: string): Omit<Driver, "transaction"> {
       get: (text, params) => checked(read.get(text, params)),
       run: (text, params) => checked(read.run(text, params)),
     },
-    generation: version,
-    foreignGeneration: version,
     close: async () => db.close(),
   };
 }

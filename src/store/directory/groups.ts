@@ -57,50 +57,47 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
     ): Promise<GroupResult> {
       const at = now();
       const id = newId(at);
-      const members = await driver.transaction(
-        async (sql) => {
-          if (options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
-          await sql.run(
-            `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
+      const members = await driver.transaction(async (sql) => {
+        if (options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
+        await sql.run(
+          `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
            VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?)`,
-            [
-              id,
-              source,
-              id,
-              write.displayName,
-              fold(write.displayName),
-              write.externalId,
-              at,
-              at,
-              JSON.stringify(write.resource),
-            ],
-          );
-          const seq = Number((await sql.get("SELECT seq FROM groups WHERE id = ?", [id]))?.["seq"]);
-          const result = await applyMemberEdits(
-            sql,
-            driver.dialect,
+          [
+            id,
             source,
-            seq,
-            [{ op: "add", userIds: memberIds }],
-            options,
-          );
-          await writeAudit(sql, at, [
-            {
-              ...cause,
-              action: "group.create",
-              kind: "group",
-              entityId: id,
-              name: write.displayName,
-              target: null,
-              rev: 1,
-              detail: { source },
-            },
-            ...memberAudit(cause, id, write.displayName, 1, result),
-          ]);
-          return result;
-        },
-        { touched: (result) => [{ kind: "group", id }, ...refsOf(result)] },
-      );
+            id,
+            write.displayName,
+            fold(write.displayName),
+            write.externalId,
+            at,
+            at,
+            JSON.stringify(write.resource),
+          ],
+        );
+        const seq = Number((await sql.get("SELECT seq FROM groups WHERE id = ?", [id]))?.["seq"]);
+        const result = await applyMemberEdits(
+          sql,
+          driver.dialect,
+          source,
+          seq,
+          [{ op: "add", userIds: memberIds }],
+          options,
+        );
+        await writeAudit(sql, at, [
+          {
+            ...cause,
+            action: "group.create",
+            kind: "group",
+            entityId: id,
+            name: write.displayName,
+            target: null,
+            rev: 1,
+            detail: { source },
+          },
+          ...memberAudit(cause, id, write.displayName, 1, result),
+        ]);
+        return result;
+      });
       changed([{ kind: "group", id }, ...refsOf(members)]);
       return {
         record: { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource },
@@ -126,56 +123,53 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext) {
         readonly members: MemberChanges;
         readonly isDefined: boolean;
       }): EntityRef[] => [...refsOf(members), ...(isDefined ? [{ kind: "group" as const, id }] : [])];
-      const result = await driver.transaction(
-        async (sql) => {
-          const row = await present(sql, source, id);
-          if (row === undefined) throw notFound("group", id);
-          const before = toRecord(row);
-          assertRev("group", before, expectedRev);
-          const seq = Number(row["seq"]);
-          const wanted = await edit(
-            before,
-            async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? [],
-          );
-          if (wanted === null) return { record: before, members: noMembers, isDefined: false, isRenamed: false };
-          const { write } = wanted;
-          const isRenamed = write !== null && write.displayName !== row["display_name"];
-          if (isRenamed && options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
-          const members = await applyMemberEdits(sql, driver.dialect, source, seq, wanted.members, options);
-          if (write === null && members.added.length === 0 && members.removed.length === 0)
-            return { record: before, members, isDefined: false, isRenamed: false };
+      const result = await driver.transaction(async (sql) => {
+        const row = await present(sql, source, id);
+        if (row === undefined) throw notFound("group", id);
+        const before = toRecord(row);
+        assertRev("group", before, expectedRev);
+        const seq = Number(row["seq"]);
+        const wanted = await edit(
+          before,
+          async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? [],
+        );
+        if (wanted === null) return { record: before, members: noMembers, isDefined: false, isRenamed: false };
+        const { write } = wanted;
+        const isRenamed = write !== null && write.displayName !== row["display_name"];
+        if (isRenamed && options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
+        const members = await applyMemberEdits(sql, driver.dialect, source, seq, wanted.members, options);
+        if (write === null && members.added.length === 0 && members.removed.length === 0)
+          return { record: before, members, isDefined: false, isRenamed: false };
 
-          const at = Math.max(now(), before.modifiedAtMs);
-          const rev = before.rev + 1;
-          const name = write?.displayName ?? String(row["display_name"]);
-          if (write === null) {
-            await sql.run("UPDATE groups SET rev = ?, modified_ms = ? WHERE seq = ?", [rev, at, seq]);
-          } else {
-            await sql.run(
-              `UPDATE groups SET display_name = ?, display_name_key = ?, external_id = ?, rev = ?, definition_rev = ?, modified_ms = ?, resource = ? WHERE seq = ?`,
-              [name, fold(name), write.externalId, rev, rev, at, JSON.stringify(write.resource), seq],
-            );
-            // Scope is decided by group names: a renamed group may bring its members into a target or out of it.
-            if (isRenamed) await touchMembers(sql, seq);
-            await writeAudit(sql, at, [
-              {
-                ...cause,
-                action: "group.update",
-                kind: "group",
-                entityId: id,
-                name,
-                target: null,
-                rev,
-                detail: changesBetween(before.resource, write.resource),
-              },
-            ]);
-          }
-          await writeAudit(sql, at, memberAudit(cause, id, name, rev, members));
-          const record = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
-          return { record, members, isDefined: write !== null, isRenamed };
-        },
-        { touched: (done) => (done.isRenamed ? null : refsIn(done)) },
-      );
+        const at = Math.max(now(), before.modifiedAtMs);
+        const rev = before.rev + 1;
+        const name = write?.displayName ?? String(row["display_name"]);
+        if (write === null) {
+          await sql.run("UPDATE groups SET rev = ?, modified_ms = ? WHERE seq = ?", [rev, at, seq]);
+        } else {
+          await sql.run(
+            `UPDATE groups SET display_name = ?, display_name_key = ?, external_id = ?, rev = ?, definition_rev = ?, modified_ms = ?, resource = ? WHERE seq = ?`,
+            [name, fold(name), write.externalId, rev, rev, at, JSON.stringify(write.resource), seq],
+          );
+          // Scope is decided by group names: a renamed group may bring its members into a target or out of it.
+          if (isRenamed) await touchMembers(sql, seq);
+          await writeAudit(sql, at, [
+            {
+              ...cause,
+              action: "group.update",
+              kind: "group",
+              entityId: id,
+              name,
+              target: null,
+              rev,
+              detail: changesBetween(before.resource, write.resource),
+            },
+          ]);
+        }
+        await writeAudit(sql, at, memberAudit(cause, id, name, rev, members));
+        const record = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
+        return { record, members, isDefined: write !== null, isRenamed };
+      });
       const refs = refsIn(result);
       if (result.isRenamed) refs.push(everybody);
       if (refs.length > 0) changed(refs);

@@ -90,7 +90,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
           },
         ]);
         return withRivals(id, await touchRivals(sql, id, [write.email]));
-      }, allOfThem);
+      });
       changed(touched);
       return { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
     },
@@ -102,44 +102,39 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
       edit: (record: UserRecord) => UserWrite | null,
       cause: Cause,
     ): Promise<UserRecord> {
-      const result = await driver.transaction(
-        async (sql) => {
-          const row = await present(sql, source, id);
-          if (row === undefined) throw notFound("user", id);
-          const before = toRecord(row);
-          assertRev("user", before, expectedRev);
-          const write = edit(before);
-          if (write === null) return { record: before, changes: [] };
-          const key = fold(write.userName);
-          if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
-          const at = Math.max(now(), before.modifiedAtMs);
-          await putPerson(sql, row, write, at);
-          const detail = changesBetween(before.resource, write.resource);
-          if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
-            await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
-            await addAddresses(sql, id, write.emails);
-          }
-          const rivals =
-            write.email === row["email"]
-              ? []
-              : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
-          await writeAudit(sql, at, [
-            {
-              ...cause,
-              action: "user.update",
-              kind: "user",
-              entityId: id,
-              name: write.email ?? write.userName,
-              target: null,
-              rev: before.rev + 1,
-              detail,
-            },
-          ]);
-          const record = { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource };
-          return { record, changes: withRivals(id, rivals) };
-        },
-        { touched: ({ changes }) => changes },
-      );
+      const result = await driver.transaction(async (sql) => {
+        const row = await present(sql, source, id);
+        if (row === undefined) throw notFound("user", id);
+        const before = toRecord(row);
+        assertRev("user", before, expectedRev);
+        const write = edit(before);
+        if (write === null) return { record: before, changes: [] };
+        const key = fold(write.userName);
+        if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
+        const at = Math.max(now(), before.modifiedAtMs);
+        await putPerson(sql, row, write, at);
+        const detail = changesBetween(before.resource, write.resource);
+        if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
+          await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
+          await addAddresses(sql, id, write.emails);
+        }
+        const rivals =
+          write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
+        await writeAudit(sql, at, [
+          {
+            ...cause,
+            action: "user.update",
+            kind: "user",
+            entityId: id,
+            name: write.email ?? write.userName,
+            target: null,
+            rev: before.rev + 1,
+            detail,
+          },
+        ]);
+        const record = { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource };
+        return { record, changes: withRivals(id, rivals) };
+      });
       if (result.changes.length > 0) changed(result.changes);
       return result.record;
     },
@@ -175,7 +170,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
           },
         ]);
         return withRivals(id, await touchRivals(sql, id, [row["email"] as string | null]));
-      }, allOfThem);
+      });
       changed(touched);
     },
 
@@ -203,7 +198,6 @@ const withRivals = (id: string, rivals: readonly EntityRef[]): readonly EntityRe
   { kind: "user", id },
   ...rivals,
 ];
-const allOfThem = { touched: (refs: readonly EntityRef[]) => refs };
 
 /** Rows of (owner, id, name) as references by owner. */
 export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Reference[]> {

@@ -72,8 +72,7 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
         ]);
         return changing.counts;
       },
-      // Some of what a change brings with it, such as rivals for an address, is not in the list.
-      { isLarge: true, touched: () => (refs.length === 0 ? [] : null) },
+      { isLarge: true },
     );
     if (refs.length > 0) changed(refs.length > refsAtMost ? [everybody] : refs);
     return result;
@@ -129,7 +128,7 @@ export function snapshotRows(driver: Driver, { changed }: Pick<WriteContext, "ch
         : [...(JSON.parse(String(row["findings"])) as PollFinding[]), ...(await ownFindings(driver.read, source))];
     },
 
-    recordPoll: (source, record) => driver.transaction((sql) => writeRecord(sql, source, record), { touched: [] }),
+    recordPoll: (source, record) => driver.transaction((sql) => writeRecord(sql, source, record)),
   };
 }
 
@@ -149,8 +148,6 @@ type Commit = (
  * What this process keeps of each entry is its key.
  */
 async function beginSnapshot(driver: Driver, source: string, commit: Commit): Promise<Snapshot> {
-  // What waits in the staging table is nobody yet.
-  const staging = (work: (sql: Sql) => Promise<void>) => driver.transaction(work, { touched: [] });
   const snapshotId = randomUUID();
   const seen: Record<EntityKind, Set<string>> = { user: new Set(), group: new Set() };
   // Of those that the last picture showed: others in their place do not make up for them.
@@ -158,7 +155,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
   // People who were disabled and are not any more.
   let enabled = 0;
   const back: { readonly kind: EntityKind; readonly key: string }[] = [];
-  await staging(async (sql) => {
+  await driver.transaction(async (sql) => {
     await touchState(sql, source);
     await sql.run("UPDATE poll_states SET snapshot_id = ? WHERE source = ?", [snapshotId, source]);
     await sql.run("DELETE FROM snapshot_staging WHERE source = ?", [source]);
@@ -184,7 +181,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
     });
     const rows = chunks(staged).map((entries) => [source, kind, JSON.stringify(entries)]);
     if (rows.length > 0)
-      await staging(async (sql) => {
+      await driver.transaction(async (sql) => {
         await insertRows(sql, "snapshot_staging", ["source", "kind", "payload"], rows);
       });
     return repeated;
@@ -216,7 +213,7 @@ async function beginSnapshot(driver: Driver, source: string, commit: Commit): Pr
         await sql.run("DELETE FROM snapshot_staging WHERE source = ?", [source]);
       }),
     abort: () =>
-      staging(async (sql) => {
+      driver.transaction(async (sql) => {
         await sql.run(
           "DELETE FROM snapshot_staging WHERE source = ? AND EXISTS (SELECT 1 FROM poll_states p WHERE p.source = ? AND p.snapshot_id = ?)",
           [source, source, snapshotId],

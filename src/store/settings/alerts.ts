@@ -44,14 +44,11 @@ export function alertRows(driver: Driver): AlertStore {
     },
 
     putAlertState: (state) =>
-      driver.transaction(
-        async (sql) => {
-          await sql.run(
-            "INSERT INTO alert_state (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
-            [state],
-          );
-        },
-        { touched: [] },
-      ),
+      driver.transaction(async (sql) => {
+        await sql.run(
+          "INSERT INTO alert_state (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+          [state],
+        );
+      }),
   };
 }

@@ -37,16 +37,13 @@ export function tokenRows(driver: Driver): TokenStore {
       }),
 
     noteTokenUse: (usedAtMs) =>
-      driver.transaction(
-        async (sql) => {
-          for (const [id, atMs] of usedAtMs)
-            await sql.run(
-              "UPDATE tokens SET last_used_ms = ? WHERE id = ? AND (last_used_ms IS NULL OR last_used_ms < ?)",
-              [atMs, id, atMs],
-            );
-        },
-        { touched: [] },
-      ),
+      driver.transaction(async (sql) => {
+        for (const [id, atMs] of usedAtMs)
+          await sql.run(
+            "UPDATE tokens SET last_used_ms = ? WHERE id = ? AND (last_used_ms IS NULL OR last_used_ms < ?)",
+            [atMs, id, atMs],
+          );
+      }),
 
     revokeToken: (id, nowMs, cause) =>
       driver.transaction(async (sql) => {

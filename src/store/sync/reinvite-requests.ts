@@ -32,39 +32,33 @@ export function askRows(driver: Driver, { changed }: { readonly changed: (refs: 
 
   return {
     async askSync(target: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean> {
-      const kind = await driver.transaction(
-        async (sql) => {
-          const found = await named(sql, entityId);
-          if (found === undefined) return null;
-          await dueNow(sql, target, entityId, nowMs);
-          await writeAudit(sql, nowMs, [asked("sync.ask", target, entityId, found, cause)]);
-          return found["kind"] as EntityKind;
-        },
-        { touched: [] },
-      );
+      const kind = await driver.transaction(async (sql) => {
+        const found = await named(sql, entityId);
+        if (found === undefined) return null;
+        await dueNow(sql, target, entityId, nowMs);
+        await writeAudit(sql, nowMs, [asked("sync.ask", target, entityId, found, cause)]);
+        return found["kind"] as EntityKind;
+      });
       if (kind !== null) changed([{ kind, id: entityId }]);
       return kind !== null;
     },
 
     async askReinvite(target: string, userId: string, cause: Cause, nowMs: number): Promise<boolean> {
-      const isAsked = await driver.transaction(
-        async (sql) => {
-          const link = await sql.get(
-            "SELECT seen_state FROM links WHERE target = ? AND kind = 'user' AND entity_id = ?",
-            [target, userId],
-          );
-          const found = await named(sql, userId);
-          if (found === undefined || link?.["seen_state"] !== "invited") return false;
-          await sql.run(
-            "INSERT INTO asks (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id) DO UPDATE SET at_ms = excluded.at_ms",
-            [target, userId, nowMs],
-          );
-          await dueNow(sql, target, userId, nowMs);
-          await writeAudit(sql, nowMs, [asked("reinvite.ask", target, userId, found, cause)]);
-          return true;
-        },
-        { touched: [] },
-      );
+      const isAsked = await driver.transaction(async (sql) => {
+        const link = await sql.get(
+          "SELECT seen_state FROM links WHERE target = ? AND kind = 'user' AND entity_id = ?",
+          [target, userId],
+        );
+        const found = await named(sql, userId);
+        if (found === undefined || link?.["seen_state"] !== "invited") return false;
+        await sql.run(
+          "INSERT INTO asks (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id) DO UPDATE SET at_ms = excluded.at_ms",
+          [target, userId, nowMs],
+        );
+        await dueNow(sql, target, userId, nowMs);
+        await writeAudit(sql, nowMs, [asked("reinvite.ask", target, userId, found, cause)]);
+        return true;
+      });
       if (isAsked) changed([{ kind: "user", id: userId }]);
       return isAsked;
     },

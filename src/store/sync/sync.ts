@@ -7,7 +7,6 @@ import { countUp } from "../audit/hourly-counts.ts";
 import { breathe, chunks } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
 import type { Driver, Row, Sql } from "../database/driver.ts";
-import type { StandingSets } from "../views/status-sets.ts";
 import { heldRows, replaceHeld, toHeld } from "./held.ts";
 import { closeAsks } from "./reinvite-requests.ts";
 import { endRestore, type restoreRows } from "./restores.ts";
@@ -17,7 +16,7 @@ import { linkSelection, readSlice, removedSources, toDirectoryUser, toLink } fro
 const causesAtMost = 10;
 
 /** Links, budget, held removals and the state of connections: see `SyncStore`. */
-export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, keyof ReturnType<typeof restoreRows>> {
+export function syncRows(driver: Driver): Omit<SyncStore, "targetCounts" | keyof ReturnType<typeof restoreRows>> {
   return {
     ...heldRows(driver),
 
@@ -116,30 +115,26 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
     commit: (target, record, nowMs) =>
       driver.transaction((sql) => writeRun(sql, target, record, nowMs), {
         isReconciling: record.links !== undefined || record.charge !== undefined || record.held !== undefined,
-        touched: (record.links ?? []).map(({ kind, entityId }) => ({ kind, id: entityId })),
       }),
 
     putConnection: (state) =>
-      driver.transaction(
-        async (sql) => {
-          await sql.run(
-            `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, retry_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      driver.transaction(async (sql) => {
+        await sql.run(
+          `INSERT INTO connections (name, role, type, last_success_ms, failing_since_ms, retry_ms, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (role, name) DO UPDATE SET type = excluded.type, last_success_ms = excluded.last_success_ms,
              failing_since_ms = excluded.failing_since_ms, retry_ms = excluded.retry_ms, error_code = excluded.error_code, error_message = excluded.error_message`,
-            [
-              state.name,
-              state.role,
-              state.type,
-              state.lastSuccessAtMs,
-              state.failingSinceMs,
-              state.retryAtMs,
-              state.errorCode,
-              state.errorMessage,
-            ],
-          );
-        },
-        { touched: [] },
-      ),
+          [
+            state.name,
+            state.role,
+            state.type,
+            state.lastSuccessAtMs,
+            state.failingSinceMs,
+            state.retryAtMs,
+            state.errorCode,
+            state.errorMessage,
+          ],
+        );
+      }),
 
     connections: async () => (await driver.read.all("SELECT * FROM connections ORDER BY role, name")).map(toConnection),
 
@@ -186,8 +181,6 @@ export function syncRows(driver: Driver, sets: StandingSets): Omit<SyncStore, ke
       }
       return found;
     },
-
-    targetCounts: (target, kinds = ["user", "group"]) => sets.counts(target, kinds),
   };
 }
 

@@ -6,7 +6,6 @@ import type { Driver } from "../database/driver.ts";
 import { toHeld } from "../sync/held.ts";
 import { askRows } from "../sync/reinvite-requests.ts";
 import { attention } from "./attention.ts";
-import type { StandingSets } from "./status-sets.ts";
 import { syncStatusesOf } from "./sync-status.ts";
 import { groupsPage, peoplePage, toGroups, toPerson } from "./user-and-group-pages.ts";
 
@@ -16,11 +15,11 @@ const groupsAtMost = 1000;
 /** What the console and the API read: see `ConsoleStore`. */
 export function consoleRows(
   driver: Driver,
-  context: { readonly changed: (refs: readonly EntityRef[]) => void; readonly sets: StandingSets },
+  context: { readonly changed: (refs: readonly EntityRef[]) => void },
 ): ConsoleStore {
   return {
-    people: (query) => peoplePage(driver, context.sets, query),
-    groups: (query) => groupsPage(driver, context.sets, query),
+    people: (query) => peoplePage(driver, query),
+    groups: (query) => groupsPage(driver, query),
 
     async person(id, connections) {
       const row = await driver.read.get("SELECT * FROM users WHERE id = ?", [id]);
