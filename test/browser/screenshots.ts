@@ -1,6 +1,6 @@
 /**
- * Takes pictures of the console over a made-up company: `npm run screenshots` renews those that the README shows,
- * `npm run screenshots -- --all FOLDER` takes every page in light, in dark and as wide as a phone.
+ * Takes screenshots of the console with an invented company. `npm run screenshots` renews those of the README.
+ * `npm run screenshots -- --all FOLDER` takes every page in light, in dark and at phone width.
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -157,9 +157,9 @@ await until(async () =>
 );
 fillTheDayBefore(join(folder, "data/rollcall.db"));
 
-/** Nobody waits a day for a picture of one: calls of the hours before are made up. */
+/** Invents the calls of the last 24 hours, so that the charts are not empty. */
 function fillTheDayBefore(path: string): void {
-  const database = new DatabaseSync(path);
+  const database = new DatabaseSync(path, { timeout: 30_000 });
   const hourMs = 3_600_000;
   const insert = database.prepare("INSERT OR IGNORE INTO tallies (connection, hour_ms, what, n) VALUES (?, ?, ?, ?)");
   for (let back = 1; back < 24; back += 1) {
@@ -194,9 +194,10 @@ const pages: Readonly<Record<string, string>> = {
   "connect-1password": "/connections/new/onepassword",
   "connect-provider": "/connections/new/provider",
   activity: "/activity",
+  "lost-access": "/activity/lost-access",
   "not-found": "/nowhere",
 };
-/** What the README shows: the window as it opens. */
+/** The screenshots of the README: the visible part of the window. */
 const chosen = [
   { name: "overview", scheme: "light", width: 1280, height: 860 },
   { name: "overview", scheme: "dark", width: 1280, height: 860 },

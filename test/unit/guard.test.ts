@@ -69,7 +69,11 @@ interface Case extends Partial<Omit<GuardInput, "diff" | "policy">> {
 
 function guarded({ changes = [], pairs = [], allowed = 2, maxSeats = null, ...more }: Case) {
   const diff: Diff = { users: [], groups: [], changes, pairs, skipped: [] };
-  const policy = { ...lenient, maxSeats, removalLimit: { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs } };
+  const policy = {
+    ...lenient,
+    maxSeats,
+    removalLimit: { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs },
+  };
   return guard({
     diff,
     policy,

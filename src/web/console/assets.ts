@@ -4,9 +4,8 @@ import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import type { RequestHandler } from "express";
 
-/** What pages load; everything comes from this process. */
+/** The files that pages load. Nothing comes from another server. */
 const files = {
-  "pico.css": { from: "@picocss/pico/css/pico.classless.min.css", type: "text/css; charset=utf-8" },
   "console.css": { from: "./assets/console.css", type: "text/css; charset=utf-8" },
   "htmx.js": { from: "htmx.org/dist/htmx.min.js", type: "text/javascript; charset=utf-8" },
   "console.js": { from: "./assets/console.js", type: "text/javascript; charset=utf-8" },
@@ -16,13 +15,13 @@ const files = {
 export type AssetName = keyof typeof files;
 
 export interface Assets {
-  /** The path of a file; it changes with the content, so that browsers may keep it for ever. */
+  /** Returns the path of a file. The path changes with the content, so browsers may cache it forever. */
   url(name: AssetName): string;
-  /** Answers those paths; mounted at `/assets`. */
+  /** Answers these paths. Mounted at `/assets`. */
   readonly serve: RequestHandler;
 }
 
-/** Reads all of them once (220 KB): nothing is opened while a page is served. */
+/** Reads all files once, at start. Serving a page opens no file. */
 export function loadAssets(): Assets {
   const require = createRequire(import.meta.url);
   const loaded = Object.entries(files).map(([name, { from, type }]) => {

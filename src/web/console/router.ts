@@ -18,8 +18,6 @@ const securityHeaders = helmet({
     useDefaults: false,
     directives: {
       defaultSrc: ["'self'"],
-      // Pico draws its marks with data: images in the stylesheet.
-      imgSrc: ["'self'", "data:"],
       objectSrc: ["'none'"],
       baseUri: ["'none'"],
       formAction: ["'self'"],

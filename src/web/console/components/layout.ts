@@ -58,7 +58,6 @@ const head = (assets: Assets, title: string): Markup => html`<meta charset="utf-
 <meta name="htmx-config" content='{"includeIndicatorCSS":false}'>
 <title>${title} · Rollcall</title>
 <link rel="icon" href="${assets.url("favicon.svg")}" type="image/svg+xml">
-<link rel="stylesheet" href="${assets.url("pico.css")}">
 <link rel="stylesheet" href="${assets.url("console.css")}">
 <script src="${assets.url("htmx.js")}" defer></script>
 <script src="${assets.url("console.js")}" type="module"></script>`;
