@@ -1,6 +1,5 @@
-// One process of the benchmark: polls a directory step by step and prints one JSON line for each. Run by run.ts.
+// One process of bench/ldap/run.ts: polls a directory step by step and prints one JSON line for each.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { LdapPoller } from "../../src/sources/ldap/poller.ts";
 import { overlapMs } from "../../src/sources/ldap/read/stamp.ts";
@@ -9,15 +8,13 @@ import { snapshotRows } from "../../src/store/import/import.ts";
 import { migrate } from "../../src/store/schema/migrations.ts";
 import { ldapSettings } from "../../test/support/ldap/settings.ts";
 
-const [, , url = "", file = ""] = process.argv;
-const suffix = "dc=bench,dc=example,dc=org";
-for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+const [, , url = "", file = "", suffix = "", bindDn = "", bindPassword = ""] = process.argv;
 const driver = openSqlite(file);
 await migrate(driver);
 const settings = ldapSettings({
   preset: "openldap",
   url: [url],
-  bind: { kind: "simple", dn: `cn=admin,${suffix}`, password: "bench-admin" },
+  bind: { kind: "simple", dn: bindDn, password: bindPassword },
   users: { baseDn: `ou=people,${suffix}` },
   groups: { baseDn: `ou=groups,${suffix}` },
 });
@@ -32,7 +29,7 @@ async function step(name: string, mode: "auto" | "full"): Promise<void> {
   const startedAt = performance.now();
   let worstMs = 0;
   let lastTick = performance.now();
-  // How long other work of the process had to wait: what a SCIM request would feel.
+  // The longest time that other work of the process had to wait, such as a SCIM request.
   const ticker = setInterval(() => {
     worstMs = Math.max(worstMs, performance.now() - lastTick - 5);
     lastTick = performance.now();
@@ -60,9 +57,8 @@ await step("full poll again", "full");
 await delay(overlapMs);
 await step("poll after the overlap", "auto");
 await step("quiet poll", "auto");
-const change = `dn: uid=u000007,ou=people,${suffix}\nchangetype: modify\nreplace: mail\nmail: changed.${Date.now()}@bench.example.org\n`;
-execFileSync("ldapmodify", ["-x", "-H", url, "-D", `cn=admin,${suffix}`, "-w", "bench-admin"], {
-  input: change,
+execFileSync("ldapmodify", ["-x", "-H", url, "-D", bindDn, "-w", bindPassword], {
+  input: `dn: uid=u7,ou=people,${suffix}\nchangetype: modify\nreplace: mail\nmail: changed@example.org\n`,
   stdio: ["pipe", "ignore", "inherit"],
 });
 await step("one changed person", "auto");

@@ -1,65 +1,53 @@
-// How long SCIM requests take while `serve` polls a directory of 50,000 people: node bench/ldap/scim.ts
-// The real process with a SCIM source beside an LDAP source that is read in full all the time; no targets.
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * Measures SCIM requests while `serve` polls a directory of 50,000 users: `node bench/ldap/scim.ts [--users 50000]`.
+ * The real process has a SCIM source, an LDAP source that it reads in full all the time, and no target.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { startOpenldap } from "../../test/support/ldap/openldap.ts";
+import { adminToken, RollcallProcess, scimToken } from "../../test/support/reliability/rollcall-process.ts";
+import { directoryLdif } from "./directory.ts";
 
-const here = import.meta.dirname;
-const suffix = "dc=bench,dc=example,dc=org";
-const port = 14_399;
-const slapd = join(tmpdir(), "rollcall-bench-ldap", "50k");
-const token = "bench-token-0123456789";
+const { values } = parseArgs({ options: { users: { type: "string", default: "50000" } } });
 const folder = mkdtempSync(join(tmpdir(), "rollcall-bench-scim-"));
-const config = join(folder, "rollcall.yaml");
-const corp = (fullEvery: string) => ({
-  type: "ldap",
-  preset: "openldap",
-  url: `ldap://127.0.0.1:${port}`,
-  bindDn: `cn=admin,${suffix}`,
-  bindPassword: "bench-admin",
-  every: "1s",
-  fullEvery,
-  users: { baseDn: `ou=people,${suffix}` },
-  groups: { baseDn: `ou=groups,${suffix}` },
+const server = await startOpenldap({
+  ldif: directoryLdif({ users: Number(values.users) }),
+  more: ["index modifyTimestamp eq"],
 });
 
-/** Starts `serve`, and gives its SCIM URL and how to stop it. */
+/** Starts `serve` on the same database each time. */
 async function serve(fullEvery: string) {
-  writeFileSync(
-    config,
-    JSON.stringify({
-      server: { listen: "127.0.0.1:0" },
-      sources: { okta: { type: "scim", token }, corp: corp(fullEvery) },
-      targets: {},
-    }),
-  );
-  const child = spawn(
-    process.execPath,
-    ["--max-semi-space-size=4", join(here, "../../src/main.ts"), "serve", "-c", config, "--json"],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    log += text;
-  });
-  const [first] = (await new Promise<unknown[]>((resolve) => child.stdout.once("data", (data) => resolve([data])))) as [
-    Buffer,
-  ];
-  const { scimUrl } = JSON.parse(first.toString("utf8")) as { readonly scimUrl: string };
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      child.once("exit", () => resolve());
-      child.kill("SIGTERM");
+  const corp = {
+    type: "ldap",
+    preset: "openldap",
+    url: `ldap://127.0.0.1:${server.port}`,
+    bindDn: server.bindDn,
+    bindPassword: server.bindPassword,
+    every: "1s",
+    fullEvery,
+    users: { baseDn: `ou=people,${server.suffix}` },
+    groups: { baseDn: `ou=groups,${server.suffix}` },
+  };
+  const sources = { okta: { type: "scim", token: scimToken }, corp };
+  const rollcall = new RollcallProcess({ folder, sources, targets: {}, nodeOptions: ["--max-semi-space-size=4"] });
+  const { scimUrl, adminUrl } = await rollcall.start();
+  const polls = async (mode: "full" | "delta"): Promise<number> => {
+    const response = await fetch(`${adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
+    const line = (await response.text()).split("\n").find((each) => {
+      return each.startsWith("rollcall_ldap_poll_seconds_count") && each.includes(`mode="${mode}"`);
     });
-  return { scimUrl, stop, fullPolls: () => log.split("source corp: full").length - 1 };
+    return Number(line?.split(" ").at(-1) ?? 0);
+  };
+  return { scimUrl, polls, stop: () => rollcall.stop() };
 }
 
-/** One request after the other with a pause, half of them writes; latencies in milliseconds. */
-async function load(scimUrl: string, isOver: () => boolean): Promise<readonly number[]> {
+/** Sends one request after the other, with a pause; every second one is a write. Returns the latencies in ms. */
+async function latencies(scimUrl: string, isOver: () => boolean): Promise<readonly number[]> {
   const took: number[] = [];
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/scim+json" };
+  const headers = { authorization: `Bearer ${scimToken}`, "content-type": "application/scim+json" };
   for (let n = 0; !isOver(); n += 1) {
     const userName = `load.${n}.${Date.now()}@example.com`;
     const body = JSON.stringify({ schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName, active: true });
@@ -77,30 +65,33 @@ async function load(scimUrl: string, isOver: () => boolean): Promise<readonly nu
 }
 
 function row(during: string, polls: number, took: readonly number[]): Record<string, unknown> {
-  const sorted = [...took].sort((a, b) => a - b);
-  const at = (share: number) => Math.round((sorted[Math.floor(sorted.length * share)] ?? 0) * 10) / 10;
+  const sorted = took.toSorted((one, other) => one - other);
+  const at = (share: number): number => Math.round((sorted[Math.floor(sorted.length * share)] ?? 0) * 10) / 10;
   return { during, polls, requests: took.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), worst: at(0.9999) };
 }
 
 const rows: Record<string, unknown>[] = [];
-execFileSync(join(here, "slapd.sh"), ["start", slapd, String(port), "50000"], {
-  stdio: ["ignore", "ignore", "inherit"],
-});
 try {
   const full = await serve("1s");
-  let polls = 0;
-  rows.push(row("the first import", 1, await load(full.scimUrl, () => full.fullPolls() > 0)));
-  polls = full.fullPolls();
+  let isImported = false;
+  const watcher = (async () => {
+    while ((await full.polls("full")) === 0) await delay(100);
+    isImported = true;
+  })();
+  rows.push(row("the first import", 1, await latencies(full.scimUrl, () => isImported)));
+  await watcher;
+  const before = await full.polls("full");
   const untilMs = Date.now() + 15_000;
-  const again = await load(full.scimUrl, () => Date.now() > untilMs);
-  rows.push(row("complete polls, one after the other", full.fullPolls() - polls, again));
+  const again = await latencies(full.scimUrl, () => Date.now() > untilMs);
+  rows.push(row("complete polls, one after the other", (await full.polls("full")) - before, again));
   await full.stop();
   const quiet = await serve("24h");
   const untilQuietMs = Date.now() + 8000;
-  rows.push(row("quiet polls, each second", 8, await load(quiet.scimUrl, () => Date.now() > untilQuietMs)));
+  const took = await latencies(quiet.scimUrl, () => Date.now() > untilQuietMs);
+  rows.push(row("quiet polls, each second", await quiet.polls("delta"), took));
   await quiet.stop();
 } finally {
-  execFileSync(join(here, "slapd.sh"), ["stop", slapd]);
+  await server.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 console.table(rows);
