@@ -128,7 +128,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory", () => {
       "expired@example.org": { active: false },
       "expiring@example.org": { active: true },
     });
-    world.advance(7_200_000);
+    world.clock.nowMs += 7_200_000;
     const later = await world.poll();
     expect(later).toMatchObject({ mode: "delta", entries: 0, result: { usersChanged: 1 } });
     expect(await world.people()).toMatchObject({ "expiring@example.org": { active: false } });

@@ -9,7 +9,7 @@ changeSuite({
   missing: no389,
   start: start389,
   dialect: ds389Dialect,
-  tellsDeletions: true,
+  listsDeletions: true,
   keepsReferences: false,
 });
 
@@ -18,7 +18,7 @@ changeSuite({
   missing: noSamba,
   start: asAdministrator,
   dialect: activeDirectoryDialect,
-  tellsDeletions: true,
+  listsDeletions: true,
   keepsReferences: true,
 });
 
@@ -27,7 +27,7 @@ changeSuite({
   missing: noSamba,
   start: startSamba,
   dialect: activeDirectoryDialect,
-  tellsDeletions: false,
+  listsDeletions: false,
   keepsReferences: true,
 });
 

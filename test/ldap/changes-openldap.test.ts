@@ -7,7 +7,7 @@ changeSuite({
   missing: noOpenldap,
   start: () => startOpenldap({}),
   dialect: openldapDialect,
-  tellsDeletions: false,
+  listsDeletions: false,
   keepsReferences: false,
 });
 
@@ -16,7 +16,7 @@ changeSuite({
   missing: noOpenldap,
   start: () => startOpenldap({ syncprov: true }),
   dialect: openldapDialect,
-  tellsDeletions: true,
+  listsDeletions: true,
   keepsReferences: false,
 });
 
@@ -25,6 +25,6 @@ changeSuite({
   missing: noOpenldap,
   start: () => startOpenldap({ syncprov: true, memberof: true }),
   dialect: openldapDialect,
-  tellsDeletions: true,
+  listsDeletions: true,
   keepsReferences: true,
 });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Delivery, startDelivery } from "../support/ldap/delivery.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
@@ -11,34 +10,32 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "what a change costs", () => 
   const addresses = names.map((name) => `${name}@example.org`);
   let server: DirectoryServer;
   let world: PolledWorld;
-  let delivery: Delivery;
 
   beforeAll(async () => {
     const groups = dialect.group("eng", names.slice(0, 100), []) + dialect.group("ops", ["p001"], []);
     server = await startOpenldap({ syncprov: true, ldif: names.map(dialect.person).join("") + groups });
     world = await polledWorld(dialect.options(server));
-    delivery = await startDelivery(world.store, addresses);
+    for (const email of addresses) world.onePassword.state.addUser({ email });
     await world.poll();
-    await delivery.deliver();
-    expect(await delivery.leftOver()).toEqual([]);
+    await world.deliver();
+    expect(await world.leftOver()).toEqual([]);
   });
-  beforeEach(() => void delivery.requests());
+  beforeEach(() => void world.requests());
   afterAll(async () => {
-    await delivery.close();
     await world.close();
     await server.stop();
   });
   const after = async (ldif: string) => {
     modify(server, ldif);
     const { mode, entries, searches } = await world.poll();
-    await delivery.deliver();
-    return { mode, entries, searches, requests: delivery.requests() };
+    await world.deliver();
+    return { mode, entries, searches, requests: world.requests() };
   };
 
   it("nothing changed: no entry is read, and no target is asked", async () => {
     const { mode, entries } = await world.poll();
-    await delivery.deliver();
-    expect({ mode, entries, requests: delivery.requests() }).toEqual({ mode: "delta", entries: 0, requests: {} });
+    await world.deliver();
+    expect({ mode, entries, requests: world.requests() }).toEqual({ mode: "delta", entries: 0, requests: {} });
   });
 
   const member = "/api/public/members/{id}";

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Delivery, startDelivery } from "../support/ldap/delivery.ts";
 import {
   cutAt,
   cutBetween,
@@ -45,7 +44,6 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   let proxy: LdapProxy;
   let world: PolledWorld;
   let options: LdapTestOptions;
-  let delivery: Delivery;
   const addresses = names.map((name) => `${name}@example.org`);
   const everybody = Object.fromEntries(addresses.map((address) => [address, { active: true, groups: ["all"] }]));
   const untouched = Object.fromEntries(
@@ -55,10 +53,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
   /** Both targets after a delivery: nobody has lost anything, and nothing waits to be taken away. */
   async function expectNobodyLostAnything(): Promise<void> {
     expect(await world.people()).toEqual(everybody);
-    await delivery.deliver();
-    expect(delivery.access()).toEqual(untouched);
-    expect(delivery.groups()).toEqual(["all"]);
-    expect(await delivery.leftOver()).toEqual([]);
+    await world.deliver();
+    expect(world.access()).toEqual(untouched);
+    expect(world.bitwardenGroups()).toEqual(["all"]);
+    expect(await world.leftOver()).toEqual([]);
   }
 
   beforeAll(async () => {
@@ -86,12 +84,11 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
       groups: { baseDn: `ou=groups,${suffix}` },
     };
     world = await polledWorld(options);
-    delivery = await startDelivery(world.store, addresses);
+    for (const email of addresses) world.onePassword.state.addUser({ email });
     await world.poll();
-    await delivery.deliver();
+    await world.deliver();
   });
   afterEach(async () => {
-    await delivery.close();
     await world.close();
   });
 
@@ -139,7 +136,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     proxy.meddle(cutAt(1, "close"));
     await expect(world.poll()).rejects.toThrow();
     const first = await world.store.pollState("corp");
-    world.advance(60_000);
+    world.clock.nowMs += 60_000;
     await expect(world.poll()).rejects.toThrow();
     expect((await world.store.pollState("corp")).failingSinceMs).toBe(first.failingSinceMs);
   });
@@ -237,10 +234,10 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory that fails", () 
     const second = await world.poll();
     expect(second.result).toMatchObject({ usersRemoved: 10, unconfirmedMissing: 0 });
     expect(Object.keys(await world.people())).toEqual(["p00@example.org", "p01@example.org"]);
-    await delivery.deliver();
-    const kept = Object.entries(delivery.access()).filter(([, { bitwarden }]) => bitwarden !== "revoked");
+    await world.deliver();
+    const kept = Object.entries(world.access()).filter(([, { bitwarden }]) => bitwarden !== "revoked");
     expect(kept.map(([address]) => address)).toEqual(["p00@example.org", "p01@example.org"]);
-    expect(delivery.onePassword.state.emailsIn("ACTIVE")).toEqual(["p00@example.org", "p01@example.org"]);
+    expect(world.onePassword.state.emailsIn("ACTIVE")).toEqual(["p00@example.org", "p01@example.org"]);
   });
 
   it("finds nobody missing who was only missing once", async () => {

@@ -6,11 +6,14 @@ import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler, type RunReport } from "../../src/reconcile/reconciler.ts";
 import {
   type BitwardenSandbox,
+  memberStatus,
   type OnePasswordSandbox,
   startBitwarden,
   startOnePassword,
 } from "../../src/sandbox/index.ts";
-import { openSqliteStore } from "../../src/store/index.ts";
+import type { Driver } from "../../src/store/database/driver.ts";
+import { openSqlite } from "../../src/store/database/sqlite.ts";
+import { openStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
 
@@ -34,9 +37,18 @@ export const basePolicy: TargetPolicy = {
   removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
 };
 
-/** A directory, both emulated vendors, and a clock that only moves when told to. */
+/** What one person has in both targets. */
+export interface Access {
+  readonly bitwarden: string;
+  readonly onePassword: string | undefined;
+  /** Bitwarden groups of a member who is not revoked. */
+  readonly groups: readonly string[];
+}
+
+/** A store and both emulated vendors behind the real adapters, in this process. */
 export interface World {
   readonly store: DirectoryStore;
+  readonly driver: Driver;
   readonly bitwarden: BitwardenSandbox;
   readonly onePassword: OnePasswordSandbox;
   readonly clock: { nowMs: number };
@@ -48,8 +60,39 @@ export interface World {
   group(name: string, memberIds?: readonly string[]): Promise<string>;
   join(groupId: string, ...userIds: string[]): Promise<void>;
   leave(groupId: string, ...userIds: string[]): Promise<void>;
+  /** Delivers to both targets until nothing is dirty. The clock moves past each wait. */
+  deliver(): Promise<void>;
+  /** Changes that a full run would still make, hold or skip, once `deliver` has run. */
+  leftOver(): Promise<readonly unknown[]>;
+  /** All members of Bitwarden by address. */
+  access(): Readonly<Record<string, Access>>;
+  /** Names of Bitwarden's groups, sorted. */
+  bitwardenGroups(): readonly string[];
+  /** Requests to both vendors by route since the last call, without those for tokens. */
+  requests(): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
+
+export interface WorldOptions {
+  /** True: the clock starts now and runs. Default false: it moves only when a test moves it. */
+  readonly isClockRunning?: boolean;
+}
+
+function makeClock(isRunning: boolean): { nowMs: number } {
+  if (!isRunning) return { nowMs: 1_800_000_000_000 };
+  let offsetMs = 0;
+  return {
+    get nowMs() {
+      return Date.now() + offsetMs;
+    },
+    set nowMs(ms) {
+      offsetMs = ms - Date.now();
+    },
+  };
+}
+
+const maxRounds = 10;
+const statusName = new Map<number, string>(Object.entries(memberStatus).map(([name, status]) => [status, name]));
 
 const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => ({
   resource: { userName: email, active: more.isActive ?? true },
@@ -62,10 +105,11 @@ const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => (
   ...more,
 });
 
-export async function makeWorld(): Promise<World> {
-  const clock = { nowMs: 1_800_000_000_000 };
+export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): Promise<World> {
+  const clock = makeClock(isClockRunning);
   const now = () => clock.nowMs;
-  const store = await openSqliteStore(":memory:", { now });
+  const driver = openSqlite(":memory:");
+  const store = await openStore(driver, { now });
   const bitwarden = await startBitwarden({ clock: now });
   const onePassword = await startOnePassword({ clock: now });
   // Waiting for a vendor moves the clock instead.
@@ -100,21 +144,27 @@ export async function makeWorld(): Promise<World> {
       ...http,
     }),
   };
+  const makeReconciler = (target: keyof typeof targets, policy: Partial<TargetPolicy> = {}): Reconciler =>
+    createReconciler({
+      target: targets[target],
+      store,
+      policy: { ...basePolicy, ...policy },
+      now,
+      random: () => 0.5,
+      heldRetryMs: 300_000,
+    });
+  const delivering = [
+    { name: "bw", reconciler: makeReconciler("bitwarden") },
+    { name: "op", reconciler: makeReconciler("onePassword", { groupInclude: [], reactivate: "own" }) },
+  ];
   return {
     store,
+    driver,
     bitwarden,
     onePassword,
     clock,
     targets,
-    reconciler: (target, policy = {}) =>
-      createReconciler({
-        target: targets[target],
-        store,
-        policy: { ...basePolicy, ...policy },
-        now,
-        random: () => 0.5,
-        heldRetryMs: 300_000,
-      }),
+    reconciler: makeReconciler,
     hire: async (email, more) => (await store.createUser(source, userWrite(email, more), cause)).id,
     async update(id, more) {
       await store.updateUser(
@@ -161,12 +211,50 @@ export async function makeWorld(): Promise<World> {
         cause,
       );
     },
+    async deliver() {
+      for (const { name, reconciler } of delivering) {
+        for (let rounds = 0; ; rounds += 1) {
+          if (rounds === maxRounds) throw new Error(`${name} does not converge`);
+          const report = await reconciler.run({ kind: "dirty", hints: null, limit: 1000 }, AbortSignal.timeout(10_000));
+          const failed = report?.outcomes.find((outcome) => outcome.status === "failed");
+          if (failed?.status === "failed") throw failed.error;
+          if (report !== null) continue;
+          const retryAtMs = await store.nextRetryAtMs(name);
+          if (retryAtMs === null) break;
+          clock.nowMs = Math.max(clock.nowMs, retryAtMs);
+        }
+      }
+    },
+    async leftOver() {
+      const plans = await Promise.all(delivering.map(({ reconciler }) => reconciler.plan(AbortSignal.timeout(10_000))));
+      return plans.flatMap(({ guarded: { plan } }) => [...plan.changes, ...plan.held, ...plan.skipped]);
+    },
+    access: () =>
+      Object.fromEntries(
+        [...bitwarden.state.members.values()].map(({ email, status }) => [
+          email,
+          {
+            bitwarden: statusName.get(status) ?? String(status),
+            onePassword: onePassword.state.stateOf(email),
+            groups: status === memberStatus.revoked ? [] : bitwarden.state.groupsOfMember(email),
+          },
+        ]),
+      ),
+    bitwardenGroups: () => [...bitwarden.state.groups.values()].map(({ name }) => name).sort(),
+    requests() {
+      const logs = [bitwarden.requests, onePassword.requests];
+      const routes = logs.flatMap(({ byRoute }) => [...byRoute]).filter(([route]) => !/token$/.test(route));
+      for (const log of logs) log.clear();
+      return Object.fromEntries(routes);
+    },
     async close() {
       await Promise.all([
         targets.bitwarden.close(AbortSignal.timeout(1000)),
         targets.onePassword.close(AbortSignal.timeout(1000)),
       ]);
       await Promise.all([bitwarden.close(), onePassword.close(), store.close()]);
+      const failures = [...bitwarden.requests.failures, ...onePassword.requests.failures];
+      if (failures.length > 0) throw new AggregateError(failures, "an emulator failed");
     },
   };
 }

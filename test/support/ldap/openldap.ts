@@ -42,7 +42,7 @@ export async function startOpenldap({
       `TLSCertificateFile ${tls}/server.pem`,
       `TLSCertificateKeyFile ${tls}/server.key`,
       "TLSVerifyClient try",
-      'authz-regexp "^cn=([^,]+),dc=example,dc=org$" "cn=$1,ou=services,dc=example,dc=org"',
+      'authz-regexp "^cn=([^,]+)$" "cn=$1,ou=services,dc=example,dc=org"',
       "sizelimit unlimited",
       "database mdb",
       "maxsize 1073741824",
