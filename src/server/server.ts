@@ -30,8 +30,9 @@ import {
   type Metrics,
   type ScimRequestSample,
 } from "../telemetry/index.ts";
+import { createWrongTokenLimit } from "../web/access/attempts.ts";
 import { createAuthenticator } from "../web/access/authenticate.ts";
-import { createAdmission, createShedReport, createWrongTokens } from "../web/http/admission.ts";
+import { createAdmission, createShedReport } from "../web/http/admission.ts";
 import type { Listener } from "../web/http/listener.ts";
 import { adminApp } from "./admin-app.ts";
 import { heardOf, tokenUse } from "./last-seen.ts";
@@ -224,7 +225,7 @@ async function openListeners(
     tracer: context.tracer,
     authenticate,
     admit: createAdmission(limits, { monotonic, onShed }),
-    wrongToken: createWrongTokens(limits.wrongTokensPerMinute, { monotonic, onShed }),
+    wrongToken: createWrongTokenLimit(limits.wrongTokensPerMinute, { monotonic, onShed }),
     publicUrl: () => config.server.publicUrl,
     groupOptions: (source) => groupOptions.get(source) ?? { isNameUnique: true, unknownMembers: "skip" },
     groupNamesUnique: scimSources(config).every((source) => source.groupNamesUnique),

@@ -3,7 +3,6 @@ import {
   type AdmissionLimits,
   createAdmission,
   createShedReport,
-  createWrongTokens,
   type ShedReason,
 } from "../../src/web/http/admission.ts";
 
@@ -112,43 +111,6 @@ describe("the rate of a source", () => {
     for (let index = 0; index < 10; index += 1) expect(enter("okta")).toMatchObject({ status: 503 });
     leave();
     stay("okta");
-  });
-});
-
-describe("wrong tokens", () => {
-  it("are counted by address and minute", () => {
-    const { parts, pass, shed } = world();
-    const wrong = createWrongTokens(3, parts);
-    expect([1, 2, 3].map(() => wrong("192.0.2.1"))).toEqual([null, null, null]);
-    pass(20_000);
-    expect(wrong("192.0.2.1")).toBe(40_000);
-    expect(wrong("192.0.2.2")).toBeNull();
-    pass(40_000);
-    expect(wrong("192.0.2.1")).toBeNull();
-    expect(shed).toEqual([":wrongTokens"]);
-  });
-
-  it.each([
-    ["2001:db8:1:2::1", "2001:db8:1:2:ffff:1:2:3", true],
-    ["2001:db8::1", "2001:db8:0:0:9::", true],
-    ["2001:db8:1:2::1", "2001:db8:1:3::1", false],
-    ["::1", "::2", true],
-    ["::ffff:192.0.2.1", "::ffff:192.0.2.2", false],
-  ])("take %s and %s for the same client: %s", (one, other, isSame) => {
-    const wrong = createWrongTokens(1, world().parts);
-    wrong(one);
-    expect(wrong(other) !== null).toBe(isSame);
-  });
-
-  it("are remembered of a bounded number of addresses, the oldest forgotten first", () => {
-    const wrong = createWrongTokens(1, world().parts);
-    const address = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
-    for (let index = 0; index <= 10_000; index += 1) wrong(address(index));
-    expect(wrong(address(9999))).not.toBeNull();
-    expect(wrong(address(0))).toBeNull();
-    const before = process.memoryUsage().heapUsed;
-    for (let index = 0; index < 300_000; index += 1) wrong(address(index));
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(30 * mebibyte);
   });
 });
 

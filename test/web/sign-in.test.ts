@@ -4,7 +4,6 @@ import { createSeal } from "../../src/crypto/seal.ts";
 import type { AuditEntry } from "../../src/domain/model/audit.ts";
 import { createAccess } from "../../src/web/access/access.ts";
 import { createOidc, type Oidc, termsOf } from "../../src/web/access/oidc.ts";
-import { createProviderCalls, TooManySignIns } from "../../src/web/access/provider-calls.ts";
 import { type RoleToken, requireRole, visitorOf } from "../../src/web/access/role.ts";
 import { loadAssets } from "../../src/web/console/assets.ts";
 import { signInRoutes } from "../../src/web/console/pages/sign-in.ts";
@@ -423,33 +422,6 @@ describe("guessing", () => {
     clock += 60_000;
     await signIn(admin);
     expect(slept).toEqual([2000]);
-  });
-});
-
-describe("calls to the provider", () => {
-  const calls = () => createProviderCalls(() => clock);
-  const fails = () => Promise.reject(new Error("made up"));
-  const addresses = Array.from({ length: 120 }, (_, index) => `192.0.2.${index}`);
-
-  it("are bounded for all addresses together, and for those of one network", async () => {
-    const { within } = calls();
-    for (const address of addresses) await expect(within(address, fails)).rejects.toThrow("made up");
-    await expect(within("198.51.100.1", fails)).rejects.toThrow(TooManySignIns);
-    clock += 60_000;
-    for (let host = 0; host < 20; host += 1)
-      await expect(within(`2001:db8:1:2::${host}`, fails)).rejects.toThrow("made up");
-    await expect(within("2001:db8:1:2::ffff", fails)).rejects.toMatchObject({ retryAfterSeconds: 60 });
-    expect(await within("2001:db8:1:100::1", async () => "in")).toBe("in");
-  });
-
-  it("are bounded in flight, and give their place back however they end", async () => {
-    const { within } = calls();
-    const held = Promise.withResolvers<string>();
-    const asking = addresses.slice(0, 20).map((address) => within(address, () => held.promise));
-    await expect(within("198.51.100.1", async () => "in")).rejects.toMatchObject({ retryAfterSeconds: 5 });
-    held.reject(new Error("broken off"));
-    for (const each of asking) await expect(each).rejects.toThrow("broken off");
-    expect(await within("198.51.100.1", async () => "in")).toBe("in");
   });
 });
 

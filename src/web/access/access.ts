@@ -1,9 +1,7 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
 import { createSeal, type Seal } from "../../crypto/seal.ts";
-import { clientAddress } from "./address.ts";
-import { type Attempts, createAttempts } from "./attempts.ts";
+import { clientAddress, createSignInLimit, type SignInLimit } from "./attempts.ts";
 import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
-import { isSameOrigin } from "./same-origin.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
 
 export interface AccessParts {
@@ -23,7 +21,7 @@ export interface AccessParts {
 /** Who may come in, shared by pages, API and metrics. */
 export interface Access {
   readonly sessions: Sessions;
-  readonly attempts: Attempts;
+  readonly attempts: SignInLimit;
   readonly publicOrigin: string | null;
   readonly isSecure: boolean;
   findToken: ReturnType<typeof tokenFinder>;
@@ -36,6 +34,18 @@ export interface Access {
   readonly identify: RequestHandler;
 }
 
+/**
+ * True if a page of ours sent this request. Browsers say where a request comes from, and no script can change that:
+ * `Sec-Fetch-Site`, and in older browsers `Origin`. A request without either header is refused.
+ */
+export function isSameOrigin(request: Request, publicOrigin: string | null): boolean {
+  const site = request.headers["sec-fetch-site"];
+  if (site !== undefined) return site === "same-origin";
+  const { origin, host } = request.headers;
+  if (origin === undefined || origin === "null") return false;
+  return publicOrigin === null ? URL.parse(origin)?.host === host : origin === publicOrigin;
+}
+
 /** A form of the console is small. */
 const readForm = express.urlencoded({ extended: false, limit: "32kb", parameterLimit: 200 });
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD" || method === "OPTIONS";
@@ -46,7 +56,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
   // With its role: a token that is given another one ends the sessions it began.
   const secrets = [...tokens.map(({ role, token }) => `${role} ${token}`), ...moreSecrets];
   const sessions = createSessions({ secrets, isSecure, now });
-  const attempts = createAttempts(now);
+  const attempts = createSignInLimit(now);
   const findToken = tokenFinder(tokens);
 
   const identify: RequestHandler = (request, response, next) => {

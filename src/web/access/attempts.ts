@@ -1,76 +1,162 @@
+import { isIP } from "node:net";
+import type { Request } from "express";
 import { ipKeyGenerator } from "express-rate-limit";
+import type { AdmissionParts } from "../http/admission.ts";
 
-/** Wrong tokens that one address may show within the window. */
-const perAddress = 10;
-/** Also the longest that an address is locked out after its last wrong token. */
+/** Attempts are counted in windows of this length. Also the longest time that an address has to wait. */
 const windowMs = 60_000;
-/** Addresses that are remembered; of more than these the oldest is forgotten. */
-const addressLimit = 10_000;
-/** Wrong tokens of all addresses within a window that cost nobody time. */
-const calm = 20;
-const stepMs = 50;
-/** A flood of guesses slows each further sign-in down by this much at most, and locks nobody else out. */
-const delayLimitMs = 2000;
+/** Maximum addresses that are remembered, a few megabytes. The oldest is forgotten first. */
+const maxAddresses = 10_000;
 
-/** Limits guessing: by address, and of all addresses together. */
-export interface Attempts {
-  /** True when this address must wait until its window is over. */
-  isBlocked(address: string): boolean;
-  failed(address: string): void;
-  /** How long an attempt waits now, because of what others try. */
-  delayMs(): number;
-  /** Whole seconds until the address is heard again. */
-  retryAfterSeconds(address: string): number;
-}
-
-interface Failures {
-  readonly sinceMs: number;
-  readonly count: number;
-}
-
-/** Counts by address within a window; of more addresses than are remembered the oldest is forgotten. */
-export interface AddressCounts {
+/** Counts attempts by client address, in windows of one minute. The only place that does so; the limits are below. */
+export interface AttemptCounter {
   count(address: string): number;
   add(address: string, by: 1 | -1): void;
-  /** Whole seconds until the window of that address is over, at least one. */
-  endsInSeconds(address: string): number;
+  /** Returns the time until the window of the address ends. */
+  endsInMs(address: string): number;
 }
 
-/** `now` in milliseconds since the epoch; an IPv6 network of 56 bits counts as one address. */
-export function countByAddress(now: () => number): AddressCounts {
-  const byAddress = new Map<string, Failures>();
-  const current = (address: string): Failures => currentOf(byAddress.get(keyOf(address)), now());
+/**
+ * @param now any clock in milliseconds
+ * @param ipv6Prefix length of the IPv6 network that counts as one address. A customer has a whole network: usually a /56,
+ *   at least a /64.
+ */
+export function createAttemptCounter(now: () => number, ipv6Prefix = 56): AttemptCounter {
+  const windows = new Map<string, { readonly sinceMs: number; readonly count: number }>();
+  const keyOf = (address: string): string => (isIP(address) === 0 ? address : ipKeyGenerator(address, ipv6Prefix));
+  const windowOf = (key: string): { readonly sinceMs: number; readonly count: number } => {
+    const known = windows.get(key);
+    return known === undefined || Math.abs(now() - known.sinceMs) >= windowMs ? { sinceMs: now(), count: 0 } : known;
+  };
   return {
-    count: (address) => current(address).count,
+    count: (address) => windowOf(keyOf(address)).count,
     add(address, by) {
       const key = keyOf(address);
-      const { sinceMs, count } = current(address);
-      byAddress.delete(key);
-      const [oldest] = byAddress.keys();
-      if (oldest !== undefined && byAddress.size >= addressLimit) byAddress.delete(oldest);
-      byAddress.set(key, { sinceMs, count: Math.max(0, count + by) });
+      const { sinceMs, count } = windowOf(key);
+      windows.delete(key);
+      const [oldest] = windows.keys();
+      if (oldest !== undefined && windows.size >= maxAddresses) windows.delete(oldest);
+      windows.set(key, { sinceMs, count: Math.max(0, count + by) });
     },
-    endsInSeconds: (address) => Math.max(1, Math.ceil((current(address).sinceMs + windowMs - now()) / 1000)),
+    endsInMs: (address) => windowOf(keyOf(address)).sinceMs + windowMs - now(),
   };
 }
 
-// An IPv6 customer has a whole network: it counts as one address.
-const keyOf = (address: string): string => (address === "" ? "unknown" : ipKeyGenerator(address));
+const wholeSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
 
-const currentOf = (failures: Failures | undefined, nowMs: number): Failures =>
-  failures === undefined || Math.abs(nowMs - failures.sinceMs) >= windowMs ? { sinceMs: nowMs, count: 0 } : failures;
+/**
+ * Returns the client's address, by which attempts are counted. Some proxies add a port to X-Forwarded-For, a new one for
+ * each connection (Azure Application Gateway does). If the header holds no address, the proxy's address counts.
+ */
+export function clientAddress({ ip = "", socket }: Request): string {
+  if (isIP(ip) !== 0) return ip;
+  const [, six, four] = /^(?:\[(.+)\]|([\d.]+))(?::\d{1,5})?$/.exec(ip) ?? [];
+  const bare = six ?? four ?? "";
+  return isIP(bare) === 0 ? (socket.remoteAddress ?? "") : bare;
+}
 
-export function createAttempts(now: () => number): Attempts {
-  const byAddress = countByAddress(now);
-  let all: Failures = { sinceMs: now(), count: 0 };
+/**
+ * Counts wrong SCIM tokens. Returns the time to wait in milliseconds; null within the limit. A good token never comes
+ * here, so a neighbour behind the same address cannot lock anybody out.
+ */
+export function createWrongTokenLimit(maxPerMinute: number, { monotonic, onShed }: AdmissionParts) {
+  const wrong = createAttemptCounter(monotonic, 64);
+  return (address: string): number | null => {
+    wrong.add(address, 1);
+    if (wrong.count(address) <= maxPerMinute) return null;
+    onShed({ source: "", reason: "wrongTokens" });
+    return wrong.endsInMs(address);
+  };
+}
+
+/** Limits guesses of admin tokens: by address, and for all addresses together. */
+export interface SignInLimit {
+  /** True if this address must wait until its window ends. */
+  isBlocked(address: string): boolean;
+  failed(address: string): void;
+  /** Returns how long every sign-in waits now, because of wrong tokens from all addresses. */
+  delayMs(): number;
+  /** Returns the whole seconds until the address may try again. */
+  retryAfterSeconds(address: string): number;
+}
+
+/** Maximum wrong admin tokens of one address per minute. */
+const maxWrongTokens = 10;
+/** Wrong tokens of all addresses per minute that slow nobody down. */
+const wrongTokensWithoutDelay = 20;
+const delayPerWrongTokenMs = 50;
+/** A flood of guesses slows down each sign-in by this much at most. It locks nobody else out. */
+const maxDelayMs = 2000;
+/** Key of the counters for all addresses together. They are separate, so that no address can push the key out. */
+const everybody = "all";
+
+export function createSignInLimit(now: () => number): SignInLimit {
+  const byAddress = createAttemptCounter(now);
+  const inAll = createAttemptCounter(now);
   return {
-    isBlocked: (address) => byAddress.count(address) >= perAddress,
+    isBlocked: (address) => byAddress.count(address) >= maxWrongTokens,
     failed(address) {
       byAddress.add(address, 1);
-      const { sinceMs, count } = currentOf(all, now());
-      all = { sinceMs, count: count + 1 };
+      inAll.add(everybody, 1);
     },
-    delayMs: () => Math.min(delayLimitMs, Math.max(0, currentOf(all, now()).count - calm) * stepMs),
-    retryAfterSeconds: (address) => byAddress.endsInSeconds(address),
+    delayMs() {
+      const tooMany = Math.max(0, inAll.count(everybody) - wrongTokensWithoutDelay);
+      return Math.min(maxDelayMs, tooMany * delayPerWrongTokenMs);
+    },
+    retryAfterSeconds: (address) => wholeSeconds(byAddress.endsInMs(address)),
+  };
+}
+
+/** This sign-in has to wait, because the identity provider would be called too often. */
+export class TooManySignIns extends Error {
+  /** Whole seconds. */
+  readonly retryAfterSeconds: number;
+
+  constructor(retryAfterMs: number) {
+    const seconds = wholeSeconds(retryAfterMs);
+    super(`too many sign-ins over the identity provider have failed; try again in ${seconds} s`);
+    this.name = "TooManySignIns";
+    this.retryAfterSeconds = seconds;
+  }
+}
+
+/** Maximum failed sign-ins at the provider, per minute. People behind one address succeed, so the limit is higher. */
+const maxFailedSignIns = { ofAddress: 20, ofAll: 120 };
+/** Maximum sign-ins that wait for the provider at a time. */
+const maxSignInsInFlight = 20;
+/** Expected time until one of these is finished. */
+const inFlightRetryMs = 5000;
+
+/** Limits how often strangers can make us call the identity provider with codes that they invented. */
+export interface ProviderCallLimit {
+  /**
+   * Calls within the limits. A call that succeeds does not count afterwards.
+   * @throws TooManySignIns without a call, and what `call` throws
+   */
+  within<T>(address: string, call: () => Promise<T>): Promise<T>;
+}
+
+export function createProviderCallLimit(now: () => number): ProviderCallLimit {
+  const byAddress = createAttemptCounter(now);
+  const inAll = createAttemptCounter(now);
+  let inFlight = 0;
+  return {
+    async within(address, call) {
+      if (byAddress.count(address) >= maxFailedSignIns.ofAddress) throw new TooManySignIns(byAddress.endsInMs(address));
+      if (inAll.count(everybody) >= maxFailedSignIns.ofAll) throw new TooManySignIns(inAll.endsInMs(everybody));
+      if (inFlight >= maxSignInsInFlight) throw new TooManySignIns(inFlightRetryMs);
+      // Counted before the outcome is known, so that calls in parallel cannot exceed the limit.
+      byAddress.add(address, 1);
+      inAll.add(everybody, 1);
+      inFlight += 1;
+      try {
+        const answer = await call();
+        byAddress.add(address, -1);
+        inAll.add(everybody, -1);
+        return answer;
+      } finally {
+        inFlight -= 1;
+      }
+    },
   };
 }

@@ -5,7 +5,7 @@ import type { Seal } from "../../crypto/seal.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { refuseHost } from "../../net/addresses.ts";
 import { createDispatcher } from "../../net/dispatcher.ts";
-import { createProviderCalls } from "./provider-calls.ts";
+import { createProviderCallLimit } from "./attempts.ts";
 import { ROLES, type Role } from "./role.ts";
 
 /** How people sign in with an identity provider. */
@@ -88,7 +88,7 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
     });
     return discovered;
   };
-  const calls = createProviderCalls(now);
+  const calls = createProviderCallLimit(now);
   return {
     async start(returnTo) {
       const provider = await configuration();

@@ -131,42 +131,6 @@ function refill(load: SourceLoad, { requestsPerSecond, burst }: AdmissionLimits,
   load.refilledAtMs = nowMs;
 }
 
-/** Addresses are remembered in two generations of at most so many: some megabytes, whoever knocks. */
-const addressesOfGeneration = 5000;
-const minuteMs = 60_000;
-
-/**
- * Counts wrong tokens by client address, a minute at a time. Whoever has sent too many is told to wait in place of being
- * refused; a good token never comes here, so nobody who has one is kept out by a neighbour behind the same address.
- * Returns how long to wait, in milliseconds; null within the limit.
- */
-export function createWrongTokens(perMinute: number, { monotonic, onShed }: AdmissionParts) {
-  type Counted = Map<string, { count: number; readonly sinceMs: number }>;
-  let [young, old]: [Counted, Counted] = [new Map(), new Map()];
-  return (address: string): number | null => {
-    const key = networkOf(address);
-    const nowMs = monotonic();
-    let entry = young.get(key) ?? old.get(key);
-    if (entry === undefined || nowMs - entry.sinceMs >= minuteMs) entry = { count: 0, sinceMs: nowMs };
-    if (young.size >= addressesOfGeneration) [young, old] = [new Map(), young];
-    young.set(key, entry);
-    entry.count += 1;
-    if (entry.count <= perMinute) return null;
-    onShed({ source: "", reason: "wrongTokens" });
-    return minuteMs - (nowMs - entry.sinceMs);
-  };
-}
-
-/** An IPv6 customer has a /64 at least: one address of it stands for all. */
-function networkOf(address: string): string {
-  if (!address.includes(":") || address.toLowerCase().startsWith("::ffff:")) return address;
-  const [head = "", tail] = address.split("::");
-  const first = head.split(":").filter((group) => group !== "");
-  const last = tail === undefined ? [] : tail.split(":");
-  const missing = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length);
-  return [...first, ...Array<string>(missing).fill("0"), ...last].slice(0, 4).join(":");
-}
-
 /** How often refusals are logged, at most. */
 const tellEveryMs = 10_000;
 

@@ -1,11 +1,9 @@
 import express, { type Request, type Response, type Router } from "express";
 import type { AuditEntry } from "../../../domain/model/audit.ts";
-import { type Access, formOf } from "../../access/access.ts";
-import { clientAddress } from "../../access/address.ts";
+import { type Access, formOf, isSameOrigin } from "../../access/access.ts";
+import { clientAddress, TooManySignIns } from "../../access/attempts.ts";
 import { callbackPath, describeOidcError, flowLifeMs, type Oidc } from "../../access/oidc.ts";
-import { TooManySignIns } from "../../access/provider-calls.ts";
 import { type FoundToken, findVisitor } from "../../access/role.ts";
-import { isSameOrigin } from "../../access/same-origin.ts";
 import { cookieName, readCookie, type Session } from "../../access/session.ts";
 import type { Assets } from "../assets.ts";
 import { type HtmlValue, html } from "../components/html.ts";
