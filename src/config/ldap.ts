@@ -15,35 +15,31 @@ const ldapUrl = z
     "must be ldap://host[:port] or ldaps://host[:port], without path, user and query",
   );
 
+const optional = <Schema extends z.ZodType>(schema: Schema, description: string) =>
+  schema.exactOptional().describe(description);
+
 const users = z
   .strictObject({
     baseDn: distinguishedName.describe("Users are searched below this DN."),
-    filter: filter.exactOptional().describe("Default: by the preset."),
-    id: attribute
-      .exactOptional()
-      .describe("Attribute that never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID."),
-    email: attribute
-      .exactOptional()
-      .describe("Default mail. proxyAddresses takes the value with the upper-case SMTP:."),
-    emailPrefix: attribute
-      .exactOptional()
-      .describe(
-        "The address is the value of this attribute, followed by emailSuffix. With email set too: only for users without one.",
-      ),
+    filter: optional(filter, "Default: by the preset."),
+    id: optional(attribute, "Attribute that never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID."),
+    email: optional(attribute, "Default mail. proxyAddresses takes the value with the upper-case SMTP:."),
+    emailPrefix: optional(
+      attribute,
+      "The address is this attribute's value, then emailSuffix. With email set too: only for users without one.",
+    ),
     emailSuffix: z
       .string()
       .regex(/^@[^@\s]+$/, "must look like @example.com")
       .exactOptional(),
-    userName: attribute.exactOptional().describe("Default: by the preset."),
-    name: attribute.exactOptional().describe("Display name. Default: by the preset."),
-    memberOf: attribute
-      .exactOptional()
-      .describe("Attribute with the groups of a user. It replaces the members that groups list."),
-    disabledBy: z
-      .array(z.enum(disabledMarkers))
-      .exactOptional()
-      .describe("Attributes that mark a disabled account. Default: by the preset."),
-    inactiveWhen: filter.exactOptional().describe("Users who match this filter are inactive too."),
+    userName: optional(attribute, "Default: by the preset."),
+    name: optional(attribute, "Display name. Default: by the preset."),
+    memberOf: optional(attribute, "Attribute with the groups of a user. It replaces the members that groups list."),
+    disabledBy: optional(
+      z.array(z.enum(disabledMarkers)),
+      "Attributes that mark a disabled account. Default: by the preset.",
+    ),
+    inactiveWhen: optional(filter, "Users who match this filter are inactive too."),
   })
   .check(
     across(({ emailPrefix, emailSuffix }, report) => {
@@ -54,38 +50,22 @@ const users = z
 
 const groups = z.strictObject({
   baseDn: distinguishedName.describe("Groups are searched below this DN."),
-  filter: filter.exactOptional().describe("Default: by the preset."),
-  id: attribute.exactOptional().describe("Default: by the preset."),
-  name: attribute.exactOptional().describe("Default cn."),
-  members: attribute.exactOptional().describe("Default member."),
-  membersAre: z
-    .enum(["dn", "uid"])
-    .exactOptional()
-    .describe("Values of the member attribute; uid for memberUid. Default dn."),
-  nested: z
-    .boolean()
-    .exactOptional()
-    .describe("Members of nested groups also belong to the outer group. Default true."),
+  filter: optional(filter, "Default: by the preset."),
+  id: optional(attribute, "Default: by the preset."),
+  name: optional(attribute, "Default cn."),
+  members: optional(attribute, "Default member."),
+  membersAre: optional(z.enum(["dn", "uid"]), "Values of the member attribute; uid for memberUid. Default dn."),
+  nested: optional(z.boolean(), "Members of nested groups also belong to the outer group. Default true."),
 });
 
-const file = (what: string) => z.string().min(1).exactOptional().describe(what);
+const path = z.string().min(1);
 const tls = z.strictObject({
-  startTls: z
-    .boolean()
-    .exactOptional()
-    .describe("Upgrades an ldap:// connection to TLS before the bind. Default false."),
-  caFile: file("PEM file of the private certificate authority."),
-  certFile: file("PEM file of the client certificate."),
-  keyFile: file("PEM file of its key."),
-  servername: z
-    .string()
-    .min(1)
-    .exactOptional()
-    .describe("Name to expect in the server's certificate. Default: the URL's host."),
-  rejectUnauthorized: z
-    .boolean()
-    .exactOptional()
-    .describe("Refuses certificates that can't be verified. Default true."),
+  startTls: optional(z.boolean(), "Upgrades an ldap:// connection to TLS before the bind. Default false."),
+  caFile: optional(path, "PEM file of the private certificate authority."),
+  certFile: optional(path, "PEM file of the client certificate."),
+  keyFile: optional(path, "PEM file of its key."),
+  servername: optional(z.string().min(1), "Name to expect in the server's certificate. Default: the URL's host."),
+  rejectUnauthorized: optional(z.boolean(), "Refuses certificates that can't be verified. Default true."),
 });
 
 /** A polled LDAP directory. Each optional key without a default takes the value of the preset. */
@@ -117,9 +97,9 @@ export const ldapSource = z
       .describe("Maximum time between two full polls. Other polls read only changes. Default 24h."),
     pageSize: z.int().min(1).max(1000).default(1000).describe("Entries per page, 1 to 1000. Default 1000."),
     delta: z.enum(deltaModes).default("auto").describe("How changes are found. Default auto."),
-    changeStamp: attribute.exactOptional().describe("For delta: stamp. Default: by the preset."),
+    changeStamp: optional(attribute, "For delta: stamp. Default: by the preset."),
     users,
-    groups: groups.exactOptional().describe("Default: no groups."),
+    groups: optional(groups, "Default: no groups."),
     minKeptPercent: z
       .number()
       .min(0)

@@ -1,16 +1,13 @@
 import { z } from "zod";
 import { RollcallError } from "../../domain/model/errors.ts";
 
-// What `bwdc` keeps in data.json (bitwarden/directory-connector d9afa86, libs/models/*.ts, state.model.ts). Nothing is
-// required: each version left out what it did not know, and the GUI writes null for an empty field.
+// data.json of `bwdc` (bitwarden/directory-connector d9afa86, libs/models/*.ts, state.model.ts). Each key is optional:
+// each version left out unknown settings, and the GUI writes null for an empty field.
 const text = z
   .string()
   .nullish()
   .transform((value) => value?.trim() || null);
-const flag = z
-  .boolean()
-  .nullish()
-  .transform((value) => value ?? null);
+const flag = z.boolean().nullish();
 const number = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
   .nullish()
@@ -26,26 +23,14 @@ const ldap = z.object({
   sslCaPath: text,
   hostname: text,
   port: number,
-  domain: text,
   rootPath: text,
   currentUser: flag,
   username: text,
-  password: text,
   ad: flag,
-  pagedSearch: flag,
 });
 
-/** The other directories are asked over their own APIs; all that matters here is which one, and whether a secret is there. */
-const cloud = z.object({
-  key: text,
-  privateKey: text,
-  token: text,
-  clientSecret: text,
-  domain: text,
-  orgUrl: text,
-  tenant: text,
-  identityAuthority: text,
-});
+/** The settings of all directories that are secrets. */
+const secrets = z.object({ password: text, key: text, privateKey: text, token: text, clientSecret: text });
 
 const sync = z.object({
   users: flag,
@@ -67,7 +52,6 @@ const sync = z.object({
   useEmailPrefixSuffix: flag,
   emailPrefixAttribute: text,
   emailSuffix: text,
-  creationDateAttribute: text,
   revisionDateAttribute: text,
 });
 
@@ -77,146 +61,125 @@ const urls = z.object({ base: text, api: text, identity: text });
 export type LdapSettings = z.output<typeof ldap>;
 /** Sync settings of Directory Connector. */
 export type SyncSettings = z.output<typeof sync>;
-/** Where its Bitwarden server is; all null: the cloud in the United States. */
-export type ServerUrls = z.output<typeof urls>;
 
-/** Says what could not be carried over, or is different from now on: one sentence each, with the setting's name first. */
+/** Reports a setting without an equivalent, or with another effect in Rollcall. */
 export type Warn = (setting: string, message: string) => void;
 
-/** The directories, in the order of Directory Connector's numbers (libs/enums/directoryType.ts). */
-export const directories = ["ldap", "entra", "gsuite", "okta", "onelogin"] as const;
-export type DirectoryName = (typeof directories)[number];
+/** Directories by Directory Connector's numbers (libs/enums/directoryType.ts), with their keys of each layout. */
+const directories = [
+  { name: "ldap", flatKey: "directoryLdap", accountKeys: ["ldap"] },
+  { name: "entra", flatKey: "directoryEntra", accountKeys: ["entra", "azure"] },
+  { name: "gsuite", flatKey: "directoryGsuite", accountKeys: ["gsuite"] },
+  { name: "okta", flatKey: "directoryOkta", accountKeys: ["okta"] },
+  { name: "onelogin", flatKey: "directoryOnelogin", accountKeys: ["oneLogin"] },
+] as const;
 
-/** A configuration of Directory Connector, whichever layout it had. Secrets stay behind: only their being there is told. */
-export interface ConnectorConfig {
-  readonly layout: "flat" | "account" | "first";
-  readonly directory: DirectoryName;
-  /** Null where another directory is used. */
-  readonly ldap: LdapSettings | null;
-  readonly cloud: Omit<z.output<typeof cloud>, "key" | "privateKey" | "token" | "clientSecret"> | null;
+/** A configuration of Directory Connector, without its secrets. */
+export type ConnectorConfig = {
   readonly sync: SyncSettings;
-  readonly urls: ServerUrls;
-  /** A GUID; the client id of the organization's API key is `organization.` and this. */
+  /** Its Bitwarden server. All null: the cloud in the United States. */
+  readonly urls: z.output<typeof urls>;
+  /** A GUID. The client id of the organization's API key is `organization.` and this. */
   readonly organizationId: string | null;
-  /** True when data.json holds the directory's secret in clear text. */
+  /** True if data.json holds the directory's secret in clear text. */
   readonly hasClearSecret: boolean;
-}
+} & (
+  | { readonly directory: "ldap"; readonly ldap: LdapSettings }
+  | { readonly directory: Exclude<(typeof directories)[number]["name"], "ldap">; readonly ldap: null }
+);
 
-/** Stands in data.json where the secret is in the system's keychain. */
+/** data.json has this text instead of a secret that is in the keychain of the system. */
 const storedSecurely = "[STORED SECURELY]";
-
-interface Parts {
-  readonly layout: ConnectorConfig["layout"];
-  readonly type: unknown;
-  readonly configs: readonly unknown[];
-  readonly sync: unknown;
-  readonly urls: unknown;
-  readonly organizationId: unknown;
-}
 
 type Tree = Readonly<Record<string, unknown>>;
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 const at = (tree: unknown, ...keys: readonly string[]): unknown =>
   keys.reduce<unknown>((node, key) => (isTree(node) && Object.hasOwn(node, key) ? node[key] : undefined), tree);
 
+type Invalid = (what: string) => RollcallError;
+
 /**
- * Reads data.json in any of its three layouts: flat keys (state version 5 and newer), one account each (3 and 4), and the
- * first one (`directoryConfig_0`, `syncConfig`).
- * @throws `CONFIG_INVALID` with what is missing or of a wrong type; the message never holds a value
+ * Reads data.json in each of its three layouts: flat keys (state version 5 and later), one account per key (3 and 4), and
+ * the first one (`directoryConfig_0`, `syncConfig`).
+ * @throws `CONFIG_INVALID` with the missing or wrong setting. The message never contains a value.
  */
 export function readConnectorConfig(fileName: string, content: string): ConnectorConfig {
-  const invalid = (what: string, cause?: unknown): RollcallError =>
-    new RollcallError("CONFIG_INVALID", `${fileName}: ${what}`, { cause });
-  let tree: unknown;
-  try {
-    tree = JSON.parse(content.replace(/^\uFEFF/, ""));
-  } catch {
-    // The parser's message quotes the text, and with it a secret that stands there.
-    throw invalid("is not JSON; Directory Connector's configuration is the data.json of its data folder");
-  }
+  const invalid: Invalid = (what) => new RollcallError("CONFIG_INVALID", `${fileName}: ${what}`);
+  const tree = parseJson(content, invalid);
   const parts = partsOf(tree, invalid);
-  const type = Number(parts.type);
-  const directory = directories[type];
-  if (parts.type === undefined || parts.type === null || directory === undefined)
+  const directory = directories[Number(parts.type ?? Number.NaN)];
+  if (directory === undefined)
     throw invalid("names no directory (directoryType 0 to 4): choose one in Directory Connector first");
+  const { name } = directory;
   const parse = <T>(what: string, schema: z.ZodType<T>, value: unknown): T => {
     const result = schema.safeParse(value ?? {});
     if (result.success) return result.data;
-    const [issue] = result.error.issues;
-    throw invalid(`${[what, ...(issue?.path ?? [])].join(".")} is not of the type that Directory Connector writes`);
+    const path = [what, ...(result.error.issues[0]?.path ?? [])].join(".");
+    throw invalid(`${path} is not of the type that Directory Connector writes`);
   };
-  const raw = parts.configs[type];
-  if (!isTree(raw)) throw invalid(`has no settings for its directory (${directory})`);
-  const { key, privateKey, token, clientSecret, ...rest } = parse(directory, cloud, raw);
-  const ldapSettings = directory === "ldap" ? parse("ldap", ldap, raw) : null;
-  const secrets = [key, privateKey, token, clientSecret, ldapSettings?.password ?? null];
-  const organizationId = typeof parts.organizationId === "string" ? parts.organizationId : null;
+  const raw = parts.configOf(directory);
+  if (!isTree(raw)) throw invalid(`has no settings for its directory (${name})`);
+  const { organizationId } = parts;
+  const isGuid =
+    typeof organizationId === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(organizationId);
   return {
-    layout: parts.layout,
-    directory,
-    ldap: ldapSettings,
-    cloud: directory === "ldap" ? null : rest,
+    ...(name === "ldap" ? { directory: name, ldap: parse(name, ldap, raw) } : { directory: name, ldap: null }),
     sync: parse("sync", sync, parts.sync),
     urls: parse("environmentUrls", urls, parts.urls),
-    organizationId:
-      organizationId !== null && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(organizationId)
-        ? organizationId
-        : null,
-    hasClearSecret: secrets.some((secret) => secret !== null && secret !== storedSecurely),
+    organizationId: isGuid ? organizationId : null,
+    hasClearSecret: Object.values(parse(name, secrets, raw)).some(
+      (value) => value !== null && value !== storedSecurely,
+    ),
   };
 }
 
-function partsOf(tree: unknown, invalid: (what: string) => RollcallError): Parts {
-  if (!isTree(tree)) throw invalid("is no configuration of Directory Connector");
-  const common = { organizationId: tree["organizationId"], type: tree["directoryType"] };
-  if (
-    ["directoryLdap", "directoryEntra", "directoryGsuite", "directoryOkta", "directoryOnelogin"].some(
-      (key) => key in tree,
-    )
-  )
+function parseJson(content: string, invalid: Invalid): unknown {
+  try {
+    return JSON.parse(content.replace(/^\uFEFF/, ""));
+  } catch {
+    // No cause: the message of the parser quotes the text, which can be a secret.
+    throw invalid("is not JSON; Directory Connector's configuration is the data.json of its data folder");
+  }
+}
+
+type Directory = (typeof directories)[number];
+
+function partsOf(tree: unknown, invalid: Invalid) {
+  if (!isTree(tree)) throw invalid("is not a configuration of Directory Connector");
+  const { organizationId, directoryType: type } = tree;
+  if (directories.some(({ flatKey }) => flatKey in tree))
     return {
-      layout: "flat",
-      ...common,
-      configs: ["Ldap", "Entra", "Gsuite", "Okta", "Onelogin"].map((name) => tree[`directory${name}`]),
-      sync: tree["sync"],
+      ...{ organizationId, type, sync: tree["sync"] },
+      configOf: ({ flatKey }: Directory): unknown => tree[flatKey],
       urls: tree["environmentUrls"] ?? at(tree, "global", "environmentUrls"),
     };
   if (Object.keys(tree).some((key) => key.startsWith("directoryConfig_")))
     return {
-      layout: "first",
-      ...common,
-      configs: directories.map((_, index) => tree[`directoryConfig_${index}`]),
-      sync: tree["syncConfig"],
+      ...{ organizationId, type, sync: tree["syncConfig"] },
+      configOf: (directory: Directory): unknown => tree[`directoryConfig_${directories.indexOf(directory)}`],
       urls: tree["environmentUrls"],
     };
   const account = accountOf(tree, invalid);
-  const configs = at(account, "directoryConfigurations");
   const settings = at(account, "directorySettings");
   return {
-    layout: "account",
-    type: at(settings, "directoryType"),
-    configs: [
-      at(configs, "ldap"),
-      at(configs, "entra") ?? at(configs, "azure"),
-      ...["gsuite", "okta", "oneLogin"].map((key) => at(configs, key)),
-    ],
-    sync: at(settings, "sync"),
-    urls: at(account, "settings", "environmentUrls") ?? at(tree, "global", "environmentUrls"),
     organizationId: at(settings, "organizationId"),
+    type: at(settings, "directoryType"),
+    sync: at(settings, "sync"),
+    configOf: ({ accountKeys }: Directory): unknown =>
+      accountKeys.map((key) => at(account, "directoryConfigurations", key)).find((config) => config !== undefined),
+    urls: at(account, "settings", "environmentUrls") ?? at(tree, "global", "environmentUrls"),
   };
 }
 
 /** The account in use, or the only one. */
-function accountOf(tree: Tree, invalid: (what: string) => RollcallError): Tree {
-  const accounts = Object.entries(tree).filter(
-    (entry): entry is [string, Tree] => isTree(at(entry[1], "directoryConfigurations")) && isTree(entry[1]),
-  );
+function accountOf(tree: Tree, invalid: Invalid): unknown {
+  const accounts = Object.entries(tree).filter(([, value]) => isTree(at(value, "directoryConfigurations")));
   const active =
     accounts.find(([id]) => id === tree["activeUserId"]) ?? (accounts.length === 1 ? accounts[0] : undefined);
   if (active !== undefined) return active[1];
-  if (accounts.length === 0)
-    throw invalid(
-      "is no configuration of Directory Connector (neither directoryLdap nor directoryConfigurations in it)",
-    );
-  throw invalid(`holds ${accounts.length} accounts and does not say which one is in use: sign in to one of them`);
+  throw invalid(
+    accounts.length === 0
+      ? "is not a configuration of Directory Connector: it has neither directoryLdap nor directoryConfigurations"
+      : `holds ${accounts.length} accounts and does not say which one is in use: sign in to one of them`,
+  );
 }
