@@ -1,158 +1,141 @@
 import { describe, expect, test } from "vitest";
-import type { Cause } from "../../src/domain/model/entities.ts";
-import type { RequestInfo } from "../../src/sources/scim/options.ts";
 import type { Loose } from "./server.ts";
-import { CORE, ENTERPRISE, filterPath, GROUP, patch, scimServer, unique } from "./server.ts";
+import { CORE, ENTERPRISE, filterPath, GROUP, patch, pathOf, resourcesIn, scimServer, unique } from "./server.ts";
 
-const requests: RequestInfo[] = [];
-const causes: Cause[] = [];
 const membersRead: string[] = [];
-const scim = scimServer({ onRequest: (info) => requests.push(info), newRequestId: () => "request-7" }, (store) => ({
+const scim = scimServer({}, (store) => ({
   ...store,
-  createUser: (source, write, cause) => {
-    causes.push(cause);
-    return store.createUser(source, write, cause);
-  },
   membersOfGroups: (source, ids) => {
     membersRead.push(...ids);
     return store.membersOfGroups(source, ids);
   },
 }));
-const proxied = scimServer({ publicUrl: () => "https://scim.example.com/" });
 
-describe("the router", () => {
-  test("members are read only to be shown", async () => {
-    const group = await scim.group({ members: [{ value: (await scim.user())["id"] }] });
-    membersRead.length = 0;
-    await scim.call("GET", `/Groups/${group["id"]}?excludedAttributes=members`);
-    await scim.call("GET", filterPath("Groups", "displayName pr", "&attributes=id"));
-    await scim.call("PATCH", `/Groups/${group["id"]}`, patch({ op: "add", path: "members", value: [{ value: "x" }] }));
-    expect(membersRead).toEqual([]);
-    await scim.call("GET", `/Groups/${group["id"]}?attributes=members.value`);
-    expect(membersRead).toEqual([group["id"]]);
+describe("pages of a list", () => {
+  test("are stable, count all matches, and are empty past the end", async () => {
+    for (let n = 0; n < 5; n++) await scim.user({ title: "paged" });
+    const page = (more: string): Promise<Loose> => scim.find("Users", 'userName co "@"', more);
+    const idsIn = (list: Loose): unknown[] => resourcesIn(list).map((each) => each["id"]);
+    const all = await page("&count=1000");
+    const ids = idsIn(all);
+    const totalResults = ids.length;
+    expect(all).toMatchObject({ totalResults, itemsPerPage: totalResults });
+    expect([...idsIn(await page("&startIndex=1&count=2")), ...idsIn(await page("&startIndex=3&count=2"))]).toEqual(
+      ids.slice(0, 4),
+    );
+    const empty = { totalResults, itemsPerPage: 0, Resources: [] };
+    expect(await page("&startIndex=100001&count=100")).toMatchObject({ ...empty, startIndex: 100001 });
+    for (const count of [0, -3]) expect(await page(`&count=${count}`)).toMatchObject(empty);
+    expect(await page("&startIndex=-3&count=1")).toMatchObject({ startIndex: 1, itemsPerPage: 1 });
+    expect((await scim.call("GET", "/Users?count=many")).status).toBe(400);
   });
 
-  test("tells who asked for a change, and of each request once", async () => {
-    await scim.user();
-    expect(causes.at(-1)).toEqual({ actor: "scim:okta", requestId: "request-7" });
-    requests.length = 0;
-    await scim.call("GET", "/Users/nobody");
-    await scim.raw("GET", "/<script>", null, {});
-    await scim.raw("POST", "/Bulk", null, { authorization: "Bearer wrong" });
-    const seconds = expect.any(Number);
-    expect(requests).toEqual([
-      {
-        requestId: "request-7",
-        address: "127.0.0.1",
-        source: "okta",
-        method: "GET",
-        resource: "Users",
-        status: 404,
-        seconds,
-      },
-      {
-        requestId: "request-7",
-        address: "127.0.0.1",
-        source: "okta",
-        method: "GET",
-        resource: "other",
-        status: 404,
-        seconds,
-      },
-      {
-        requestId: "request-7",
-        address: "127.0.0.1",
-        source: "",
-        method: "POST",
-        resource: "Bulk",
-        status: 401,
-        seconds,
-      },
-    ]);
-  });
-
-  test("locations begin with the public URL", async () => {
-    const user = await proxied.user();
-    expect(user["meta"]?.["location"]).toBe(`https://scim.example.com/scim/v2/Users/${user["id"]}`);
-    const types = (await proxied.call("GET", "/ResourceTypes")).json["Resources"];
-    expect(types?.[1]?.["meta"]?.["location"]).toBe("https://scim.example.com/scim/v2/ResourceTypes/Group");
-  });
-});
-
-describe("versions", () => {
-  test("If-Match and If-None-Match", async () => {
-    const user = await scim.user();
-    const path = `/Users/${user["id"]}`;
-    const etag = String(user["meta"]?.["version"]);
-    const body = patch({ op: "replace", path: "title", value: unique("t") });
-    expect((await scim.call("GET", path, undefined, { "if-none-match": etag })).status).toBe(304);
-    expect((await scim.call("PATCH", path, body, { "if-match": 'W/"0"' })).status).toBe(412);
-    expect((await scim.call("DELETE", path, undefined, { "if-match": "garbage" })).status).toBe(412);
-    expect((await scim.call("PUT", path, user, { "if-none-match": "*" })).status).toBe(412);
-    expect((await scim.call("PATCH", path, body, { "if-match": `W/"0", ${etag}` })).status).toBe(200);
-    expect((await scim.call("PATCH", path, body, { "if-match": etag })).status).toBe(412);
-    expect((await scim.call("GET", path, undefined, { "if-none-match": etag })).status).toBe(200);
-    expect((await scim.call("DELETE", path, undefined, { "if-match": "*" })).status).toBe(204);
-  });
-});
-
-describe("lists", () => {
-  test("sorted by columns and by other attributes, both ways", async () => {
-    const tag = unique("Sorted");
-    for (const [nick, user] of [
-      ["b", "2"],
-      ["C", "1"],
-      ["a", "3"],
-    ] as const)
-      await scim.user({ title: tag, nickName: nick, userName: `${user}-${tag}@x.org` });
-    await scim.user({ title: tag, userName: `0-${tag}@x.org` });
+  test("are sorted by columns and by other attributes, in both directions", async () => {
+    const title = unique("Sorted");
+    for (const [first, nickName] of ["2b", "1C", "3a"])
+      await scim.user({ title, nickName, userName: `${first}-${title}@x.org` });
+    await scim.user({ title, userName: `0-${title}@x.org` });
     const order = async (query: string): Promise<string> =>
-      (
-        (await scim.call("GET", filterPath("Users", `title eq "${tag}"`, query))).json[
-          "Resources"
-        ] as unknown as Loose[]
-      )
+      resourcesIn(await scim.find("Users", `title eq "${title}"`, query))
         .map((each) => String(each["userName"])[0])
         .join("");
     expect(await order("&sortBy=userName")).toBe("0123");
     expect(await order("&sortBy=userName&sortOrder=descending")).toBe("3210");
     expect(await order("&sortBy=nickName")).toBe("3210");
     expect(await order("&sortBy=nickName&startIndex=2&count=2")).toBe("21");
+    expect(await order("&sortBy=meta.created&sortOrder=Descending")).toBe("0312");
     expect(await order("&sortBy=emails&sortOrder=Descending")).toHaveLength(4);
   });
+});
 
-  test(".search of one type and of all; discovery ignores filter, sort and page", async () => {
-    const word = unique("searched");
-    await scim.user({ displayName: word });
-    await scim.group({ displayName: word });
-    const body = {
+test(".search answers for one resource type or for all", async () => {
+  const displayName = unique("searched");
+  await scim.user({ displayName });
+  await scim.group({ displayName });
+  const search = async (path: string, over: object = {}) =>
+    await scim.call("POST", path, {
       schemas: ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
-      filter: `displayName eq "${word}"`,
+      filter: `displayName eq "${displayName}"`,
       attributes: ["displayName"],
       startIndex: 1,
       count: 10,
-    };
-    expect((await scim.call("POST", "/Users/.search", body)).json).toMatchObject({
-      totalResults: 1,
-      Resources: [{ displayName: word, schemas: [CORE] }],
+      ...over,
     });
-    expect((await scim.call("POST", "/.search", body)).json).toMatchObject({ totalResults: 2, itemsPerPage: 2 });
-    expect((await scim.call("POST", "/.search", { ...body, startIndex: 2, count: 1 })).json).toMatchObject({
-      totalResults: 2,
-      itemsPerPage: 1,
-      Resources: [{ schemas: [GROUP] }],
+  const user = { displayName, schemas: [CORE] };
+  const group = { displayName, schemas: [GROUP] };
+  expect((await search("/Users/.search")).json).toMatchObject({ totalResults: 1, Resources: [user] });
+  expect((await search("/.search")).json).toMatchObject({ totalResults: 2, itemsPerPage: 2, Resources: [user, group] });
+  const second = (await search("/.search", { startIndex: 2, count: 1 })).json;
+  expect(second).toMatchObject({ totalResults: 2, itemsPerPage: 1, Resources: [group] });
+  expect((await search("/.search", { count: "x" })).status).toBe(400);
+});
+
+describe("discovery", () => {
+  test("says what the server supports", async () => {
+    const config = await scim.get("/ServiceProviderConfig");
+    expect(config).toMatchObject({
+      patch: { supported: true },
+      filter: { supported: true, maxResults: 1000 },
+      etag: { supported: true },
+      authenticationSchemes: [{ type: "oauthbearertoken" }],
     });
-    expect((await scim.call("POST", "/.search", { ...body, count: "x" })).status).toBe(400);
-    expect(
-      (await scim.call("GET", "/Schemas?filter=id%20eq%20%22x%22&startIndex=2&count=1&sortBy=id")).json["totalResults"],
-    ).toBe(3);
-    expect((await scim.call("GET", `/Schemas/${ENTERPRISE}?attributes=id`)).json).toMatchObject({
-      id: ENTERPRISE,
-      meta: { location: `${scim.baseUrl()}/Schemas/${ENTERPRISE}` },
-    });
-    expect((await scim.call("GET", "/ResourceTypes/User")).json).toMatchObject({
+    expect(Number(config["bulk"]?.["maxOperations"])).toBeGreaterThanOrEqual(100);
+    expect(await scim.get("/ResourceTypes/User")).toMatchObject({
       name: "User",
       schemaExtensions: [{ schema: ENTERPRISE }],
     });
+  });
+
+  test("ignores filter, sort, page and attributes", async () => {
+    const schemas = ["urn:ietf:params:scim:api:messages:2.0:ListResponse"];
+    for (const query of ["", "?filter=id%20eq%20%22x%22&startIndex=2&count=1&sortBy=id"])
+      expect(await scim.get(`/Schemas${query}`)).toMatchObject({ totalResults: 3, schemas });
+    const location = `${scim.baseUrl()}/Schemas/${ENTERPRISE}`;
+    expect(await scim.get(`/Schemas/${ENTERPRISE}?attributes=id`)).toMatchObject({
+      id: ENTERPRISE,
+      meta: { location },
+    });
+  });
+});
+
+describe("attributes and excludedAttributes", () => {
+  test("take sub-attributes, URNs and any case; id and schemas are always there", async () => {
+    const user = await scim.user({ [ENTERPRISE]: { department: "D", costCenter: "C" } });
+    const always = { schemas: user["schemas"], id: user["id"] };
+    for (const { attributes, shown } of [
+      { attributes: "userName", shown: { userName: user["userName"] } },
+      {
+        attributes: `NAME.givenName,emails.value,${ENTERPRISE}:department`,
+        shown: { name: { givenName: "Ann" }, emails: [{ value: user["userName"] }], [ENTERPRISE]: { department: "D" } },
+      },
+      { attributes: ENTERPRISE, shown: { [ENTERPRISE]: { department: "D", costCenter: "C" } } },
+      { attributes: "nonsense,meta.version", shown: { meta: { version: user["meta"]?.["version"] } } },
+    ])
+      expect(await scim.get(`${pathOf(user)}?attributes=${attributes}`)).toEqual({ ...always, ...shown });
+    const excluded = `id,schemas,name.givenName,emails,${ENTERPRISE}:costCenter`;
+    const rest = await scim.get(`${pathOf(user)}?excludedAttributes=${excluded}`);
+    expect(rest).toMatchObject({ ...always, [ENTERPRISE]: { department: "D" } });
+    expect(rest["name"]).toEqual({ familyName: user["name"]?.["familyName"] });
+    expect(rest).not.toHaveProperty("emails");
+  });
+
+  test("of a PATCH change the answer, and lose nothing that is stored", async () => {
+    const user = await scim.user({ title: "T", [ENTERPRISE]: { department: "D" } });
+    const body = patch({ op: "replace", path: "displayName", value: "P" });
+    const reply = await scim.call("PATCH", `${pathOf(user)}?attributes=userName`, body);
+    expect(Object.keys(reply.json)).toEqual(["schemas", "id", "userName"]);
+    const { meta: _meta, ...stored } = user as unknown as Record<string, unknown>;
+    expect(await scim.get(pathOf(user))).toMatchObject({ ...stored, displayName: "P" });
+  });
+
+  test("members are read from the store only to be shown", async () => {
+    const group = await scim.group({ members: [{ value: (await scim.user())["id"] }] });
+    membersRead.length = 0;
+    await scim.get(`${pathOf(group)}?excludedAttributes=members`);
+    await scim.get(filterPath("Groups", "displayName pr", "&attributes=id"));
+    await scim.patch(group, { op: "add", path: "members", value: [{ value: "x" }] });
+    expect(membersRead).toEqual([]);
+    await scim.get(`${pathOf(group)}?attributes=members.value`);
+    expect(membersRead).toEqual([group["id"]]);
   });
 });

@@ -9,7 +9,7 @@ import { postgresDatabase } from "../../src/store/database.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import { startPostgres } from "../support/postgres.ts";
 
-/** Any JSON of an answer; tests look into it freely. */
+/** Any JSON of an answer. Tests read it without a schema. */
 export interface Loose {
   readonly [key: string]: Loose;
   readonly [at: number]: Loose;
@@ -19,7 +19,7 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
-  /** The parsed body; fails where there is none. */
+  /** The parsed body. Throws if there is none. */
   readonly json: Loose;
 }
 
@@ -29,12 +29,18 @@ export interface LogLine {
   readonly fields: Record<string, unknown>;
 }
 
+/** Paths are without `/scim/v2`. */
 export interface Scim {
-  /** Without `/scim/v2`. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply>;
   raw(method: string, path: string, body: Buffer | string | null, headers: Record<string, string>): Promise<Reply>;
+  /** The JSON of a GET that succeeds. */
+  get(path: string): Promise<Loose>;
+  /** A list. `more`: further query parameters. */
+  find(resource: "Users" | "Groups", filter: string, more?: string): Promise<Loose>;
+  /** Creates a user. `over` replaces attributes. */
   user(over?: Record<string, unknown>): Promise<Loose>;
   group(over?: Record<string, unknown>): Promise<Loose>;
+  patch(resource: Loose, ...operations: unknown[]): Promise<Reply>;
   readonly baseUrl: () => string;
   readonly port: () => number;
   readonly store: () => ScimStore;
@@ -53,8 +59,13 @@ export const unique = (word: string): string => `${word}${++serial}`;
 export const patch = (...Operations: unknown[]): object => ({ schemas: [PATCH_OP], Operations });
 export const filterPath = (resource: string, filter: string, more = ""): string =>
   `/${resource}?filter=${encodeURIComponent(filter)}${more}`;
+/** The path of a user or a group. */
+export const pathOf = (resource: Loose): string => `/${resource["meta"]?.["resourceType"]}s/${resource["id"]}`;
+/** The resources of a list. */
+export const resourcesIn = (list: Loose): Loose[] => list["Resources"] as unknown as Loose[];
+export const refusalOf = (reply: Reply): unknown => [reply.status, reply.json["scimType"]];
 
-/** A SCIM server over a SQLite directory of its own for a test file; tokens `secret` (source okta) and `other` (source entra). */
+/** A SCIM server over an empty store, for one test file. Token `secret` is of source okta, token `other` of source entra. */
 export function scimServer(
   options: Partial<ScimOptions> = {},
   wrap: (store: ScimStore) => ScimStore = (store) => store,
@@ -79,6 +90,9 @@ export function scimServer(
       }),
     raw: (method, path, body, headers) =>
       send(port(), method, `/scim/v2${path}`, body, { authorization: "Bearer secret", ...headers }),
+    get: async (path) => (await expectStatus(200, scim.call("GET", path))).json,
+    find: (resource, filter, more) => scim.get(filterPath(resource, filter, more)),
+    patch: (resource, ...operations) => scim.call("PATCH", pathOf(resource), patch(...operations)),
     user: async (over = {}) => {
       const name = unique("person");
       const body = {
@@ -91,10 +105,12 @@ export function scimServer(
         emails: [{ value: `${name}@example.com`, type: "work", primary: true }],
         ...over,
       };
-      return created(await scim.call("POST", "/Users", body));
+      return (await expectStatus(201, scim.call("POST", "/Users", body))).json;
     },
-    group: async (over = {}) =>
-      created(await scim.call("POST", "/Groups", { schemas: [GROUP], displayName: unique("Group "), ...over })),
+    group: async (over = {}) => {
+      const body = { schemas: [GROUP], displayName: unique("Group "), ...over };
+      return (await expectStatus(201, scim.call("POST", "/Groups", body))).json;
+    },
   };
   beforeAll(async () => {
     const { opened, closed } = await emptyStore();
@@ -130,7 +146,7 @@ export function scimServer(
   return scim;
 }
 
-/** In memory, or with ROLLCALL_TEST_STORE=postgres on a server of its own. */
+/** In memory, or with ROLLCALL_TEST_STORE=postgres in a database of a server of its own. */
 async function emptyStore() {
   if (process.env["ROLLCALL_TEST_STORE"] !== "postgres") {
     const opened = await openSqliteStore(":memory:");
@@ -145,12 +161,13 @@ async function emptyStore() {
   return { opened, closed };
 }
 
-function created(reply: Reply): Loose {
-  expect(reply.status, reply.text).toBe(201);
-  return reply.json;
+async function expectStatus(status: number, replied: Promise<Reply>): Promise<Reply> {
+  const reply = await replied;
+  expect(reply.status, reply.text).toBe(status);
+  return reply;
 }
 
-/** Every answer is checked for what must always hold: SCIM JSON or nothing, never HTML (requirement 50). */
+/** `fetch` cannot send a wrong Host or a wrong Content-Length. Each answer is SCIM JSON or empty, never HTML. */
 function send(
   port: number,
   method: string,
