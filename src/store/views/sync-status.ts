@@ -143,8 +143,8 @@ export async function countByState(
  * change of membership moves no `modified_ms`, so the audit trail tells it; for an entity that is new it is the creation.
  */
 const countSql = (kind: EntityKind): string =>
-  `SELECT state, count(*) AS n, min(CASE WHEN state <> 'pending' THEN NULL WHEN applied = 0 THEN created_ms ELSE
+  `SELECT state, count(*) AS n, min(CASE WHEN state = 'pending' THEN CASE WHEN applied = 0 THEN created_ms ELSE
      coalesce((SELECT min(a.at_ms) FROM audit a WHERE a.entity_id = id AND a.target IS NULL AND a.rev > applied), modified_ms)
-   END) AS since FROM (
+   END END) AS since FROM (
      SELECT t.id, t.created_ms, t.modified_ms, coalesce(l.applied_rev, 0) AS applied, ${stateSql(kind)} AS state
      FROM ${withLinks(kind)} WHERE t.seq > ? AND t.seq <= ? AND ${mayDiffer(kind)}) AS states GROUP BY state`;
