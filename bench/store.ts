@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { SourceUser } from "../src/domain/ports/import-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
+import { median } from "./support/measure.ts";
 
 const { values } = parseArgs({
   options: {
@@ -87,9 +88,6 @@ async function firstPicture(path: string, count: number): Promise<Taken> {
   await store.close();
   return taken;
 }
-
-const median = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 const folder = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
 try {

@@ -1,185 +1,115 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { newId } from "../../src/store/database/ids.ts";
-import { Random } from "../../test/support/random.ts";
+import { openSqliteStore } from "../../src/store/index.ts";
 
-/** How much of each. */
-export interface LargeDirectory {
-  readonly people: number;
-  readonly groups: number;
-  readonly membersPerGroup: number;
-  readonly auditRows: number;
-  readonly connections: readonly string[];
-  readonly nowMs: number;
+export const targets = ["bitwarden", "onepassword"] as const;
+
+/** A closed database in a folder of its own. */
+export interface LargeDirectory extends Disposable {
+  readonly folder: string;
+  readonly path: string;
 }
 
-const given = ["Ada", "Bo", "Chinwe", "Dana", "Emre", "Fatima", "Grace", "Hiro", "Ines", "Jonas", "Kira", "Liang"];
-const family = ["Abara", "Berg", "Costa", "Dietrich", "Eklund", "Farouk", "Gupta", "Haas", "Ito", "Jansen", "Kowalski"];
+const id = (kind: number, n: string): string => `printf('00000000-000${kind}-7000-8000-%012d', ${n})`;
+const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/** Fills the tables of an existing, closed database as years of use would: rows lie in the order in which they came. */
-export function fillLarge(path: string, options: LargeDirectory): void {
+/**
+ * Makes a database with 50,000 users, 5,000 groups and 500,000 audit rows, in the order in which years of use write them.
+ * Group 0 contains everybody, each other group 20 users. A few accounts are in every state, most are in sync.
+ */
+export async function largeDirectory(nowMs: number): Promise<LargeDirectory> {
+  const folder = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
+  const path = join(folder, "rollcall.db");
+  await (await openSqliteStore(path)).close();
   const db = new DatabaseSync(path);
-  const random = new Random(7);
-  const { people, groups, membersPerGroup, auditRows, connections, nowMs } = options;
-  db.exec("PRAGMA synchronous=OFF; BEGIN");
-  const ids: string[] = [];
-  const user = db.prepare(
-    `INSERT INTO users (id, source, source_key, user_name, user_name_key, external_id, email, display_name, display_name_key,
-       is_active, rev, created_ms, modified_ms, absent_since_ms, resource) VALUES (?, 'okta', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  /** Runs the SQL with a table `n` of the numbers from 0 to below `count`, in its column `i`. */
+  const insert = (into: string, count: number, select: string): unknown =>
+    db
+      .prepare(
+        `INSERT OR IGNORE INTO ${into} WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${count}) ${select}`,
+      )
+      .run();
+  db.exec("PRAGMA synchronous = OFF; BEGIN; CREATE TEMP TABLE given (i, name); CREATE TEMP TABLE family (i, name)");
+  const given = ["Ada", "Bo", "Chinwe", "Dana", "Emre", "Fatima", "Grace", "Hiro", "Ines", "Jonas", "Kira", "Liang"];
+  const family = [
+    "Abara",
+    "Berg",
+    "Costa",
+    "Dietrich",
+    "Eklund",
+    "Farouk",
+    "Gupta",
+    "Haas",
+    "Ito",
+    "Jansen",
+    "Kowalski",
+  ];
+  for (const [n, name] of given.entries()) db.prepare("INSERT INTO given VALUES (?, ?)").run(n, name);
+  for (const [n, name] of family.entries()) db.prepare("INSERT INTO family VALUES (?, ?)").run(n, name);
+
+  insert(
+    `users (id, source, source_key, user_name, user_name_key, external_id, email, display_name, display_name_key,
+      is_active, rev, created_ms, modified_ms, absent_since_ms, resource)`,
+    50_000,
+    `, person AS (
+      SELECT n.i, ${id(1, "n.i")} AS id, given.name || ' ' || family.name || ' ' || n.i AS name,
+        lower(given.name || '.' || family.name || '.' || n.i) || '@example.com' AS email,
+        ${nowMs} - (50000 - n.i) * 600000 AS at_ms
+      FROM n JOIN given ON given.i = n.i % 12 JOIN family ON family.i = n.i % 11)
+    SELECT id, 'okta', id, email, email, 'ext-' || i, email, name, lower(name), i % 25 <> 0, 3, at_ms, at_ms,
+      iif(i % 50 = 49, ${nowMs - 1000}, NULL),
+      iif(i % 50 = 49, '{}', json_object('userName', email, 'displayName', name, 'active', json(iif(i % 25 <> 0, 'true', 'false')),
+        'name', json_object('formatted', name), 'title', 'Engineer',
+        'emails', json_array(json_object('value', email, 'type', 'work', 'primary', json('true'))),
+        'phoneNumbers', json_array(json_object('value', '+49 30 1234567', 'type', 'work')),
+        '${enterprise}', json_object('employeeNumber', CAST(i AS TEXT), 'department', 'Department of departments', 'costCenter', '4130')))
+    FROM person ORDER BY i`,
   );
-  const address = db.prepare("INSERT INTO user_emails (email, user_seq) VALUES (?, ?)");
-  for (let n = 0; n < people; n += 1) {
-    const createdMs = nowMs - (people - n) * 600_000;
-    const id = newId(createdMs);
-    ids.push(id);
-    const first = random.pick(given) ?? "";
-    const last = random.pick(family) ?? "";
-    const email = `${first}.${last}.${n}@example.com`.toLowerCase();
-    const name = `${first} ${last} ${n}`;
-    const isGone = n % 50 === 49;
-    const resource = {
-      userName: email,
-      name: { givenName: first, familyName: last, formatted: name },
-      displayName: name,
-      active: n % 25 !== 0,
-      emails: [{ value: email, type: "work", primary: true }],
-      title: "Engineer of things",
-      "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-        employeeNumber: String(n),
-        department: "Department of departments",
-        costCenter: "4130",
-        organization: "Example",
-        manager: { value: ids[0], displayName: "A manager" },
-      },
-      phoneNumbers: [{ value: "+49 30 1234567", type: "work" }],
-    };
-    user.run(
-      id,
-      id,
-      email,
-      email,
-      `ext-${n}`,
-      email,
-      name,
-      name.toLowerCase(),
-      n % 25 === 0 ? 0 : 1,
-      3,
-      createdMs,
-      createdMs,
-      isGone ? nowMs - 1000 : null,
-      isGone ? "{}" : JSON.stringify(resource),
+  db.exec(`
+    INSERT INTO user_emails (email, user_seq) SELECT email, seq FROM users WHERE absent_since_ms IS NULL;
+    INSERT INTO memberships (group_seq, user_seq) SELECT 1, seq FROM users WHERE absent_since_ms IS NULL`);
+  insert(
+    `groups (id, source, source_key, display_name, display_name_key, rev, definition_rev, created_ms, modified_ms, resource)`,
+    5000,
+    `SELECT ${id(2, "i")}, 'okta', ${id(2, "i")}, 'Team ' || i, 'team ' || i, 1, 1, ${nowMs}, ${nowMs},
+      json_object('displayName', 'Team ' || i) FROM n`,
+  );
+  insert(
+    "memberships (group_seq, user_seq)",
+    100_000,
+    `SELECT 2 + i / 20 % 4999, users.seq FROM n JOIN users ON users.seq = 1 + i * 7919 % 50000 WHERE users.absent_since_ms IS NULL`,
+  );
+  for (const target of targets) {
+    insert(
+      `links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note, attempts,
+        attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)`,
+      50_000,
+      `SELECT '${target}', 'user', ${id(1, "i")}, iif(i % 203 = 7, NULL, 'remote-' || i), 'created', iif(i % 501 = 6, 2, 3),
+        i % 25 <> 0, 0, iif(i % 203 = 7, 'not-in-target', NULL), iif(i % 997 = 5, 7, 0), 3,
+        iif(i % 997 = 5, ${nowMs + 60_000}, NULL), iif(i % 997 = 5, 'TARGET_REFUSED', NULL),
+        iif(i % 997 = 5, '${target}: cannot be invited', NULL), ${nowMs - 1000},
+        CASE WHEN i % 203 = 7 THEN 'absent' WHEN i % 25 = 0 THEN 'suspended' WHEN i % 101 = 8 THEN 'invited'
+          WHEN i % 103 = 9 THEN 'accepted' ELSE 'active' END, ${nowMs} - i * 10000 FROM n`,
     );
-    if (!isGone) address.run(email, n + 1);
+    db.exec(`
+      INSERT INTO links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, attempts,
+        attempted_rev, last_success_ms)
+        SELECT '${target}', 'group', id, 'group-' || seq, 'created', 1, 0, 0, 0, 1, ${nowMs - 1000} FROM groups;
+      INSERT INTO held (target, key, kind, entity_id, reason, change, since_ms)
+        SELECT '${target}', 'access:' || id, 'user', id, 'budget', '{"op":"suspend"}', ${nowMs - 5000} FROM users WHERE seq % 2003 = 12`);
   }
-  const group = db.prepare(
-    `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms,
-       modified_ms, absent_since_ms, resource) VALUES (?, 'okta', ?, ?, ?, null, 1, 1, ?, ?, null, ?)`,
+  insert(
+    "audit (at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail)",
+    500_000,
+    `SELECT ${nowMs} - (500000 - i) * 200, iif(i % 2, 'reconcile', 'scim:okta (token 1a2b3c4d)'), iif(i % 2, NULL, 'request-' || i),
+      iif(i % 2, 'suspend', 'user.update'), 'user', ${id(1, "i % 50000")}, 'person-' || i % 50000 || '@example.com',
+      CASE i % 4 WHEN 1 THEN '${targets[0]}' WHEN 3 THEN '${targets[1]}' END, 3,
+      CASE WHEN i % 2 = 0 THEN '{"active":{"from":true,"to":false},"title":{"from":"Engineer","to":"Engineer II"}}'
+        WHEN i % 1001 = 1 THEN '{"outcome":"failed","code":"TARGET_REFUSED","error":"no"}' ELSE '{"outcome":"applied"}' END FROM n`,
   );
-  const membership = db.prepare("INSERT OR IGNORE INTO memberships (group_seq, user_seq) VALUES (?, ?)");
-  const groupIds: string[] = [];
-  for (let n = 0; n < groups; n += 1) {
-    const id = newId(nowMs - (groups - n) * 60_000);
-    groupIds.push(id);
-    group.run(id, id, `Team ${n}`, `team ${n}`, nowMs, nowMs, JSON.stringify({ displayName: `Team ${n}` }));
-    // The first group holds everybody.
-    const size = n === 0 ? people : membersPerGroup;
-    for (let each = 0; each < size; each += 1) {
-      const seq = n === 0 ? each + 1 : random.below(people) + 1;
-      if (seq % 50 !== 0) membership.run(n + 1, seq);
-    }
-  }
-  fillLinks(db, connections, ids, groupIds, nowMs);
-  fillAudit(db, auditRows, ids, connections, nowMs);
   db.exec("COMMIT");
   db.close();
-}
-
-function fillLinks(
-  db: DatabaseSync,
-  connections: readonly string[],
-  ids: readonly string[],
-  groupIds: readonly string[],
-  nowMs: number,
-): void {
-  const link = db.prepare(
-    `INSERT INTO links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note,
-       attempts, attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)
-     VALUES (?, ?, ?, ?, 'created', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  const held = db.prepare(
-    `INSERT INTO held (target, key, kind, entity_id, reason, change, since_ms, approved_ms) VALUES (?, ?, 'user', ?, 'budget', '{"op":"suspend"}', ?, null)`,
-  );
-  for (const connection of connections) {
-    for (const [n, id] of ids.entries()) {
-      link.run(...linkRow(connection, n, id, nowMs));
-      if (n % 2003 === 11) held.run(connection, `access:${id}`, id, nowMs - 5000);
-    }
-    for (const [n, id] of groupIds.entries())
-      link.run(connection, "group", id, `group-${n}`, 1, 0, null, 0, 1, null, null, null, nowMs - 1000, null, null);
-  }
-}
-
-/** A few in every state, the most in sync. */
-function linkRow(connection: string, n: number, id: string, nowMs: number) {
-  const isMissing = n % 203 === 7;
-  const seen = seenStates.find(({ every, at }) => n % every === at)?.state ?? "active";
-  const failure =
-    n % 997 === 5
-      ? { attempts: 7, retryMs: nowMs + 60_000, code: "TARGET_REFUSED", message: `${connection}: cannot be invited` }
-      : { attempts: 0, retryMs: null, code: null, message: null };
-  return [
-    connection,
-    "user",
-    id,
-    isMissing ? null : `remote-${n}`,
-    n % 501 === 6 ? 2 : 3,
-    seen === "suspended" ? 0 : 1,
-    isMissing ? "not-in-target" : null,
-    failure.attempts,
-    3,
-    failure.retryMs,
-    failure.code,
-    failure.message,
-    nowMs - 1000,
-    isMissing ? "absent" : seen,
-    nowMs - n * 10_000,
-  ] as const;
-}
-
-const seenStates = [
-  { every: 25, at: 0, state: "suspended" },
-  { every: 101, at: 8, state: "invited" },
-  { every: 103, at: 9, state: "accepted" },
-] as const;
-
-function fillAudit(
-  db: DatabaseSync,
-  rows: number,
-  ids: readonly string[],
-  connections: readonly string[],
-  nowMs: number,
-): void {
-  const audit = db.prepare(
-    "INSERT INTO audit (at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail) VALUES (?, ?, ?, ?, 'user', ?, ?, ?, ?, ?)",
-  );
-  for (let n = 0; n < rows; n += 1) {
-    const id = ids[n % ids.length] ?? "";
-    const atMs = nowMs - (rows - n) * 200;
-    const isCall = n % 2 === 1;
-    const outcome =
-      n % 1001 === 1 ? '{"outcome":"failed","code":"TARGET_REFUSED","error":"no"}' : '{"outcome":"applied"}';
-    const detail = isCall
-      ? outcome
-      : '{"active":{"from":true,"to":false},"title":{"from":"Engineer","to":"Engineer II"}}';
-    audit.run(
-      atMs,
-      isCall ? "reconcile" : "scim:okta (token 1a2b3c4d)",
-      isCall ? null : `request-${n}`,
-      isCall ? "suspend" : "user.update",
-      id,
-      `person${n % ids.length}@example.com`,
-      isCall ? (connections[n % connections.length === 0 ? 0 : n % connections.length] ?? null) : null,
-      3,
-      detail,
-    );
-  }
+  return { folder, path, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
 import { Random } from "../../test/support/random.ts";
+import { cpuMs, peakRssMiB } from "./measure.ts";
 
 export interface ScimLoadOptions {
   /** Ends with /scim/v2. */
@@ -168,15 +168,3 @@ export async function scimLoad(options: ScimLoadOptions): Promise<ScimLoadReport
 }
 
 const groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group";
-
-/** Processor time of a process in milliseconds: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms (proc_pid_stat(5)). */
-function cpuMs(pid: number): number {
-  const [, afterName = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
-  const fields = afterName.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-function peakRssMiB(pid: number): number {
-  const [, kib] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) / 1024;
-}
