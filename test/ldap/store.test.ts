@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/ports/import-store.ts";
+import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { modify } from "../support/ldap/server.ts";
-import { bindAs } from "../support/ldap/settings.ts";
+import { optionsFor } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
 
 const cause = { actor: "ldap:corp", requestId: null };
@@ -44,13 +45,13 @@ const group = (name: string, members: readonly string[], more: Partial<SourceGro
   ...more,
 });
 
-describe("the store of pictures", () => {
+describe("snapshots in the store", () => {
   let world: PolledWorld;
   beforeEach(async () => {
     world = await polledWorld({ preset: "openldap", url: ["ldap://127.0.0.1:1"], users: { baseDn: "" } });
   });
   afterEach(() => world.close());
-  const picture = async (
+  const commit = async (
     users: readonly SourceUser[],
     groups: readonly SourceGroup[],
     more: Partial<CommitOptions> = {},
@@ -65,32 +66,32 @@ describe("the store of pictures", () => {
       "SELECT display_name, rev, absent_since_ms FROM users UNION ALL SELECT display_name, rev, absent_since_ms FROM groups ORDER BY 1",
     );
 
-  it("does not believe that everybody who was disabled is enabled at once", async () => {
+  it("a snapshot that enables all disabled users at once is refused", async () => {
     const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
     const disabled = (count: number) => names.map((name, n) => user(name, { isActive: n >= count }));
     const active = async () => Object.values(await world.people()).filter((each) => each.active).length;
-    await picture(disabled(15), []);
-    await expect(picture(disabled(0), [])).rejects.toMatchObject({
+    await commit(disabled(15), []);
+    await expect(commit(disabled(0), [])).rejects.toMatchObject({
       code: "SNAPSHOT_REFUSED",
       message: expect.stringContaining("15 of the 15 people who were disabled are enabled now; nothing was changed"),
     });
     expect(await active()).toBe(5);
-    // Ten on a day are hired again, and what somebody has looked at passes.
-    await picture(disabled(5), []);
+    // Ten at once pass, and so does an accepted snapshot.
+    await commit(disabled(5), []);
     expect(await active()).toBe(15);
-    await picture(disabled(20), []);
-    await picture(disabled(0), [], { acceptShrink: true });
+    await commit(disabled(20), []);
+    await commit(disabled(0), [], { acceptShrink: true });
     expect(await active()).toBe(20);
   });
 
-  it("tells people who were polled from those whom SCIM wrote", async () => {
+  it("the store knows polled users from users that SCIM wrote", async () => {
     await world.store.createUser("okta", written("b@example.com"), cause);
     expect(await world.store.originOf("corp")).toBe(null);
-    await picture([user("a")], []);
+    await commit([user("a")], []);
     expect([await world.store.originOf("corp"), await world.store.originOf("okta")]).toEqual(["polled", "written"]);
   });
 
-  it("shows nothing before the commit, and nothing of what was dropped", async () => {
+  it("a snapshot is invisible before its commit and after its abort", async () => {
     const snapshot = await world.store.beginSnapshot("corp");
     await snapshot.addUsers([user("a")]);
     expect(await world.people()).toEqual({});
@@ -99,23 +100,23 @@ describe("the store of pictures", () => {
     expect(await world.driver.read.all("SELECT * FROM snapshot_staging")).toEqual([]);
   });
 
-  it("refuses a picture that another one overtook", async () => {
+  it("a snapshot is refused if a later one was committed first", async () => {
     const slow = await world.store.beginSnapshot("corp");
-    await picture([user("a")], []);
+    await commit([user("a")], []);
     await expect(slow.commit(options(), cause)).rejects.toMatchObject({ code: "REV_MISMATCH" });
   });
 
-  it("leaves rev alone where nothing changed, and moves it for everybody whom a change concerns", async () => {
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+  it("rev stays for unchanged users and grows for everybody whom a change concerns", async () => {
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
     const before = await revs();
-    await picture([user("b"), user("a")], [group("g", ["dn:uid=a"])]);
+    await commit([user("b"), user("a")], [group("g", ["dn:uid=a"])]);
     expect(await revs()).toEqual(before);
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=b"])]);
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=b"])]);
     expect(await revs()).toEqual(before.map((row) => ({ ...row, rev: Number(row["rev"]) + 1 })));
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: [] }, "b@example.org": { groups: ["g"] } });
   });
 
-  it("keeps the first of two entries with one id, and says so", async () => {
+  it("of two entries with one id the first stays, and the second is reported", async () => {
     const snapshot = await world.store.beginSnapshot("corp");
     expect(await snapshot.addUsers([user("a"), user("a", { displayName: "other" })])).toEqual(["a"]);
     expect(await snapshot.addUsers([user("a")])).toEqual(["a"]);
@@ -123,50 +124,48 @@ describe("the store of pictures", () => {
     expect(await world.driver.read.all("SELECT display_name FROM users")).toEqual([{ display_name: "a" }]);
   });
 
-  it("brings back the same person", async () => {
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+  it("a user who comes back keeps the id and the groups", async () => {
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
     const { "a@example.org": id } = await world.ids();
-    await picture([user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([user("b")], [group("g", ["dn:uid=a"])]);
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: ["g"] } });
-    await picture([user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([user("b")], [group("g", ["dn:uid=a"])]);
     expect(Object.keys(await world.people())).toEqual(["b@example.org"]);
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
     expect((await world.ids())["a@example.org"]).toBe(id);
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: ["g"] } });
   });
 
-  it("lets others be looked at who claim an address that changes hands", async () => {
-    await picture([user("a", { email: "x@example.org" }), user("b", { email: "x@example.org" })], []);
+  it("a user gets a new rev if another user gives up the same address", async () => {
+    await commit([user("a", { email: "x@example.org" }), user("b", { email: "x@example.org" })], []);
     const before = await revs();
-    await picture([user("a", { email: "a@example.org" }), user("b", { email: "x@example.org" })], []);
+    await commit([user("a", { email: "a@example.org" }), user("b", { email: "x@example.org" })], []);
     const after = await revs();
     expect(Number(after[0]?.["rev"])).toBeGreaterThan(Number(before[0]?.["rev"]));
     expect((await world.store.findings("corp")).find(({ kind }) => kind === "duplicate-email")).toBeUndefined();
   });
 
-  it("flattens cycles, and undoes them", async () => {
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b", "dn:cn=g"])]);
+  it("cycles of groups are flattened, and end with their last link", async () => {
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b", "dn:cn=g"])]);
     expect(await world.people()).toMatchObject({
       "a@example.org": { groups: ["g", "h"] },
       "b@example.org": { groups: ["g", "h"] },
     });
-    await picture([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b"])]);
+    await commit([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b"])]);
     expect(await world.people()).toMatchObject({
       "a@example.org": { groups: ["g"] },
       "b@example.org": { groups: ["g", "h"] },
     });
   });
 
-  it("flattens a chain of 800 groups well under a second, and a change at its end", async () => {
+  it("a chain of 800 groups is flattened, and a change at its end reaches all of them", async () => {
     const chain = Array.from({ length: 800 }, (_, index) =>
       group(
         `g${String(index).padStart(3, "0")}`,
         index === 799 ? ["dn:uid=a"] : [`dn:cn=g${String(index + 1).padStart(3, "0")}`],
       ),
     );
-    const startedAt = performance.now();
-    expect(await picture([user("a"), user("b")], chain)).toMatchObject({ membershipsAdded: 800 });
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    expect(await commit([user("a"), user("b")], chain)).toMatchObject({ membershipsAdded: 800 });
     expect(
       await world.store.applyDelta(
         "corp",
@@ -177,8 +176,8 @@ describe("the store of pictures", () => {
     ).toMatchObject({ membershipsAdded: 800, membershipsRemoved: 800 });
   });
 
-  it("refuses a delta that takes too many", async () => {
-    await picture(
+  it("a delta that removes too many users is refused", async () => {
+    await commit(
       ["a", "b", "c", "d"].map((name) => user(name)),
       [],
     );
@@ -193,21 +192,14 @@ describe("the store of pictures", () => {
 });
 
 describe.skipIf(noOpenldap !== null)(noOpenldap ?? "content synchronization", () => {
-  it("reads everything when the server's log does not reach back", async () => {
-    const suffix = "dc=example,dc=org";
-    const person = (name: string): string =>
-      `dn: uid=${name},ou=people,${suffix}\nobjectClass: inetOrgPerson\nuid: ${name}\ncn: ${name}\nsn: ${name}\nmail: ${name}@example.org\n\n`;
-    const server = await startOpenldap({ syncprov: true, ldif: person("a") + person("b") + person("c") });
-    const world = await polledWorld({
-      preset: "openldap",
-      url: [`ldap://127.0.0.1:${server.port}`],
-      bind: bindAs(server),
-      users: { baseDn: `ou=people,${suffix}` },
-      minKeptPercent: 10,
-    });
+  it("everything is read if the server's log does not reach back", async () => {
+    const dialect = openldapDialect();
+    const server = await startOpenldap({ syncprov: true, ldif: ["a", "b", "c"].map(dialect.person).join("") });
+    const { groups: _, ...options } = optionsFor("openldap", server);
+    const world = await polledWorld({ ...options, minKeptPercent: 10 });
     await world.poll();
     expect((await world.poll()).mode).toBe("delta");
-    modify(server, `dn: uid=b,ou=people,${suffix}\nchangetype: delete\n\n${person("d")}`);
+    modify(server, dialect.remove("b") + dialect.person("d"));
     await server.restart();
     expect(await world.poll()).toMatchObject({
       mode: "full",
