@@ -5,13 +5,7 @@ import { createPostJson } from "../alerts/post.ts";
 import type { AlertChannel } from "../alerts/service.ts";
 import { slackChannel } from "../alerts/slack.ts";
 import { webhookChannel } from "../alerts/webhook.ts";
-import type {
-  BitwardenTargetConfig,
-  Config,
-  LdapSourceConfig,
-  OnePasswordTargetConfig,
-  TargetConfig,
-} from "../config/index.ts";
+import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import { entitiesOf } from "../domain/model/plan.ts";
 import type { TargetPolicy } from "../domain/model/policy.ts";
@@ -21,15 +15,10 @@ import { checkLdap } from "../sources/ldap/check.ts";
 import { LdapPoller } from "../sources/ldap/poller.ts";
 import { type LdapOptions, resolveLdapOptions } from "../sources/ldap/servers/options.ts";
 import { type Database, postgresDatabase, sqliteDatabase } from "../store/database.ts";
-import { createBitwardenTarget } from "../targets/bitwarden/target.ts";
-import type { HttpOptions } from "../targets/kit/http.ts";
-import { createOnePasswordTarget } from "../targets/onepassword/target.ts";
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { consoleUrlOf } from "./alerts.ts";
 import type { Adapters } from "./context.ts";
 
-/** No limit of ours: self-hosted servers have none (contract sheet of the Bitwarden Public API, §8). */
-const unlimited = 1e9;
 /** Maximum time until a run checks a held removal against the limit again. */
 const heldRetryMs = 5 * 60_000;
 
@@ -61,7 +50,7 @@ export function createAdapters({ version, tracer }: Surroundings): Adapters {
         tracer,
       }),
     checkDirectory: (source, signal) => checkLdap(resolveLdapOptions(ldapOptions(source)), signal),
-    target: (config, logger, metrics) => createTarget({ version, tracer }, config, logger, metrics),
+    target: (config, logger, metrics) => openTarget({ version, tracer }, config, logger, metrics),
     alertChannels: (config) => createAlertChannels(version, config),
     reconciler: (target, targetConfig, config, store, logger, metrics) =>
       createReconciler({
@@ -130,48 +119,21 @@ function createAlertChannels(version: string, config: Config): readonly AlertCha
   });
 }
 
-function createTarget(surroundings: Surroundings, config: TargetConfig, logger: Logger, metrics?: Metrics): Target {
-  const http: HttpOptions = {
-    name: config.name,
+function openTarget(
+  surroundings: Surroundings,
+  { name, allowInsecureHttp, caFile, open }: TargetConfig,
+  logger: Logger,
+  metrics?: Metrics,
+): Target {
+  return open({
     ...surroundings,
-    allowInsecureHttp: config.allowInsecureHttp,
-    ca: readPem(`targets.${config.name}.caFile`, config.caFile),
-    onRequest: ({ operation, status, seconds }) =>
-      metrics?.targetRequest({ target: config.name, operation, status, seconds }),
+    name,
+    allowInsecureHttp,
+    ca: readPem(`targets.${name}.caFile`, caFile),
+    onRequest: (request) => metrics?.targetRequest({ target: name, ...request }),
     log: (level, message, fields) => logger[level](message, fields),
-  };
-  switch (config.type) {
-    case "bitwarden":
-      return createBitwardenTarget({ ...http, ...bitwardenOptions(config) });
-    case "onepassword":
-      return createOnePasswordTarget({ ...http, ...onePasswordOptions(config) });
-    default:
-      return config satisfies never;
-  }
+  });
 }
-
-function bitwardenOptions({ apiUrl, identityUrl, clientId, clientSecret, rateLimit }: BitwardenTargetConfig) {
-  const { perSecond, perMinutePerPath } = rateLimit;
-  const isOwnServer = perSecond === null && perMinutePerPath === null;
-  const reads = isOwnServer
-    ? { readsPerSecond: unlimited, readsPerMinutePerPath: unlimited, tokensPerMinute: unlimited }
-    : {};
-  return {
-    apiUrl,
-    identityUrl,
-    clientId,
-    clientSecret: clientSecret.reveal(),
-    rateLimit: { ...reads, perSecond: perSecond ?? unlimited, perMinutePerPath: perMinutePerPath ?? unlimited },
-  };
-}
-
-const onePasswordOptions = ({ apiUrl, accountId, clientId, clientSecret, apiVersion }: OnePasswordTargetConfig) => ({
-  apiUrl,
-  accountId,
-  clientId,
-  clientSecret: clientSecret.reveal(),
-  apiVersion,
-});
 
 /** @throws `CONFIG_INVALID` that names the key and the file */
 function readPem(key: string, path: string | null): string | undefined {
@@ -195,42 +157,10 @@ function ldapOptions({ bind, tls, ...source }: LdapSourceConfig): LdapOptions {
 }
 
 /** Returns what the configuration of a target means for decisions. */
-function policyOf(target: TargetConfig, { reconcile }: Config): TargetPolicy {
-  const common = {
-    userGroups: target.users.groups,
-    settleMs: reconcile.settleMs,
-    driftPolicy: reconcile.driftPolicy,
-    removalLimit: target.guard,
-    protect: target.protect,
-  };
-  switch (target.type) {
-    case "bitwarden": {
-      const how = { revoke: "suspend", remove: "remove", ignore: "ignore" } as const;
-      return {
-        ...common,
-        groupInclude: target.groups.include,
-        groupExclude: target.groups.exclude,
-        groupTakeOver: target.groups.takeOver,
-        reactivate: "always",
-        onDeactivate: how[target.onDeactivate],
-        onDelete: how[target.onDelete],
-        removeAfterMs: target.removeAfterMs,
-        maxSeats: target.maxSeats,
-      };
-    }
-    case "onepassword":
-      return {
-        ...common,
-        groupInclude: [],
-        groupExclude: [],
-        groupTakeOver: [],
-        reactivate: target.reactivate,
-        onDeactivate: target.onDeactivate,
-        onDelete: target.onDelete,
-        removeAfterMs: null,
-        maxSeats: null,
-      };
-    default:
-      return target satisfies never;
-  }
-}
+const policyOf = ({ policy, users, guard }: TargetConfig, { reconcile }: Config): TargetPolicy => ({
+  ...policy,
+  userGroups: users.groups,
+  settleMs: reconcile.settleMs,
+  driftPolicy: reconcile.driftPolicy,
+  removalLimit: guard,
+});

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Config, type ConfigFile, readConfigFile } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
+import { targetDefinitions } from "../targets/registry.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 import { keyRingOf, openStored } from "./stored-credentials.ts";
 
@@ -53,8 +54,8 @@ export function locateConfigAlone(context: Context, options: GlobalOptions): Con
 /** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */
 export function locateFile(context: Context, options: GlobalOptions): ConfigFile {
   const path = givenPath(context, options);
-  if (path !== null) return readConfigFile(path, context.env);
-  if (existsSync(sandboxConfigPath)) return readConfigFile(sandboxConfigPath, context.env);
+  if (path !== null) return readConfigFile(path, context.env, targetDefinitions);
+  if (existsSync(sandboxConfigPath)) return readConfigFile(sandboxConfigPath, context.env, targetDefinitions);
   const how = existsSync(usualConfigPath) ? `-c ${usualConfigPath}` : "-c FILE";
   throw new RollcallError(
     "CONFIG_INVALID",

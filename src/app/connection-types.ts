@@ -1,42 +1,39 @@
 import type { CheckFinding } from "../domain/ports/target.ts";
 
-/** The vendors that can be connected. */
-export type ConnectionType = "bitwarden" | "onepassword";
-
-/** What a person fills in. A key that is left out (or empty) is asked of the configuration file, where it may stand. */
-export interface ConnectionDraft {
+/**
+ * What a person fills in to connect a target: its name and type, and the keys of `targets.NAME` that its definition
+ * asks for. The configuration file may have the keys that are missing or empty here. The secret is never logged and
+ * never shown again.
+ */
+export interface ConnectionDraft extends ConnectionKeys {
   /** 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit. */
   readonly name: string;
-  readonly type: ConnectionType;
-  /** `us`, `eu` for Bitwarden; `com`, `ca`, `eu` for 1Password. Either this or the URLs. */
-  readonly region?: string;
-  readonly apiUrl?: string;
-  /** Bitwarden only. */
-  readonly identityUrl?: string;
-  /** 1Password only. */
-  readonly accountId?: string;
-  readonly clientId?: string;
-  /** Never logged, never given back. */
-  readonly clientSecret?: string;
+  /** A type of the registry of targets. */
+  readonly type: string;
 }
 
-/** What to say beside which field; `""` is about the whole form. Plain text, fit for people, without secrets. */
-export type FieldErrors = Readonly<Partial<Record<keyof ConnectionDraft | "", string>>>;
+/** Text by key of `targets.NAME`: `region`, or the URLs, and the credentials. */
+export interface ConnectionKeys {
+  readonly [key: string]: string | undefined;
+}
 
-/** What the vendor's API tells of an organization or account. */
+/** Messages by key of the draft, as plain text without secrets. The key `""` is for the whole form. */
+export type FieldErrors = Readonly<Record<string, string>>;
+
+/** What the vendor's API shows about an organization or account. */
 export interface Survey {
   readonly name: string;
-  readonly type: ConnectionType;
-  /** The organization's guid, or the account's id. */
+  readonly type: string;
+  /** The vendor's id of the organization or account. */
   readonly accountId: string;
-  /** Host that the API was reached at. */
+  /** Host of the API. */
   readonly host: string;
   readonly members: number;
-  /** Null where the API knows no groups. */
+  /** Null if the API has no groups. */
   readonly groups: number | null;
-  /** People by state: `invited`, `accepted` (Bitwarden: someone must confirm them), `active`, `suspended`, … Only what occurs. */
+  /** Number of accounts by state. Only states that occur. */
   readonly states: Readonly<Record<string, number>>;
-  /** Warnings and remarks: a key that acts as an owner, a permission that seems missing. */
+  /** Warnings: a key that acts as an owner, a permission that seems missing. */
   readonly findings: readonly CheckFinding[];
 }
 
@@ -47,7 +44,7 @@ export type Verification =
 /** One connection, as it is listed. */
 export interface ListedConnection {
   readonly name: string;
-  readonly type: ConnectionType;
+  readonly type: string;
   /**
    * Where its credentials come from: all from the configuration file, all from `connect`, or the file adds settings to
    * stored credentials.

@@ -1,25 +1,17 @@
-import { kindsOf } from "../cli/commands/status.ts";
 import { count } from "../cli/output/print.ts";
-import { vendors } from "../cli/vendors.ts";
 import type { ConfigFile } from "../config/index.ts";
 import { howToMakeMasterKey, type KeyRing } from "../crypto/key-ring.ts";
 import { messageOf } from "../domain/model/errors.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
+import { credentialKeys, definitionOf, kindsOf, placeKeys, productOf, targetDefinitions } from "../targets/registry.ts";
 import type { Logger } from "../telemetry/index.ts";
-import type {
-  ConnectionDraft,
-  Connections,
-  ConnectionType,
-  FieldErrors,
-  ListedConnection,
-  Verification,
-} from "./connection-types.ts";
+import type { ConnectionDraft, Connections, FieldErrors, ListedConnection, Verification } from "./connection-types.ts";
 import type { Context } from "./context.ts";
 import { withoutName } from "./open-targets.ts";
 import { openKeys, sealKeys } from "./stored-credentials.ts";
-import { accountOf, verifyTarget } from "./verify-target.ts";
+import { verifyTarget } from "./verify-target.ts";
 
 export interface DeskParts {
   readonly context: Context;
@@ -31,8 +23,8 @@ export interface DeskParts {
   readonly syncNow: (name: string) => boolean;
 }
 
-/** Keys of a target that `connect` asks for, in the order in which they are stored. */
-const ASKED = ["type", "region", "apiUrl", "identityUrl", "accountId", "clientId", "clientSecret"] as const;
+/** Keys of `targets.NAME` that are stored, in this order. */
+const storedKeys = ["type", ...placeKeys, ...credentialKeys];
 
 /** Where connections are verified, stored, listed and forgotten: for the commands and for the console. */
 export function createConnections(parts: DeskParts): Connections {
@@ -63,8 +55,7 @@ export function createConnections(parts: DeskParts): Connections {
       if (row === undefined) return { ok: false, errors: { name: notStored(file, name) } };
       const opened = tryOpen(ring(), row);
       if ("problem" in opened) return { ok: false, errors: { "": opened.problem } };
-      const type = row.type as ConnectionType;
-      return save({ ...opened.keys, name, type, clientSecret }, actor, signal);
+      return save({ ...opened.keys, name, type: row.type, clientSecret }, actor, signal);
     },
     removalConsequences: (name) => consequences(parts, name),
     removeConnection: (name, actor) => store.removeCredential(name, causeOf(actor)),
@@ -83,16 +74,16 @@ export const notStored = (file: ConfigFile, name: string): string =>
 /** What is to be stored: what was filled in, over what the file says of that target. */
 function keysOf(file: ConfigFile, draft: ConnectionDraft): Readonly<Record<string, string>> {
   const own = file.targets[draft.name] ?? {};
-  const filled = ASKED.flatMap((key) => {
+  const filled = storedKeys.flatMap((key) => {
     const text = (draft[key] ?? "").trim();
     return text === "" ? [] : [[key, text] as const];
   });
   const settled = new Map<string, string>(filled);
-  const isPlaced = settled.has("region") || settled.has("apiUrl") || settled.has("identityUrl");
-  for (const key of ASKED) {
+  const isPlaced = placeKeys.some((key) => settled.has(key));
+  for (const key of storedKeys) {
     const value = own[key];
-    const isPlace = key === "region" || key === "apiUrl" || key === "identityUrl";
-    if (typeof value === "string" && !settled.has(key) && !(isPlace && isPlaced)) settled.set(key, value);
+    if (typeof value === "string" && !settled.has(key) && !(isPlaced && placeKeys.includes(key)))
+      settled.set(key, value);
   }
   return Object.fromEntries(settled);
 }
@@ -113,8 +104,9 @@ async function verify(
   const draft = file.draft(name, keys);
   if ("problems" in draft) return { ok: false, errors: errorsOf(draft.problems) };
   const other = await accountBefore(parts, name);
-  if (other !== null && other !== accountOf(draft.target)) {
-    const message = `"${name}" leads to another ${accountWord(keys)} (${other}); choose another name`;
+  const accountNoun = definitionOf(draft.target.type)?.accountNoun ?? "account";
+  if (other !== null && other !== draft.target.account) {
+    const message = `"${name}" is already the name of another ${accountNoun} (${other}); choose another name`;
     return { ok: false, errors: { name: message } };
   }
   const verified = await verifyTarget(context.target(draft.target, logger), draft.target, signal);
@@ -128,23 +120,18 @@ async function verify(
 function overruledBy(file: ConfigFile, name: string, keys: Readonly<Record<string, string>>) {
   const own = file.targets[name] ?? {};
   const plain = (text: string): string => text.replace(/\/+$/, "");
-  return ASKED.filter((key) => typeof own[key] === "string" && plain(own[key]) !== plain(keys[key] ?? "")).map(
-    (field) => ({
+  return storedKeys
+    .filter((key) => typeof own[key] === "string" && plain(own[key]) !== plain(keys[key] ?? ""))
+    .map((field) => ({
       field,
       message: `${file.fileName} says otherwise under targets.${name}.${field}, and would win: make them the same, or remove it there`,
-    }),
-  );
+    }));
 }
-
-const accountWord = (keys: Readonly<Record<string, string>>): string => {
-  const type = keys["type"];
-  return type === "bitwarden" || type === "onepassword" ? vendors[type].account : "account";
-};
 
 const errorsOf = (problems: readonly { readonly field: string; readonly message: string }[]): FieldErrors =>
   Object.fromEntries(problems.map(({ field, message }) => [isField(field) ? field : "", message]));
 
-const isField = (text: string): boolean => text === "name" || ASKED.some((key) => key === text);
+const isField = (text: string): boolean => text === "name" || storedKeys.includes(text);
 
 /** The account whose people are known under that name, or that a stored connection leads to; null for none. */
 async function accountBefore({ store, ring, file }: DeskParts, name: string): Promise<string | null> {
@@ -155,17 +142,17 @@ async function accountBefore({ store, ring, file }: DeskParts, name: string): Pr
   const opened = tryOpen(ring(), row);
   if ("problem" in opened) return null;
   const draft = file.draft(name, opened.keys);
-  return "target" in draft ? accountOf(draft.target) : null;
+  return "target" in draft ? draft.target.account : null;
 }
 
 /** Who connects a vendor that can invite must know that it will. */
 async function invitations(
   { store, file }: DeskParts,
   name: string,
-  type: ConnectionType,
+  type: string,
   members: number,
 ): Promise<readonly CheckFinding[]> {
-  if (type !== "bitwarden" || file.targets[name]?.["users"] !== undefined) return [];
+  if (definitionOf(type)?.abilities.invite !== true || file.targets[name]?.["users"] !== undefined) return [];
   if ((await store.credentials()).some((each) => each.name === name)) return [];
   const counts = [...(await store.sourceCounts()).values()];
   const people = counts.reduce((sum, { users }) => sum + users, 0);
@@ -196,7 +183,7 @@ async function list({ file, ring, store }: DeskParts): Promise<readonly ListedCo
     const state = states.find((each) => each.role === "target" && each.name === name);
     return {
       name,
-      type: (target?.type ?? row?.type ?? String(own?.["type"] ?? "bitwarden")) as ConnectionType,
+      type: target?.type ?? row?.type ?? String(own?.["type"] ?? targetDefinitions[0].type),
       from:
         row === undefined || own?.["clientSecret"] !== undefined
           ? "file"
@@ -228,9 +215,9 @@ function stateOf(
 
 async function consequences({ file, store }: DeskParts, name: string): Promise<readonly string[]> {
   const row = (await store.credentials()).find((each) => each.name === name);
-  const type = (row?.type ?? "bitwarden") as ConnectionType;
-  const { product, howToRevoke } = vendors[type];
-  const counts = await store.targetCounts(name, kindsOf[type]);
+  const type = row?.type ?? "";
+  const product = productOf(type);
+  const counts = await store.targetCounts(name, kindsOf(type));
   const open = counts.pending + counts.failed + counts.held;
   return [
     `Nobody's access is taken away: ${product} stays as it is.`,
@@ -242,6 +229,6 @@ async function consequences({ file, store }: DeskParts, name: string): Promise<r
       : [
           `${file.fileName} still has targets.${name}: remove that section too, or commands will say that its credentials are missing.`,
         ]),
-    `The key itself stays good at ${product}. If nothing else uses it: ${howToRevoke}.`,
+    `The key itself stays good at ${product}. If nothing else uses it: ${definitionOf(type)?.setup.revoke ?? "revoke it there"}.`,
   ];
 }

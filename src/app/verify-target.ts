@@ -2,14 +2,16 @@ import type { TargetConfig } from "../config/index.ts";
 import type { AccountState } from "../domain/model/account.ts";
 import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { CheckFinding, Target } from "../domain/ports/target.ts";
-import type { ConnectionDraft, Survey, Verification } from "./connection-types.ts";
+import { cloudOf } from "../targets/definition.ts";
+import { definitionOf } from "../targets/registry.ts";
+import type { Survey, Verification } from "./connection-types.ts";
 import { withoutName } from "./open-targets.ts";
 
-/** How long a vendor may take to show its people. */
+/** Maximum time to sign in and read all accounts. */
 const verifyWithinMs = 60_000;
 const closeWithinMs = 3000;
 
-/** Signs in to a target, reads everybody and all groups once, and tells what is there. Closes the target. */
+/** Signs in to a target, reads all its accounts and groups once, and returns what is there. Closes the target. */
 export async function verifyTarget(target: Target, config: TargetConfig, caller: AbortSignal): Promise<Verification> {
   const signal = AbortSignal.any([caller, AbortSignal.timeout(verifyWithinMs)]);
   try {
@@ -31,7 +33,7 @@ async function survey(target: Target, config: TargetConfig, signal: AbortSignal)
   return {
     name: config.name,
     type: config.type,
-    accountId: accountOf(config),
+    accountId: config.account,
     host: new URL(config.apiUrl).host,
     members: members.length,
     groups: target.supports.groups ? groups.length : null,
@@ -48,19 +50,15 @@ async function survey(target: Target, config: TargetConfig, signal: AbortSignal)
   };
 }
 
-/** The organization or account that credentials lead to. */
-export const accountOf = (config: TargetConfig): string =>
-  config.type === "bitwarden" ? config.clientId.slice("organization.".length).toLowerCase() : config.accountId;
-
-/** Which field of the form an error is about, as far as its code tells. */
-function fieldOf(code: ErrorCode, config: TargetConfig): keyof ConnectionDraft | "" {
+/** Returns the field of the form that an error is probably about; "" if the code does not tell. */
+function fieldOf(code: ErrorCode, config: TargetConfig): string {
   switch (code) {
     case "TARGET_REFUSED_CREDENTIALS":
       return "clientSecret";
     case "TARGET_UNREACHABLE":
     case "UNEXPECTED_RESPONSE":
     case "CONFIG_INVALID":
-      return config.apiUrl.match(/^https:\/\/api\.(bitwarden|1password)\./) ? "region" : "apiUrl";
+      return cloudOf(definitionOf(config.type)?.regions ?? [], config.apiUrl) === null ? "apiUrl" : "region";
     default:
       return "";
   }
@@ -68,10 +66,10 @@ function fieldOf(code: ErrorCode, config: TargetConfig): keyof ConnectionDraft |
 
 const describe = (error: RollcallError, signal: AbortSignal): string =>
   error.code === "ABORTED" && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError"
-    ? `no end after ${verifyWithinMs / 1000} s: the API answers too slowly, or something in between holds it up`
+    ? `no complete answer after ${verifyWithinMs / 1000} s: the API, or a proxy before it, is too slow`
     : messageOf(error);
 
-/** States as the vendors call them, in the order of a life. */
+/** Words for the states of an account, in their usual order. */
 export const stateWords: Readonly<Record<AccountState, string>> = {
   staged: "staged",
   invited: "invited",

@@ -5,12 +5,13 @@ import { restored } from "../app/restore.ts";
 import { emulate } from "../app/sandbox.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import { ldapPresets } from "../domain/model/ldap-source.ts";
+import { targetTypes } from "../targets/registry.ts";
 import { LOG_LEVELS } from "../telemetry/index.ts";
 import { approve, dismiss } from "./commands/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./commands/audit.ts";
 import { backup } from "./commands/backup.ts";
 import { check } from "./commands/check.ts";
-import { connectVendor, disconnect, listConnections } from "./commands/connect.ts";
+import { connectOptions, connectVendor, disconnect, listConnections } from "./commands/connect.ts";
 import { health } from "./commands/health.ts";
 import { importDirectoryConnector } from "./commands/import-dc.ts";
 import { plan } from "./commands/plan.ts";
@@ -236,21 +237,17 @@ function buildProgram(context: Context, exit: (code: number) => void): Command {
 type DefineCommand = <T>(parent: Command, name: string, description: string, run: Run<T>, more?: string) => Command;
 
 function connectionCommands(program: Command, command: DefineCommand): void {
-  command(
+  const connect = command(
     program,
-    "connect <bitwarden|onepassword>",
+    `connect <${targetTypes.join("|")}>`,
     "verify the credentials of a target and store them encrypted",
     connectVendor,
     help.connect,
   )
     .option("--name <name>", "what the target is called; default: as the vendor")
-    .option("--region <region>", "us or eu; 1Password: com, ca or eu")
-    .option("--api-url <url>", "of a server of your own, instead of a region")
-    .option("--identity-url <url>", "Bitwarden: goes with --api-url")
-    .option("--account-id <id>", "1Password: the account's id")
-    .option("--client-id <id>", "of the organization's API key, or of the OAuth application")
     // Known, so that it can be refused with a reason.
     .addOption(new Option("--client-secret [secret]").hideHelp());
+  for (const { flag, help: text } of connectOptions) connect.option(`${flag} <value>`, text);
   command(
     program,
     "disconnect <name>",

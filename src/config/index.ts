@@ -2,7 +2,6 @@ export type { ListenAddress } from "./fields.ts";
 export {
   type AlertChannelConfig,
   type AlertsConfig,
-  type BitwardenTargetConfig,
   type Config,
   type ConfigFile,
   type Draft,
@@ -10,10 +9,8 @@ export {
   jsonSchema,
   type LdapSourceConfig,
   ldapSources,
-  loadConfig,
-  type OnePasswordTargetConfig,
   type ParseOptions,
-  parseConfig,
+  parseConfigFile,
   readConfigFile,
   type ScimSourceConfig,
   type SourceConfig,
@@ -22,6 +19,7 @@ export {
   type TargetConfig,
 } from "./load.ts";
 export { unreadable } from "./references.ts";
+export type { TargetTypes } from "./schema.ts";
 export { Secret } from "./secret.ts";
 export type { SecretPlace } from "./secret-places.ts";
 export { type StoreConfig, storeName } from "./store.ts";

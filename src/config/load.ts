@@ -6,13 +6,17 @@ import { RollcallError } from "../domain/model/errors.ts";
 import { isSection } from "./fields.ts";
 import { describeIssue, printProblem, problemsOf } from "./problems.ts";
 import { type Problem, type ReferenceScope, resolveReferences, unreadable } from "./references.ts";
-import { configSchema, storeSettings } from "./schema.ts";
+import { configSchema, storeSettings, type TargetTypes } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 import { type SecretPlace, secretPlacesIn } from "./secret-places.ts";
 import type { StoreConfig } from "./store.ts";
 import { isMissingCredential, mergeStored, type StoredTarget, withConnectHint } from "./stored.ts";
 
-type DeepReadonly<T> = T extends Secret ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+type DeepReadonly<T> = T extends Secret | ((...given: never) => unknown)
+  ? T
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
 
 /** A whole configuration: checked, complete with its defaults, frozen. Durations are milliseconds, secrets are wrapped. */
 export type Config = DeepReadonly<z.output<ReturnType<typeof configSchema>>>;
@@ -24,10 +28,6 @@ export type ScimSourceConfig = Extract<SourceConfig, { type: "scim" }>;
 export type LdapSourceConfig = Extract<SourceConfig, { type: "ldap" }>;
 /** One target; `type` tells which. `users.groups` null: everybody; `guard` is the budget that counts for it. */
 export type TargetConfig = Config["targets"][number];
-/** A Bitwarden organization. `apiUrl` and `identityUrl` are resolved; null limits mean no limit. */
-export type BitwardenTargetConfig = Extract<TargetConfig, { type: "bitwarden" }>;
-/** A 1Password account. `apiUrl` is resolved; `protect` is lower case. */
-export type OnePasswordTargetConfig = Extract<TargetConfig, { type: "onepassword" }>;
 /** Who is told of what asks for a person. */
 export type AlertsConfig = NonNullable<Config["alerts"]>;
 /** One channel; `type` tells which. */
@@ -43,10 +43,12 @@ export const scimSources = (config: Config): readonly ScimSourceConfig[] =>
 export const ldapSources = (config: Config): readonly LdapSourceConfig[] =>
   config.sources.filter((source): source is LdapSourceConfig => source.type === "ldap");
 
-/** What {@link parseConfig} needs besides the text. */
+/** What {@link parseConfigFile} needs besides the text. */
 export interface ParseOptions extends ReferenceScope {
   /** How error messages call the file. */
   readonly fileName: string;
+  /** The types of targets that the file may name. */
+  readonly types: TargetTypes;
 }
 
 const MAX_FILE_BYTES = 262_144;
@@ -87,23 +89,10 @@ export interface ConfigFile {
   draft(name: string, keys: Readonly<Record<string, string>> | null): Draft;
 }
 
-/**
- * The configuration in a YAML or JSON file. `stored` gives what `connect` stored.
- * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
- */
-export function loadConfig(
-  path: string,
-  env: NodeJS.ProcessEnv,
-  stored: (settings: StoreSettings) => readonly StoredTarget[] = () => [],
-): Config {
-  const file = readConfigFile(path, env);
-  return file.compose(stored(file.settings()));
-}
-
 /** Reads a configuration file. @throws `CONFIG_INVALID` when it can't be read, or is no YAML */
-export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile {
+export function readConfigFile(path: string, env: NodeJS.ProcessEnv, types: TargetTypes): ConfigFile {
   const fileName = resolve(path);
-  return parseConfigFile(readText(fileName), { baseDir: dirname(fileName), env, fileName });
+  return parseConfigFile(readText(fileName), { baseDir: dirname(fileName), env, fileName, types });
 }
 
 function readText(path: string): string {
@@ -117,14 +106,9 @@ function readText(path: string): string {
   throw new RollcallError("CONFIG_INVALID", `the configuration ${path} is larger than ${MAX_FILE_BYTES} bytes`);
 }
 
-/**
- * The configuration in a text, without anything stored; JSON is read as the YAML that it is.
- * @throws `CONFIG_INVALID` with everything that is wrong, one line for each place.
- */
-export const parseConfig = (text: string, options: ParseOptions): Config => parseConfigFile(text, options).compose([]);
-
 /** A configuration file from its text. @throws `CONFIG_INVALID` when it is no YAML */
-export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptions): ConfigFile {
+export function parseConfigFile(text: string, { fileName, types, ...scope }: ParseOptions): ConfigFile {
+  const schema = configSchema(scope.baseDir, types);
   const unresolved: Problem[] = [];
   const written = parseYaml(text, fileName);
   const tree = resolveReferences(written, scope, unresolved);
@@ -132,7 +116,7 @@ export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptio
   const targets = isSection(sections["targets"]) ? sections["targets"] : {};
   const named = Object.fromEntries(Object.entries(targets).map(([name, own]) => [name, isSection(own) ? own : {}]));
   const check = (stored: readonly StoredTarget[] | "unknown", leaveOut: ReadonlySet<string> = new Set()) =>
-    checkTree(withoutTargets(tree, leaveOut), stored, unresolved, scope.baseDir);
+    checkTree(withoutTargets(tree, leaveOut), stored, unresolved, { schema, types });
   return {
     fileName,
     targets: named,
@@ -147,8 +131,13 @@ export function parseConfigFile(text: string, { fileName, ...scope }: ParseOptio
       if (data === undefined || problems.length > 0) throw invalid(fileName, problems.map(printProblem));
       return freeze(data);
     },
-    draft: (name, keys) => draftOf(name, named[name] ?? {}, keys, unresolved, scope.baseDir),
+    draft: (name, keys) => draftOf(name, named[name] ?? {}, keys, unresolved, { schema, types }),
   };
+}
+
+interface Schema {
+  readonly schema: ReturnType<typeof configSchema>;
+  readonly types: TargetTypes;
 }
 
 /** `unknown`: what is stored can't be known, so nothing is missing that might be. */
@@ -156,21 +145,21 @@ function checkTree(
   tree: unknown,
   stored: readonly StoredTarget[] | "unknown",
   unresolved: readonly Problem[],
-  baseDir: string,
+  { schema, types }: Schema,
 ) {
   const earlier = [...unresolved];
   const whole = isSection(tree)
-    ? { ...tree, ...withTargets(mergeStored(tree["targets"], stored === "unknown" ? [] : stored, earlier)) }
+    ? { ...tree, ...withTargets(mergeStored(tree["targets"], stored === "unknown" ? [] : stored, types, earlier)) }
     : tree;
-  const result = configSchema(baseDir).safeParse(whole, { error: describeIssue });
+  const result = schema.safeParse(whole, { error: describeIssue });
   const all = problemsOf(result.error?.issues ?? [], earlier);
   const targets = isSection(whole) ? whole["targets"] : undefined;
   // What may be stored, or is and can't be opened, is not missing.
   const isUnknown = ({ path }: Problem): boolean =>
     stored === "unknown" || stored.some((each) => "problem" in each && each.name === path[1]);
   const problems = all
-    .filter((problem) => !(isMissingCredential(problem) && isUnknown(problem)))
-    .map((problem) => withConnectHint(problem, targets));
+    .filter((problem) => !(isMissingCredential(problem, types) && isUnknown(problem)))
+    .map((problem) => withConnectHint(problem, targets, types));
   return { data: result.data, problems };
 }
 
@@ -186,14 +175,11 @@ function draftOf(
   own: Readonly<Record<string, unknown>>,
   keys: Readonly<Record<string, string>> | null,
   unresolved: readonly Problem[],
-  baseDir: string,
+  { schema, types }: Schema,
 ): Draft {
   const earlier = unresolved.filter(({ path }) => path[0] === "targets" && path[1] === name);
-  const targets = mergeStored({ [name]: own }, keys === null ? [] : [{ name, keys }], earlier);
-  const result = configSchema(baseDir).safeParse(
-    { sources: { any: { type: "scim" } }, targets },
-    { error: describeIssue },
-  );
+  const targets = mergeStored({ [name]: own }, keys === null ? [] : [{ name, keys }], types, earlier);
+  const result = schema.safeParse({ sources: { any: { type: "scim" } }, targets }, { error: describeIssue });
   const problems = problemsOf(result.error?.issues ?? [], earlier);
   const [target] = result.data?.targets ?? [];
   if (target !== undefined && problems.length === 0) return { target: freeze(target) };
@@ -201,15 +187,16 @@ function draftOf(
 }
 
 /** The JSON Schema (draft 7) of the file, for editors. Where a text has a form, a reference may stand instead. */
-export function jsonSchema(): object {
-  return z.toJSONSchema(configSchema("/"), {
+export function jsonSchema(types: TargetTypes): object {
+  const credentialKeys = types.flatMap((type) => type.credentialKeys);
+  return z.toJSONSchema(configSchema("/", types), {
     target: "draft-7",
     io: "input",
     override: ({ jsonSchema: node, path }) => {
       const { description: _, default: __, ...form } = node;
       // What `connect` stores need not stand in the file.
       if (node.properties?.["clientSecret"] !== undefined)
-        node.required = (node.required ?? []).filter((key) => !["accountId", "clientId", "clientSecret"].includes(key));
+        node.required = (node.required ?? []).filter((key) => !credentialKeys.includes(key));
       if (path.at(-1) === "propertyNames" || (form.pattern ?? form.enum) === undefined) return;
       for (const key of Object.keys(form)) delete node[key];
       node.anyOf = [form, { type: "string", pattern: "\\$\\{|^file:" }];

@@ -7,7 +7,7 @@ import { ldapSource } from "./ldap.ts";
 import { Secret } from "./secret.ts";
 import { server } from "./server.ts";
 import { store } from "./store.ts";
-import { bitwarden, guard, onePassword } from "./targets.ts";
+import { guard, type TargetType } from "./targets.ts";
 
 const scimSource = z
   .strictObject({
@@ -28,8 +28,12 @@ const scimSource = z
 
 /** One more type of source is one more member here. */
 const source = z.discriminatedUnion("type", [scimSource, ldapSource]);
-/** One more type of target is one more member here. */
-const target = z.discriminatedUnion("type", [bitwarden, onePassword]);
+
+/** The types of targets that a configuration may name. At least one. */
+export type TargetTypes = readonly [TargetType, ...TargetType[]];
+
+const target = ([first, ...others]: TargetTypes) =>
+  z.discriminatedUnion("type", [first.config, ...others.map(({ config }) => config)]);
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 
@@ -47,7 +51,7 @@ export const storeSettings = (baseDir: string) =>
     .transform(({ store: place, masterKey: keys }) => ({ store: place, masterKeys: keys }));
 
 /** The whole file. References must have been resolved. `baseDir` is what a relative path of the store starts from. */
-export const configSchema = (baseDir: string) =>
+export const configSchema = (baseDir: string, types: TargetTypes) =>
   z
     .strictObject({
       $schema: z.string().optional().describe("For editors."),
@@ -63,7 +67,7 @@ export const configSchema = (baseDir: string) =>
         .record(name, source)
         .refine((sources) => Object.keys(sources).length > 0, "needs at least one source")
         .describe("Where people and groups come from, by name."),
-      targets: z.record(name, target).default({}).describe("Where they go, by name."),
+      targets: z.record(name, target(types)).default({}).describe("Where they go, by name."),
       guard: guard
         .prefault({})
         .describe("The removal budget: how many people may lose access in a target within the window."),
@@ -92,7 +96,7 @@ export const configSchema = (baseDir: string) =>
         name: key,
         ...value,
         caFile: value.caFile === undefined ? null : resolve(baseDir, value.caFile),
-        guard: { ...general, ...(value.guard as Partial<typeof general>) },
+        guard: { ...general, ...value.guard },
       })),
       reconcile: { everyMs: reconcile.every, settleMs: reconcile.settle, driftPolicy: reconcile.driftPolicy },
     }));

@@ -1,5 +1,6 @@
 import { isSection } from "./fields.ts";
 import type { Problem } from "./references.ts";
+import type { TargetTypes } from "./schema.ts";
 
 /** What `connect` stored for one connection, opened: keys of `targets.NAME` as the file could have them. */
 export type StoredTarget =
@@ -7,17 +8,19 @@ export type StoredTarget =
   /** What was stored can't be opened; `problem` says why. */
   | { readonly name: string; readonly problem: string };
 
-/** Keys of a target that say whose secret it is, and where it may be sent. */
-const WHOSE = ["type", "region", "apiUrl", "identityUrl", "accountId", "clientId"] as const;
-const WHERE: readonly string[] = ["region", "apiUrl", "identityUrl"];
-
 /**
  * The file's targets over the stored ones: the file wins key by key, and a stored connection that it doesn't name is a
  * target with all defaults. A stored secret goes only where it was verified: a file that says otherwise beside it is a
  * problem.
  */
-export function mergeStored(targets: unknown, stored: readonly StoredTarget[], problems: Problem[]): unknown {
+export function mergeStored(
+  targets: unknown,
+  stored: readonly StoredTarget[],
+  types: TargetTypes,
+  problems: Problem[],
+): unknown {
   if (stored.length === 0 || !(targets === undefined || isSection(targets))) return targets;
+  const placeKeys = types.flatMap((type) => type.placeKeys);
   const merged: Record<string, unknown> = { ...targets };
   for (const each of stored) {
     const own = merged[each.name];
@@ -28,9 +31,11 @@ export function mergeStored(targets: unknown, stored: readonly StoredTarget[], p
       if (!hasOwnSecret) problems.push({ path: ["targets", each.name, "clientSecret"], message: each.problem });
       continue;
     }
-    if (!hasOwnSecret) problems.push(...disagreements(each.name, ownKeys, each.keys));
-    const isElsewhere = WHERE.some((key) => ownKeys[key] !== undefined);
-    const below = Object.entries(each.keys).filter(([key]) => !(hasOwnSecret && isElsewhere && WHERE.includes(key)));
+    if (!hasOwnSecret) problems.push(...disagreements(each.name, ownKeys, each.keys, types));
+    const isElsewhere = placeKeys.some((key) => ownKeys[key] !== undefined);
+    const below = Object.entries(each.keys).filter(
+      ([key]) => !(hasOwnSecret && isElsewhere && placeKeys.includes(key)),
+    );
     merged[each.name] = { ...Object.fromEntries(below), ...ownKeys };
   }
   return merged;
@@ -40,29 +45,41 @@ const disagreements = (
   name: string,
   own: Readonly<Record<string, unknown>>,
   keys: Readonly<Record<string, string>>,
+  types: TargetTypes,
 ): readonly Problem[] =>
-  WHOSE.filter((key) => typeof own[key] === "string" && plain(String(own[key])) !== plain(keys[key] ?? "")).map(
-    (key) => ({
+  whoseKeys(types)
+    .filter((key) => typeof own[key] === "string" && plain(String(own[key])) !== plain(keys[key] ?? ""))
+    .map((key) => ({
       path: ["targets", name, key],
       message: `differs from the stored connection${keys[key] === undefined ? "" : ` (${keys[key]})`}, whose secret is only for that: make them the same, set clientSecret here, or run "rollcall connect" again`,
-    }),
+    }));
+
+/** Keys of a target that say whose secret it is, and where it may be sent. */
+const whoseKeys = (types: TargetTypes): readonly string[] =>
+  [...new Set(["type", ...types.flatMap((type) => [...type.placeKeys, ...type.credentialKeys])])].filter(
+    (key) => key !== "clientSecret",
   );
 
 const plain = (text: string): string => text.replace(/\/+$/, "");
 
-/** Keys that `connect` would ask for. */
-const ASKED: readonly PropertyKey[] = ["type", "region", "accountId", "clientId", "clientSecret"];
-
-/** Is this a key of a target that neither the file nor a stored connection has? */
-export const isMissingCredential = ({ path, message }: Problem): boolean =>
-  path.length === 3 && path[0] === "targets" && ASKED.includes(path[2] ?? "") && message.startsWith("is missing");
+/** True if `connect` would ask for the key, and neither the file nor a stored connection has it. */
+export function isMissingCredential(
+  { path: [section, , key, ...deeper], message }: Problem,
+  types: TargetTypes,
+): boolean {
+  const asked: readonly unknown[] = ["type", "region", ...types.flatMap((type) => type.credentialKeys)];
+  return section === "targets" && deeper.length === 0 && asked.includes(key) && message.startsWith("is missing");
+}
 
 /** The same problem, with how a missing credential may come. */
-export function withConnectHint(problem: Problem, targets: unknown): Problem {
-  if (!isMissingCredential(problem)) return problem;
+export function withConnectHint(problem: Problem, targets: unknown, types: TargetTypes): Problem {
+  if (!isMissingCredential(problem, types)) return problem;
   const name = String(problem.path[1]);
   const section = isSection(targets) ? targets[name] : undefined;
-  const type = isSection(section) && typeof section["type"] === "string" ? section["type"] : "bitwarden|onepassword";
+  const type =
+    isSection(section) && typeof section["type"] === "string"
+      ? section["type"]
+      : types.map((each) => each.type).join("|");
   const connect = `rollcall connect ${type} --name ${name}`;
   const message =
     problem.message === "is missing"

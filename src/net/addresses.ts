@@ -63,9 +63,6 @@ function kindOf(address: string): AddressKind {
   return KINDS.find(([, list]) => list.check(plain, family))?.[0] ?? "public";
 }
 
-/** Clouds of the vendors: in nobody's private network. */
-const CLOUD = /(^|\.)(bitwarden\.(com|eu)|1password\.(com|ca|eu))$/;
-
 /** As in a URL: lower case, IPv6 in brackets, perhaps with the dot of the root at its end. */
 const hostOf = (hostname: string): string =>
   hostname
@@ -89,9 +86,13 @@ export class ForbiddenAddress extends Error {
 
 /**
  * Whether this host of a URL may be reached at this address; null if so. Private addresses are for servers of one's own;
- * loopback is for a URL that says so; the rest is for nobody.
+ * loopback is for a URL that says so; the rest is for nobody. Names in `publicDomains` never have a private address.
  */
-export function refuseAddress(hostname: string, address: string): ForbiddenAddress | null {
+export function refuseAddress(
+  hostname: string,
+  address: string,
+  publicDomains: readonly string[] = [],
+): ForbiddenAddress | null {
   const host = hostOf(hostname);
   const refuse = (why: string): ForbiddenAddress => new ForbiddenAddress(host, address, why);
   const kind = kindOf(address);
@@ -105,7 +106,7 @@ export function refuseAddress(hostname: string, address: string): ForbiddenAddre
     case "loopback":
       return refuse("this machine: say localhost in the URL if that is meant, or mend the name's DNS entry");
     case "private":
-      return CLOUD.test(host)
+      return publicDomains.some((domain) => host === domain || host.endsWith(`.${domain}`))
         ? refuse("in a private network, where the vendor's cloud is not: mend DNS, or use a proxy")
         : null;
     default:
@@ -123,13 +124,18 @@ export function refuseHost(hostname: string): ForbiddenAddress | null {
  * Looks names up for a connection that is about to be made, and refuses one that leads where it must not. That the same
  * answer is checked and called is what keeps a name from leading elsewhere a moment later (DNS rebinding).
  */
-export function guardedLookup(lookup: LookupFunction = dns.lookup as LookupFunction): LookupFunction {
+export function guardedLookup(
+  lookup: LookupFunction = dns.lookup as LookupFunction,
+  publicDomains: readonly string[] = [],
+): LookupFunction {
   return (hostname, options, callback) =>
     lookup(hostname, options, (error, found, family) => {
       if (error !== null) return callback(error, found, family);
       const addresses = typeof found === "string" ? [found] : found.map(({ address }) => address);
       // One is enough: which of them is called is not ours to choose.
-      const refused = addresses.map((address) => refuseAddress(hostname, address)).find((each) => each !== null);
+      const refused = addresses
+        .map((address) => refuseAddress(hostname, address, publicDomains))
+        .find((each) => each !== null);
       callback(refused ?? null, found, family);
     });
 }

@@ -11,6 +11,8 @@ export interface DispatcherOptions {
   readonly ca?: string | undefined;
   /** Default: that of the operating system. */
   readonly lookup?: LookupFunction | undefined;
+  /** Domains that never lie in a private network, such as a vendor's cloud. Default none. */
+  readonly publicDomains?: readonly string[] | undefined;
   /** How long an idle connection stays open, in milliseconds. Default: undici's 4 s. */
   readonly keepAliveMs?: number;
 }
@@ -20,13 +22,13 @@ export interface DispatcherOptions {
  * whatever the environment says. Names are looked up and guarded here; behind a proxy it is the proxy that looks them up.
  * @throws `CONFIG_INVALID` when one of these variables holds no proxy's URL; the message names the variable, not its value, which may hold a password
  */
-export function createDispatcher({ connectMs, ca, lookup, keepAliveMs }: DispatcherOptions): Dispatcher {
+export function createDispatcher({ connectMs, ca, lookup, publicDomains, keepAliveMs }: DispatcherOptions): Dispatcher {
   refuseOddProxies();
   const exceptions = process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "";
   // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
   const verified = { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) };
   return new EnvHttpProxyAgent({
-    connect: { timeout: connectMs, lookup: guardedLookup(lookup), ...verified },
+    connect: { timeout: connectMs, lookup: guardedLookup(lookup, publicDomains), ...verified },
     connectTimeout: connectMs,
     ...(keepAliveMs !== undefined && { keepAliveTimeout: keepAliveMs }),
     requestTls: verified,

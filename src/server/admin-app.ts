@@ -3,7 +3,7 @@ import type { Connections } from "../app/connection-types.ts";
 import type { Context } from "../app/context.ts";
 import { planActions, scimTokens } from "../app/decisions.ts";
 import type { StatusReport } from "../cli/commands/status.ts";
-import type { BitwardenTargetConfig, Config } from "../config/index.ts";
+import type { Config } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Logger } from "../telemetry/index.ts";
 import { createAccess } from "../web/access/access.ts";
@@ -94,27 +94,10 @@ export function adminApp({
       oidc,
       isSandbox,
       record: (entry) => store.commit("", { audit: [entry] }, now()),
-      vendorUrl: (name) => vendorUrl(fleet.config(), name),
+      vendorUrl: (name) => fleet.config().targets.find((target) => target.name === name)?.adminUrl ?? null,
     },
     api: { ...shared, targets: () => fleet.config().targets.map(({ name }) => name) },
   });
   app.set("trust proxy", admin.trustProxy);
   return app;
-}
-
-/** Where the people of a target are seen to by hand. An emulator has no such pages. */
-function vendorUrl(config: Config, name: string): string | null {
-  const target = config.targets.find((each) => each.name === name);
-  if (target === undefined) return null;
-  if (target.type === "onepassword") return target.apiUrl.startsWith("https:") ? "https://start.1password.com/" : null;
-  return bitwardenVault(target);
-}
-
-/** The cloud's web vault beside its API; a server of one's own has it at its root (`https://vault.example.com/api`). */
-function bitwardenVault({ apiUrl, clientId }: BitwardenTargetConfig): string | null {
-  const url = new URL(apiUrl);
-  if (url.protocol !== "https:") return null;
-  const cloud = /^api\.(bitwarden\.(?:com|eu))$/.exec(url.hostname);
-  const origin = cloud === null ? url.origin : `https://vault.${cloud[1]}`;
-  return `${origin}/#/organizations/${encodeURIComponent(clientId.replace(/^organization\./, ""))}/members`;
 }

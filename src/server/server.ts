@@ -22,6 +22,7 @@ import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-st
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import { type PollLoopParts, runPolls } from "../sources/ldap/schedule.ts";
 import { createScimRouter } from "../sources/scim/router.ts";
+import { targetDefinitions } from "../targets/registry.ts";
 import {
   createLogger,
   createMetrics,
@@ -138,7 +139,7 @@ async function prepare(
   readonly turns: Turns;
 }> {
   const path = givenPath(context, options);
-  const given = path === null ? null : readConfigFile(path, context.env);
+  const given = path === null ? null : readConfigFile(path, context.env, targetDefinitions);
   const config = given === null ? null : await composeConfig(context, given);
   const place = config ?? { store: { kind: "sqlite" as const, path: sandboxStorePath() } };
   const lock = () => context.lock(place);
@@ -147,7 +148,7 @@ async function prepare(
   if (given !== null && config !== null) return { config, file: given, sandbox: null, turns };
   const sandbox = await startSandbox(context.terminal);
   cleanup.defer(() => sandbox.close());
-  const file = readConfigFile(sandbox.configPath, context.env);
+  const file = readConfigFile(sandbox.configPath, context.env, targetDefinitions);
   return { config: await composeConfig(context, file), file, sandbox, turns };
 }
 

@@ -8,6 +8,7 @@ import type { Plan } from "../domain/model/plan.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
+import { targetDefinitions } from "../targets/registry.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 
 export interface FleetParts {
@@ -253,7 +254,7 @@ const storedTargets = (keys: Accepted["keys"]): readonly StoredTarget[] =>
 function freshRing({ context, file, logger }: FleetParts, ring: KeyRing, rows: readonly StoredCredential[]): KeyRing {
   if (rows.every(({ keyId }) => ring.ids.includes(keyId))) return ring;
   try {
-    const read = keyRingOf(readConfigFile(file.fileName, context.env).settings());
+    const read = keyRingOf(readConfigFile(file.fileName, context.env, targetDefinitions).settings());
     logger.info(`masterKey was read again: key id ${read.ids.join(", ")}`);
     return read;
   } catch (error) {

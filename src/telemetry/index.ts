@@ -1,4 +1,11 @@
 export {
+  noTracing,
+  type SpanAttributes,
+  type SpanOptions,
+  type Tracer,
+  type TraceSpan,
+} from "../domain/ports/tracer.ts";
+export {
   createLogger,
   LOG_LEVELS,
   type LogFields,
@@ -20,5 +27,4 @@ export {
   type TargetRequestSample,
 } from "./metrics.ts";
 export { redact, redactText } from "./redact.ts";
-export { noTracing, type SpanAttributes, type SpanOptions, type Tracer, type TraceSpan } from "./span.ts";
 export { openTracing } from "./tracing.ts";

@@ -25,8 +25,8 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { RollcallError } from "../domain/model/errors.ts";
+import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "../domain/ports/tracer.ts";
 import { createLogger } from "./logger.ts";
-import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "./span.ts";
 
 /** Requests whose spans are remembered; a link to an older one is left out, its id stays. */
 const rememberedAtMost = 5000;

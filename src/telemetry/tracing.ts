@@ -1,4 +1,4 @@
-import { noTracing, type Tracer } from "./span.ts";
+import { noTracing, type Tracer } from "../domain/ports/tracer.ts";
 
 /**
  * Traces over OTLP/HTTP when the usual variables say where to (OTEL_EXPORTER_OTLP_ENDPOINT or …_TRACES_ENDPOINT); else

@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { parseConfig } from "../../src/config/index.ts";
+import { parseConfig } from "../support/config.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const markdown = [

@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { type AlertsConfig, parseConfig, Secret } from "../../src/config/index.ts";
+import { type AlertsConfig, Secret } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/model/errors.ts";
+import { parseConfig } from "../support/config.ts";
 
 const env = {
   HOOK: "https://hooks.example.com/services/T0/B0/canary",

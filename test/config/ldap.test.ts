@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ldapSources, loadConfig, parseConfig } from "../../src/config/index.ts";
+import { ldapSources } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/model/errors.ts";
+import { loadConfig, parseConfig } from "../support/config.ts";
 
 const examples = join(import.meta.dirname, "../../config/examples");
 const parse = (source: string) =>

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../src/config/index.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
+import { targetDefinitions } from "../../src/targets/registry.ts";
 
 const key = Buffer.alloc(32, 1).toString("base64");
 const text = `
@@ -33,6 +34,7 @@ const secretsIn = (value: unknown): number => {
 
 const parse = (written: string) =>
   parseConfigFile(written, {
+    types: targetDefinitions,
     fileName: "/etc/rollcall/rollcall.yaml",
     baseDir: "/etc/rollcall",
     env: { TOKEN: "t", MASTER: key, FOLDER: "/nowhere" },

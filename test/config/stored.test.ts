@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { type ConfigFile, loadConfig, type StoredTarget } from "../../src/config/index.ts";
+import { type ConfigFile, readConfigFile, type StoredTarget } from "../../src/config/index.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { messageOf } from "../../src/domain/model/errors.ts";
+import { targetDefinitions } from "../../src/targets/registry.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -16,6 +17,7 @@ const keys = { type: "bitwarden", region: "eu", clientId: ID, clientSecret: "can
 const acme: StoredTarget = { name: "acme", keys };
 const file = (targets: string, more = ""): ConfigFile =>
   parseConfigFile(`sources: { okta: { type: scim } }\n${more}\ntargets: ${targets}`, {
+    types: targetDefinitions,
     baseDir: dir,
     env: { OWN: "canary-own" },
     fileName: "rollcall.yaml",
@@ -139,14 +141,14 @@ describe("what must be known before", () => {
     ]);
   });
 
-  it("is handed to whoever opens what is stored", () => {
+  it("opens the store and the keys without a look at the rest of the file", () => {
     const path = join(dir, "rollcall.yaml");
     writeFileSync(join(dir, "key"), `${KEY}\n`);
     writeFileSync(path, "sources: { okta: { type: scim } }\nmasterKey: file:key\n");
-    const config = loadConfig(path, {}, ({ store, masterKeys }) => {
-      expect([store, masterKeys[0]?.reveal()]).toEqual([{ kind: "sqlite", path: join(dir, "data/rollcall.db") }, KEY]);
-      return [acme];
-    });
+    const read = readConfigFile(path, {}, targetDefinitions);
+    const { store, masterKeys } = read.settings();
+    expect([store, masterKeys[0]?.reveal()]).toEqual([{ kind: "sqlite", path: join(dir, "data/rollcall.db") }, KEY]);
+    const config = read.compose([acme]);
     expect(config.targets.map(({ name }) => name)).toEqual(["acme"]);
   });
 });

@@ -14,8 +14,7 @@ import {
   startOnePassword,
 } from "../../src/sandbox/index.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
-import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
+import { targetDefinitions } from "../../src/targets/registry.ts";
 import { createLogger } from "../../src/telemetry/index.ts";
 
 const newKey = (): string => randomBytes(32).toString("base64");
@@ -42,16 +41,14 @@ afterEach(async () => {
 /** As `main.ts` puts it together, as far as connecting needs it. */
 const context = {
   now: () => nowMs,
-  target: (config) =>
-    config.type === "bitwarden"
-      ? createBitwardenTarget({ ...config, version: "0", clientSecret: config.clientSecret.reveal(), rateLimit: {} })
-      : createOnePasswordTarget({ ...config, version: "0", clientSecret: config.clientSecret.reveal() }),
+  target: ({ name, open }) => open({ name, version: "0" }),
 } as Pick<Context, "now" | "target"> as Context;
 
 const desk = (targets = "{}"): Connections =>
   createConnections({
     context,
     file: parseConfigFile(`sources: { idp: { type: scim } }\ntargets: ${targets}`, {
+      types: targetDefinitions,
       baseDir: "/",
       env: {},
       fileName: "rollcall.yaml",

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config/index.ts";
 import { bitwardenCalls } from "../sandbox/calls.ts";
+import { parseConfig } from "../support/config.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import type { DirectoryServer } from "../support/ldap/server.ts";

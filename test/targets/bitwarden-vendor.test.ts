@@ -1,8 +1,8 @@
 import { MockAgent } from "undici";
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
+import type { TargetRequest } from "../../src/domain/ports/target.ts";
 import { startBitwarden } from "../../src/sandbox/index.ts";
-import type { RequestSeen } from "../../src/targets/kit/http.ts";
 import { bitwardenWorld } from "./bitwarden-world.ts";
 import { patient } from "./virtual-time.ts";
 
@@ -141,7 +141,7 @@ describe("Bitwarden as a vendor", () => {
   });
 
   it("is measured by operation, with few different names", async () => {
-    const seen: RequestSeen[] = [];
+    const seen: TargetRequest[] = [];
     await using world = await bitwardenWorld({}, { onRequest: (exchange) => seen.push(exchange) });
     await world.apply(invites(2));
     expect([...new Set(seen.map(({ operation }) => operation))].sort()).toEqual([

@@ -3,13 +3,8 @@ import type { AddressInfo } from "node:net";
 import { MockAgent } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import {
-  HttpClient,
-  type HttpOptions,
-  type HttpRequest,
-  parseAnswer,
-  type RequestSeen,
-} from "../../src/targets/kit/http.ts";
+import type { TargetRequest } from "../../src/domain/ports/target.ts";
+import { HttpClient, type HttpOptions, type HttpRequest, parseAnswer } from "../../src/targets/kit/http.ts";
 import { patient, virtualTime } from "./virtual-time.ts";
 
 const closers: (() => Promise<void>)[] = [];
@@ -84,7 +79,7 @@ describe("HttpClient", () => {
   });
 
   it("tells the observer about every exchange", async () => {
-    const seen: RequestSeen[] = [];
+    const seen: TargetRequest[] = [];
     const { url } = await statuses([503, 200]);
     await client({ onRequest: (exchange) => seen.push(exchange) }).http.send(get(url), patient);
     expect(seen.map(({ operation, status }) => [operation, status])).toEqual([

@@ -1,5 +1,5 @@
 import { locateFile } from "../../app/config-location.ts";
-import type { ConnectionDraft, Connections, ConnectionType, FieldErrors, Survey } from "../../app/connection-types.ts";
+import type { ConnectionDraft, ConnectionKeys, Connections, FieldErrors, Survey } from "../../app/connection-types.ts";
 import { createConnections, notStored } from "../../app/connections.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
@@ -7,21 +7,36 @@ import { stateWords } from "../../app/verify-target.ts";
 import type { AccountState } from "../../domain/model/account.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { interruption } from "../../server/signals.ts";
+import type { TargetDefinition } from "../../targets/definition.ts";
+import { credentialKeys, definitionOf, placeKeys, targetDefinitions, targetTypes } from "../../targets/registry.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
 import { count, isoTime, printJson, table } from "../output/print.ts";
-import type { Asked } from "../prompts.ts";
-import { vendors } from "../vendors.ts";
 import { openToReport } from "./status.ts";
 
+/** Has the options of `connectOptions` besides, by key. */
 export interface ConnectOptions {
   readonly name?: string;
-  readonly region?: string;
-  readonly apiUrl?: string;
-  readonly identityUrl?: string;
-  readonly accountId?: string;
-  readonly clientId?: string;
   /** Given by mistake. */
   readonly clientSecret?: string | true;
+}
+
+/** Keys of `targets.NAME` that `connect` takes as options, with what they are for each type of target. */
+export const connectOptions: readonly { readonly key: string; readonly flag: string; readonly help: string }[] = [
+  ...placeKeys,
+  ...credentialKeys,
+]
+  .filter((key) => key !== "clientSecret")
+  .map((key) => {
+    const help = targetDefinitions.flatMap(({ product, regions, ownServer, credentials }) => {
+      const field = [...ownServer.urls, ...credentials].find((each) => each.key === key);
+      const text = key === "region" ? regions.map(({ value }) => value).join(", ") : field?.label;
+      return text === undefined ? [] : [`${product}: ${text}`];
+    });
+    return { key, flag: flagOf(key), help: help.join("; ") };
+  });
+
+function flagOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 const actor = (command: string): string => `cli:${command}`;
@@ -33,9 +48,10 @@ export async function connectVendor(
   vendor?: string,
 ): Promise<number> {
   const { terminal } = context;
-  if (vendor !== "bitwarden" && vendor !== "onepassword")
-    throw new RollcallError("CONFIG_INVALID", `can't connect "${vendor}": there is bitwarden and onepassword`);
-  const type: ConnectionType = vendor;
+  const definition = definitionOf(vendor ?? "");
+  if (definition === undefined)
+    throw new RollcallError("CONFIG_INVALID", `can't connect "${vendor}": there is ${targetTypes.join(" and ")}`);
+  const { type } = definition;
   if (options.clientSecret !== undefined)
     throw new RollcallError(
       "CONFIG_INVALID",
@@ -44,12 +60,14 @@ export async function connectVendor(
   return await withDesk(context, options, openToChange, async (desk, file) => {
     const reason = desk.cannotStore();
     if (reason !== null) throw new RollcallError("CONFIG_INVALID", reason);
-    const given = { ...options, name: options.name ?? type };
-    const draft = terminal.isInteractive
-      ? await ask(context, type, given, file.targets[given.name] ?? {})
-      : { ...pick(given), type, name: given.name, clientSecret: await secretFrom(context) };
+    const name = options.name ?? type;
+    const given = pick(options);
+    const filled = terminal.isInteractive
+      ? await ask(context, definition, given, file.targets[name] ?? {})
+      : { ...given, clientSecret: await secretFrom(context) };
+    const draft: ConnectionDraft = { ...filled, name, type };
     const signal = interruption();
-    terminal.note(`asking ${vendors[type].product} …`);
+    terminal.note(`asking ${definition.product} …`);
     if (terminal.isInteractive) {
       const verified = await desk.verifyConnection(draft, signal);
       if (!verified.ok) throw refused(draft, verified.errors);
@@ -114,7 +132,9 @@ export async function listConnections(context: Context, options: GlobalOptions):
     }));
     if (options.json) printJson(context.terminal, { connections: rows });
     else if (rows.length === 0)
-      context.terminal.out('no connections; "rollcall connect bitwarden" or "rollcall connect onepassword" makes one');
+      context.terminal.out(
+        `no connections; ${targetTypes.map((type) => `"rollcall connect ${type}"`).join(" or ")} makes one`,
+      );
     else
       context.terminal.out(
         table(
@@ -160,13 +180,8 @@ async function withDesk(
   }
 }
 
-const pick = ({ region, apiUrl, identityUrl, accountId, clientId }: ConnectOptions) => ({
-  ...(region !== undefined && { region }),
-  ...(apiUrl !== undefined && { apiUrl }),
-  ...(identityUrl !== undefined && { identityUrl }),
-  ...(accountId !== undefined && { accountId }),
-  ...(clientId !== undefined && { clientId }),
-});
+const pick = (options: object): ConnectionKeys =>
+  Object.fromEntries(Object.entries(options).filter(([key]) => connectOptions.some((option) => option.key === key)));
 
 async function secretFrom({ terminal }: Context): Promise<string> {
   const secret = await terminal.input();
@@ -180,32 +195,25 @@ async function secretFrom({ terminal }: Context): Promise<string> {
 
 async function ask(
   { terminal }: Context,
-  type: ConnectionType,
-  given: ConnectOptions & { readonly name: string },
+  definition: TargetDefinition,
+  given: ConnectionKeys,
   own: Readonly<Record<string, unknown>>,
-): Promise<ConnectionDraft> {
+): Promise<ConnectionKeys> {
   // Loaded when a person is there: prompts are a large part of the program.
   const { askConnection } = await import("../prompts.ts");
-  terminal.note(`${vendors[type].whereToFind}\n`);
-  const asked: Asked = await askConnection(type, pick(given), own);
-  return { ...asked, name: given.name, type };
+  const { product, setup, limits } = definition;
+  const lines = [setup.requires, ...setup.steps.map((step, index) => `${index + 1}. ${step}`), ...limits];
+  terminal.note(`${product}: ${lines.join("\n")}\n`);
+  return askConnection(definition, given, own);
 }
 
 const confirmed = async (question: string): Promise<boolean> => (await import("../prompts.ts")).askYes(question);
 
-const optionOf: Readonly<Record<string, string>> = {
-  name: "--name",
-  region: "--region",
-  apiUrl: "--api-url",
-  identityUrl: "--identity-url",
-  accountId: "--account-id",
-  clientId: "--client-id",
-  clientSecret: "client secret",
-};
+const labelOf = (field: string): string => (field === "clientSecret" ? "client secret" : flagOf(field));
 
 function refused(draft: ConnectionDraft, errors: FieldErrors): RollcallError {
   const lines = Object.entries(errors).map(([field, message]) =>
-    field === "" ? message : `${optionOf[field] ?? field}: ${message}`,
+    field === "" ? message : `${labelOf(field)}: ${message}`,
   );
   return new RollcallError(
     "CONFIG_INVALID",
@@ -215,16 +223,13 @@ function refused(draft: ConnectionDraft, errors: FieldErrors): RollcallError {
 
 /** What the vendor's API told, for people. */
 function describeSurvey({ type, accountId, host, members, groups, states, findings }: Survey): string {
-  const { product, account } = vendors[type];
+  const { product = type, accountNoun = "account", stateNames = {} } = definitionOf(type) ?? {};
   const shown = (Object.keys(stateWords) as readonly AccountState[]).flatMap((state) =>
-    states[state] === undefined ? [] : [`${states[state]} ${wordFor(type, state)}`],
+    states[state] === undefined ? [] : [`${states[state]} ${stateNames[state] ?? stateWords[state]}`],
   );
   const inGroups = groups === null ? "" : `, ${count(groups, "group")}`;
   return [
-    `${product} ${account} ${accountId} at ${host}: ${members} members${shown.length > 0 ? ` (${shown.join(", ")})` : ""}${inGroups}`,
+    `${product} ${accountNoun} ${accountId} at ${host}: ${members} members${shown.length > 0 ? ` (${shown.join(", ")})` : ""}${inGroups}`,
     ...findings.map(({ level, message }) => `${level}: ${message}`),
   ].join("\n");
 }
-
-const wordFor = (type: ConnectionType, state: AccountState): string =>
-  type === "bitwarden" && state === "active" ? "confirmed" : stateWords[state];

@@ -2,15 +2,15 @@ import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
-import type { Config, TargetConfig } from "../../config/index.ts";
+import type { Config } from "../../config/index.ts";
 import { removalLimitOf } from "../../domain/decide/guard.ts";
-import type { EntityKind } from "../../domain/model/entities.ts";
 import type { HeldItem } from "../../domain/model/held-change.ts";
 import { heldDigests } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import type { PollFinding } from "../../domain/ports/import-store.ts";
 import { expiringSoon } from "../../domain/ports/scim-store.ts";
 import type { ConnectionState } from "../../domain/ports/sync-store.ts";
+import { kindsOf, productOf } from "../../targets/registry.ts";
 import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "../output/print.ts";
 
 /** `rollcall status`: how each source and target is doing. */
@@ -33,12 +33,6 @@ export const openToReport = async (context: Context, { store }: Pick<Config, "st
   (await context.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
 
 export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
-
-/** What a target of each type knows. */
-export const kindsOf: Readonly<Record<TargetConfig["type"], readonly EntityKind[]>> = {
-  bitwarden: ["user", "group"],
-  onepassword: ["user"],
-};
 
 /** How many people and groups with a problem are named. */
 const problemsShown = 50;
@@ -71,7 +65,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
   );
   const targets = await Promise.all(
     config.targets.map(async ({ name, type, guard }) => {
-      const { oldestPendingMs, ...rest } = await store.targetCounts(name, kindsOf[type]);
+      const { oldestPendingMs, ...rest } = await store.targetCounts(name, kindsOf(type));
       const state = stateOf("target", name);
       const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
       const problems = await store.problems(name, problemsShown);
@@ -153,7 +147,7 @@ function describeStatus(
   ]);
   const counts = table(
     targets.map((target) => {
-      const missing = target.missing > 0 ? `${target.missing} not in ${productOf[target.type]}` : "";
+      const missing = target.missing > 0 ? `${target.missing} not in ${productOf(target.type)}` : "";
       return [
         paint(target.error === null ? "strong" : "bad", target.name),
         target.type,
@@ -248,15 +242,10 @@ function attention(target: StatusReport["targets"][number], paint: Paint): reado
   return lines;
 }
 
-const productOf = { bitwarden: "Bitwarden", onepassword: "1Password" } as const satisfies Record<
-  TargetConfig["type"],
-  string
->;
-
 /** What a link's note means, for people. */
-export function explain(note: string | null, type: TargetConfig["type"] | undefined): string {
+export function explain(note: string | null, type: string | undefined): string {
   if (note === "not-in-target")
-    return `not in ${type === undefined ? "the target" : productOf[type]}, and its API cannot invite: invite them there`;
+    return `not in ${type === undefined ? "the target" : productOf(type)}, and its API cannot invite: invite them there`;
   return noteText[note ?? ""] ?? note ?? "";
 }
 

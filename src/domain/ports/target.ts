@@ -1,6 +1,7 @@
 import type { Memberships, Observed, TargetSupports } from "../model/account.ts";
 import type { RollcallError } from "../model/errors.ts";
 import type { Change } from "../model/plan.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** Everything, or these entities. A person without a remote id can only be found in everything: the adapter decides. */
 export type ObserveScope =
@@ -23,6 +24,32 @@ export type Outcome =
 export interface CheckFinding {
   readonly level: "ok" | "warning" | "error";
   readonly message: string;
+}
+
+/** One HTTP exchange, for metrics. `status` is `error` when no answer came. */
+export interface TargetRequest {
+  readonly operation: string;
+  readonly status: number | "error";
+  readonly seconds: number;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What the process gives to a target that it opens. */
+export interface TargetEnvironment {
+  /** The target's name in the configuration. Messages begin with it. */
+  readonly name: string;
+  /** Version of Rollcall, for `User-Agent: rollcall/<version>`. */
+  readonly version: string;
+  /** True if plain http may leave this machine. Default false. */
+  readonly allowInsecureHttp?: boolean;
+  /** PEM of the authorities that sign the server's certificate. Default: those that Node.js trusts. */
+  readonly ca?: string | undefined;
+  readonly onRequest?: (request: TargetRequest) => void;
+  /** `fields` may have an `error`, never a secret. */
+  readonly log?: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Default: none. */
+  readonly tracer?: Tracer;
 }
 
 /**

@@ -14,6 +14,8 @@ const namedLimit = 50;
 /** Reads in flight at once. */
 const readsAtOnce = 4;
 
+export const abilities = { invite: true, remove: true, groups: true, externalIds: true } as const;
+
 /** A Bitwarden organization (or Vaultwarden), over its Public API with the organization's key. */
 export function createBitwardenTarget(options: BitwardenOptions): Target {
   const api = new BitwardenApi(options);
@@ -22,7 +24,7 @@ export function createBitwardenTarget(options: BitwardenOptions): Target {
     name: options.name,
     type: "bitwarden",
     account: options.clientId.replace(/^organization\./, "").toLowerCase(),
-    supports: { invite: true, remove: true, groups: true, externalIds: true },
+    supports: abilities,
     observe: (scope, signal) => observe(api, scope, signal),
     observeMemberships: (query, signal) => observeMemberships(api, query, signal),
     apply: (changes, observed, signal) => apply(api, memory, options.importThreshold ?? 20, changes, observed, signal),

@@ -4,9 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Dispatcher, fetch, type Response } from "undici";
 import type { ZodType } from "zod";
 import { type ErrorCode, RollcallError } from "../../domain/model/errors.ts";
+import type { LogLevel, TargetEnvironment } from "../../domain/ports/target.ts";
+import { noTracing } from "../../domain/ports/tracer.ts";
 import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../../net/addresses.ts";
 import { createDispatcher } from "../../net/dispatcher.ts";
-import { noTracing, type Tracer } from "../../telemetry/index.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 
 /** How long a vendor may keep us waiting, in milliseconds. */
@@ -19,32 +20,14 @@ export interface Timeouts {
   readonly totalMs: number;
 }
 
-/** One HTTP exchange as metrics see it. `status` is `error` when no answer came. */
-export interface RequestSeen {
-  readonly operation: string;
-  readonly status: number | "error";
-  readonly seconds: number;
-}
-
-/** As Winston names them. */
-export type LogLevel = "debug" | "info" | "warn" | "error";
-/** Where log lines go; `fields` may hold an `error`, never a secret. */
-export type Log = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
-
-/** What every target's HTTP needs; all but `name` and `version` have defaults fit for production. */
-export interface HttpOptions {
-  /** The connection's name in the configuration, for messages. */
-  readonly name: string;
-  /** Of Rollcall, for `User-Agent: rollcall/<version>`. */
-  readonly version: string;
-  /** Plain http to hosts other than the loopback. Default false. */
-  readonly allowInsecureHttp?: boolean;
+/** What every target's HTTP needs. All keys but `name` and `version` have defaults for production. */
+export interface HttpOptions extends TargetEnvironment {
   readonly rateLimit?: Partial<RateLimit>;
   readonly timeouts?: Partial<Timeouts>;
   /** Default 64 MiB, counted after decompression. */
   readonly limitBytes?: number;
-  /** PEM of the authorities that sign the server's certificate. Default: those that Node.js trusts. */
-  readonly ca?: string | undefined;
+  /** Domains of the vendor's cloud. A name below one of them never has a private address. Default none. */
+  readonly cloudDomains?: readonly string[];
   /** How names are looked up; what they lead to is checked. Default: by the operating system. */
   readonly lookup?: LookupFunction;
   /** Default: an agent that obeys HTTPS_PROXY and NO_PROXY, made and closed here. An injected one stays open, and checks no addresses. */
@@ -54,10 +37,6 @@ export interface HttpOptions {
   readonly sleep?: Sleep;
   /** In [0, 1), for the jitter of retries. */
   readonly random?: () => number;
-  readonly onRequest?: (seen: RequestSeen) => void;
-  readonly log?: Log;
-  /** Default: none. */
-  readonly tracer?: Tracer;
 }
 
 /** One call, without the access token's renewal and the waiting. */
@@ -116,7 +95,12 @@ export class HttpClient {
     this.#limitBytes = options.limitBytes ?? 64 * 1024 * 1024;
     this.#dispatcher =
       options.dispatcher ??
-      createDispatcher({ connectMs: this.#timeouts.connectMs, ca: options.ca, lookup: options.lookup });
+      createDispatcher({
+        connectMs: this.#timeouts.connectMs,
+        ca: options.ca,
+        lookup: options.lookup,
+        publicDomains: options.cloudDomains,
+      });
     this.#random = options.random ?? Math.random;
     this.clock = options.clock ?? Date.now;
     this.sleep = options.sleep ?? ((ms, signal) => delay(ms, undefined, { signal }));

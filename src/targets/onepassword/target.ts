@@ -15,6 +15,8 @@ const lostInARowLimit = 3;
 /** After so many unexplained 403 in a row the permission is missing, not the person special (contract sheet §6). */
 const refusedInARowLimit = 5;
 
+export const abilities = { invite: false, remove: false, groups: false, externalIds: false } as const;
+
 /** A 1Password account, over the Users API: it lists people, suspends and reactivates them, and can do nothing else. */
 export function createOnePasswordTarget(options: OnePasswordOptions): Target {
   const api = new OnePasswordApi(options);
@@ -22,7 +24,7 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
     name: options.name,
     type: "onepassword",
     account: options.accountId,
-    supports: { invite: false, remove: false, groups: false, externalIds: false },
+    supports: abilities,
     observe: (scope, signal) => observe(api, scope, signal),
     observeMemberships: async () => {
       throw api.http.error("UNEXPECTED_RESPONSE", "1Password's Users API knows no groups");

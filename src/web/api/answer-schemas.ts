@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { targetTypes } from "../../targets/registry.ts";
 import { seenStates, syncStates } from "./input-schemas.ts";
 
 const text = z.string();
@@ -229,7 +230,7 @@ export const connections = z.object({
   connections: z.array(
     z.object({
       name: text,
-      type: z.enum(["bitwarden", "onepassword"]),
+      type: z.enum(targetTypes),
       from: z.enum(["file", "stored", "stored and file"]),
       state: z.enum(["working", "failing", "new", "unreadable"]),
       error: textOrNull,
@@ -246,7 +247,7 @@ export const verification = z.discriminatedUnion("ok", [
     ok: z.literal(true),
     survey: z.object({
       name: text,
-      type: z.enum(["bitwarden", "onepassword"]),
+      type: z.enum(targetTypes),
       accountId: text,
       host: text,
       members: count,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { AuditFilter } from "../../domain/model/audit.ts";
 import type { ActivityQuery, GroupsQuery, SyncStatusFilter } from "../../domain/ports/console-store.ts";
+import { credentialKeys, placeKeys, targetTypes } from "../../targets/registry.ts";
 
 const notes = [
   "not-in-target",
@@ -155,12 +156,8 @@ const secret = z.string().min(1).max(1000).meta({ writeOnly: true });
 const optionalText = z.string().max(1000).optional();
 export const draftInput = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,62}$/, "1 to 63 letters, digits, dots, dashes and underscores"),
-  type: z.enum(["bitwarden", "onepassword"]),
-  region: z.string().max(10).optional(),
-  apiUrl: optionalText,
-  identityUrl: optionalText,
-  accountId: optionalText,
-  clientId: optionalText,
+  type: z.enum(targetTypes),
+  ...Object.fromEntries([...placeKeys, ...credentialKeys].map((key) => [key, optionalText])),
   clientSecret: secret.optional(),
 });
 export const rotateInput = z.strictObject({ clientSecret: secret });

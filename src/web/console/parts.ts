@@ -59,7 +59,7 @@ export interface ConsoleParts {
   readonly status: () => Promise<ConsoleStatus>;
   readonly record: (entry: AuditEntry) => Promise<void>;
   readonly log: (level: "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>) => void;
-  /** Where a person goes to look at a target themselves, e.g. the members of the organization in Bitwarden's web vault. */
+  /** Where a person goes to look at a target themselves, e.g. the members of the organization in the vendor's web app. */
   readonly vendorUrl: (target: string) => string | null;
   readonly reader: ConsoleStore;
   readonly trail: AuditTrail;

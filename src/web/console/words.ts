@@ -48,11 +48,6 @@ export type Tone = "good" | "bad" | "warn" | "wait" | "held" | "idle";
 export const badge = (tone: Tone, text: HtmlValue): Markup =>
   html`<span class="badge ${tone}">${icon(tone)}<span>${text}</span></span>`;
 
-/** The vendors by the names that people know. */
-export const productOf: Readonly<Record<string, string>> = { bitwarden: "Bitwarden", onepassword: "1Password" };
-/** "Bitwarden" of "bitwarden"; what is unknown stays as it is. */
-export const product = (type: string): string => productOf[type] ?? type;
-
 /** "SCIM" of "scim". */
 export const sourceType = (type: string): string => ({ scim: "SCIM", ldap: "LDAP" })[type] ?? type;
 

@@ -1,7 +1,8 @@
 import type { Attention } from "../../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken } from "../../../domain/ports/scim-store.ts";
+import { productOf } from "../../../targets/registry.ts";
 import type { ConsoleStatus } from "../parts.ts";
-import { ago, count, figure, nextTry, people, product, span, type Tone } from "../words.ts";
+import { ago, count, figure, nextTry, people, span, type Tone } from "../words.ts";
 import { type HtmlValue, html } from "./html.ts";
 
 /** One thing that waits for a person, with what to do about it. */
@@ -81,7 +82,7 @@ function alreadyGone(target: ConsoleStatus["targets"][number] | undefined): stri
 
 function lineOf(each: Attention, { status, vendorUrl, nowMs }: AttentionData): AttentionLine {
   const target = status.targets.find(({ name }) => name === each.target);
-  const name = product(target?.type ?? each.target);
+  const name = productOf(target?.type ?? each.target);
   const where = encodeURIComponent(each.target);
   const since =
     each.sinceMs === null || nowMs - each.sinceMs < 60_000

@@ -1,70 +1,74 @@
-import type { ConnectionDraft, ConnectionType, FieldErrors, Survey } from "../../../app/connection-types.ts";
+import type { ConnectionKeys, FieldErrors, Survey } from "../../../app/connection-types.ts";
+import type { CredentialField, TargetDefinition } from "../../../targets/definition.ts";
+import { definitionOf, productOf } from "../../../targets/registry.ts";
 import type { Visitor } from "../../access/role.ts";
-import { flag, type HtmlValue, html, type Markup } from "../components/html.ts";
+import { flag, html, type Markup } from "../components/html.ts";
 import { type IconName, icon } from "../components/icons.ts";
 import { csrfField } from "../components/layout.ts";
 import type { GivenToken } from "../parts.ts";
 import { figure, moment } from "../words.ts";
-import { providerGuides, vendorForms } from "./guides.ts";
+import { providerGuides } from "./guides.ts";
 
 export interface ConnectForm {
-  readonly type: ConnectionType;
-  readonly draft: Partial<ConnectionDraft>;
+  readonly definition: TargetDefinition;
+  readonly draft: ConnectionKeys;
   readonly errors: FieldErrors;
   readonly visitor: Visitor;
 }
 
-interface Field {
-  readonly key: Exclude<keyof ConnectionDraft, "type">;
-  readonly label: string;
-  readonly hint?: HtmlValue;
-  readonly isSecret?: true;
+interface Field extends CredentialField {
   readonly isRequired?: true;
-  readonly placeholder?: string;
 }
 
-/** The form that connects a vendor, with where to find everything beside it. */
+/** The form that connects a target, with how to get the credentials beside it. */
 export function connectBody(form: ConnectForm): Markup {
-  const { type, draft, errors, visitor } = form;
-  const vendor = vendorForms[type];
-  const isOwn = (draft.apiUrl ?? "") !== "";
-  const field = (each: Field): Markup => inputField(each, form);
+  const { definition, draft, errors, visitor } = form;
+  const { type, product, regions, ownServer, credentials, setup, abilities } = definition;
+  const { region } = draft;
+  const isOwn = ownServer.urls.some(({ key }) => (draft[key] ?? "") !== "");
+  const warnings = [
+    ...definition.limits,
+    ...(abilities.invite ? [] : [`${product}'s API cannot invite anybody: invite people there.`]),
+  ];
+  const name = {
+    key: "name",
+    label: "Name",
+    help: "The name of this target in Rollcall: letters, digits, dots and dashes.",
+    placeholder: `acme-${product.toLowerCase()}`,
+  };
   return html`<div class="columns wide-first">
 <form class="panel stacked" method="post" action="/connections/new/${type}">${csrfField(visitor)}
 ${errors[""] !== undefined && html`<div class="notice bad" role="alert">${icon("bad")}<div>${errors[""]}</div></div>`}
-${field({ key: "name", label: "Name", hint: "How this connection is called here: letters, digits, dots and dashes.", isRequired: true, placeholder: type === "bitwarden" ? "acme-bitwarden" : "acme-1password" })}
+${inputField({ ...name, isRequired: true }, form)}
 <fieldset><legend>Region</legend>
-${vendor.regions.map(
-  ({ value, name, apiUrl }, index) =>
-    html`<label class="choice"><input type="radio" name="region" value="${value}"${flag("checked", !isOwn && (draft.region === value || (draft.region === undefined && index === 0)))}> <span>${name} <small>${apiUrl}</small></span></label>`,
+${regions.map(
+  ({ value, label, urls }, index) =>
+    html`<label class="choice"><input type="radio" name="region" value="${value}"${flag("checked", !isOwn && (region === value || (region === undefined && index === 0)))}> <span>${label} <small>${urls["apiUrl"]}</small></span></label>`,
 )}
-<label class="choice"><input type="radio" name="region" value="own"${flag("checked", isOwn)}> <span>${type === "bitwarden" ? "Self-hosted" : "Another address"} <small>fill in below</small></span></label>
-${errors.region !== undefined && html`<p class="wrong">${errors.region}</p>`}
+<label class="choice"><input type="radio" name="region" value="own"${flag("checked", isOwn)}> <span>${ownServer.label} <small>fill in below</small></span></label>
+${errors["region"] !== undefined && html`<p class="wrong">${errors["region"]}</p>`}
 </fieldset>
-<details${flag("open", isOwn || errors.apiUrl !== undefined || errors.identityUrl !== undefined)}><summary>${type === "bitwarden" ? "Addresses of a self-hosted server" : "Address of the API"}</summary>
-${field({ key: "apiUrl", label: "API URL", placeholder: type === "bitwarden" ? "https://vault.example.com/api" : "https://api.1password.com" })}
-${type === "bitwarden" && field({ key: "identityUrl", label: "Identity URL", hint: "Of the same server as the API URL.", placeholder: "https://vault.example.com/identity" })}
+<details${flag("open", isOwn || ownServer.urls.some(({ key }) => errors[key] !== undefined))}><summary>${ownServer.label}</summary>
+${ownServer.urls.map((field) => inputField(field, form))}
 </details>
-${type === "onepassword" && field({ key: "accountId", label: "Account id", isRequired: true })}
-${field({ key: "clientId", label: "Client id", isRequired: true, placeholder: type === "bitwarden" ? "organization.00000000-…" : "" })}
-${field({ key: "clientSecret", label: "Client secret", hint: "Stored encrypted, and never shown again.", isSecret: true, isRequired: true })}
+${credentials.map((field) => inputField({ ...field, ...(field.isSecret && { help: "Stored encrypted, and never shown again." }), isRequired: true }, form))}
 <div class="actions"><button type="submit" name="step" value="verify">Verify</button><a class="button secondary" href="/connections">Cancel</a></div>
-<p class="hint">Verify signs in and reads once. It stores nothing yet, and changes nothing at ${vendor.product}.</p>
+<p class="hint">Verify signs in and reads once. It stores nothing yet, and changes nothing at ${product}.</p>
 </form>
-<aside class="panel" aria-label="Where to find it"><h2>Where to find it</h2><p>${vendor.needs}</p><ol>${vendor.steps.map((step) => html`<li>${step}</li>`)}</ol>
-${vendor.warning !== null && html`<div class="notice warn">${icon("warn")}<div>${vendor.warning}</div></div>`}
-<p class="hint">${vendor.leaked}</p></aside>
+<aside class="panel" aria-label="Where to find it"><h2>Where to find it</h2><p>${setup.requires}</p><ol>${setup.steps.map((step) => html`<li>${step}</li>`)}</ol>
+${warnings.map((warning) => html`<div class="notice warn">${icon("warn")}<div>${warning}</div></div>`)}
+<p class="hint">${setup.afterLeak}</p></aside>
 </div>`;
 }
 
 function inputField(
-  { key, label, hint, isSecret, isRequired, placeholder }: Field,
+  { key, label, help, isSecret, isRequired, placeholder }: Field,
   { draft, errors }: ConnectForm,
 ): Markup {
   const problem = errors[key];
   const value = isSecret ? "" : (draft[key] ?? "");
   return html`<label for="${key}">${label}</label><input id="${key}" name="${key}" type="${isSecret ? "password" : "text"}" value="${value}" placeholder="${placeholder ?? ""}" autocomplete="off" spellcheck="false"${flag("required", isRequired === true)}${problem !== undefined && html` aria-invalid="true"`} aria-describedby="${key}-help">
-<div id="${key}-help">${problem !== undefined && html`<p class="wrong">${icon("bad")}<span>${problem}</span></p>`}${hint && html`<p class="hint">${hint}</p>`}</div>`;
+<div id="${key}-help">${problem !== undefined && html`<p class="wrong">${icon("bad")}<span>${problem}</span></p>`}${help !== undefined && html`<p class="hint">${help}</p>`}</div>`;
 }
 
 const findingIcon: Readonly<Record<Survey["findings"][number]["level"], IconName>> = {
@@ -74,10 +78,9 @@ const findingIcon: Readonly<Record<Survey["findings"][number]["level"], IconName
 };
 
 /** What was found at the vendor: "is this the right one?" */
-export function surveyBody(survey: Survey, form: Markup): Markup {
-  const vendor = vendorForms[survey.type];
+export function surveyBody({ product, accountNoun }: TargetDefinition, survey: Survey, form: Markup): Markup {
   return html`<div class="panel"><h2>This is what answered</h2>
-<dl class="facts"><dt>${vendor.product} ${vendor.account}</dt><dd><code>${survey.accountId}</code></dd><dt>Host</dt><dd>${survey.host}</dd><dt>Members</dt><dd>${figure(survey.members)}${
+<dl class="facts"><dt>${product} ${accountNoun}</dt><dd><code>${survey.accountId}</code></dd><dt>Host</dt><dd>${survey.host}</dd><dt>Members</dt><dd>${figure(survey.members)}${
     Object.keys(survey.states).length > 0 &&
     html` (${Object.entries(survey.states)
       .map(([state, number]) => `${figure(number)} ${state}`)
@@ -88,20 +91,20 @@ ${form}</div>`;
 }
 
 /** After verifying: what was filled in comes back sealed, the secret with it, and can be read by nobody on the way. */
-export const confirmForm = (name: string, type: ConnectionType, kept: string, visitor: Visitor): Markup =>
+export const confirmForm = (name: string, type: string, kept: string, visitor: Visitor): Markup =>
   html`<form method="post" action="/connections/new/${type}">${csrfField(visitor)}<input type="hidden" name="kept" value="${kept}">
 <div class="actions"><button type="submit">Connect ${name}</button><a class="button secondary" href="/connections/new/${type}">Back</a></div></form>`;
 
 /** A new secret for a stored connection. */
 export const rotateBody = (
   name: string,
-  type: ConnectionType,
+  type: string,
   errors: FieldErrors,
   visitor: Visitor,
 ): Markup => html`<form class="panel stacked narrow" method="post" action="/connections/${encodeURIComponent(name)}/rotate">${csrfField(visitor)}
 ${Object.values(errors).map((problem) => html`<div class="notice bad" role="alert">${icon("bad")}<div>${problem}</div></div>`)}
-<p>Make a new secret at ${vendorForms[type].product} first. It is verified before it replaces the old one; until then the old one stays in use.</p>
-<p class="hint">${vendorForms[type].leaked}</p>
+<p>Make a new secret at ${productOf(type)} first. It is verified before it replaces the old one; until then the old one stays in use.</p>
+<p class="hint">${definitionOf(type)?.setup.afterLeak}</p>
 <label for="clientSecret">New client secret</label><input id="clientSecret" name="clientSecret" type="password" autocomplete="off" required>
 <div class="actions"><button type="submit">Verify and replace</button><a class="button secondary" href="/connections">Cancel</a></div></form>`;
 

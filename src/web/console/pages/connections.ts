@@ -1,12 +1,13 @@
 import type { ListedConnection } from "../../../app/connection-types.ts";
 import { fingerprint } from "../../../crypto/tokens.ts";
 import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../../domain/ports/scim-store.ts";
+import { productOf, targetDefinitions } from "../../../targets/registry.ts";
 import type { Visitor } from "../../access/role.ts";
 import { html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
 import { csrfField, only } from "../components/layout.ts";
 import type { ConsoleStatus, SourceStatus } from "../parts.ts";
-import { ago, badge, moment, nextTry, product, sourceType, type Tone } from "../words.ts";
+import { ago, badge, moment, nextTry, sourceType, type Tone } from "../words.ts";
 import { tokenGraces } from "./connect-form.ts";
 
 export interface ConnectionsData {
@@ -30,7 +31,7 @@ ${
 }
 ${only(data.visitor, "admin", () =>
   cannotStore === null
-    ? html`<p class="actions below"><a class="button" href="/connections/new/bitwarden">Connect Bitwarden</a><a class="button" href="/connections/new/onepassword">Connect 1Password</a></p>`
+    ? html`<p class="actions below">${targetDefinitions.map(({ type, product }) => html`<a class="button" href="/connections/new/${type}">Connect ${product}</a>`)}</p>`
     : html`<div class="notice">${icon("info")}<div>Connecting from here is off: ${cannotStore} Connections of the configuration file work without it.</div></div>`,
 )}
 </section>
@@ -56,7 +57,7 @@ function connectionCard(connection: ListedConnection, { visitor, status, nowMs }
   const [tone, word] = states[state];
   const path = `/connections/${encodeURIComponent(name)}`;
   const target = status.targets.find((each) => each.name === name);
-  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
+  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
 ${error !== null && html`<p class="problem">${error}</p>`}
 <dl class="facts"><dt>Host</dt><dd>${connection.host ?? "unknown"}</dd><dt>Client id</dt><dd><code>${connection.clientId ?? "unknown"}</code></dd><dt>Credentials</dt><dd>${whence[from]}</dd><dt>Last use</dt><dd>${ago(connection.lastSuccessAtMs, nowMs)}</dd>${target?.error != null && html`<dt>Next try</dt><dd>${nextTry(target.retryAt, nowMs)}</dd>`}${connection.changedAtMs !== null && html`<dt>Changed</dt><dd>${moment(connection.changedAtMs)}</dd>`}</dl>
 <footer>${

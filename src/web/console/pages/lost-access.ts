@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { AuditFilter, LossPage, LostAccess } from "../../../domain/model/audit.ts";
+import { productOf } from "../../../targets/registry.ts";
 import { sourceIn } from "../../api/lost-access.ts";
 import { actionWord } from "../components/activity-rows.ts";
 import { choiceField } from "../components/filters.ts";
 import { type HtmlValue, html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
 import type { ConsoleStatus } from "../parts.ts";
-import { badge, moment, product } from "../words.ts";
+import { badge, moment } from "../words.ts";
 
 const text = z.string().trim().max(200).catch("");
 const day = z.iso.date().or(z.literal("")).catch("");
@@ -82,7 +83,7 @@ function lossRow(each: LostAccess, type: string): Markup {
   const shown = name ?? entityId ?? "";
   const path = kind === "group" ? "groups" : "people";
   return html`<tr><th scope="row" class="name">${entityId === null ? shown : html`<a href="/${path}/${encodeURIComponent(entityId)}">${shown}</a>`}</th>
-<td>${whatWasLost(each, product(type))}${outcome === "unconfirmed" && html` ${badge("wait", "unconfirmed")}`}</td><td>${moment(atMs)}</td><td>${why(each)}</td><td>${whoseWord(each)}</td></tr>`;
+<td>${whatWasLost(each, productOf(type))}${outcome === "unconfirmed" && html` ${badge("wait", "unconfirmed")}`}</td><td>${moment(atMs)}</td><td>${why(each)}</td><td>${whoseWord(each)}</td></tr>`;
 }
 
 function whatWasLost({ what, group, target }: LostAccess, vendor: string): HtmlValue {

@@ -1,13 +1,14 @@
 import type { AuditRow } from "../../../domain/model/audit.ts";
 import type { Attention, HourTally } from "../../../domain/ports/console-store.ts";
 import type { StoredToken } from "../../../domain/ports/scim-store.ts";
+import { productNames, productOf } from "../../../targets/registry.ts";
 import { activityList } from "../components/activity-rows.ts";
 import { type AttentionLine, attentionLines } from "../components/attention-lines.ts";
 import { hourChart } from "../components/chart.ts";
 import { type HtmlValue, html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
 import type { ConsoleStatus, SourceStatus, TargetStatus } from "../parts.ts";
-import { ago, badge, count, figure, nextTry, product, sourceType, span, type Tone } from "../words.ts";
+import { ago, badge, count, figure, nextTry, sourceType, span, type Tone } from "../words.ts";
 
 export interface OverviewData {
   readonly status: ConsoleStatus;
@@ -29,7 +30,7 @@ ${attentionSection(lines)}
   <h2 id="targets">Targets</h2>
   ${
     status.targets.length === 0
-      ? html`<div class="empty">${icon("target")}<p><strong>No target yet.</strong> The directory is kept, and nobody's access follows it.</p><p><a class="button" href="/connections">Connect Bitwarden or 1Password</a></p></div>`
+      ? html`<div class="empty">${icon("target")}<p><strong>No target yet.</strong> The directory is kept, and nobody's access follows it.</p><p><a class="button" href="/connections">Connect ${productNames}</a></p></div>`
       : html`<div class="cards">${status.targets.map((target) => targetCard(target, data))}</div>`
   }
 </section>
@@ -85,7 +86,7 @@ function targetCard(target: TargetStatus, { hours, nowMs }: OverviewData): Marku
     ["held", target.held, "held", "held"],
   ];
   return html`<article class="card ${tone}">
-  <header><div><h3>${name}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
+  <header><div><h3>${name}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
   ${error && html`<p class="problem">${error.message ?? error.code ?? "unknown error"}</p>`}
   <ul class="figures">${figures.map(
     ([label, value, state, colour]) =>
@@ -96,7 +97,7 @@ function targetCard(target: TargetStatus, { hours, nowMs }: OverviewData): Marku
     hours.filter((hour) => hour.target === name),
     nowMs,
   )}
-  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${product(type)}</a>`}</p></footer>
+  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${productOf(type)}</a>`}</p></footer>
 </article>`;
 }
 

@@ -1,11 +1,12 @@
 import type { ActivityPage, GroupDetail, PersonDetail, SyncStatus } from "../../../domain/ports/console-store.ts";
+import { productOf } from "../../../targets/registry.ts";
 import type { Visitor } from "../../access/role.ts";
 import { presenceBadge, seenWords, stateWords } from "../components/access-state.ts";
 import { activityList } from "../components/activity-rows.ts";
 import { type HtmlValue, html, type Markup } from "../components/html.ts";
 import { csrfField, only } from "../components/layout.ts";
 import type { ConsoleStatus } from "../parts.ts";
-import { ago, badge, count, moment, noteText, opWord, product } from "../words.ts";
+import { ago, badge, count, moment, noteText, opWord } from "../words.ts";
 
 interface EntityData {
   readonly history: ActivityPage;
@@ -120,9 +121,9 @@ function standingCard(
           ] as const,
         ]),
   ];
-  return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${product(type)}</p></div>${badge(tone, word)}</header>
+  return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
-${note !== null && html`<p class="hint flat">${want !== "access" && note === "not-in-target" ? `Not in ${product(type)}: there is nothing to take away.` : noteText(note, product(type))}</p>`}
+${note !== null && html`<p class="hint flat">${want !== "access" && note === "not-in-target" ? `Not in ${productOf(type)}: there is nothing to take away.` : noteText(note, productOf(type))}</p>`}
 ${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and under way"}.</p>`)}
 ${factList(facts)}
 ${only(

@@ -1,6 +1,7 @@
 import type { HeldItem } from "../../../domain/model/held-change.ts";
 import { isUndecided } from "../../../domain/model/held-change.ts";
 import type { HeldReason, Plan } from "../../../domain/model/plan.ts";
+import { productNames, productOf } from "../../../targets/registry.ts";
 import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "../../../text/changes-for-people.ts";
 import type { Visitor } from "../../access/role.ts";
 import { html, type Markup } from "../components/html.ts";
@@ -8,7 +9,7 @@ import { icon } from "../components/icons.ts";
 import { csrfField, only } from "../components/layout.ts";
 import type { HeldNow, TargetStatus } from "../parts.ts";
 import type { Planned } from "../plan-desk.ts";
-import { ago, badge, count, figure, opTone, opWord, product } from "../words.ts";
+import { ago, badge, count, figure, opTone, opWord } from "../words.ts";
 
 /** So many names are shown of one kind; the download has all. */
 const namesShown = 200;
@@ -31,14 +32,14 @@ export interface PlanData {
 /** What is held comes first: it waits for a person. Then what a look at each target now would do. */
 export function planBody(data: PlanData): Markup {
   if (data.plans.length === 0)
-    return html`<div class="empty"><p><strong>No target yet.</strong> There is nothing to plan.</p><p><a class="button" href="/connections">Connect Bitwarden or 1Password</a></p></div>`;
+    return html`<div class="empty"><p><strong>No target yet.</strong> There is nothing to plan.</p><p><a class="button" href="/connections">Connect ${productNames}</a></p></div>`;
   return html`${data.plans.map((plan) => targetSection(plan, data))}`;
 }
 
 function targetSection(plan: TargetPlan, data: PlanData): Markup {
   const { target, held, planned } = plan;
   return html`<section aria-labelledby="${target.name}">
-<div class="between"><h2 id="${target.name}">${target.name} <small>${product(target.type)}</small></h2>${budgetText(target)}</div>
+<div class="between"><h2 id="${target.name}">${target.name} <small>${productOf(target.type)}</small></h2>${budgetText(target)}</div>
 ${held.undecidedDigest !== null && heldPanel(plan, held.undecidedDigest, data)}
 ${held.dismissedDigest !== null && dismissedPanel(plan, held.dismissedDigest, data)}
 <div class="panel" id="plan-${target.name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="[id='plan-${target.name}']" hx-swap="outerHTML"`}>
@@ -107,7 +108,7 @@ const heldTable = (
   .slice(0, heldShown)
   .map(
     (item) =>
-      html`<tr><th scope="row" class="name"><a href="/${item.kind === "user" ? "people" : "groups"}/${encodeURIComponent(item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, product(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
+      html`<tr><th scope="row" class="name"><a href="/${item.kind === "user" ? "people" : "groups"}/${encodeURIComponent(item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, productOf(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
   )}</tbody></table></div>`;
 
 function approvalForm(

@@ -1,5 +1,7 @@
 import { z } from "zod";
-import type { ConnectionDraft, ConnectionType, FieldErrors } from "../../../app/connection-types.ts";
+import type { ConnectionKeys, FieldErrors } from "../../../app/connection-types.ts";
+import type { TargetDefinition } from "../../../targets/definition.ts";
+import { credentialKeys, definitionOf, placeKeys, productOf, targetTypes } from "../../../targets/registry.ts";
 import type { PageParts } from "../components/layout.ts";
 import {
   confirmForm,
@@ -13,7 +15,6 @@ import {
   tokenLives,
 } from "../pages/connect-form.ts";
 import { connectionsBody } from "../pages/connections.ts";
-import { vendorForms } from "../pages/guides.ts";
 import type { Asked, Done, Pages } from "../pages.ts";
 import type { ConsoleParts } from "../parts.ts";
 
@@ -22,23 +23,13 @@ const verifyWithinMs = 60_000;
 /** A verified draft waits that long for "Connect". */
 const draftLifeMs = 15 * 60_000;
 
-const field = z.string().trim().max(500).optional();
-const draftShape = z.object({
-  name: field,
-  region: field,
-  apiUrl: field,
-  identityUrl: field,
-  accountId: field,
-  clientId: field,
-  clientSecret: z.string().max(2000).optional(),
-});
-const keptShape = z.object({
-  atMs: z.number(),
-  draft: draftShape.extend({ name: z.string(), type: z.enum(["bitwarden", "onepassword"]) }),
-});
+/** Keys of the form. Other keys, such as the token against forged requests, are dropped. */
+const formKeys: readonly string[] = ["name", ...placeKeys, ...credentialKeys];
+const text = z.string().trim().max(2000);
+const draftShape = z.object({ name: text, type: z.enum(targetTypes) }).catchall(text);
+const keptShape = z.object({ atMs: z.number(), draft: draftShape });
 
 const causeOf = ({ actor }: Asked["visitor"]) => ({ actor, requestId: null });
-const isType = (text: string): text is ConnectionType => text === "bitwarden" || text === "onepassword";
 const trail = [{ href: "/connections", label: "Connections" }];
 
 /** Connecting, rotating, disconnecting; and tokens for identity providers. */
@@ -105,36 +96,40 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   });
 
   pages.get("/connections/new/:type", "admin", async ({ param, visitor }) => {
-    const type = param("type");
-    return isType(type) ? connectPage({ type, draft: {}, errors: {}, visitor }) : null;
+    const definition = definitionOf(param("type"));
+    return definition === undefined ? null : connectPage({ definition, draft: {}, errors: {}, visitor });
   });
 
   pages.post("/connections/new/:type", "admin", async ({ param, visitor }, form): Promise<Done | PageParts | null> => {
-    const type = param("type");
-    if (!isType(type)) return null;
-    if (form["kept"] !== undefined) return save(form["kept"], visitor);
-    const filled = draftShape.safeParse(form);
+    const definition = definitionOf(param("type"));
+    if (definition === undefined) return null;
+    if (form["kept"] !== undefined) return save(definition, form["kept"], visitor);
+    const filled = draftShape.safeParse({ name: "", ...chosen(definition, form), type: definition.type });
     if (!filled.success)
-      return connectPage({ type, draft: {}, errors: { "": "One of the fields is too long." }, visitor });
-    const draft = { ...settle(filled.data), type };
+      return connectPage({ definition, draft: {}, errors: { "": "One of the fields is too long." }, visitor });
+    const draft = filled.data;
     const verified = await connections.verifyConnection(draft, within());
-    if (!verified.ok) return connectPage({ type, draft, errors: verified.errors, visitor });
+    if (!verified.ok) return connectPage({ definition, draft, errors: verified.errors, visitor });
     const kept = drafts.seal({ atMs: now(), draft });
     return {
-      title: `Connect ${vendorForms[type].product}`,
+      title: `Connect ${definition.product}`,
       section: "connections",
       trail,
-      body: surveyBody(verified.survey, confirmForm(draft.name, type, kept, visitor)),
+      body: surveyBody(definition, verified.survey, confirmForm(draft.name, definition.type, kept, visitor)),
     };
   });
 
-  async function save(kept: string, visitor: Asked["visitor"]): Promise<Done | PageParts> {
+  async function save(
+    definition: TargetDefinition,
+    kept: string,
+    visitor: Asked["visitor"],
+  ): Promise<Done | PageParts> {
     const opened = keptShape.safeParse(drafts.open(kept));
     if (!opened.success || now() - opened.data.atMs > draftLifeMs)
       return { to: "/connections", notice: { kind: "bad", text: "That was verified too long ago. Begin again." } };
-    const draft = withoutBlanks(opened.data.draft);
+    const { draft } = opened.data;
     const saved = await connections.saveConnection(draft, visitor.actor, within());
-    if (!saved.ok) return connectPage({ type: draft.type, draft, errors: saved.errors, visitor });
+    if (!saved.ok) return connectPage({ definition, draft, errors: saved.errors, visitor });
     return {
       to: `/connections#${draft.name}`,
       notice: { kind: "good", text: `${draft.name} is connected. Its first look begins within two seconds.` },
@@ -158,16 +153,11 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
       to: `/connections#${name}`,
       notice: {
         kind: "good",
-        text: `${name} uses the new secret. Revoke the old one at ${vendorForms[type].product} now.`,
+        text: `${name} uses the new secret. Revoke the old one at ${productOf(type)} now.`,
       },
     } as const;
   });
-  const rotatePage = (
-    name: string,
-    type: ConnectionType,
-    errors: FieldErrors,
-    visitor: Asked["visitor"],
-  ): PageParts => ({
+  const rotatePage = (name: string, type: string, errors: FieldErrors, visitor: Asked["visitor"]): PageParts => ({
     status: statusOf(errors),
     title: `Rotate the secret of ${name}`,
     section: "connections",
@@ -218,7 +208,7 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
 
 const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts => ({
   status: statusOf(form.errors),
-  title: `Connect ${vendorForms[form.type].product}`,
+  title: `Connect ${form.definition.product}`,
   section: "connections",
   trail,
   body: connectBody(form),
@@ -226,17 +216,17 @@ const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts => ({
 
 const statusOf = (errors: object): number => (Object.keys(errors).length === 0 ? 200 : 422);
 
-type Filled = z.output<typeof draftShape>;
-
-/** A region and addresses exclude each other: what was chosen counts. */
-function settle({ name = "", region, apiUrl, identityUrl, ...rest }: Filled): Omit<ConnectionDraft, "type"> {
-  const place = region === "own" ? { apiUrl, identityUrl } : { region };
-  return withoutBlanks({ name, ...place, ...rest });
-}
-
-/** Without the keys that nothing was filled in for. */
-function withoutBlanks<T extends object>(draft: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(draft).filter(([, value]) => value !== undefined && value !== "")) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+/** The filled fields of the form. The choice between a region and the URLs of an own server decides which of them count. */
+function chosen(
+  { placeKeys: places }: TargetDefinition,
+  form: Readonly<Record<string, string | undefined>>,
+): ConnectionKeys {
+  const isOwn = form["region"] === "own";
+  const counts = (key: string): boolean => !places.includes(key) || (key === "region") !== isOwn;
+  return Object.fromEntries(
+    formKeys.flatMap((key) => {
+      const value = form[key] ?? "";
+      return value !== "" && counts(key) ? [[key, value]] : [];
+    }),
+  );
 }

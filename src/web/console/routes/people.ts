@@ -1,4 +1,5 @@
 import type { ActivityPage } from "../../../domain/ports/console-store.ts";
+import { kindsOf, targetDefinitions } from "../../../targets/registry.ts";
 import { parseListFilter, queryOf } from "../components/filters.ts";
 import { parseActivityFilter } from "../pages/activity.ts";
 import { groupsBody, membersTable, peopleBody, rowsPerPage } from "../pages/people.ts";
@@ -8,9 +9,11 @@ import type { ConsoleParts, ConsoleStatus } from "../parts.ts";
 
 const historyRows = 50;
 
-/** Targets that know groups; the others have no column for them. */
+const withoutGroups = targetDefinitions.filter(({ abilities }) => !abilities.groups);
+
+/** Targets that have groups. The others get no column. */
 const withGroups = (status: ConsoleStatus): readonly string[] =>
-  status.targets.filter(({ type }) => type !== "onepassword").map(({ name }) => name);
+  status.targets.filter(({ type }) => kindsOf(type).includes("group")).map(({ name }) => name);
 
 /** People, groups, and one of each. */
 export function entityRoutes(pages: Pages, { reader, status, now, connections }: ConsoleParts): void {
@@ -49,7 +52,9 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
     return {
       title: "Groups",
       section: "groups",
-      lead: "Groups of the directory. 1Password's API knows none.",
+      lead: ["Groups of the directory.", ...withoutGroups.map(({ product }) => `${product}'s API has no groups.`)].join(
+        " ",
+      ),
       body: groupsBody({ page, filter, status: current, columns: query.connections }),
     };
   });
