@@ -77,7 +77,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       );
       expect(named).toMatchObject({
         isComplete: false,
-        members: [{ remoteId, email: ada.email }],
+        accounts: [{ remoteId, email: ada.email }],
         missingRemoteIds: [gone],
       });
     });

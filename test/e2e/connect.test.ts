@@ -152,7 +152,7 @@ describe("connect", () => {
   it("does not let a name lead to another account", async () => {
     const other = "organization.00000000-0000-4000-8000-00000000000f";
     const run = await connect("x", "bitwarden", ...place(stage), "--client-id", other);
-    expect(run.stderr).toContain('--name: "bitwarden" leads to another organization (5a1db0c5');
+    expect(run.stderr).toContain('--name: "bitwarden" is already the name of another organization (5a1db0c5');
   });
 
   it("does not store what the file would win over", async () => {

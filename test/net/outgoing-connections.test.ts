@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type LookupFunction, type Server } from "nod
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { guardedLookup, refuseAddress, refuseHost } from "../../src/net/addresses.ts";
 import { HttpClient, type HttpOptions, type HttpRequest } from "../../src/targets/kit/http.ts";
+import { targetDefinitions } from "../../src/targets/registry.ts";
 import { authority } from "../support/certificates.ts";
 import { patient, virtualTime } from "../targets/virtual-time.ts";
 
@@ -75,6 +76,9 @@ function resolver(...answers: readonly (readonly string[])[]): { lookup: LookupF
   };
 }
 
+/** The domains of every cloud of the registry. */
+const cloudDomains = targetDefinitions.flatMap(({ regions }) => regions.map(({ domain }) => domain));
+
 describe("addresses", () => {
   const [own, cloud, local] = ["vault.example.com", "api.bitwarden.com", "localhost"];
   it.each([
@@ -123,11 +127,11 @@ describe("addresses", () => {
     ["2606:4700::6812:c21", [local]],
     ["64:ff9b::6812:c21", [local]],
   ])("%s is refused to %j only", (address, refused) => {
-    expect([own, cloud, local].filter((host) => refuseAddress(host, address) !== null)).toEqual(refused);
+    expect([own, cloud, local].filter((host) => refuseAddress(host, address, cloudDomains) !== null)).toEqual(refused);
   });
 
   it("of clouds are known by any of their names, and by no other", () => {
-    const isCloud = (host: string): boolean => refuseAddress(host, "10.0.0.1") !== null;
+    const isCloud = (host: string): boolean => refuseAddress(host, "10.0.0.1", cloudDomains) !== null;
     expect(
       ["identity.bitwarden.eu", "API.1Password.com", "api.1password.ca.", "bitwarden.com"].filter(isCloud),
     ).toHaveLength(4);
@@ -161,7 +165,9 @@ describe("a name that leads where it must not", () => {
     });
     const { lookup, asked } = resolver([address]);
     const { hostname } = new URL(url);
-    await expect(client({ lookup }).send(get(`https://${hostname}:${port}/`), patient)).rejects.toMatchObject({
+    await expect(
+      client({ lookup, cloudDomains }).send(get(`https://${hostname}:${port}/`), patient),
+    ).rejects.toMatchObject({
       code: "TARGET_UNREACHABLE",
       message: expect.stringMatching(new RegExp(`^acme: members\\.list: .*${hostname} leads to ${address}, .*${what}`)),
     });

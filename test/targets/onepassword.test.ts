@@ -224,7 +224,7 @@ describe("1Password's two layouts", () => {
     await world.observe();
     state.settings.layouts = ["v1"];
     expect(await world.target.observe(named, patient)).toMatchObject({
-      members: [{ remoteId: ada.id }],
+      accounts: [{ remoteId: ada.id }],
       missingRemoteIds: [],
     });
     state.settings.layouts = [];
