@@ -1,3 +1,5 @@
+import { targetTypes } from "../targets/registry.ts";
+
 /** What stands below the list of commands. */
 export const overview = `
 Start here:
@@ -21,28 +23,28 @@ Exit code: 0 after a signal, 1 error.`,
   sync: `
 Examples:
   rollcall sync -c rollcall.yaml
-  rollcall sync -c rollcall.yaml --target acme-bitwarden --timeout 30m
+  rollcall sync -c rollcall.yaml --target acme --timeout 30m
 
 Exit code: 0 converged, 1 error, 3 removals are held and nobody has decided about them,
 4 some changes failed.`,
   plan: `
 Examples:
   rollcall plan -c rollcall.yaml
-  rollcall plan acme-bitwarden -c rollcall.yaml --json
+  rollcall plan acme -c rollcall.yaml --json
   rollcall plan -c rollcall.yaml --detailed-exitcode || echo "there is something to do"
 
 Exit code: 0, 1 error; with --detailed-exitcode 2 when there are changes.`,
   approve: `
 Examples:
-  rollcall plan acme-bitwarden              names the held removals, and their digest
-  rollcall approve acme-bitwarden 3f9c0d1e2a4b5c6d
+  rollcall plan acme              names the held removals, and their digest
+  rollcall approve acme 3f9c0d1e2a4b5c6d
 
 Only these removals pass, once, in this target. What is held later has another digest.
 Exit code: 0, 1 when no removals are held under that digest.`,
   dismiss: `
 Examples:
-  rollcall plan acme-bitwarden              names the held removals, and their digest
-  rollcall dismiss acme-bitwarden 3f9c0d1e2a4b5c6d
+  rollcall plan acme              names the held removals, and their digest
+  rollcall dismiss acme 3f9c0d1e2a4b5c6d
 
 For what is not right, a broken filter say: exactly these stay held, whatever the budget allows, until the directory no
 longer asks for them or somebody approves them. What is held later is not dismissed. Also while "rollcall serve" runs.
@@ -87,7 +89,7 @@ Examples:
   auditExport: `
 Examples:
   rollcall audit export > audit.jsonl
-  rollcall audit export --format csv --lost-access --target acme-bitwarden --since 90d > lost.csv
+  rollcall audit export --format csv --lost-access --target acme --since 90d > lost.csv
 
 The words of --action with --lost-access: suspend, remove, removeFromGroup, removeGroup.
 In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.
@@ -135,18 +137,9 @@ Examples:
 
 To rotate without a pause: "token rotate", give the new one to the identity provider, and see
 in "token list" that the old one is not used any more.`,
-  importDc: `
-Examples:
-  rollcall import-dc "$HOME/.config/Bitwarden Directory Connector/data.json"
-  rollcall import-dc data.json -o rollcall.yaml
-
-Reads every layout since the first. Secrets are not copied; what has no equivalent is told on standard error.
-Exit code: 0, 1 when the file is none of Directory Connector's, or FILE is there already.`,
   connect: `
 Examples:
-  rollcall connect bitwarden -c rollcall.yaml
-  rollcall connect onepassword --name acme-1password
-  rollcall connect bitwarden --region eu --client-id organization.<guid> < secret-file
+${targetTypes.map((type) => `  rollcall connect ${type} -c rollcall.yaml\n`).join("")}  rollcall connect ${targetTypes[0]} --name acme --region eu --client-id ID < secret-file
 
 Asks for what is missing on a terminal; otherwise the secret is read from standard input, never from an argument.
 Signs in and reads once; only what works is stored, encrypted under the masterKey of the configuration.
@@ -157,8 +150,8 @@ Examples:
   rollcall connections --json | jq '.connections[].name'`,
   disconnect: `
 Examples:
-  rollcall disconnect acme-bitwarden
-  rollcall disconnect acme-bitwarden --yes  without a terminal
+  rollcall disconnect acme
+  rollcall disconnect acme --yes  without a terminal
 
 Exit code: 0, 1 nothing was done.`,
   tokenCreate: `

@@ -5,7 +5,7 @@ import { restored } from "../app/restore.ts";
 import { emulate } from "../app/sandbox.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import { ldapPresets } from "../domain/model/ldap-source.ts";
-import { targetTypes } from "../targets/registry.ts";
+import { targetDefinitions, targetTypes } from "../targets/registry.ts";
 import { LOG_LEVELS } from "../telemetry/index.ts";
 import { approve, dismiss } from "./commands/approve.ts";
 import { exportAudit, listAudit, verifyAudit } from "./commands/audit.ts";
@@ -13,7 +13,7 @@ import { backup } from "./commands/backup.ts";
 import { check } from "./commands/check.ts";
 import { connectOptions, connectVendor, disconnect, listConnections } from "./commands/connect.ts";
 import { health } from "./commands/health.ts";
-import { importDirectoryConnector } from "./commands/import-dc.ts";
+import { importDirectoryConnector, importHelp } from "./commands/import-dc.ts";
 import { plan } from "./commands/plan.ts";
 import { rekey } from "./commands/rekey.ts";
 import { status } from "./commands/status.ts";
@@ -52,6 +52,8 @@ function codeOf(error: unknown): string {
   return error instanceof CommanderError ? "USAGE" : "UNEXPECTED";
 }
 
+const products = targetDefinitions.map(({ product }) => product).join(" and ");
+
 type Run<T> = (context: Context, options: T & GlobalOptions, ...args: string[]) => Promise<number>;
 
 /** Loaded when asked for: what serves SCIM is a large part of the program, and the other commands answer sooner without. */
@@ -60,7 +62,7 @@ const serve: Run<object> = async (context, options) => (await import("../server/
 function buildProgram(context: Context, exit: (code: number) => void): Command {
   const program = new Command("rollcall")
     .usage("<command> [options]")
-    .description("Directory sync for password managers: SCIM 2.0 in, Bitwarden and 1Password out.")
+    .description(`Directory sync for password managers: SCIM 2.0 in, ${products} out.`)
     .version(context.version)
     .configureHelp({
       subcommandTerm: (command) =>
@@ -204,9 +206,9 @@ function buildProgram(context: Context, exit: (code: number) => void): Command {
   command(
     program,
     "import-dc <file>",
-    "convert the data.json of Bitwarden Directory Connector into a configuration",
+    "convert the data.json of Directory Connector into a configuration",
     importDirectoryConnector,
-    help.importDc,
+    importHelp,
   )
     .option("-o, --output <file>", "write it there instead; never over a file that is there")
     .addOption(
@@ -218,11 +220,13 @@ function buildProgram(context: Context, exit: (code: number) => void): Command {
   command(
     program,
     "sandbox",
-    "only the emulated Bitwarden and 1Password, to try a configuration against",
+    `only the emulators of ${products}, to try a configuration against`,
     emulate,
     help.sandbox,
   ).addOption(
-    new Option("--port <number>", "Bitwarden's port; 1Password takes the next").argParser(portNumber).default(9000),
+    new Option("--port <number>", "port of the first emulator; the second takes the next")
+      .argParser(portNumber)
+      .default(9000),
   );
   program
     .command("completion")

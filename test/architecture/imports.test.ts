@@ -71,9 +71,10 @@ const INSIDE: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     settings: ["database", "audit", "directory", "import", "sync"],
   },
   "sources/ldap": { protocol: [], servers: ["protocol"], read: ["protocol", "servers"] },
-  targets: { kit: [], bitwarden: ["kit"], onepassword: ["kit"] },
-  sandbox: { kit: [], bitwarden: ["kit"], onepassword: ["kit"] },
 };
+
+/** Folders with a part that all others share, `kit`; the others never import each other. */
+const WITH_KIT = ["targets", "sandbox"];
 
 /** The folder of a file as `LAYERS` names it: two steps below `sources`, else one. */
 function folderOf(file: string): string {
@@ -92,8 +93,8 @@ const layerOf = (folder: string): number => LAYERS.findIndex((layer) => layer.in
 function isAllowedInside(folder: string, { from, to }: Import): boolean {
   const [inside, other] = [insideOf(from), insideOf(to)];
   if (inside === other || inside === null) return true;
-  const allowed = INSIDE[folder]?.[inside];
-  // A file of the folder itself puts the parts together; what all parts share may be there too, in `targets`: its definition.
+  const allowed = WITH_KIT.includes(folder) ? ["kit"].filter((each) => each !== inside) : INSIDE[folder]?.[inside];
+  // A file of the folder itself puts the parts together. In `targets`, the parts import the definition from there.
   if (allowed === undefined) return true;
   return other === null ? to === "targets/definition.ts" : allowed.includes(other);
 }
@@ -178,6 +179,13 @@ describe("what src imports", () => {
     expect(imports.filter((one) => isOurs(one) && !isAllowed(one)).map(print)).toEqual([]);
   });
 
+  it("names an implementation only in app/adapters.ts, and a target only in the registry", () => {
+    const isImplementation = ({ to }: Import): boolean =>
+      /^(alerts\/(email|slack|webhook)|store\/database|targets\/(?!definition|registry).*)\.ts$/.test(to);
+    const outside = imports.filter((one) => isImplementation(one) && folderOf(one.from) !== folderOf(one.to));
+    expect([...new Set(outside.map(({ from }) => from))]).toEqual(["app/adapters.ts"]);
+  });
+
   it("makes no cycle", () => {
     expect(findCycle()).toBeNull();
   });
@@ -192,6 +200,42 @@ describe("what src imports", () => {
     const isKnown = ({ to }: Import): boolean =>
       isBuiltin(to) ? to.startsWith("node:") && to !== "node:test" : packageOf(to) in dependencies;
     expect(imports.filter((one) => !isOurs(one) && !isKnown(one)).map(print)).toEqual([]);
+  });
+});
+
+/** Files that may name a vendor: its own folders, the registry, the emulators, and what converts one vendor's own file. */
+const MAY_NAME_VENDORS =
+  /^(targets\/(bitwarden|onepassword)\/|targets\/registry\.ts$|sandbox\/|app\/sandbox\.ts$|cli\/import-dc\/|cli\/commands\/import-dc\.ts$)/;
+const VENDOR = /bitwarden|onepassword|1password/i;
+
+/** Every name, text and pattern in the code of a file. Comments are not code. */
+function textsIn(file: string, text: string): readonly string[] {
+  const found: string[] = [];
+  const visit = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    if ("type" in node && node.type === "Identifier" && "name" in node) found.push(String(node.name));
+    if ("type" in node && node.type === "Literal" && "raw" in node) found.push(String(node.raw));
+    if ("type" in node && node.type === "TemplateElement" && "value" in node) found.push(JSON.stringify(node.value));
+    for (const child of Object.values(node)) visit(child);
+  };
+  visit(parseSync(file, text).program);
+  return found;
+}
+
+describe("vendors", () => {
+  it("are found in names, texts, templates and patterns, and not in comments", () => {
+    const text =
+      'const bitwardenUrl = "a 1Password"; const b = `${c} Bitwarden`; const d = /onepassword/; // Bitwarden';
+    expect(textsIn("x.ts", text).filter((each) => VENDOR.test(each))).toHaveLength(4);
+  });
+
+  it("are named only in their own folders, the registry, the emulators and the import of one vendor's file", () => {
+    const naming = [...SOURCES]
+      .filter(([file]) => !MAY_NAME_VENDORS.test(file))
+      .flatMap(([file, text]) =>
+        textsIn(file, text).flatMap((each) => (VENDOR.test(each) ? [`${file}: ${each}`] : [])),
+      );
+    expect(naming).toEqual([]);
   });
 });
 
