@@ -10,7 +10,7 @@ export interface ShownUser {
 }
 
 /** A world whose source is a polled LDAP directory. Its clock runs. */
-export interface PolledWorld extends World {
+export interface PolledWorld extends World, AsyncDisposable {
   poll(mode?: "auto" | "full", acceptShrink?: boolean): Promise<PollReport>;
   reconfigure(options: LdapTestOptions): void;
   /** Present users by e-mail address, or by userName without one. */
@@ -31,6 +31,7 @@ export async function polledWorld(options: LdapTestOptions): Promise<PolledWorld
   const present = "absent_since_ms IS NULL";
   return {
     ...world,
+    [Symbol.asyncDispose]: () => world.close(),
     poll: (mode = "auto", acceptShrink = false) => poller.poll({ mode, acceptShrink }, AbortSignal.timeout(20_000)),
     reconfigure: (given) => {
       poller = make(given);
