@@ -13,7 +13,7 @@ import { Random } from "../test/support/random.ts";
 import type { Write } from "../test/support/reliability/day.ts";
 import { IdentityProvider } from "../test/support/reliability/identity-provider.ts";
 import { openFiles, rssMiB } from "../test/support/reliability/load.ts";
-import { isDelivered, RollcallProcess, scimToken, statusOf } from "../test/support/reliability/rollcall-process.ts";
+import { RollcallProcess, scimToken, untilDelivered } from "../test/support/reliability/rollcall-process.ts";
 import { Vendors } from "../test/support/reliability/vendors.ts";
 
 const { values } = parseArgs({
@@ -66,7 +66,7 @@ async function workFor(durationMs: number): Promise<Quarter> {
     highestRssMiB = Math.max(highestRssMiB, rssMiB(running.pid));
     mostFiles = Math.max(mostFiles, openFiles(running.pid));
   }
-  while (!isDelivered(await statusOf(running))) await new Promise((resolve) => setTimeout(resolve, 200));
+  await untilDelivered(rollcall, async () => running, 60_000);
   const { heapBytes, externalBytes } = await rollcall.liveMemory();
   const quarter = {
     writes: sent,

@@ -1,13 +1,22 @@
 import { mkdtempSync, rmSync, watch as watchFile } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
-import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./final-state.ts";
+import {
+  differences,
+  type Evening,
+  expectedOf,
+  lookAt,
+  mailCount,
+  overRemovalLimit,
+  vendorViolations,
+} from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { damageIn } from "./integrity.ts";
-import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
-import { type Call, type CallStage, type Loss, mostLostWithin, Vendors } from "./vendors.ts";
+import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
+import { type Call, type CallStage, type Loss, Vendors } from "./vendors.ts";
 
 /** Where the process is killed. */
 export const killPoints = [
@@ -100,7 +109,7 @@ export async function crashMigrations(
       // The schema is made in the last third; some kills hit the same database two or three times.
       for (let times = 1 + random.below(3); times > 0 && killed < kills; times -= 1) {
         rollcall.launch();
-        await Promise.race([pause(startMs * (0.5 + random.next() * 0.6)), rollcall.listening()]);
+        await Promise.race([delay(startMs * (0.5 + random.next() * 0.6)), rollcall.listening()]);
         await rollcall.kill();
         killed += 1;
       }
@@ -188,16 +197,18 @@ class CrashRun {
     for (const [index, step] of day.steps.entries()) {
       if (this.#killed < this.#options.kills && this.#random.chance(killChance)) this.#arm();
       if (step.kind === "calm") await this.#calm();
-      else if (step.kind === "write") await this.#idp.send(step.write);
-      else await Promise.all(step.writes.map((write) => this.#idp.send(write)));
-      this.#acknowledged += step.kind === "calm" ? 0 : step.kind === "write" ? 1 : step.writes.length;
+      this.#acknowledged += await this.#idp.replay(step);
       await this.#shot();
       if (index % 50 === 0) log?.(`step ${index} of ${day.steps.length}, ${this.#killed} kills`);
     }
     await this.#calm();
     await this.#readBack();
-    this.#checkVendors();
-    await this.#checkPlan();
+    const state = lookAt(this.#vendors, this.#idp.everId);
+    this.#violations.push(
+      ...vendorViolations(this.#vendors),
+      ...differences(state, expectedOf(this.#idp.acknowledged, day.onePasswordUsers)),
+      ...(await leftInPlan(this.#rollcall)),
+    );
     const code = await this.#rollcall.stop();
     if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
     this.#violations.push(...(await damageIn(this.#rollcall)));
@@ -206,10 +217,10 @@ class CrashRun {
       killed: this.#killed,
       writes: this.#acknowledged,
       readBacks: this.#readBacks,
-      mails: [...this.#vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      mails: mailCount(this.#vendors),
       losses: this.#vendors.losses,
-      evening: lookAt(this.#vendors, this.#idp.everId),
-      violations: this.#violations.concat(budget === undefined ? [] : this.#overBudget(budget)),
+      evening: state,
+      violations: this.#violations.concat(budget === undefined ? [] : overRemovalLimit(this.#vendors, budget, slackMs)),
       seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
     };
   }
@@ -273,13 +284,13 @@ class CrashRun {
   async #killAndRestart(point: KillPoint): Promise<void> {
     if (point === "stopping") {
       this.#rollcall.signal("SIGTERM");
-      await pause(this.#random.below(60));
+      await delay(this.#random.below(60));
     }
     await this.#killNow(point === "starting" ? "anytime" : point);
     if (point === "starting") {
       for (let times = 1 + this.#random.below(2); times > 0; times -= 1) {
         this.#rollcall.launch();
-        await pause(this.#random.below(450));
+        await delay(this.#random.below(450));
         await this.#killNow("starting");
       }
     }
@@ -298,7 +309,7 @@ class CrashRun {
 
   /** Waits for the kill that was armed, so that the script does not outrun it. */
   async #shot(): Promise<void> {
-    while (this.#armed !== null) await pause(5);
+    while (this.#armed !== null) await delay(5);
     await this.#up;
   }
 
@@ -313,18 +324,11 @@ class CrashRun {
 
   /** Waits until all is delivered; then people take up invitations, and administrators confirm them. */
   async #calm(): Promise<void> {
-    const untilMs = performance.now() + calmWithinMs;
-    for (;;) {
+    const running = async (): Promise<Running | null> => {
       await this.#up;
-      const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
-      if (targets !== null && isDelivered(targets)) break;
-      if (performance.now() > untilMs) {
-        throw new Error(
-          `not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)}\n${this.#rollcall.log.slice(-3000)}`,
-        );
-      }
-      await pause(25);
-    }
+      return this.#running;
+    };
+    await untilDelivered(this.#rollcall, running, calmWithinMs);
     const { state } = this.#vendors.bitwarden;
     for (const { email, status } of [...state.members.values()]) {
       // Somebody who is there twice is a violation that is told in the end.
@@ -343,46 +347,6 @@ class CrashRun {
     this.#violations.push(...wrong.map((each) => `after kill ${this.#killed}: lost write: ${each}`));
   }
 
-  #checkVendors(): void {
-    const { day } = this.#options;
-    const { acknowledged, everId } = this.#idp;
-    this.#violations.push(...invitedTwice(this.#vendors).map((each) => `invited twice: ${each}`));
-    this.#violations.push(
-      ...differences(lookAt(this.#vendors, everId), expectedOf(acknowledged, day.onePasswordUsers)),
-    );
-    for (const { requests } of [this.#vendors.bitwarden, this.#vendors.onePassword]) {
-      if (requests.failures.length > 0) this.#violations.push(`the emulator failed: ${String(requests.failures[0])}`);
-    }
-  }
-
-  async #checkPlan(): Promise<void> {
-    const { code, out, err } = await this.#rollcall.command("plan", "--json");
-    if (code !== 0) {
-      this.#violations.push(`plan ended with ${code}: ${err}`);
-      return;
-    }
-    const { targets } = JSON.parse(out) as {
-      readonly targets: readonly {
-        readonly name: string;
-        readonly changes: readonly unknown[];
-        readonly held: readonly unknown[];
-      }[];
-    };
-    for (const { name, changes, held } of targets) {
-      if (changes.length + held.length > 0)
-        this.#violations.push(`plan of ${name} is not empty: ${JSON.stringify([...changes, ...held])}`);
-    }
-  }
-
-  #overBudget({ people, windowMs }: NonNullable<CrashRunOptions["budget"]>): readonly string[] {
-    return (["bitwarden", "onepassword"] as const).flatMap((vendor) => {
-      const most = mostLostWithin(this.#vendors.losses, vendor, windowMs - slackMs);
-      return most > people
-        ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`]
-        : [];
-    });
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#armed = null;
     await this.#up.catch(() => undefined);
@@ -394,5 +358,3 @@ class CrashRun {
     else this.#options.log?.(`the database is kept: ${this.#rollcall.storePath}`);
   }
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,11 +3,11 @@ import { meddled } from "../fuzz/meddled-answers.ts";
 import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
 import { FastClock } from "./fast-clock.ts";
-import { differences, expectedOf, invitedTwice, lookAt } from "./final-state.ts";
+import { differences, expectedOf, lookAt, mailCount, overRemovalLimit, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { House } from "./in-process-rollcall.ts";
 import { scimToken } from "./rollcall-process.ts";
-import { type Call, mostLostWithin, type VendorName, Vendors } from "./vendors.ts";
+import { type Call, type VendorName, Vendors } from "./vendors.ts";
 
 /** What a misbehaving vendor is made of; `noon` is called once, in the middle of the day, beside what goes on. */
 export interface Trouble {
@@ -188,50 +188,42 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
   const trouble: Trouble = troubles[name];
   const stage: Stage = { vendors, house, clock, random };
   const calls = { read: 0, write: 0, token: 0 };
-  let overLimit = 0;
+  let tooManyRequests = 0;
   try {
     trouble.begin?.(stage);
     count(vendors, calls);
     let noon: Promise<void> | undefined;
     for (const [index, step] of day.steps.entries()) {
       if (index >= day.steps.length / 2) noon ??= trouble.noon?.(stage).finally(() => count(vendors, calls));
-      if (step.kind === "write") await idp.send(step.write);
-      else if (step.kind === "burst") await Promise.all(step.writes.map((write) => idp.send(write)));
-      else await Promise.all([noon, calm(stage)]);
+      if (step.kind === "calm") await Promise.all([noon, calm(stage)]);
+      await idp.replay(step);
       // An identity provider is not that fast: half a second between two changes.
       await clock.sleep(500);
     }
     await noon;
     const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck + vendors.meddled;
-    overLimit = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
+    tooManyRequests = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
     for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
     vendors.rewriteBody = (_call, body) => body;
     vendors.rewriteAnswer = (_call, answer) => answer;
     await trouble.evening?.(stage);
     await calm(stage);
-    const counted = { reads: calls.read, writes: calls.write, tokens: calls.token };
-    const most = (vendor: VendorName) => mostLostWithin(vendors.losses, vendor, windowMs - slackMs);
     const violations = [
       ...((await idp.lostWrites(house.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
-      ...invitedTwice(vendors).map((wrong) => `invited twice: ${wrong}`),
+      ...vendorViolations(vendors),
       ...differences(lookAt(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
       ...(await house.leftInPlan()),
       ...unjust(vendors, day),
-      ...(["bitwarden", "onepassword"] as const).flatMap((vendor) =>
-        most(vendor) > people
-          ? [`${vendor}: ${most(vendor)} people lost access within the window, the budget is ${people}`]
-          : [],
-      ),
-      ...[vendors.bitwarden, vendors.onePassword].flatMap(({ requests }) =>
-        requests.failures.map((failure) => `the emulator failed: ${String(failure)}`),
-      ),
+      ...overRemovalLimit(vendors, budget, slackMs),
     ];
     return {
       trouble: name,
       struck,
-      ...counted,
-      overLimit,
-      mails: [...vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      reads: calls.read,
+      writes: calls.write,
+      tokens: calls.token,
+      overLimit: tooManyRequests,
+      mails: mailCount(vendors),
       losses: vendors.losses.length,
       violations,
       virtualMinutes: Math.round((clock.now() - beganMs) / minuteMs),

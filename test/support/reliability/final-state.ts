@@ -1,6 +1,6 @@
 import { memberStatus } from "../../../src/sandbox/index.ts";
 import type { Directory } from "./day.ts";
-import type { Vendors } from "./vendors.ts";
+import { mostLostWithin, type Vendors } from "./vendors.ts";
 
 /** What both vendors show, in the words of the script: comparable between runs, whose ids differ. */
 export interface Evening {
@@ -70,6 +70,31 @@ export function differences(found: Evening, wanted: Evening): readonly string[] 
   );
 }
 
-/** Addresses that were sent more than one invitation. Nobody is ever removed from Bitwarden here, so one is all there may be. */
-export const invitedTwice = ({ bitwarden }: Vendors): readonly string[] =>
-  [...bitwarden.state.allMails].filter(([, mails]) => mails > 1).map(([email, mails]) => `${email}: ${mails} mails`);
+/** Invitations that were sent. */
+export const mailCount = ({ bitwarden }: Vendors): number =>
+  [...bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0);
+
+/** What is wrong at the vendors: members invited twice (none is ever removed here), and bugs of the emulators. */
+export function vendorViolations({ bitwarden, onePassword }: Vendors): readonly string[] {
+  const twice = [...bitwarden.state.allMails].filter(([, mails]) => mails > 1);
+  return [
+    ...twice.map(([email, mails]) => `invited twice: ${email}: ${mails} mails`),
+    ...[bitwarden, onePassword].flatMap(({ requests }) =>
+      requests.failures.map((failure) => `the emulator failed: ${String(failure)}`),
+    ),
+  ];
+}
+
+/** Vendors where more users lost access within the window than the limit allows. `slackMs` shortens the window. */
+export function overRemovalLimit(
+  { losses }: Vendors,
+  { people, windowMs }: { readonly people: number; readonly windowMs: number },
+  slackMs: number,
+): readonly string[] {
+  return (["bitwarden", "onepassword"] as const).flatMap((vendor) => {
+    const most = mostLostWithin(losses, vendor, windowMs - slackMs);
+    return most > people
+      ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`]
+      : [];
+  });
+}

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
-import { after, type Directory, type Person, subjects, type Team, type Write } from "./day.ts";
+import { after, type Directory, type Person, type Step, subjects, type Team, type Write } from "./day.ts";
 
 /** Where Rollcall can be reached at the moment; null while it is down. */
 export interface Door {
@@ -52,12 +53,19 @@ export class IdentityProvider {
     this.#options = options;
   }
 
-  /** Until it is acknowledged. */
+  /** Sends the writes of a step until each is acknowledged, all at once in a burst. Returns how many there were. */
+  async replay(step: Step): Promise<number> {
+    const writes = step.kind === "calm" ? [] : step.kind === "write" ? [step.write] : step.writes;
+    await Promise.all(writes.map((write) => this.send(write)));
+    return writes.length;
+  }
+
+  /** Sends a write until it is acknowledged. */
   async send(write: Write): Promise<void> {
     this.inDoubt.add(write);
     for (let attempt = 0; ; attempt += 1) {
       if (await this.#attempt(write)) break;
-      if (attempt > 0) await pause(Math.min(20 * attempt, 200));
+      if (attempt > 0) await delay(Math.min(20 * attempt, 200));
     }
     this.inDoubt.delete(write);
     this.acknowledged = after(this.acknowledged, write);
@@ -257,5 +265,3 @@ function comparePerson(key: string, person: Person, found: Loose | undefined): r
 
 const unexpected = (method: string, path: string, answer: Answer): Error =>
   new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.json)}`);
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

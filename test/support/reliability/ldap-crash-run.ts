@@ -2,16 +2,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import { memberStatus } from "../../../src/sandbox/index.ts";
 import { startOpenldap } from "../ldap/openldap.ts";
 import { type LdapProxy, startProxy } from "../ldap/proxy.ts";
 import { type DirectoryServer, modify } from "../ldap/server.ts";
 import { Random } from "../random.ts";
 import { type Day, makeDay } from "./day.ts";
-import { differences, type Evening, expectedOf, invitedTwice, lookAt } from "./final-state.ts";
+import { differences, type Evening, expectedOf, lookAt, mailCount, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { integrityOf } from "./integrity.ts";
-import { isDelivered, RollcallProcess, type Running, scimToken, statusOf } from "./rollcall-process.ts";
+import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
 import { Vendors } from "./vendors.ts";
 
 /** Where a poll of the directory was when the process was killed, as its database and the directory's answers tell. */
@@ -135,7 +136,7 @@ class LdapCrashRun {
     await this.#write(steps, this.#day.steps.length);
     await this.#calm();
     this.#checkEvening();
-    await this.#checkPlan();
+    this.#violations.push(...(await leftInPlan(this.#rollcall)));
     const code = await this.#rollcall.stop();
     if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
     this.#violations.push(...integrityOf(this.#rollcall.storePath));
@@ -143,7 +144,7 @@ class LdapCrashRun {
       kills: this.#kills,
       killed: this.#killed,
       people: this.#people.size,
-      mails: [...this.#vendors.bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0),
+      mails: mailCount(this.#vendors),
       violations: this.#violations,
       seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
     };
@@ -185,7 +186,7 @@ class LdapCrashRun {
     // The commit of many takes longer, and so does the way to it.
     const lateMs =
       wanted === "staging" ? 0 : wanted === "committing" ? this.#random.next() * (3 + size / 40) : 30 + size / 4;
-    if (lateMs > 0) await pause(lateMs);
+    if (lateMs > 0) await delay(lateMs);
     const isRead = this.#ended >= searches;
     await this.#rollcall.kill();
     this.#running = null;
@@ -251,7 +252,7 @@ class LdapCrashRun {
     const polls = this.#polls;
     let [last, sinceMs] = [this.#ended, performance.now()];
     while (performance.now() < untilMs) {
-      await pause(5);
+      await delay(5);
       if (this.#ended !== last) sinceMs = performance.now();
       last = this.#ended;
       // The second that begins from now on was whole, after whatever was killed or under way.
@@ -276,7 +277,7 @@ class LdapCrashRun {
   // -- the day ----------------------------------------------------------------------------------------------------------
 
   async #up(): Promise<string> {
-    while (this.#running === null) await pause(10);
+    while (this.#running === null) await delay(10);
     return this.#running.scimUrl;
   }
 
@@ -284,38 +285,16 @@ class LdapCrashRun {
     for (let index = 0; index < count; index += 1) {
       const { value: step, done } = steps.next();
       if (done === true) return;
-      if (step.kind === "write") await this.#idp.send(step.write);
-      else if (step.kind === "burst") await Promise.all(step.writes.map((write) => this.#idp.send(write)));
-      // The script counts on it: who is deleted or renamed from here on was seen by 1Password (see `makeDay`).
-      else await this.#delivered();
-    }
-  }
-
-  /** Waits until everything that is known is delivered. */
-  async #delivered(): Promise<void> {
-    const untilMs = performance.now() + calmWithinMs;
-    for (;;) {
-      const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
-      if (targets !== null && isDelivered(targets)) return;
-      if (performance.now() > untilMs) throw new Error(`not all delivered: ${JSON.stringify(targets)}`);
-      await pause(50);
+      await this.#idp.replay(step);
+      // The script relies on it: 1Password has seen whoever is deleted or renamed from here on (see `makeDay`).
+      if (step.kind === "calm") await untilDelivered(this.#rollcall, async () => this.#running, calmWithinMs);
     }
   }
 
   /** Waits until the directory was read as it is, and everything is delivered. */
   async #calm(): Promise<void> {
-    const untilMs = performance.now() + calmWithinMs;
-    for (;;) {
-      await this.#up();
-      const targets = this.#running === null ? null : await statusOf(this.#running).catch(() => null);
-      const left = this.#wrongInDirectory();
-      if (targets !== null && isDelivered(targets) && left.length === 0) return;
-      if (performance.now() > untilMs)
-        throw new Error(
-          `not all delivered within ${calmWithinMs / 1000} s: ${JSON.stringify(targets)} ${left.slice(0, 5).join("; ")}\n${this.#rollcall.log.slice(-2000)}`,
-        );
-      await pause(100);
-    }
+    const running = async (): Promise<Running | null> => this.#running;
+    await untilDelivered(this.#rollcall, running, calmWithinMs, () => this.#wrongInDirectory().length === 0);
   }
 
   /** Whose access to Bitwarden is not as the directory has it. */
@@ -340,7 +319,7 @@ class LdapCrashRun {
       Object.fromEntries(Object.entries(all).filter(([key]) => !key.startsWith("?")));
     const evening: Evening = { bitwarden: own(seen.bitwarden), teams: own(seen.teams), onePassword: seen.onePassword };
     this.#violations.push(
-      ...invitedTwice(this.#vendors).map((each) => `invited twice: ${each}`),
+      ...vendorViolations(this.#vendors),
       ...differences(evening, expectedOf(acknowledged, this.#day.onePasswordUsers)),
       ...this.#wrongInDirectory(),
     );
@@ -355,11 +334,6 @@ class LdapCrashRun {
       ...[...wanted.difference(found)].map((email) => `team all: ${email} is not in it`),
       ...[...found.difference(wanted)].map((email) => `team all: ${email} is in it`),
     );
-  }
-
-  async #checkPlan(): Promise<void> {
-    const { code, out, err } = await this.#rollcall.command("plan", "--json", "--detailed-exitcode");
-    if (code !== 0) this.#violations.push(`plan is not empty, or ended with ${code}: ${out.slice(0, 500)} ${err}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -377,4 +351,3 @@ const person = (uid: string): string =>
   `dn: uid=${uid},ou=people,${suffix}\nobjectClass: inetOrgPerson\nuid: ${uid}\ncn: ${uid}\nsn: ${uid}\nmail: ${address(uid)}\n\n`;
 const team = (uids: readonly string[]): string =>
   `dn: cn=all,ou=groups,${suffix}\nobjectClass: groupOfNames\ncn: all\n${uids.map((uid) => `member: uid=${uid},ou=people,${suffix}\n`).join("")}\n`;
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { LiveMemory } from "./heap-probe.ts";
 
 const root = process.env["ROLLCALL_UNDER_TEST"] ?? resolve(import.meta.dirname, "../../..");
@@ -208,6 +209,45 @@ export async function statusOf({ adminUrl }: Running): Promise<readonly TargetSt
   return ((await response.json()) as { readonly targets: readonly TargetStatus[] }).targets;
 }
 
-/** Is there nothing left to deliver? */
+/** True if nothing is left to deliver. */
 export const isDelivered = (targets: readonly TargetStatus[]): boolean =>
   targets.every(({ pending, failed, held }) => pending + failed + held === 0);
+
+/**
+ * Waits until everything is delivered and `isDone` says so. `running` returns null while the process restarts.
+ * Throws with the status and the log when that takes longer than `withinMs`.
+ */
+export async function untilDelivered(
+  rollcall: RollcallProcess,
+  running: () => Promise<Running | null>,
+  withinMs: number,
+  isDone: () => boolean = () => true,
+): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  for (;;) {
+    const now = await running();
+    const targets = now === null ? null : await statusOf(now).catch(() => null);
+    if (targets !== null && isDelivered(targets) && isDone()) return;
+    if (performance.now() > untilMs)
+      throw new Error(
+        `not delivered within ${withinMs / 1000} s: ${JSON.stringify(targets)}\n${rollcall.log.slice(-3000)}`,
+      );
+    await delay(25);
+  }
+}
+
+/** Runs `plan` and returns what it would still change or hold, in words. */
+export async function leftInPlan(rollcall: RollcallProcess): Promise<readonly string[]> {
+  const { code, out, err } = await rollcall.command("plan", "--json");
+  if (code !== 0) return [`plan ended with ${code}: ${err}`];
+  const { targets } = JSON.parse(out) as {
+    readonly targets: readonly {
+      readonly name: string;
+      readonly changes: readonly unknown[];
+      readonly held: readonly unknown[];
+    }[];
+  };
+  return targets.flatMap(({ name, changes, held }) =>
+    [...changes, ...held].map((change) => `plan of ${name} is not empty: ${JSON.stringify(change)}`),
+  );
+}
