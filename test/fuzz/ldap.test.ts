@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RollcallError } from "../../src/domain/model/errors.ts";
+import { ldapPresets } from "../../src/domain/model/ldap-source.ts";
 import { readPageCookie, readSyncDone, readSyncInfo, readSyncState } from "../../src/sources/ldap/protocol/controls.ts";
 import { LdapEntry } from "../../src/sources/ldap/protocol/entry.ts";
 import { decode, Framer } from "../../src/sources/ldap/protocol/wire.ts";
@@ -10,7 +11,7 @@ import { noOpenldap } from "../support/ldap/openldap.ts";
 import { element } from "../support/ldap/proxy.ts";
 import { ldapSettings } from "../support/ldap/settings.ts";
 
-/** Whatever is thrown is ours, and says that the directory was not read. */
+/** Each error must be ours and say that the directory was not read. */
 function orRefused(run: () => void): void {
   try {
     run();
@@ -21,7 +22,7 @@ function orRefused(run: () => void): void {
 }
 
 const bytes = fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each));
-/** BER that is sound in its outer shape, with anything inside. */
+/** BER with a valid outer shape and random contents. */
 const ber: fc.Arbitrary<Buffer> = fc.letrec<{ value: Buffer }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 5 },
@@ -36,7 +37,7 @@ const ber: fc.Arbitrary<Buffer> = fc.letrec<{ value: Buffer }>((tie) => ({
 })).value;
 
 const octet = (text: string): Buffer => element(0x04, Buffer.from(text));
-/** Sound answers of each kind, with controls. */
+/** Valid answers of each kind, with controls. */
 const sound: readonly Buffer[] = [
   element(
     0x64,
@@ -64,20 +65,20 @@ const sound: readonly Buffer[] = [
     element(0xa0, element(0x30, octet("1.2.840.113556.1.4.319"), octet("value"))),
   ),
 );
-/** With some bytes exchanged, or cut off within. */
+/** Answers with replaced bytes, or truncated inside. */
 const damaged = fc
   .tuple(fc.constantFrom(...sound), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat(6))
   .map(([given, noise, short]) => {
     const changed = Buffer.from(given);
     for (const [at, byte] of noise) changed[at % changed.length] = byte;
-    // The outer length goes with it: what is cut off is within.
+    // The outer length is corrected, so that the end is missing inside.
     const cut = Buffer.from(changed.subarray(0, changed.length - short));
     if ((cut[1] ?? 0) < 0x80) cut[1] = cut.length - 2;
     return cut;
   });
 
-describe("what is no LDAP", () => {
-  it("is refused, whatever it is", () => {
+describe("bytes that are not LDAP", () => {
+  it("are refused", () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -92,7 +93,7 @@ describe("what is no LDAP", () => {
           orRefused(() => {
             for (const message of new Framer().push(given)) decode(message);
           });
-          // In pieces, too.
+          // The same in chunks.
           orRefused(() => {
             const framer = new Framer();
             for (let at = 0; at < given.length; at += 3)
@@ -105,31 +106,31 @@ describe("what is no LDAP", () => {
   });
 });
 
-it("an element ends where the one around it does, whatever follows", () => {
+it("an element can't reach past the end of the enclosing element", () => {
   const number = element(0x02, Buffer.from([1]));
   const result = (code: Buffer) => element(0x30, number, element(0x65, code, octet(""), octet("told")));
   expect(decode(result(element(0x0a, Buffer.from([0]))))).toMatchObject({ result: { code: 0, diagnostic: "told" } });
-  // The last of the operation claims a byte more than the operation has; the message has it.
+  // The last element claims one byte more than the operation has. The message has that byte.
   const greedy = Buffer.from(element(0x65, element(0x0a, Buffer.from([0])), octet(""), octet("told")));
   greedy[greedy.length - 5] = 5;
   expect(() => decode(element(0x30, number, greedy, Buffer.from([0xa0, 0x00])))).toThrow("an element of 5 bytes");
 });
 
-describe("what controls bring", () => {
+describe("values of controls", () => {
   const value = fc.oneof(bytes, ber, damaged);
   it.each([
     ["pages", readPageCookie],
     ["states", readSyncState],
     ["ends", readSyncDone],
     ["infos", readSyncInfo],
-  ] as const)("%s are read or refused, and that ends", (_name, read) => {
+  ] as const)("%s are read or refused in finite time", (_name, read) => {
     fc.assert(
       fc.property(value, (given) => orRefused(() => void read(given))),
       { numRuns: 3000, seed: 20261122 },
     );
   });
 
-  it("a cookie that is cut off is no last page", () => {
+  it("a truncated cookie does not count as the last page", () => {
     const whole = element(0x30, element(0x02, Buffer.from([0])), octet("more"));
     expect(readPageCookie(whole).toString()).toBe("more");
     for (let length = 0; length < whole.length; length += 1) {
@@ -138,7 +139,7 @@ describe("what controls bring", () => {
   });
 });
 
-describe("entries with anything in them", () => {
+describe("entries with random contents", () => {
   const attribute = fc.constantFrom(
     "objectClass",
     "entryUUID",
@@ -194,8 +195,8 @@ describe("entries with anything in them", () => {
     )
     .map(([dn, values]) => new LdapEntry(dn, new Map(values.map(([name, list]) => [name.toLowerCase(), list]))));
 
-  it.each(["openldap", "activedirectory", "389ds", "freeipa"] as const)(
-    "%s: become people and groups with an id and an address that may be one, or none",
+  it.each(ldapPresets)(
+    "become users and groups with an id and a possible address, or none, with preset %s",
     (preset) => {
       const settings = ldapSettings({
         preset,
@@ -229,14 +230,14 @@ describe("entries with anything in them", () => {
   );
 });
 
-describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory whose answers somebody meddles with", () => {
-  it("never makes anybody gone, and is read again when its answers are sound", async () => {
+describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory with damaged answers", () => {
+  it("removes nobody, and is read again once its answers are valid", async () => {
     const report = await ldapFuzz({ polls: 60, seed: 20261122 });
     console.log(
       `${report.polls} polls, ${report.meddled} answers meddled with, ${report.committed} committed, ${report.seconds} s`,
     );
     expect(report.violations).toEqual([]);
-    // Some hurt, some do not.
+    // Some damage fails the poll, some does not.
     expect(report.committed).toBeGreaterThan(0);
     expect(report.committed).toBeLessThan(report.polls);
   }, 120_000);

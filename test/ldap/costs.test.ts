@@ -4,7 +4,7 @@ import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
 
-describe.skipIf(noOpenldap !== null)(noOpenldap ?? "what a change costs", () => {
+describe.skipIf(noOpenldap !== null)(noOpenldap ?? "the cost of a change", () => {
   const dialect = openldapDialect();
   const names = Array.from({ length: 300 }, (_, index) => `p${String(index).padStart(3, "0")}`);
   const addresses = names.map((name) => `${name}@example.org`);
@@ -32,7 +32,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "what a change costs", () => 
     return { mode, entries, searches, requests: world.requests() };
   };
 
-  it("nothing changed: no entry is read, and no target is asked", async () => {
+  it("without a change, no entry is read and no target gets a request", async () => {
     const { mode, entries } = await world.poll();
     await world.deliver();
     expect({ mode, entries, requests: world.requests() }).toEqual({ mode: "delta", entries: 0, requests: {} });
@@ -40,15 +40,15 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "what a change costs", () => 
 
   const member = "/api/public/members/{id}";
   const user = "/v1beta1/accounts/{account}/users/{user}";
-  /** Of 300 people: what is asked for is what this one person needs, never a list. */
+  /** Requests for one of 300 people. No request lists all of them. */
   it.each([
     [
-      "a person is disabled",
+      "of a disabled person",
       dialect.disable("p200"),
       { [`GET ${member}`]: 1, [`POST ${member}/revoke`]: 1, [`GET ${user}`]: 1, [`POST ${user}:suspend`]: 1 },
     ],
     [
-      "and enabled again",
+      "of a person enabled again",
       dialect.enable("p200"),
       {
         [`GET ${member}`]: 1,
@@ -60,20 +60,20 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "what a change costs", () => 
       },
     ],
     [
-      "a person joins a group",
+      "of a person who joins a group",
       dialect.join("ops", "p002"),
       { [`GET ${member}`]: 1, [`GET ${member}/group-ids`]: 3, [`PUT ${member}/group-ids`]: 1, [`GET ${user}`]: 1 },
     ],
     [
-      "an address changes, which only its owner can change there",
+      "of a changed address, which only its owner can change in the targets",
       dialect.setMail("p005", "other@example.org"),
       { [`GET ${member}`]: 1, [`GET ${member}/group-ids`]: 1, [`GET ${user}`]: 1 },
     ],
-  ])("%s: one entry is read, and both targets are asked for that person alone", async (_title, ldif, requests) => {
+  ])("the cost %s is one entry, and requests for that person alone", async (_title, ldif, requests) => {
     expect(await after(ldif)).toEqual({ mode: "delta", entries: 1, searches: expect.any(Number), requests });
   });
 
-  it("a person is added: one list to find them by address, and one invitation", async () => {
+  it("the cost of a new person is one list, to find the address, and one invitation", async () => {
     expect(await after(dialect.person("new"))).toMatchObject({
       entries: 1,
       requests: {

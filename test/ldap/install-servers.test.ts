@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const script = fileURLToPath(new URL("../install-servers.sh", import.meta.url));
 
-/** The script among commands of ours: it never touches this machine. */
+/** Runs the script with stubs of the system's commands, so that it changes nothing here. */
 describe("install-servers.sh", () => {
   let folder: string;
   beforeEach(() => {
@@ -25,12 +25,12 @@ describe("install-servers.sh", () => {
   const run = (ci: string) =>
     spawnSync("/bin/bash", [script], { encoding: "utf8", env: { PATH: `${folder}:/usr/bin:/bin`, CI: ci } });
 
-  it("asks apt for nothing when everything is there", () => {
+  it("installs nothing if every package is there", () => {
     stub("dpkg-query", "echo installed");
     for (const ci of ["", "true"]) expect(run(ci)).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
-  it("says what is missing and how to get it; with CI=true that is a failure", () => {
+  it("names missing packages and how to install them, and fails with CI=true", () => {
     stub("dpkg-query", 'case "$*" in *slapd) exit 1;; *) echo installed;; esac');
     expect(run("")).toMatchObject({
       status: 0,

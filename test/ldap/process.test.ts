@@ -10,7 +10,7 @@ import { type DirectoryServer, modify } from "../support/ldap/server.ts";
 const address = (name: string): string => `${name}@example.org`;
 const names = ["anna", "ben", "carla", "dora", "emil", "frieda"];
 
-/** The configuration of a source, as a file has it. */
+/** A source as in the configuration file. */
 const sourceOf = (server: DirectoryServer, preset: string, more: object = {}) => ({
   type: "ldap",
   preset,
@@ -23,7 +23,7 @@ const sourceOf = (server: DirectoryServer, preset: string, more: object = {}) =>
   ...more,
 });
 
-describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", () => {
+describe.skipIf(noOpenldap !== null)(noOpenldap ?? "the program with a directory", () => {
   const dialect = openldapDialect();
   let server: DirectoryServer;
   let stage: Stage;
@@ -40,7 +40,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     await server.stop();
   });
 
-  /** Beside a SCIM source. */
+  /** Configures the directory beside a SCIM source. */
   const configure = (more: object = {}) =>
     stage.configure({
       sources: { okta: { type: "scim", token: scimToken }, corp: sourceOf(server, "openldap", more) },
@@ -51,7 +51,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     expect(stage.onePassword.state.emailsIn("ACTIVE")).toEqual(names.map(address));
   };
 
-  it("plan shows the difference and writes nothing, check shows three people, sync delivers", async () => {
+  it("plan writes nothing, check shows three people, and sync delivers", async () => {
     const plan = await stage.run("plan", "--json", "--detailed-exitcode");
     expect(plan).toMatchObject({ code: 2, stderr: "" });
     const [{ changes }] = plan.json.targets;
@@ -91,7 +91,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     everybodyIsIn();
     expect(stage.bitwarden.state.membersOfGroup("eng")).toEqual(["anna", "ben"].map(address));
 
-    // In words, and with only what changed.
+    // Text output, and only the changes.
     modify(server, dialect.leave("eng", "ben") + dialect.disable("dora"));
     const again = await stage.run("sync");
     expect(again.code).toBe(0);
@@ -102,7 +102,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     expect((await stage.run("plan", "--detailed-exitcode")).code).toBe(0);
   });
 
-  it("check and plan name what is wrong", async () => {
+  it("check and plan report a wrong attribute and a wrong password", async () => {
     await configure({ users: { baseDn: `ou=people,${server.suffix}`, email: "mial" } });
     const check = await stage.run("check");
     expect(check.code).toBe(1);
@@ -117,7 +117,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     for (const { stdout, stderr } of [refused, plan]) expect(stdout + stderr).not.toContain("wrong");
   });
 
-  it("sync refuses a shrink with exit code 1, and lets one through with --accept-shrink", async () => {
+  it("sync refuses a shrink with exit code 1, and accepts one with --accept-shrink", async () => {
     expect((await stage.run("sync")).code).toBe(0);
     await configure({ users: { baseDn: `ou=people,${server.suffix}`, filter: "(|(uid=anna)(uid=ben))" } });
     const refused = await stage.run("sync", "--json");
@@ -126,7 +126,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     expect(refused.json.sources[0].error).toContain("rollcall sync --accept-shrink");
     everybodyIsIn();
 
-    // One picture is not believed, the next one is.
+    // The second snapshot confirms the first one.
     const accepted = await stage.run("sync", "--accept-shrink", "--json");
     expect(accepted.code).toBe(0);
     expect(accepted.json.sources[0].result).toMatchObject({ usersRemoved: 0, unconfirmedMissing: 4 });
@@ -138,7 +138,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     expect(stage.onePassword.state.emailsIn("ACTIVE")).toEqual(["anna", "ben"].map(address));
   });
 
-  it("serve polls beside SCIM, says since when the directory is away, takes nothing from anybody, and goes on", async () => {
+  it("serve polls beside SCIM; while the directory fails, status shows since when and nobody loses access", async () => {
     await configure({ every: "1s" });
     const serve = await stage.serve();
     await until(everybodyIsIn);
@@ -150,7 +150,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
     });
 
     const headers = { authorization: `Bearer ${adminToken}` };
-    // What `status --json` prints, without starting a process each time.
+    // The source as in `status --json`, without a new process.
     const corp = async () => {
       const response = await fetch(`${serve.adminUrl}/api/v1/status`, { headers });
       const { sources } = (await response.json()) as Run["json"];
@@ -186,7 +186,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory, from outside", 
   });
 });
 
-describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory, from outside", () => {
+describe.skipIf(noSamba !== null)(noSamba ?? "the program with Active Directory", () => {
   const dialect = activeDirectoryDialect();
   let server: DirectoryServer;
   beforeAll(async () => {
@@ -194,7 +194,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory, from outside", (
   });
   afterAll(() => server.stop());
 
-  it("status lists who can't be delivered", async () => {
+  it("status lists people who can't have an account", async () => {
     const contact = `dn: CN=press,ou=people,${server.suffix}\nobjectClass: contact\nmail: press@example.org\n\n`;
     modify(
       server,
@@ -205,7 +205,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory, from outside", (
     );
     await using stage = await makeStage();
     await stage.configure({ sources: { corp: sourceOf(server, "activedirectory") } });
-    // Two people with one address: everybody else goes on.
+    // Two people have one address. Everybody else is delivered.
     expect((await stage.run("sync")).code).toBe(0);
     expect(membersIn(stage, "invited")).toEqual(["anna", "ben", "carla", "dora"].map(address));
 

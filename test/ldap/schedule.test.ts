@@ -12,7 +12,7 @@ const settings = ldapSettings({
   everyMs: 300_000,
 });
 
-/** Runs the loop on a clock of its own: each outcome is one poll that takes a second; gives the moments of the polls. */
+/** Runs the loop on a test clock. Each outcome is one poll of one second. Returns the start times of the polls. */
 async function momentsOf(
   outcomes: readonly (number | "fails" | "aborted")[],
   state: Partial<PollState> = {},
@@ -46,13 +46,28 @@ async function momentsOf(
   return moments;
 }
 
-it.each([
-  ["at once and then every period", [0, 0, 0], {}, [0, 300_000, 600_000]],
-  ["no sooner after a restart", [0], { lastSuccessAtMs: 900_000 }, [200_000]],
-  ["at once after a restart while failing", [0], { lastSuccessAtMs: 900_000, failingSinceMs: 950_000 }, [0]],
-  ["on after failures", ["fails", "fails", 0], {}, [0, 300_000, 600_000]],
-  ["sooner to confirm who is missing", [3, 0, 0], {}, [0, 60_000, 360_000]],
-  ["no more when aborted", ["aborted", 0], {}, [0]],
-] as const)("polls %s", async (_title, outcomes, state, expected) => {
-  expect(await momentsOf(outcomes, state)).toEqual(expected);
+it.each<{
+  readonly title: string;
+  readonly outcomes: Parameters<typeof momentsOf>[0];
+  readonly state?: Partial<PollState>;
+  readonly moments: readonly number[];
+}>([
+  { title: "at once, then once per period", outcomes: [0, 0, 0], moments: [0, 300_000, 600_000] },
+  {
+    title: "one period after the last success, also after a restart",
+    outcomes: [0],
+    state: { lastSuccessAtMs: 900_000 },
+    moments: [200_000],
+  },
+  {
+    title: "at once after a restart if polls fail",
+    outcomes: [0],
+    state: { lastSuccessAtMs: 900_000, failingSinceMs: 950_000 },
+    moments: [0],
+  },
+  { title: "once per period after failures", outcomes: ["fails", "fails", 0], moments: [0, 300_000, 600_000] },
+  { title: "sooner to confirm missing entries", outcomes: [3, 0, 0], moments: [0, 60_000, 360_000] },
+  { title: "no more once aborted", outcomes: ["aborted", 0], moments: [0] },
+])("a source is polled $title", async ({ outcomes, state, moments }) => {
+  expect(await momentsOf(outcomes, state)).toEqual(moments);
 });

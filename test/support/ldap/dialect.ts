@@ -2,29 +2,29 @@ import type { LdapPreset } from "../../../src/domain/model/ldap-source.ts";
 import type { DirectoryServer } from "./server.ts";
 import { type LdapTestOptions, optionsFor } from "./settings.ts";
 
-/** How the cases of the table are written for one kind of server: everything is LDIF. */
+/** LDIF for the changes of the table, for one kind of server. */
 export interface DirectoryDialect {
   options(server: DirectoryServer): LdapTestOptions;
   person(name: string): string;
   group(name: string, members: readonly string[], subgroups: readonly string[]): string;
   setMail(name: string, mail: string): string;
   rename(name: string, to: string): string;
-  /** To the unit `sub` below people. */
+  /** Moves the person to the unit `sub` below people. */
   move(name: string): string;
   disable(name: string): string;
   enable(name: string): string;
   join(group: string, name: string): string;
   leave(group: string, name: string): string;
-  /** Puts a group into another. */
+  /** Makes a group a member of another. */
   nest(group: string, subgroup: string): string;
   unnest(group: string, subgroup: string): string;
   renameGroup(group: string, to: string): string;
   remove(name: string): string;
   removeGroup(group: string): string;
   makeUnit(): string;
-  /** Renames the unit; `name` lies in it. */
+  /** Renames the unit `sub`, which contains `name`. */
   renameUnit(name: string): string;
-  /** People with this description are outside the configured filter. */
+  /** The configured filter excludes people with the description `left`. */
   describe(name: string, description: string | null): string;
 }
 
@@ -37,7 +37,7 @@ interface Words {
   readonly groupLines: (name: string) => readonly string[];
   readonly disabled: readonly [string, string];
   readonly enabled: readonly [string, string | null];
-  /** slapd 2.5.13 answered the renaming of a container with "DN index add failed" (80) here: its people are moved one by one. */
+  /** False for slapd 2.5.13: it answers the renaming of a container with "DN index add failed" (80). The person moves instead. */
   readonly renamesUnits: boolean;
 }
 

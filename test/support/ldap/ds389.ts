@@ -10,7 +10,7 @@ const adminDn = "cn=Directory Manager";
 const adminPassword = "Passw0rd123";
 const name = "t";
 
-/** 389 DS with content synchronization, retro changelog and memberOf switched on. */
+/** 389 DS with content synchronization, retro changelog and memberOf. */
 export async function start389(): Promise<DirectoryServer> {
   const source = await golden("ds389-1", prepare);
   const parent = workFolder();
@@ -51,7 +51,7 @@ export async function start389(): Promise<DirectoryServer> {
 const configOf = (folder: string): string => join(folder, "etc/dirsrv", `slapd-${name}`);
 
 async function start(folder: string, port: number) {
-  // Stale locks of a killed or copied instance stop the start.
+  // Locks of a killed or copied instance would prevent the start.
   for (const stale of ["run/dirsrv", "run/lock/dirsrv"]) rmSync(join(folder, stale), { recursive: true, force: true });
   mkdirSync(join(folder, "run/dirsrv"), { recursive: true });
   mkdirSync(join(folder, "run/lock/dirsrv", `slapd-${name}`), { recursive: true });
@@ -70,7 +70,7 @@ async function prepare(folder: string): Promise<void> {
   for (const part of ["share/dirsrv/inf", "etc/default", "tmp", "run/dirsrv", "run/lock/dirsrv", "var", "inst"])
     mkdirSync(join(folder, part), { recursive: true });
   cpSync("/etc/dirsrv", join(folder, "etc/dirsrv"), { recursive: true });
-  // lib389 reads $PREFIX/share/dirsrv/inf/defaults.inf: Debian's file with its paths moved below the folder.
+  // lib389 reads $PREFIX/share/dirsrv/inf/defaults.inf. Here it is Debian's file with paths below the folder.
   const defaults = readFileSync("/usr/share/dirsrv/inf/defaults.inf", "utf8")
     .replace(/= \/(etc|var|run)/g, `= ${folder}/$1`)
     .replace(/= \/dev\/shm/g, `= ${folder}/shm`)

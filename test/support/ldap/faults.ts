@@ -5,25 +5,29 @@ import {
   type Meddler,
   type Message,
   message,
+  result,
   searchResult,
   type Verdict,
 } from "./proxy.ts";
 
-/** Does something to the page with that number (from 1) of the paged searches of one connection. */
-export function onPage(page: number, what: (answer: Message) => Verdict | undefined): () => Meddler {
+/** Changes the answers to one page (from 1) of the paged searches of a connection. */
+function onPage(page: number, change: (answer: Message) => Verdict | undefined): () => Meddler {
   return () => {
     let pages = 0;
     return {
       onRequest: (request) => {
-        if (request.op === 0x63 && cookieOf(request) !== null) pages += 1;
+        if (isPaged(request)) pages += 1;
         return undefined;
       },
-      onAnswer: (answer) => (pages === page ? what(answer) : undefined),
+      onAnswer: (answer) => (pages === page ? change(answer) : undefined),
     };
   };
 }
+const onEntry = (page: number, verdict: (entry: Message) => Verdict): (() => Meddler) =>
+  onPage(page, (answer) => (answer.op === 0x64 ? verdict(answer) : undefined));
+const isPaged = (request: Message): boolean => request.op === 0x63 && cookieOf(request) !== null;
 
-/** Ends the page with this result in place of its own. */
+/** Ends the page with this result code. */
 export const resultCode = (page: number, code: number): (() => Meddler) =>
   onPage(page, (answer) =>
     answer.op === 0x65 ? { toClient: [searchResult(answer.id, code, "injected")] } : undefined,
@@ -31,58 +35,37 @@ export const resultCode = (page: number, code: number): (() => Meddler) =>
 
 /** Ends the connection at the first entry of a page. */
 export const cutAt = (page: number, how: "close" | "reset" | "stall"): (() => Meddler) =>
-  onPage(page, (answer) => (answer.op === 0x64 ? { end: how } : undefined));
+  onEntry(page, () => ({ end: how }));
 
-/** Ends the connection between two pages: the next request gets no answer. */
-export function cutBetween(page: number, how: "close" | "reset"): () => Meddler {
-  return () => {
+/** Ends the connection after a page: the next request gets no answer. */
+export const cutBetween =
+  (page: number, how: "close" | "reset"): (() => Meddler) =>
+  () => {
     let pages = 0;
     return {
       onRequest: (request) => {
-        if (request.op === 0x63 && cookieOf(request) !== null) pages += 1;
+        if (isPaged(request)) pages += 1;
         return pages > page ? { end: how } : undefined;
       },
     };
   };
-}
 
 /** Sends half of an entry and closes. */
 export const truncateAt = (page: number): (() => Meddler) =>
-  onPage(page, (answer) =>
-    answer.op === 0x64
-      ? { toClient: [answer.bytes.subarray(0, Math.floor(answer.bytes.length / 2))], end: "close" }
-      : undefined,
-  );
+  onEntry(page, ({ bytes }) => ({ toClient: [bytes.subarray(0, Math.floor(bytes.length / 2))], end: "close" }));
 
-/** Sends something that is not LDAP. */
+/** Sends an answer that is not LDAP. */
 export const garbageAt = (page: number): (() => Meddler) =>
-  onPage(page, (answer) =>
-    answer.op === 0x64 ? { toClient: [Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")] } : undefined,
-  );
+  onEntry(page, () => ({ toClient: [Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")] }));
 
-/** Notice of Disconnection (RFC 4511 §4.4.1), as servers send it when they are stopped. */
+/** Notice of Disconnection (RFC 4511 §4.4.1): servers send it when they stop. */
 export const unbindAt = (page: number): (() => Meddler) =>
-  onPage(page, (answer) =>
-    answer.op === 0x64
-      ? {
-          toClient: [
-            message(
-              0,
-              0x78,
-              Buffer.concat([
-                element(0x0a, Buffer.from([52])),
-                element(4, ""),
-                element(4, "going down"),
-                element(0x8a, "1.3.6.1.4.1.1466.20036"),
-              ]),
-            ),
-          ],
-          end: "close",
-        }
-      : undefined,
-  );
+  onEntry(page, () => ({
+    toClient: [message(0, 0x78, Buffer.concat([result(52, "going down"), element(0x8a, "1.3.6.1.4.1.1466.20036")]))],
+    end: "close",
+  }));
 
-/** Every paged search begins with `count` empty pages that carry a cookie, as Active Directory does it. */
+/** Starts each paged search with `count` empty pages that have a cookie, as Active Directory does. */
 export function emptyPagesFirst(count: number): () => Meddler {
   return () => {
     let first: Message | null = null;
@@ -103,47 +86,40 @@ export function emptyPagesFirst(count: number): () => Meddler {
   };
 }
 
-/** Answers every page with the same cookie and nothing else, for ever. */
+/** Answers each page with the same cookie and no entry. */
 export const sameCookieForEver = (): Meddler => ({
   onRequest: (request) =>
-    request.op === 0x63 && cookieOf(request) !== null
-      ? { toClient: [searchResult(request.id, 0, "", Buffer.from("again"))] }
-      : undefined,
+    isPaged(request) ? { toClient: [searchResult(request.id, 0, "", Buffer.from("again"))] } : undefined,
 });
 
 /**
- * What Active Directory enforces and Samba does not: 1,000 entries (here `entries`) for a search without paging, then
- * sizeLimitExceeded; 1,500 values (here `values`) of an attribute, the rest by range.
+ * Two limits of Active Directory that Samba lacks. A search without paging returns at most 1,000 entries (here `entries`),
+ * then sizeLimitExceeded. An attribute returns at most 1,500 values (here `values`); ranges return the others.
  */
-export function activeDirectoryLimits({
-  entries,
-  values,
-}: {
-  readonly entries: number;
-  readonly values: number;
-}): () => Meddler {
+export function activeDirectoryLimits(limits: { readonly entries: number; readonly values: number }): () => Meddler {
+  const { entries, values } = limits;
   return () => {
-    let isPaged = false;
+    let isPage = false;
     let sent = 0;
     return {
       onRequest: (request) => {
         if (request.op !== 0x63) return undefined;
-        isPaged = cookieOf(request) !== null;
+        isPage = isPaged(request);
         sent = 0;
         return undefined;
       },
       onAnswer: (answer) => {
-        if (answer.op === 0x65 && !isPaged && sent > entries) return { toClient: [searchResult(answer.id, 4, "")] };
+        if (answer.op === 0x65 && !isPage && sent > entries) return { toClient: [searchResult(answer.id, 4, "")] };
         if (answer.op !== 0x64) return undefined;
         sent += 1;
-        if (!isPaged && sent > entries) return {};
+        if (!isPage && sent > entries) return {};
         return { toClient: [message(answer.id, 0x64, ranged(answer.body, values), answer.controls)] };
       },
     };
   };
 }
 
-/** The entry with its large attributes cut to a range. */
+/** The entry with a range of each large attribute. */
 function ranged(body: Buffer, limit: number): Buffer {
   const [name, attributes] = elements(body);
   if (name === undefined || attributes === undefined) return body;

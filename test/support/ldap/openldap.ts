@@ -9,7 +9,7 @@ export const noOpenldap = whyNot("OpenLDAP", ["/usr/sbin/slapd", "/usr/bin/ldapm
 export interface OpenldapOptions {
   readonly syncprov?: boolean;
   readonly memberof?: boolean;
-  /** LDIF loaded before the start. */
+  /** LDIF that is loaded before the start. */
   readonly ldif?: string;
   /** Lines of slapd.conf for the database. */
   readonly more?: readonly string[];
@@ -17,7 +17,7 @@ export interface OpenldapOptions {
 
 const suffix = "dc=example,dc=org";
 
-/** slapd with people, groups and services below dc=example,dc=org; the reader is `cn=sync,ou=services`. */
+/** slapd with people, groups and services below dc=example,dc=org. `cn=sync,ou=services` may read all of it. */
 export async function startOpenldap({
   syncprov = false,
   memberof = false,

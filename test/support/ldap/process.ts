@@ -5,10 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/**
- * Why a server can't run here; null when it can. With CI=true a reason is an error. `probe` tells what else is in the
- * way, asked only when the files are there.
- */
+/** Why a server can't run here; null if it can. With CI=true a reason is an error. `probe` runs if all files exist. */
 export function whyNot(
   name: string,
   files: readonly string[],
@@ -18,21 +15,19 @@ export function whyNot(
   const missing = files.filter((file) => !existsSync(file));
   const reason =
     missing.length > 0
-      ? `${name}: ${missing.join(", ")} missing; run test/install-servers.sh as root`
+      ? `${missing.join(", ")} missing; run test/install-servers.sh as root`
       : needsRoot && process.getuid?.() !== 0
-        ? `${name}: needs root`
-        : withName(name, probe());
-  if (reason !== null && process.env["CI"] === "true") throw new Error(reason);
-  return reason;
+        ? "needs root"
+        : probe();
+  if (reason === null) return null;
+  if (process.env["CI"] === "true") throw new Error(`${name}: ${reason}`);
+  return `${name}: ${reason}`;
 }
 
-const withName = (name: string, reason: string | null): string | null =>
-  reason === null ? null : `${name}: ${reason}`;
-
-/** A folder that one test file may fill. */
+/** A new temporary folder. */
 export const workFolder = (): string => mkdtempSync(join(tmpdir(), "rollcall-ldap-"));
 
-/** A folder prepared once per machine: `prepare` fills a new one, which then takes the name. */
+/** A folder that is prepared once per machine. `prepare` fills a new folder, which is then renamed. */
 export async function golden(name: string, prepare: (folder: string) => Promise<void>): Promise<string> {
   const cache = join(tmpdir(), "rollcall-test-cache");
   const folder = join(cache, name);
@@ -42,7 +37,7 @@ export async function golden(name: string, prepare: (folder: string) => Promise<
   try {
     mkdirSync(lock);
   } catch {
-    // Another test file prepares it now.
+    // Another test file prepares it.
     await until(() => existsSync(folder), 60_000, `golden ${name}`);
     return folder;
   }
@@ -86,10 +81,10 @@ export const isListening = (port: number): Promise<boolean> =>
     socket.once("error", () => resolve(false));
   });
 
-/** Ends early so often before it is believed: a port may be lent to an outgoing connection of another test for a moment. */
-const startsAtMost = 20;
+/** Maximum starts. An outgoing connection of another test can hold the port for a moment. */
+const maxStarts = 20;
 
-/** A server in the foreground as a child; resolves when it listens. */
+/** Starts a server as a child in the foreground. Resolves when it listens. */
 export async function startServer(
   command: string,
   args: readonly string[],
@@ -112,7 +107,7 @@ export async function startServer(
   await until(
     async () => {
       if (!isGone) return isListening(port);
-      if (starts >= startsAtMost) throw new Error(`${command} ended: ${readFileSync(log, "utf8").slice(-2000)}`);
+      if (starts >= maxStarts) throw new Error(`${command} ended: ${readFileSync(log, "utf8").slice(-2000)}`);
       starts += 1;
       child = start();
       return false;

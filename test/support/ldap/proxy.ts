@@ -1,25 +1,25 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** One LDAP message, as far as the proxy looks into it. */
+/** One LDAP message. */
 export interface Message {
   readonly bytes: Buffer;
   readonly id: number;
-  /** Protocol operation: 0x63 search request, 0x64 entry, 0x65 result, … */
+  /** Tag of the protocol operation, such as 0x63 search request, 0x64 entry, 0x65 result. */
   readonly op: number;
   /** The contents of the operation. */
   readonly body: Buffer;
-  /** The element with the controls; empty when there are none. */
+  /** The element with the controls; empty if there are none. */
   readonly controls: Buffer;
 }
 
-/** What becomes of a message: sent on as these bytes, and then perhaps the connection ends or falls silent. */
+/** Bytes to forward instead of a message, and whether the connection ends or stays silent after them. */
 export interface Verdict {
   readonly toClient?: readonly Buffer[];
   readonly toServer?: readonly Buffer[];
   readonly end?: "close" | "reset" | "stall";
 }
 
-/** Decides for each message; `undefined` sends it on. One object for each connection. */
+/** Decides about each message of one connection; `undefined` forwards it unchanged. */
 export interface Meddler {
   onRequest?(message: Message): Verdict | undefined;
   onAnswer?(message: Message): Verdict | undefined;
@@ -27,12 +27,12 @@ export interface Meddler {
 
 export interface LdapProxy {
   readonly port: number;
-  /** The next connections are meddled with like this. */
+  /** Sets the meddler of the next connections. */
   meddle(make: () => Meddler): void;
   stop(): Promise<void>;
 }
 
-/** Sits between the poller and a server and does to the conversation what networks and servers do. */
+/** Forwards between the poller and a server, and causes the failures of networks and servers. */
 export async function startProxy(targetPort: number): Promise<LdapProxy> {
   let make: () => Meddler = () => ({});
   const sockets = new Set<Socket>();
@@ -88,7 +88,7 @@ function pipe(socket: Socket, take: (message: Message) => void): void {
   });
 }
 
-/** Where the element at `start` ends; null when its header is cut off. */
+/** End of the element at `start`; null if its header is incomplete. */
 function elementEnd(bytes: Buffer, start: number): number | null {
   const first = bytes[start + 1];
   if (first === undefined) return null;
@@ -97,7 +97,7 @@ function elementEnd(bytes: Buffer, start: number): number | null {
   return bytes.length < start + 2 + size ? null : start + 2 + size + bytes.readUIntBE(start + 2, size);
 }
 
-/** The elements inside of these contents. */
+/** The elements in these contents. */
 export function elements(
   bytes: Buffer,
 ): readonly { readonly tag: number; readonly content: Buffer; readonly bytes: Buffer }[] {
@@ -127,54 +127,36 @@ function parse(bytes: Buffer): Message {
   };
 }
 
-/** An element of BER. */
+/** A BER element. */
 export function element(tag: number, ...contents: readonly (Buffer | string)[]): Buffer {
   const content = Buffer.concat(contents.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
   const length = content.length;
-  const header =
-    length < 0x80
-      ? [length]
-      : length < 0x100
-        ? [0x81, length]
-        : length < 0x10000
-          ? [0x82, length >> 8, length & 0xff]
-          : [0x83, length >> 16, (length >> 8) & 0xff, length & 0xff];
+  const size = [length >> 16, (length >> 8) & 0xff, length & 0xff];
+  const header = length < 0x80 ? [length] : [0x83, ...size];
   return Buffer.concat([Buffer.from([tag, ...header]), content]);
 }
 
-/** A message put together again. */
-export const message = (id: number, op: number, body: Buffer, controls: Buffer = Buffer.alloc(0)): Buffer =>
-  element(
-    0x30,
-    element(2, Buffer.from([(id >> 24) & 0xff, (id >> 16) & 0xff, (id >> 8) & 0xff, id & 0xff])),
-    element(op, body),
-    controls,
-  );
+/** Builds a message. */
+export function message(id: number, op: number, body: Buffer, controls: Buffer = Buffer.alloc(0)): Buffer {
+  const number = Buffer.alloc(4);
+  number.writeInt32BE(id);
+  return element(0x30, element(2, number), element(op, body), controls);
+}
 
-/** The result of a search with a code, and a paging cookie where one is given. */
+/** The common elements of a result. */
+export const result = (code: number, text: string): Buffer =>
+  Buffer.concat([element(0x0a, Buffer.from([code])), element(4, ""), element(4, text)]);
+
+/** A search result, with a paging cookie if one is given. */
 export function searchResult(id: number, code: number, text: string, cookie?: Buffer): Buffer {
-  const paging =
-    cookie === undefined
-      ? Buffer.alloc(0)
-      : element(
-          0xa0,
-          element(
-            0x30,
-            element(4, pagingOid),
-            element(4, element(0x30, element(2, Buffer.from([0])), element(4, cookie))),
-          ),
-        );
-  return message(
-    id,
-    0x65,
-    Buffer.concat([element(0x0a, Buffer.from([code])), element(4, ""), element(4, text)]),
-    paging,
-  );
+  if (cookie === undefined) return message(id, 0x65, result(code, text));
+  const value = element(0x30, element(2, Buffer.from([0])), element(4, cookie));
+  return message(id, 0x65, result(code, text), element(0xa0, element(0x30, element(4, pagingOid), element(4, value))));
 }
 
 const pagingOid = "1.2.840.113556.1.4.319";
 
-/** The paging cookie of a request or answer; null without the control. */
+/** The paging cookie of a message; null without the control. */
 export function cookieOf({ controls }: Message): Buffer | null {
   for (const control of elements(elements(controls)[0]?.content ?? Buffer.alloc(0))) {
     const parts = elements(control.content);

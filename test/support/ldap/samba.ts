@@ -23,7 +23,7 @@ export const noSamba = whyNot(
 
 const suffix = "DC=ad,DC=example,DC=test";
 
-/** A domain controller. Its LDAP ports are fixed, so it lives in a network namespace of its own, and a forwarder listens outside. */
+/** A domain controller. Its LDAP ports are fixed, so it runs in its own network namespace behind a forwarder. */
 export async function startSamba(): Promise<DirectoryServer> {
   const tls = await certificates();
   const source = await golden("samba-2", prepare);

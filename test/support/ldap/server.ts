@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 
-/** A directory server of the tests on loopback. */
+/** A directory server for tests, on loopback. */
 export interface DirectoryServer {
   readonly port: number;
   readonly tlsPort: number;
@@ -9,15 +9,15 @@ export interface DirectoryServer {
   readonly bindPassword: string;
   readonly adminDn: string;
   readonly adminPassword: string;
-  /** File of the certificate authority that signed the server's certificate. */
+  /** PEM file of the authority that signed the server's certificate. */
   readonly ca: string;
-  /** Ends the server without cleaning up: `restart` brings it back. */
+  /** Ends the server and keeps its files. `restart` starts it again. */
   interrupt(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Applies LDIF changes as the administrator; entries without a changetype are added. */
+/** Applies LDIF changes as the administrator. Entries without a changetype are added. */
 export function modify(
   { port, adminDn, adminPassword }: Pick<DirectoryServer, "port" | "adminDn" | "adminPassword">,
   ldif: string,
