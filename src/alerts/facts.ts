@@ -1,4 +1,4 @@
-import { removalLimitOf } from "../domain/decide/guard.ts";
+import { removalLimitOf } from "../domain/decide/guards/removal-limit.ts";
 import { messageOf } from "../domain/model/errors.ts";
 import type { RemovalLimitPolicy } from "../domain/model/policy.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
@@ -13,6 +13,7 @@ export interface FactsParts {
     | "heldSummary"
     | "charges"
     | "peopleWithAccess"
+    | "restored"
     | "failures"
     | "tokens"
     | "assertWritable"
@@ -83,19 +84,24 @@ async function readStore({
   const found: TargetFacts[] = [];
   for (const { name, guard } of targets()) {
     const state = states.find((each) => each.role === "target" && each.name === name);
-    const charges = await store.charges(name, now() - guard.windowMs);
-    const spent = charges.size;
-    stored.push(state?.lastSuccessAtMs ?? 0, state?.failingSinceMs ?? 0, ...charges.values());
+    const charged = await store.charges(name, now() - guard.windowMs);
+    stored.push(state?.lastSuccessAtMs ?? 0, state?.failingSinceMs ?? 0, ...charged.values());
     const held = await store.heldSummary(name);
-    // Counted only when somebody asks: nothing spent and nothing held is nothing to tell.
-    const people = spent + held.keys.length === 0 ? 0 : await store.peopleWithAccess(name);
+    // The count is needed only if a message can name the limit: something is spent or held.
+    const isCounted = charged.size + held.keys.length > 0;
+    const limitInput = {
+      peopleWithAccess: isCounted ? await store.peopleWithAccess(name) : 0,
+      charged,
+      restored: await store.restored(name, { userIds: [], groupIds: [] }),
+      nowMs: now(),
+    };
     found.push({
       name,
       failingSinceMs: state?.failingSinceMs ?? null,
       errorCode: state?.errorCode ?? null,
       errorMessage: state?.errorMessage ?? null,
       held,
-      budget: { allowed: removalLimitOf(people + spent, guard), spent, windowMs: guard.windowMs },
+      budget: { ...removalLimitOf(limitInput, guard), windowMs: guard.windowMs },
       failures: await store.failures(name, failuresAtMost),
     });
   }

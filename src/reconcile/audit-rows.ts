@@ -1,13 +1,11 @@
+import type { Diff } from "../domain/decide/comparison.ts";
 import type { AuditEntry } from "../domain/model/audit.ts";
 import type { HeldItem } from "../domain/model/held-change.ts";
 import { type Change, entitiesOf } from "../domain/model/plan.ts";
 import type { Outcome } from "../domain/ports/target.ts";
-import type { Prepared } from "./read-input.ts";
+import type { Run } from "./run.ts";
 
-/** Request ids by entity id (see `SyncStore.causes`). */
-export type Causes = ReadonlyMap<string, readonly string[]>;
-
-/** One row for each removal or seat that waits now and did not before. */
+/** One row for each change that is held now and was not before. */
 export const heldAudit = (target: string, items: readonly HeldItem[]): readonly AuditEntry[] =>
   items.map((item) => ({
     actor: "guard",
@@ -24,64 +22,51 @@ export const heldAudit = (target: string, items: readonly HeldItem[]): readonly 
 /** The e-mail address or group name that a change is about. */
 export const nameOf = (change: Change): string => ("email" in change ? change.email : change.name);
 
-/** One row for each entity: which call followed, with what outcome. */
-export function callAudit(
-  target: string,
-  entries: ReadonlyMap<string, { readonly rev: number }>,
-  causes: Causes,
-  outcome: Outcome,
-  { losersOfGroup, diff }: Prepared,
-): readonly AuditEntry[] {
+/** One row for each user or group that the call was about. */
+export function outcomeAudit(target: string, run: Run, outcome: Outcome, diff: Diff): readonly AuditEntry[] {
   const { change } = outcome;
-  const result =
-    outcome.status === "failed"
-      ? { outcome: outcome.status, code: outcome.error.code, error: outcome.error.message }
-      : { outcome: outcome.status };
+  const error =
+    outcome.status === "failed" ? { code: outcome.error.code, error: outcome.error.message } : ({} as const);
   const row = (
     kind: "user" | "group",
     id: string,
     name: string,
     action: string,
-    more: AuditEntry["detail"],
+    more: AuditEntry["detail"] = {},
   ): AuditEntry => ({
     actor: "reconcile",
-    requestId: causes.get(id)?.[0] ?? null,
+    requestId: run.causes.get(id)?.[0] ?? null,
     action,
     kind,
     entityId: id,
     name,
     target,
-    rev: entries.get(id)?.rev ?? null,
-    detail: { ...result, ...more },
+    rev: run.progress.get(id)?.rev ?? null,
+    detail: { outcome: outcome.status, ...error, ...more },
   });
   switch (change.op) {
-    case "setMembers":
-      return [
-        ...change.add.map((member) => row("user", member.userId, member.email, "addToGroup", { group: change.name })),
-        ...change.remove.map((member) =>
-          row("user", member.userId, member.email, "removeFromGroup", { group: change.name }),
-        ),
-      ];
-    case "setGroups":
-      return [
-        ...change.add.map((group) => row("user", change.userId, change.email, "addToGroup", { group: group.name })),
-        ...change.remove.map((group) =>
-          row("user", change.userId, change.email, "removeFromGroup", { group: group.name }),
-        ),
-      ];
+    case "setMembers": {
+      const rows = (action: string, members: typeof change.add) =>
+        members.map(({ userId, email }) => row("user", userId, email, action, { group: change.name }));
+      return [...rows("addToGroup", change.add), ...rows("removeFromGroup", change.remove)];
+    }
+    case "setGroups": {
+      const rows = (action: string, groups: typeof change.add) =>
+        groups.map(({ name }) => row("user", change.userId, change.email, action, { group: name }));
+      return [...rows("addToGroup", change.add), ...rows("removeFromGroup", change.remove)];
+    }
     case "removeGroup": {
-      // Each of its people lost it: an auditor asks about people.
-      const losers = new Set(losersOfGroup.get(change.groupId));
+      // An auditor asks about people: each member lost the group.
+      const members = new Set(diff.membersOfRemovedGroups.get(change.groupId));
+      const detail = { group: change.name, with: "removeGroup" };
       return [
-        row("group", change.groupId, change.name, change.op, {}),
-        ...diff.users.flatMap(({ person: { user } }) =>
-          losers.has(user.id)
-            ? [row("user", user.id, user.email ?? "", "removeFromGroup", { group: change.name, with: "removeGroup" })]
-            : [],
-        ),
+        row("group", change.groupId, change.name, change.op),
+        ...diff.users
+          .filter(({ user }) => members.has(user.id))
+          .map(({ user }) => row("user", user.id, user.email ?? "", "removeFromGroup", detail)),
       ];
     }
     default:
-      return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op, {}));
+      return entitiesOf(change).map(({ kind, id }) => row(kind, id, nameOf(change), change.op));
   }
 }

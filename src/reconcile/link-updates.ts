@@ -1,10 +1,11 @@
-import type { GroupAssessment, UserAssessment } from "../domain/decide/observed-user.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { ComparedGroup, ComparedUser } from "../domain/decide/comparison.ts";
 import type { EntityKind } from "../domain/model/entities.ts";
 import type { RollcallError } from "../domain/model/errors.ts";
 import { type Link, type ObservedState, timesNotFound } from "../domain/model/link.ts";
+import type { Change } from "../domain/model/plan.ts";
 
-/** A link before anything is known. */
-const blank = (target: string, kind: EntityKind, entityId: string): Link => ({
+const newLink = (target: string, kind: EntityKind, entityId: string): Link => ({
   target,
   kind,
   entityId,
@@ -24,74 +25,108 @@ const blank = (target: string, kind: EntityKind, entityId: string): Link => ({
   lastSuccessAtMs: null,
 });
 
+export interface LinkContext {
+  readonly target: string;
+  /** Remote ids of all accounts that were matched. A user whose account another user took over gives up the link. */
+  readonly matched: ReadonlySet<string>;
+  /** Remote ids of accounts that Rollcall suspended, under whatever user. A new owner inherits that fact. */
+  readonly ownSuspensions: ReadonlySet<string>;
+  readonly nowMs: number;
+}
+
 /**
- * What an observation says about a person's link, nothing applied yet. `matched` are the remote ids of all members that
- * were found for somebody: who gives way to another (rehired under a new id, say) lets go of a member that the other has
- * taken over, or the two would fight over it as soon as their addresses differ.
+ * Returns a user's link after an observation, before any change is applied.
+ *
+ * | observed | link |
+ * |---|---|
+ * | the account | linked to it, with its state |
+ * | no account, and the user is not `untouched` | unlinked: absent, or in doubt if ambiguous or reassigned |
+ * | no account, the user is `untouched`, and another user has the account now | unlinked |
+ * | no account, the user is `untouched` | unchanged: nobody asked for the account |
  */
-export function seenUser(
-  target: string,
-  { person, member, note, wanted }: UserAssessment,
-  matched: ReadonlySet<string> = new Set(),
-  /** Remote ids of members whom Rollcall suspended, under whatever entry: who takes one over takes that over too. */
-  ownSuspensions: ReadonlySet<string> = new Set(),
-): Link {
-  const before = person.link ?? blank(target, "user", person.user.id);
-  if (wanted.state === "untouched" && member === null) {
-    const isTakenOver = before.remoteId !== null && matched.has(before.remoteId);
-    // Not looked for: what was known before stays known.
-    return isTakenOver
-      ? { ...before, remoteId: null, ownership: null, hasAccess: false, isSuspendedByUs: false, note }
-      : { ...before, note };
+export function linkOfUser(compared: ComparedUser, { target, matched, ownSuspensions, nowMs }: LinkContext): Link {
+  const { user, account, note, desired } = compared;
+  const before = { ...(compared.link ?? newLink(target, "user", user.id)), note };
+  const unlinked = { ...before, remoteId: null, ownership: null, hasAccess: false, isSuspendedByUs: false };
+  if (account !== null)
+    return withState(
+      {
+        ...before,
+        remoteId: account.remoteId,
+        ownership: before.ownership ?? (account.externalId === user.externalId ? "created" : "adopted"),
+        hasAccess: account.state !== "suspended" && account.state !== "unknown",
+        // These attempts counted observations without the account, not failed calls.
+        attempts: timesNotFound(compared.link, before.attemptedRev) > 0 ? 0 : before.attempts,
+        isSuspendedByUs:
+          account.state === "suspended" && (before.isSuspendedByUs || ownSuspensions.has(account.remoteId)),
+      },
+      account.state,
+      nowMs,
+    );
+  if (desired.state !== "untouched") {
+    const isInDoubt = note === "ambiguous" || compared.isEmailReassigned === true;
+    return withState(unlinked, isInDoubt ? null : "absent", nowMs);
   }
-  return {
-    ...before,
-    remoteId: member?.remoteId ?? null,
-    ownership:
-      member === null
-        ? null
-        : (before.ownership ?? (member.externalId === person.user.externalId ? "created" : "adopted")),
-    hasAccess: member !== null && member.state !== "suspended" && member.state !== "unknown",
-    // It counted looks in vain, not tries that failed.
-    attempts: member !== null && timesNotFound(before, before.attemptedRev) > 0 ? 0 : before.attempts,
-    isSuspendedByUs: member?.state === "suspended" && (before.isSuspendedByUs || ownSuspensions.has(member.remoteId)),
-    note,
-  };
+  return before.remoteId !== null && matched.has(before.remoteId) ? withState(unlinked, null, nowMs) : before;
 }
 
-/** `link` with what an observation shows of the person; since when stays while it is the same. */
-export function withSeen(
-  link: Link,
-  { person, wanted, member, note, isHandedOn }: UserAssessment,
-  nowMs: number,
-): Link {
-  if (member !== null) return shown(link, member.state, nowMs);
-  if (wanted.state !== "untouched")
-    return shown(link, note === "ambiguous" || isHandedOn === true ? null : "absent", nowMs);
-  // Not looked for; what another has taken over is no longer this person's.
-  return link.remoteId === null && person.link?.remoteId != null ? shown(link, null, nowMs) : link;
-}
-
-/** `link` with what the target shows of the person now. */
-export const shown = (link: Link, seenState: ObservedState | null, nowMs: number): Link =>
-  link.observedState === seenState
+/** Keeps `observedSinceMs` while the state is the same. */
+const withState = (link: Link, observedState: ObservedState | null, nowMs: number): Link =>
+  link.observedState === observedState
     ? link
-    : { ...link, observedState: seenState, observedSinceMs: seenState === null ? null : nowMs };
+    : { ...link, observedState, observedSinceMs: observedState === null ? null : nowMs };
 
-/** What an observation says about a group's link; a group that was not asked for keeps its remote id. */
-export function seenGroup(target: string, { item, group, note }: GroupAssessment, isComplete: boolean): Link {
-  const before = item.link ?? blank(target, "group", item.group.id);
-  if (group === null) return isComplete ? { ...before, remoteId: null, ownership: null, note } : { ...before, note };
-  return {
-    ...before,
-    remoteId: group.remoteId,
-    ownership: before.ownership ?? (group.externalId === item.group.externalId ? "created" : "adopted"),
-    note,
-  };
+/** Returns a group's link after an observation. An incomplete observation leaves the link of a group that it lacks. */
+export function linkOfGroup(target: string, { group, link, observed, note }: ComparedGroup, isComplete: boolean): Link {
+  const before = { ...(link ?? newLink(target, "group", group.id)), note };
+  if (observed === null) return isComplete ? { ...before, remoteId: null, ownership: null } : before;
+  const ownership = before.ownership ?? (observed.externalId === group.externalId ? "created" : "adopted");
+  return { ...before, remoteId: observed.remoteId, ownership };
 }
 
-/** The target shows this `rev` as wanted. */
-export const settled = (link: Link, rev: number, nowMs: number): Link => ({
+/**
+ * Returns the link after the target applied a change. `remoteId` is the new id, if the change created something.
+ *
+ * | change | remote id | access | observed state |
+ * |---|---|---|---|
+ * | invite | new | yes | invited |
+ * | reinvite | | | invited, since now |
+ * | restore | | yes | not known: invited, accepted or active |
+ * | suspend | | no | suspended |
+ * | remove | none | no | absent |
+ * | createGroup | new | | |
+ * | removeGroup | none | | |
+ * | all others | | | |
+ */
+export function withApplied(link: Link, change: Change, remoteId: string | null, nowMs: number): Link {
+  switch (change.op) {
+    case "invite":
+      return withState({ ...link, remoteId, ownership: "created", hasAccess: true }, "invited", nowMs);
+    case "reinvite":
+      return { ...link, observedState: "invited", observedSinceMs: nowMs };
+    case "restore":
+      return withState({ ...link, hasAccess: true, isSuspendedByUs: false }, null, nowMs);
+    case "suspend":
+      return withState({ ...link, hasAccess: false }, "suspended", nowMs);
+    case "remove":
+      return withState({ ...link, remoteId: null, ownership: null, hasAccess: false }, "absent", nowMs);
+    case "createGroup":
+      return { ...link, remoteId, ownership: "created" };
+    case "removeGroup":
+      return { ...link, remoteId: null, ownership: null, hasAccess: false };
+    case "adopt":
+    case "adoptGroup":
+    case "renameGroup":
+    case "setMembers":
+    case "setGroups":
+      return link;
+    default:
+      return change satisfies never;
+  }
+}
+
+/** The target shows this `rev` as desired. */
+export const inSync = (link: Link, rev: number, nowMs: number): Link => ({
   ...link,
   appliedRev: rev,
   attemptedRev: rev,
@@ -102,17 +137,17 @@ export const settled = (link: Link, rev: number, nowMs: number): Link => ({
   lastSuccessAtMs: nowMs,
 });
 
-/** Settled as far as the target shows, and looked for again: soon at first, then by every full look. */
-export function sought(link: Link, rev: number, nowMs: number): Link {
-  const times = timesNotFound(link, rev) + 1;
-  const waitMs = soonSoughtAfterMs[times - 1];
-  return { ...settled(link, rev, nowMs), attempts: times, retryAtMs: waitMs === undefined ? null : nowMs + waitMs };
+/** In sync as far as the target shows. Rollcall looks for the account again: soon at first, then with every full run. */
+export function notFoundYet(link: Link, rev: number, nowMs: number): Link {
+  const attempts = timesNotFound(link, rev) + 1;
+  const waitMs = lookupDelaysMs[attempts - 1];
+  return { ...inSync(link, rev, nowMs), attempts, retryAtMs: waitMs === undefined ? null : nowMs + waitMs };
 }
 
 /** Longer than `sync` waits for a retry. */
-const soonSoughtAfterMs: readonly number[] = [20_000, 60_000, 180_000];
+const lookupDelaysMs: readonly number[] = [20_000, 60_000, 180_000];
 
-/** Waits without having failed: an invitation that settles, a removal that is held, an import not seen yet. */
+/** Waits without a failure: an invitation that settles, a held removal, an import that no observation shows yet. */
 export const waiting = (link: Link, rev: number, retryAtMs: number): Link => ({
   ...link,
   attemptedRev: rev,
@@ -121,10 +156,10 @@ export const waiting = (link: Link, rev: number, retryAtMs: number): Link => ({
   errorMessage: null,
 });
 
-/** First retry after 1 s, doubling to 15 min; a permanent refusal an hour; with jitter, so that they do not come together. */
+/** Retries after 1 s, doubling to 15 min. A permanent refusal waits an hour. The jitter is a quarter to both sides. */
 export function failed(link: Link, rev: number, error: RollcallError, nowMs: number, random: () => number): Link {
   const attempts = link.attempts + 1;
-  const backoffMs = error.isPermanent ? permanentRetryMs : backoff(attempts, firstRetryMs, lastRetryMs);
+  const backoffMs = error.isPermanent ? permanentRetryMs : backoff(attempts, minRetryMs, maxRetryMs);
   const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs * (0.75 + random() / 2));
   return {
     ...link,
@@ -136,32 +171,14 @@ export function failed(link: Link, rev: number, error: RollcallError, nowMs: num
   };
 }
 
-const firstRetryMs = 1000;
-const lastRetryMs = 15 * 60_000;
+const minRetryMs = 1000;
+const maxRetryMs = 15 * 60_000;
 const permanentRetryMs = 60 * 60_000;
 
-/** `first` doubling with each attempt (1-based), at most `last`. */
+/** Returns `first`, doubled with each further attempt, at most `last`. The first attempt is 1. */
 export const backoff = (attempt: number, first: number, last: number): number =>
   Math.min(last, first * 2 ** Math.min(attempt - 1, 30));
 
-/** Is there anything to write? A run over 50,000 people that are in sync writes nothing. */
-export function isSameLink(a: Link | null, b: Link): boolean {
-  if (a === null) return false;
-  return linkFields.every((field) => a[field] === b[field]);
-}
-
-const linkFields = [
-  "remoteId",
-  "ownership",
-  "appliedRev",
-  "hasAccess",
-  "observedState",
-  "observedSinceMs",
-  "isSuspendedByUs",
-  "note",
-  "attempts",
-  "attemptedRev",
-  "retryAtMs",
-  "errorCode",
-  "errorMessage",
-] as const satisfies readonly (keyof Link)[];
+/** False if the link must be written. A run over 50,000 users that are in sync writes nothing. */
+export const isSameLink = (a: Link | null, b: Link): boolean =>
+  a !== null && isDeepStrictEqual({ ...a, lastSuccessAtMs: null }, { ...b, lastSuccessAtMs: null });

@@ -160,7 +160,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
     async plan(name, signal) {
       const berth = berths.get(name);
       if (berth === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
-      return (await berth.connection.reconciler.plan(signal)).guarded.plan;
+      return (await berth.connection.reconciler.plan(signal)).plan;
     },
     syncNow(name) {
       const berth = berths.get(name);

@@ -90,17 +90,18 @@ describe("a backup", () => {
     );
   });
 
-  it("counts the budget as spent, and does what it is told anew", async () => {
+  it("allows no removal for one window, in the guard as in status, and carries out what a source reports since", async () => {
     const before = world();
     // The identity provider says again who is gone: nothing is left to be held for them.
     await serve.idp.setActive(false, ...ids.slice(0, 2));
-    // Somebody leaves: the budget of six may have been used up before the disk was lost.
+    // Somebody leaves: the limit of six may have been used up before the disk was lost.
     await serve.idp.setActive(false, ids[12] ?? "");
     // And somebody comes who was never there.
     await serve.idp.hire("new@example.com");
     await until(() => expect(membersIn(stage, "invited")).toContain("new@example.com"));
     await until(async () => {
-      const { heldChanges } = (await statusOf(serve)).bitwarden;
+      const { heldChanges, budget } = (await statusOf(serve)).bitwarden;
+      expect(budget.allowed).toBe(0);
       expect(heldChanges).toContainEqual(
         expect.objectContaining({ op: "suspend", email: people[12], reason: "budget" }),
       );

@@ -27,7 +27,7 @@ describe("a target whose credentials lead to another account", () => {
     const others = targetsOf(otherBitwarden, otherOnePassword);
     const swapped = { ...others["acme-bitwarden"], clientSecret: otherBitwarden.clientSecret };
     await stage.configure({ targets: { ...others, "acme-bitwarden": swapped } });
-    const told = `leads to 00000000-0000-4000-8000-0000000000ff now, and what is known here is of ${stage.bitwarden.state.organizationId}: nothing was done`;
+    const told = `leads to 00000000-0000-4000-8000-0000000000ff now, but Rollcall managed ${stage.bitwarden.state.organizationId} under this name. Nothing was changed`;
     const planned = await stage.run("plan");
     expect([planned.code, planned.stderr]).toEqual([1, expect.stringContaining(told)]);
     const checked = await stage.run("check");

@@ -9,7 +9,7 @@ afterEach(() => world.close());
 
 /** A second full look must find nothing to do. */
 async function expectConverged(policy = {}): Promise<void> {
-  const { guarded } = await world.reconciler("bitwarden", policy).plan(forever);
+  const guarded = await world.reconciler("bitwarden", policy).plan(forever);
   expect(guarded.plan.changes).toEqual([]);
   expect(guarded.plan.held).toEqual([]);
 }
@@ -140,7 +140,7 @@ describe("the guard", () => {
     expect(revoked()).toBe(3);
     expect((await world.store.targetCounts("bw")).held).toBe(7);
 
-    const { plan } = (await reconciler.plan(forever)).guarded;
+    const { plan } = await reconciler.plan(forever);
     expect(plan.held).toHaveLength(7);
     expect(
       await world.store.approve("bw", "0000000000000000", { actor: "t", requestId: null }, world.clock.nowMs),

@@ -110,7 +110,7 @@ async function atEveryStep(
 }
 
 async function expectConverged(vendor: Vendor, policy: Partial<TargetPolicy> = {}): Promise<void> {
-  const { plan } = (await new Process(vendor, policy).reconciler.plan(forever)).guarded;
+  const { plan } = await new Process(vendor, policy).reconciler.plan(forever);
   expect(plan.changes).toEqual([]);
   // Nothing is left to be done either, whatever a full look would find.
   expect(
@@ -216,7 +216,7 @@ describe("a crash at any step", () => {
         for (const id of ids) await world.update(id, { isActive: false });
         await settle(world, reconciler, "bw");
         expect(revoked()).toEqual([]);
-        const { heldDigest } = (await reconciler.plan(forever)).guarded.plan;
+        const { heldDigest } = (await reconciler.plan(forever)).plan;
         expect(
           await world.store.approve("bw", heldDigest ?? "", { actor: "t", requestId: null }, world.clock.nowMs),
         ).toBe(2);

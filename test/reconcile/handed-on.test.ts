@@ -64,7 +64,7 @@ describe("an address that somebody else has now", () => {
 
   it("gives it when somebody approves, and not to and fro", async () => {
     const next = await handOn("Ann Jones", "at once");
-    const { plan } = (await world.reconciler("bitwarden").plan(new AbortController().signal)).guarded;
+    const { plan } = await world.reconciler("bitwarden").plan(new AbortController().signal);
     expect(plan.held.map(({ reason }) => reason)).toEqual(["handed-on"]);
     await world.store.approve(
       "bw",
@@ -92,7 +92,7 @@ describe("an address that somebody else has now", () => {
 
   it("waits however long, and stays when somebody says no", async () => {
     await handOn("Zed Young", "at once");
-    const digest = (await world.reconciler("bitwarden").plan(new AbortController().signal)).guarded.plan.heldDigest;
+    const digest = (await world.reconciler("bitwarden").plan(new AbortController().signal)).plan.heldDigest;
     await world.store.dismiss("bw", digest ?? "", { actor: "cli:dismiss", requestId: null }, world.clock.nowMs);
     world.clock.nowMs += 5 * 86_400_000;
     await look();

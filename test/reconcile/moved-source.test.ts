@@ -24,7 +24,7 @@ describe("a source that is gone from the configuration", () => {
     });
   const settled = async (...sources: readonly string[]) => {
     const reports = await settle(world, reconciler(...sources), "bw", "all");
-    return { reports, left: (await reconciler(...sources).plan(forever)).guarded.plan };
+    return { reports, left: (await reconciler(...sources).plan(forever)).plan };
   };
   const inEntra = async (email: string, isActive = true): Promise<string> =>
     (
@@ -206,7 +206,7 @@ describe("a group that is deleted and made again", () => {
       [...world.bitwarden.state.groups.values()].map(({ id, name, externalId }) => [id, name, externalId]),
     ).toEqual([[there, "eng", second]]);
     expect(await world.store.held("bw")).toEqual([]);
-    const { plan } = (await reconciler.plan(forever)).guarded;
+    const { plan } = await reconciler.plan(forever);
     expect([plan.changes, plan.held]).toEqual([[], []]);
     // The heir is deleted: it is removed once, and nothing is left of either.
     await world.store.deleteGroup("okta", second, null, cause);

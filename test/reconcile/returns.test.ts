@@ -56,7 +56,7 @@ describe("people who come back in numbers", () => {
     const leavers = await leftLongAgo(25);
     await all(true, leavers);
     await look();
-    const { plan } = (await world.reconciler("bitwarden", policy).plan(forever)).guarded;
+    const { plan } = await world.reconciler("bitwarden", policy).plan(forever);
     expect(plan.held.map(({ reason }) => reason)).toEqual(Array.from({ length: 15 }, () => "returning"));
     expect(await world.store.dismiss("bw", plan.undecidedDigest ?? "", cause, world.clock.nowMs)).toBe(15);
     world.clock.nowMs += 3 * dayMs;
@@ -96,7 +96,7 @@ describe("people who come back in numbers", () => {
   it("gives back at once what somebody approved the taking of, as a mistake is undone", async () => {
     await all(false, ids);
     await look();
-    const { plan } = (await world.reconciler("bitwarden", policy).plan(forever)).guarded;
+    const { plan } = await world.reconciler("bitwarden", policy).plan(forever);
     expect(await world.store.approve("bw", plan.heldDigest ?? "", cause, world.clock.nowMs)).toBe(37);
     await look();
     expect(withAccess()).toBe(0);

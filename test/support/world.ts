@@ -227,7 +227,7 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
     },
     async leftOver() {
       const plans = await Promise.all(delivering.map(({ reconciler }) => reconciler.plan(AbortSignal.timeout(10_000))));
-      return plans.flatMap(({ guarded: { plan } }) => [...plan.changes, ...plan.held, ...plan.skipped]);
+      return plans.flatMap(({ plan }) => [...plan.changes, ...plan.held, ...plan.skipped]);
     },
     access: () =>
       Object.fromEntries(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { desire, isPushed, scopeOf, type Wanted } from "../../src/domain/decide/desired-state.ts";
+import { type Desired, desiredStateOf, isPushed, scopeOf } from "../../src/domain/decide/desired-state.ts";
 import type { DirectoryUser } from "../../src/domain/model/entities.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputUser } from "../../src/domain/model/sync-input.ts";
@@ -17,7 +17,7 @@ const everybody = null;
 const inScope = new Set(["vault"]);
 
 describe("desire", () => {
-  const cases: readonly (readonly [string, InputUser, ReadonlySet<string> | null, Partial<TargetPolicy>, Wanted])[] = [
+  const cases: readonly (readonly [string, InputUser, ReadonlySet<string> | null, Partial<TargetPolicy>, Desired])[] = [
     ["active", of({}), everybody, {}, { state: "active" }],
     ["active and in scope", of({}, { groupIds: ["other", "vault"] }), inScope, {}, { state: "active" }],
     ["inactive", of({ isActive: false }), everybody, {}, { state: "suspended", claim: "by-email" }],
@@ -114,7 +114,7 @@ describe("desire", () => {
     ],
   ];
   it.each(cases)("%s", (_name, who, scope, policy, wanted) => {
-    expect(desire(who, undefined, scope, { ...lenient, ...policy }, nowMs)).toEqual(wanted);
+    expect(desiredStateOf(who, { scope, policy: { ...lenient, ...policy }, nowMs })).toEqual(wanted);
   });
 
   const leaver = of({ absentSinceMs: 1 }, { emailOwnerId: "bob" });
@@ -153,12 +153,13 @@ describe("desire", () => {
       "untouched",
     ],
   ])("who is gone while the new owner of the address %s", (_name, who, has, scope, state) => {
-    expect(desire(who, has, scope, lenient, nowMs).state).toBe(state);
+    expect(desiredStateOf(who, { emailOwner: has, scope, policy: lenient, nowMs }).state).toBe(state);
   });
 
   it("leaves nobody's own member to another who claims the address", () => {
     const who = of({ isActive: false }, { emailOwnerId: "bob", link: linked });
-    const wanted = (hasMember: boolean) => desire(who, undefined, everybody, lenient, nowMs, hasMember);
+    const wanted = (hasAccount: boolean) =>
+      desiredStateOf(who, { scope: everybody, policy: lenient, nowMs, hasAccount });
     expect(wanted(true)).toMatchObject({ state: "suspended" });
     expect(wanted(false)).toEqual({ state: "untouched", note: "conflict" });
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { diff } from "../../src/domain/decide/diff.ts";
-import { worldOf } from "../../src/domain/decide/match.ts";
-import type { Diff } from "../../src/domain/decide/observed-user.ts";
+import type { Diff } from "../../src/domain/decide/comparison.ts";
+import { compareEntities, compareMemberships } from "../../src/domain/decide/diff.ts";
+import { indexObserved } from "../../src/domain/decide/match.ts";
 import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
 import { type Link, type LinkNote, maxLookups } from "../../src/domain/model/link.ts";
@@ -52,7 +52,7 @@ function compare({
   reinvites = [],
   ...more
 }: Situation): Diff {
-  const slice: SyncInput = {
+  const input: SyncInput = {
     isComplete: true,
     users,
     groups,
@@ -60,15 +60,15 @@ function compare({
     owners: new Map(users.map((each) => [each.user.id, each])),
     reinvites: new Map(reinvites.map((id) => [id, nowMs])),
   };
-  return diff({
-    slice,
-    world: worldOf(observed(more.observed)),
-    memberships: { by, lists },
-    losers,
-    policy: { ...lenient, ...policy },
+  const rules = { ...lenient, ...policy };
+  const entities = compareEntities({
+    input,
+    observation: indexObserved(observed(more.observed)),
+    policy: rules,
     supports: { ...everything, ...supports },
     nowMs,
   });
+  return compareMemberships(entities, { by, lists, ofRemovedGroups: losers }, rules);
 }
 
 describe("one person", () => {
@@ -412,7 +412,9 @@ describe("memberships", () => {
     ],
   };
   const pairs = (situation: Situation) =>
-    compare({ groups, observed: world, ...situation }).pairs.map(({ kind, group }) => `${kind} ${group.item.group.id}`);
+    compare({ groups, observed: world, ...situation }).memberships.map(
+      ({ kind, group }) => `${kind} ${group.group.id}`,
+    );
 
   it("are compared from either side, with the same result", () => {
     const users = [ada({}, null, ["eng"])];
@@ -455,10 +457,10 @@ describe("memberships", () => {
 
   it("of who is invited and of a group that is made come with them", () => {
     expect(
-      compare({ users: [ada({}, null, ["eng"])], groups: [eng()] }).pairs.map((pair) => [
-        pair.kind,
-        pair.person.member,
-        pair.group.group,
+      compare({ users: [ada({}, null, ["eng"])], groups: [eng()] }).memberships.map((each) => [
+        each.kind,
+        each.member.account,
+        each.group.observed,
       ]),
     ).toEqual([["add", null, null]]);
   });

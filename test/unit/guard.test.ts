@@ -1,9 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compact, type GuardInput, guard, removalLimitOf } from "../../src/domain/decide/guard.ts";
-import type { Diff, GroupAssessment, Pair, UserAssessment } from "../../src/domain/decide/observed-user.ts";
+import { applyGuards } from "../../src/domain/decide/apply-guards.ts";
+import type { ComparedGroup, ComparedUser, Diff, MembershipChange } from "../../src/domain/decide/comparison.ts";
+import type { GuardContext } from "../../src/domain/decide/guards/guard.ts";
+import { guards } from "../../src/domain/decide/guards/index.ts";
+import { removalLimitOf } from "../../src/domain/decide/guards/removal-limit.ts";
+import { compact } from "../../src/domain/decide/membership-calls.ts";
 import { type Change, digestOf } from "../../src/domain/model/plan.ts";
-import { dayMs, keysOf, lenient, member, person, team } from "./model.ts";
+import { dayMs, keysOf, lenient, member, nowMs, person, team } from "./model.ts";
 
 describe("budgetOf", () => {
   it.each([
@@ -21,27 +25,29 @@ describe("budgetOf", () => {
     [10, 5, 9, 4, 4],
     [1040, 5, 3, 100, 52],
   ])("%i people, %i %%, at least %i, at most %i: %i", (people, percent, atLeast, atMost, allowed) => {
-    expect(removalLimitOf(people, { percent, atLeast, atMost, windowMs: dayMs })).toBe(allowed);
+    const input = { peopleWithAccess: people - 1, charged: new Set(["one"]), restored: null, nowMs };
+    expect(removalLimitOf(input, { percent, atLeast, atMost, windowMs: dayMs })).toEqual({ allowed, spent: 1 });
   });
 });
 
-const user = (id: string): UserAssessment => ({
-  person: { user: person(id), link: null, groupIds: [], emailOwnerId: id },
-  wanted: { state: "active" },
-  member: member(`r-${id}`),
+const user = (id: string): ComparedUser => ({
+  ...{ user: person(id), link: null, groupIds: [], emailOwnerId: id },
+  desired: { state: "active" },
+  account: member(`r-${id}`),
   note: null,
   deferredUntilMs: null,
   hasManagedMemberships: true,
 });
-const group = (id: string): GroupAssessment => ({
-  item: { group: team(id), link: null },
-  group: { remoteId: `r-${id}`, name: id, externalId: `x-${id}` },
+const group = (id: string): ComparedGroup => ({
+  group: team(id),
+  link: null,
+  observed: { remoteId: `r-${id}`, name: id, externalId: `x-${id}` },
   note: null,
   isManaged: true,
 });
-const pair = (kind: Pair["kind"], groupId: string, userId: string): Pair => ({
+const pair = (kind: MembershipChange["kind"], groupId: string, userId: string): MembershipChange => ({
   kind,
-  person: user(userId),
+  member: user(userId),
   group: group(groupId),
 });
 const on = (id: string) => ({ userId: id, email: `${id}@example.com`, remoteId: `r-${id}` });
@@ -60,33 +66,36 @@ const invite = (id: string): Change => ({
   externalId: `x-${id}`,
 });
 
-interface Case extends Partial<Omit<GuardInput, "diff" | "policy">> {
+interface Case extends Partial<Omit<GuardContext, "diff" | "policy">> {
   readonly changes?: readonly Change[];
-  readonly pairs?: readonly Pair[];
+  readonly pairs?: readonly MembershipChange[];
+  readonly losersOfGroup?: ReadonlyMap<string, readonly string[]>;
   readonly allowed?: number;
   readonly maxSeats?: number | null;
 }
 
-function guarded({ changes = [], pairs = [], allowed = 2, maxSeats = null, ...more }: Case) {
-  const diff: Diff = { users: [], groups: [], changes, pairs, skipped: [] };
-  const policy = {
-    ...lenient,
-    maxSeats,
-    removalLimit: { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs },
+function guarded({ changes = [], pairs = [], losersOfGroup = new Map(), allowed = 2, maxSeats = null, ...more }: Case) {
+  const diff: Diff = {
+    users: [],
+    groups: [],
+    changes,
+    memberships: pairs,
+    membersOfRemovedGroups: losersOfGroup,
+    skipped: [],
   };
-  return guard({
+  const removalLimit = { percent: 0, atLeast: allowed, atMost: allowed, windowMs: dayMs };
+  return applyGuards(guards, {
     diff,
-    policy,
+    policy: { ...lenient, maxSeats, removalLimit },
+    nowMs,
     peopleWithAccess: 100,
     charged: new Set(),
     returned: new Set<string>(),
-    takenLately: new Set<string>(),
+    suspendedInWindow: new Set<string>(),
     approved: new Set(),
     dismissed: new Set(),
     seatsTaken: null,
-    losersOfGroup: new Map(),
     restored: null,
-    isBudgetSpent: false,
     ...more,
   });
 }
@@ -101,36 +110,16 @@ describe("the guard", () => {
       { change: suspend("c"), reason: "budget", isDismissed: false },
       { change: suspend("d"), reason: "budget", isDismissed: false },
     ]);
-    expect(result.charge).toEqual(["a", "b"]);
-    expect(result.budget).toEqual({ allowed: 2, spent: 2 });
+    expect(result.entries.charge).toEqual(["a", "b"]);
+    expect(result.removalLimit).toEqual({ allowed: 2, spent: 0 });
     expect(result.plan.heldDigest).toBe(digestOf(["access:d", "access:c"]));
   });
 
   it("counts what was charged in the window, and asks for a person once", () => {
     const result = guarded({ changes: [suspend("a"), suspend("b"), suspend("c")], charged: new Set(["z", "b"]) });
     expect(keysOf(result.plan.changes)).toEqual(["access:b"]);
-    expect(result.charge).toEqual([]);
+    expect(result.entries.charge).toEqual([]);
     expect(held(result)).toEqual(["access:a", "access:c"]);
-  });
-
-  it("grows with people who have access and people who lost it", () => {
-    const policy = { ...lenient, removalLimit: { percent: 10, atLeast: 0, atMost: 100, windowMs: dayMs } };
-    const input = {
-      diff: { users: [], groups: [], changes: [], pairs: [], skipped: [] },
-      policy,
-      approved: new Set<string>(),
-      dismissed: new Set<string>(),
-      seatsTaken: null,
-      returned: new Set<string>(),
-      takenLately: new Set<string>(),
-      losersOfGroup: new Map(),
-      restored: null,
-      isBudgetSpent: false,
-    };
-    expect(guard({ ...input, peopleWithAccess: 85, charged: new Set(["1", "2", "3", "4", "5"]) }).budget).toEqual({
-      allowed: 9,
-      spent: 5,
-    });
   });
 
   it("takes a person's groups for one loss", () => {
@@ -139,7 +128,7 @@ describe("the guard", () => {
       pairs: [pair("remove", "eng", "a"), pair("remove", "ops", "a"), pair("remove", "eng", "b")],
     });
     expect(keysOf(result.plan.changes)).toEqual(["member:eng:a", "member:ops:a"]);
-    expect(result.charge).toEqual(["a"]);
+    expect(result.entries.charge).toEqual(["a"]);
     expect(held(result)).toEqual(["member:eng:b"]);
   });
 
@@ -157,13 +146,13 @@ describe("the guard", () => {
   it("lets a group cost its members, whole or not at all, less who paid already", () => {
     const losersOfGroup = new Map([["old", ["a", "b", "remote:x"]]]);
     expect(held(guarded({ allowed: 2, changes: [removeGroup("old", 3)], losersOfGroup }))).toEqual(["group:old"]);
-    expect(guarded({ allowed: 3, changes: [removeGroup("old", 3)], losersOfGroup }).charge).toEqual([
+    expect(guarded({ allowed: 3, changes: [removeGroup("old", 3)], losersOfGroup }).entries.charge).toEqual([
       "a",
       "b",
       "remote:x",
     ]);
     const paid = guarded({ allowed: 3, changes: [suspend("a"), removeGroup("old", 3)], losersOfGroup });
-    expect(paid.charge).toEqual(["a", "b", "remote:x"]);
+    expect(paid.entries.charge).toEqual(["a", "b", "remote:x"]);
     expect(paid.plan.held).toEqual([]);
     expect(
       guarded({ allowed: 0, changes: [removeGroup("empty", 0)], losersOfGroup: new Map([["empty", []]]) }).plan.held,
@@ -190,7 +179,7 @@ describe("the guard", () => {
       losersOfGroup: new Map([["old", ["e", "f"]]]),
     });
     expect(keysOf(result.plan.changes)).toEqual(["access:a", "access:c", "group:old", "member:eng:d"]);
-    expect(result.charge).toEqual(["a"]);
+    expect(result.entries.charge).toEqual(["a"]);
     expect(held(result)).toEqual(["access:b"]);
   });
 
@@ -209,8 +198,8 @@ describe("the guard", () => {
     expect(keysOf(result.plan.changes)).toEqual(["access:b", "group:new", "member:eng:e"]);
     expect([...held(result)].sort()).toEqual(["access:a", "group:old", "member:eng:d"]);
     expect(result.heldItems.every(({ isDismissed }) => isDismissed)).toBe(true);
-    expect([...result.charge].sort()).toEqual(["b", "e", "g"]);
-    expect(result.renew).toEqual([]);
+    expect([...result.entries.charge].sort()).toEqual(["b", "e", "g"]);
+    expect(result.entries.renew).toEqual([]);
   });
 
   it("shows what was dismissed beside what is undecided, each under a digest of its own", () => {
@@ -240,7 +229,7 @@ describe("the guard", () => {
       pairs: [pair("add", "eng", "b")],
     });
     expect(result.plan.changes).toHaveLength(3);
-    expect(result.charge).toEqual([]);
+    expect(result.entries.charge).toEqual([]);
     expect(result.plan.heldDigest).toBeNull();
   });
 
@@ -386,11 +375,11 @@ describe("compact", () => {
   it("copes with 50,000 people in one group and 100,000 pairs", () => {
     const one = group("everyone");
     const teams = numbers(300).map(group);
-    const pairs = numbers(50_000).flatMap((id): Pair[] => {
+    const pairs = numbers(50_000).flatMap((id): MembershipChange[] => {
       const who = user(id);
       return [
-        { kind: "add", person: who, group: one },
-        { kind: "add", person: who, group: teams[Number(id) % 300] ?? one },
+        { kind: "add", member: who, group: one },
+        { kind: "add", member: who, group: teams[Number(id) % 300] ?? one },
       ];
     });
     const startedMs = performance.now();
@@ -496,8 +485,7 @@ describe("the guard after a restore", () => {
   it("lets it all pass once somebody has approved it", () => {
     const approved = new Set(["access:old"]);
     const result = guarded({
-      restored: { ...restored, isReviewed: true },
-      isBudgetSpent: true,
+      restored: { ...restored, atMs: nowMs, isReviewed: true },
       approved,
       changes: [suspend("old"), suspend("told"), invite("seen")],
     });

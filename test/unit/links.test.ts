@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import type { GroupAssessment, UserAssessment } from "../../src/domain/decide/observed-user.ts";
+import type { ComparedGroup, ComparedUser } from "../../src/domain/decide/comparison.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import { isDirty } from "../../src/domain/model/link.ts";
 import {
   backoff,
   failed,
+  inSync,
   isSameLink,
-  seenGroup,
-  seenUser,
-  settled,
+  linkOfGroup,
+  linkOfUser,
   waiting,
 } from "../../src/reconcile/link-updates.ts";
 import { linkOf, member, nowMs, person, team } from "./model.ts";
@@ -56,7 +56,7 @@ describe("a link", () => {
     const after = failed(link, 3, new RollcallError("TARGET_REFUSED", "x".repeat(5000)), nowMs, () => 0.5);
     expect(after).toMatchObject({ attempts: 1, attemptedRev: 3, appliedRev: 0, errorCode: "TARGET_REFUSED" });
     expect(after.errorMessage).toHaveLength(1000);
-    expect(settled(after, 3, nowMs)).toMatchObject({
+    expect(inSync(after, 3, nowMs)).toMatchObject({
       attempts: 0,
       appliedRev: 3,
       attemptedRev: 3,
@@ -94,77 +94,72 @@ describe("a link", () => {
   });
 });
 
-describe("what was seen of a person", () => {
-  const seen = (more: Partial<UserAssessment>) =>
-    seenUser("model", {
-      person: { user: person("ada"), link: null, groupIds: [], emailOwnerId: "ada" },
-      wanted: { state: "active" },
-      member: null,
-      note: null,
-      deferredUntilMs: null,
-      hasManagedMemberships: false,
-      ...more,
-    });
-  const linked = (more: Parameters<typeof linkOf>[1]) => ({
-    user: person("ada"),
-    link: linkOf("ada", more),
-    groupIds: [],
-    emailOwnerId: "ada",
-  });
+describe("a user's link after an observation", () => {
+  const linkAfter = (before: Parameters<typeof linkOf>[1] | null, more: Partial<ComparedUser>) =>
+    linkOfUser(
+      {
+        ...{ user: person("ada"), groupIds: [], emailOwnerId: "ada" },
+        link: before === null ? null : linkOf("ada", before),
+        desired: { state: "active" },
+        account: null,
+        note: null,
+        deferredUntilMs: null,
+        hasManagedMemberships: false,
+        ...more,
+      },
+      { target: "model", matched: new Set(), ownSuspensions: new Set(), nowMs },
+    );
 
   it.each([
-    ["active", true],
-    ["invited", true],
-    ["accepted", true],
-    ["staged", true],
-    ["suspended", false],
-    ["unknown", false],
-  ] as const)("%s: has access %s", (state, hasAccess) => {
-    expect(seen({ member: member("r", { state }) }).hasAccess).toBe(hasAccess);
+    { state: "active", hasAccess: true },
+    { state: "invited", hasAccess: true },
+    { state: "accepted", hasAccess: true },
+    { state: "staged", hasAccess: true },
+    { state: "suspended", hasAccess: false },
+    { state: "unknown", hasAccess: false },
+  ] as const)("an account that is $state: has access $hasAccess", ({ state, hasAccess }) => {
+    expect(linkAfter(null, { account: member("r", { state }) })).toMatchObject({ hasAccess, observedState: state });
   });
 
-  it("is created when our key is there at first sight, else adopted, and stays so", () => {
-    expect(seen({ member: member("r", { externalId: "x-ada" }) })).toMatchObject({
-      remoteId: "r",
-      ownership: "created",
-    });
-    expect(seen({ member: member("r") })).toMatchObject({ remoteId: "r", ownership: "adopted" });
-    expect(
-      seen({ person: linked({ ownership: "adopted" }), member: member("r", { externalId: "x-ada" }) }).ownership,
-    ).toBe("adopted");
+  it("is created if the account carries our key at first sight, else adopted, and stays so", () => {
+    const account = member("r", { externalId: "x-ada" });
+    expect(linkAfter(null, { account })).toMatchObject({ remoteId: "r", ownership: "created" });
+    expect(linkAfter(null, { account: member("r") })).toMatchObject({ remoteId: "r", ownership: "adopted" });
+    expect(linkAfter({ ownership: "adopted" }, { account }).ownership).toBe("adopted");
   });
 
-  it("is ours to reactivate only as long as it stays suspended", () => {
-    const person = linked({ isSuspendedByUs: true });
-    expect(seen({ person, member: member("r", { state: "suspended" }) }).isSuspendedByUs).toBe(true);
-    expect(seen({ person, member: member("r", { state: "active" }) }).isSuspendedByUs).toBe(false);
+  it("keeps Rollcall's own suspension only as long as the account stays suspended", () => {
+    const stateOf = (state: "suspended" | "active") =>
+      linkAfter({ isSuspendedByUs: true }, { account: member("r", { state }) }).isSuspendedByUs;
+    expect(stateOf("suspended")).toBe(true);
+    expect(stateOf("active")).toBe(false);
   });
 
-  it("forgets a member who is gone, but not one who was not looked for", () => {
-    const person = linked({ remoteId: "r", ownership: "created", hasAccess: true });
-    expect(seen({ person, member: null })).toMatchObject({ remoteId: null, ownership: null, hasAccess: false });
-    expect(
-      seen({ person, member: null, wanted: { state: "untouched", note: "conflict" }, note: "conflict" }),
-    ).toMatchObject({ remoteId: "r", ownership: "created", hasAccess: true, note: "conflict" });
+  it("drops an account that is gone, but not one that nobody asked for", () => {
+    const before = { remoteId: "r", ownership: "created", hasAccess: true } as const;
+    expect(linkAfter(before, {})).toMatchObject({ remoteId: null, ownership: null, hasAccess: false });
+    const untouched = { desired: { state: "untouched", note: "conflict" }, note: "conflict" } as const;
+    expect(linkAfter(before, untouched)).toMatchObject({ ...before, note: "conflict" });
   });
 });
 
-describe("what was seen of a group", () => {
-  const item: GroupAssessment["item"] = {
+describe("a group's link after an observation", () => {
+  const none: ComparedGroup = {
     group: team("eng"),
     link: linkOf("eng", { kind: "group", remoteId: "g", ownership: "adopted" }),
+    observed: null,
+    note: null,
+    isManaged: true,
   };
-  const none: GroupAssessment = { item, group: null, note: null, isManaged: true };
 
-  it("is gone only when everything was observed", () => {
-    expect(seenGroup("model", none, true)).toMatchObject({ remoteId: null, ownership: null });
-    expect(seenGroup("model", none, false)).toMatchObject({ remoteId: "g", ownership: "adopted" });
-    const fresh = {
-      ...none,
-      item: { ...item, link: null },
-      group: { remoteId: "g", name: "eng", externalId: "x-eng" },
-    };
-    expect(seenGroup("model", fresh, true)).toMatchObject({
+  it("is dropped only if everything was observed", () => {
+    expect(linkOfGroup("model", none, true)).toMatchObject({ remoteId: null, ownership: null });
+    expect(linkOfGroup("model", none, false)).toMatchObject({ remoteId: "g", ownership: "adopted" });
+  });
+
+  it("is created if the group carries our key at first sight", () => {
+    const found = { ...none, link: null, observed: { remoteId: "g", name: "eng", externalId: "x-eng" } };
+    expect(linkOfGroup("model", found, true)).toMatchObject({
       kind: "group",
       remoteId: "g",
       ownership: "created",

@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
-import type { Wanted } from "../../src/domain/decide/desired-state.ts";
-import { claimsOf, matchGroup, matchMember, worldOf } from "../../src/domain/decide/match.ts";
+import type { Desired } from "../../src/domain/decide/desired-state.ts";
+import { claimsOf, indexObserved, matchAccount, matchGroup } from "../../src/domain/decide/match.ts";
 import type { ObservedAccount, ObservedGroup } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { InputGroup } from "../../src/domain/model/sync-input.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
-const active: Wanted = { state: "active" };
-const suspended: Wanted = { state: "suspended", claim: "by-email" };
-const outOfScope: Wanted = { state: "suspended", claim: "by-external-id" };
-const removed: Wanted = { state: "removed", claim: "by-external-id" };
+const active: Desired = { state: "active" };
+const suspended: Desired = { state: "suspended", claim: "by-email" };
+const outOfScope: Desired = { state: "suspended", claim: "by-external-id" };
+const removed: Desired = { state: "removed", claim: "by-external-id" };
 
 const linked = member("linked", { email: "old@example.com" });
 const keyed = member("keyed", { email: "other@example.com", externalId: "x-ada" });
 const named = member("named", { email: " Ada@Example.com " });
 
 describe("a person is the member that", () => {
-  const cases: readonly (readonly [string, string | null, readonly ObservedAccount[], Wanted, unknown])[] = [
+  const cases: readonly (readonly [string, string | null, readonly ObservedAccount[], Desired, unknown])[] = [
     [
       "is linked, whatever the rest says",
       "linked",
@@ -55,12 +55,12 @@ describe("a person is the member that", () => {
       groupIds: [],
       emailOwnerId: "ada",
     };
-    expect(matchMember(slice, wanted, worldOf(observed({ accounts: members })))).toEqual(expected);
+    expect(matchAccount(slice, wanted, indexObserved(observed({ accounts: members })))).toEqual(expected);
   });
 
   it("has no address: only link and key count", () => {
     const slice = { user: person("ada", { email: null }), link: null, groupIds: [], emailOwnerId: null };
-    expect(matchMember(slice, active, worldOf(observed({ accounts: [member("x", { email: "" })] })))).toEqual({
+    expect(matchAccount(slice, active, indexObserved(observed({ accounts: [member("x", { email: "" })] })))).toEqual({
       kind: "none",
     });
   });
@@ -83,7 +83,7 @@ describe("a group is the one that", () => {
       group: team("eng", more.group),
       link: more.link === undefined ? null : linkOf("eng", { kind: "group", ...more.link }),
     };
-    const world = worldOf(observed({ groups }));
+    const world = indexObserved(observed({ groups }));
     return matchGroup(
       item,
       world,
@@ -101,7 +101,9 @@ describe("a group is the one that", () => {
     const gone = namesake({ remoteId: "theirs" }, { absentSinceMs: 1 });
     const heirsOf = (link: Partial<Link> | null, isComplete: boolean) => {
       const item = { group: team("eng"), link: link === null ? null : linkOf("eng", { kind: "group", ...link }) };
-      return [...claimsOf([item, gone], () => true, worldOf({ ...observed({ groups: [theirs] }), isComplete })).heirs];
+      return [
+        ...claimsOf([item, gone], () => true, indexObserved({ ...observed({ groups: [theirs] }), isComplete })).heirs,
+      ];
     };
     expect(heirsOf(null, true)).toEqual([["theirs", "eng"]]);
     expect(heirsOf({ remoteId: "deleted by hand" }, true)).toEqual([["theirs", "eng"]]);

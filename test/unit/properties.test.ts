@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { removalLimitOf } from "../../src/domain/decide/guard.ts";
+import { shareOf } from "../../src/domain/decide/guards/removal-limit.ts";
 import { timesNotFound } from "../../src/domain/model/link.ts";
 import type { RemovalLimitPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
@@ -201,7 +201,7 @@ describe("any directory in any target", () => {
           for (const chapter of chapters) {
             play(directory, chapter, isTargeted);
             await reconciler.run(isTargeted ? dirty : all, forever);
-            const { guarded } = await reconciler.plan(forever);
+            const guarded = await reconciler.plan(forever);
             expect(guarded.plan.changes).toEqual([]);
             expect(guarded.plan.held).toEqual([]);
           }
@@ -315,8 +315,8 @@ describe("any directory in any target", () => {
             play(directory, chapter);
             const free = reconcilerOf(directory, target, rules);
             for (const [id, link] of store.links) free.store.links.set(id, link);
-            const wanted = (await free.reconciler.plan(forever)).guarded.plan;
-            const { guarded } = await reconciler.plan(forever);
+            const wanted = (await free.reconciler.plan(forever)).plan;
+            const guarded = await reconciler.plan(forever);
             const held = guarded.plan.held.map(({ change }) => change);
             expect([...keysOf(guarded.plan.changes), ...keysOf(held)].sort()).toEqual(keysOf(wanted.changes));
             expect(guarded.heldItems.map((item) => item.key).sort()).toEqual(keysOf(held));
@@ -324,9 +324,12 @@ describe("any directory in any target", () => {
             target.losses.length = 0;
             const report = await reconciler.run(isTargeted ? dirty : all, forever);
             // Linked people, or those seen with access: no more than that can be counted as having it.
-            const people = Math.max(target.members.size, store.links.size) + store.charged.size;
-            expect(guarded.budget.allowed).toBeLessThanOrEqual(removalLimitOf(people, allowance));
-            allowed = Math.max(allowed, guarded.budget.allowed);
+            const people = {
+              peopleWithAccess: Math.max(target.members.size, store.links.size),
+              charged: store.charged,
+            };
+            expect(guarded.removalLimit.allowed).toBeLessThanOrEqual(shareOf(people, allowance));
+            allowed = Math.max(allowed, guarded.removalLimit.allowed);
             for (const { email } of target.losses) lost.add(email);
             // All within one window: the sum over all runs counts, whatever each of them did.
             expect(lost.size).toBeLessThanOrEqual(allowed);
@@ -354,7 +357,7 @@ describe("any directory in any target", () => {
         expect(target.losses.filter(({ remoteId }) => target.members.has(remoteId))).toEqual([]);
         await store.approve("model", "", { actor: "t", requestId: null }, nowMs);
         await reconciler.run(all, forever);
-        expect((await reconciler.plan(forever)).guarded.plan).toMatchObject({ changes: [], held: [] });
+        expect((await reconciler.plan(forever)).plan).toMatchObject({ changes: [], held: [] });
         expect(await store.held("model")).toEqual([]);
         expect(store.charged.size).toBe(0);
       }),
@@ -386,8 +389,8 @@ describe("any directory in any target", () => {
             const dismissed = new Set((await store.held("model")).map(({ key }) => key));
             const free = reconcilerOf(directory, target, rules);
             for (const [id, link] of store.links) free.store.links.set(id, link);
-            const wanted = keysOf((await free.reconciler.plan(forever)).guarded.plan.changes);
-            const { plan, heldItems } = (await generous.plan(forever)).guarded;
+            const wanted = keysOf((await free.reconciler.plan(forever)).plan.changes);
+            const { plan, heldItems } = await generous.plan(forever);
             expect(heldItems.map(({ key }) => key).sort()).toEqual(wanted.filter((key) => dismissed.has(key)));
             expect(keysOf(plan.changes)).toEqual(wanted.filter((key) => !dismissed.has(key)));
             expect(plan.held.every(({ isDismissed }) => isDismissed)).toBe(true);

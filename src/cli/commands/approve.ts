@@ -88,9 +88,9 @@ async function freshlyHeld(
   try {
     const [connection] = connections;
     if (connection === undefined) return [];
-    const { guarded } = await connection.reconciler.plan(new AbortController().signal);
+    const { heldItems } = await connection.reconciler.plan(new AbortController().signal);
     const sinceMs = context.now();
-    return guarded.heldItems
+    return heldItems
       .map(({ isDismissed, ...item }) => ({
         ...item,
         sinceMs,

@@ -42,8 +42,8 @@ export async function plan(context: Context, options: PlanOptions & GlobalOption
     for (const { name: source, error } of polled) if (error !== null) errors.push({ name: source, message: error });
     for (const { target, reconciler } of connections) {
       try {
-        const { guarded } = await reconciler.plan(forever);
-        plans.push({ name: target.name, plan: guarded.plan });
+        const { plan } = await reconciler.plan(forever);
+        plans.push({ name: target.name, plan });
       } catch (error) {
         errors.push({ name: target.name, message: withoutName(target.name, messageOf(error)) });
       }

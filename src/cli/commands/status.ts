@@ -3,7 +3,7 @@ import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
 import type { Config } from "../../config/index.ts";
-import { removalLimitOf } from "../../domain/decide/guard.ts";
+import { removalLimitOf } from "../../domain/decide/guards/removal-limit.ts";
 import type { HeldItem } from "../../domain/model/held-change.ts";
 import { heldDigests } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
@@ -69,7 +69,12 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
       const state = stateOf("target", name);
       const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
       const problems = await store.problems(name, problemsShown);
-      const spent = (await store.charges(name, nowMs - guard.windowMs)).size;
+      const limitInput = {
+        peopleWithAccess: await store.peopleWithAccess(name),
+        charged: await store.charges(name, nowMs - guard.windowMs),
+        restored: await store.restored(name, { userIds: [], groupIds: [] }),
+        nowMs,
+      };
       return {
         name,
         type,
@@ -80,7 +85,7 @@ export async function statusReport(config: Config, store: DirectoryStore, nowMs:
         failingSince: isoTime(state?.failingSinceMs ?? null),
         retryAt: retryAt(state, nowMs),
         error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
-        budget: { allowed: removalLimitOf((await store.peopleWithAccess(name)) + spent, guard), spent },
+        budget: removalLimitOf(limitInput, guard),
         // Of the held: who waits only for what somebody has dismissed.
         dismissed: Math.min(rest.held, onlyDismissed(held)),
         ...heldDigests(held),

@@ -1,4 +1,4 @@
-/** Who is, or was, somebody: as much of a person as tells two of them apart. */
+/** What two people are told apart by. */
 export interface Named {
   /** Trimmed, lower case; null without one. */
   readonly email: string | null;
@@ -6,9 +6,9 @@ export interface Named {
 }
 
 /**
- * May these be one person, hired again or sent anew by another source? Their names say no, or nothing: one is no name (an
- * address, or what stands before its @), or all words of the shorter one begin, or are begun by, a word of the other
- * (`Clarke, Joan` and `Joan M. Clarke`; `J. Clarke`). A new surname is another name: somebody has to say who that is.
+ * True if the names do not exclude that two users are one person, for example rehired under a new entry. Every word of the
+ * shorter name must begin a word of the longer one, or the other way round (`Clarke, Joan` and `Joan M. Clarke`; `J. Clarke`).
+ * A display name that is only an address says nothing: then true. A new surname counts as another person.
  */
 export function mayBeSamePerson(one: Named, other: Named): boolean {
   const [shorter, longer] = [wordsOf(one), wordsOf(other)].sort((a, b) => a.length - b.length);
@@ -16,7 +16,7 @@ export function mayBeSamePerson(one: Named, other: Named): boolean {
   return shorter.every((word) => longer.some((each) => each.startsWith(word) || word.startsWith(each)));
 }
 
-/** The words of a name without case, accents and punctuation; none of what is no name. */
+/** The words of a name without case, accents and punctuation. Empty if the display name is only an address. */
 function wordsOf({ email, displayName }: Named): readonly string[] {
   if (displayName.includes("@") || displayName.trim().toLowerCase() === email?.split("@")[0]) return [];
   return (

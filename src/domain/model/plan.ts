@@ -140,8 +140,8 @@ export function removalKeys(change: Change): readonly string[] {
   }
 }
 
-/** Under what the budget counts a member in place of a person: one who is none of ours, or whose removal leaves nothing linked. */
-export const memberPayer = (remoteId: string): string => `remote:${remoteId}`;
+/** Under what the removal limit counts an account instead of a user: it has no user, or its removal leaves no link. */
+export const accountChargeId = (remoteId: string): string => `remote:${remoteId}`;
 
 /**
  * The stable names of what a change gives, under which it is held after a restore: `invite:<userId>` and the like,

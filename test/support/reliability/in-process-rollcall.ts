@@ -153,7 +153,7 @@ export class House {
   async leftInPlan(): Promise<readonly string[]> {
     const left: string[] = [];
     for (const { target, reconciler } of this.#connections) {
-      const { plan } = (await reconciler.plan(new AbortController().signal)).guarded;
+      const { plan } = await reconciler.plan(new AbortController().signal);
       for (const change of [...plan.changes, ...plan.held])
         left.push(`plan of ${target.name} is not empty: ${JSON.stringify(change)}`);
     }
