@@ -1,23 +1,6 @@
+import type { AlertKind, AlertSeverity } from "../domain/model/alert.ts";
 import { digestOf } from "../domain/model/plan.ts";
 import type { HeldSummary } from "../domain/ports/alert-store.ts";
-
-/** What an alert can be about; the words of `alerts.channels.*.kinds` in the configuration. */
-export const ALERT_KINDS = [
-  "removals-held",
-  "source-failing",
-  "target-failing",
-  "credential-rejected",
-  "snapshot-refused",
-  "people-refused",
-  "budget-nearly-spent",
-  "token-expiring",
-  "database",
-  "clock",
-] as const;
-export type AlertKind = (typeof ALERT_KINDS)[number];
-
-/** `critical`: access does not follow the directory until somebody acts. `warning`: somebody should look. */
-export type Severity = "warning" | "critical";
 
 /** A source or target as a whole. */
 export interface Health {
@@ -27,43 +10,43 @@ export interface Health {
   readonly errorMessage: string | null;
 }
 
-/** One target with what its removals and people wait for. */
+/** One target, with its held changes, its removal limit and its failures. */
 export interface TargetFacts extends Health {
   readonly held: HeldSummary;
-  readonly budget: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
-  /** People and groups whose last call failed, by entity id, with the code. */
+  readonly removalLimit: { readonly allowed: number; readonly spent: number; readonly windowMs: number };
+  /** Users and groups whose last call failed, with the code. */
   readonly failures: readonly { readonly entityId: string; readonly code: string }[];
 }
 
-/** The state of the world that conditions are derived from. Times are milliseconds since the epoch. */
+/** The present state, as far as alerts depend on it. Times are milliseconds since the epoch. */
 export interface AlertFacts {
   readonly sources: readonly Health[];
   readonly targets: readonly TargetFacts[];
   readonly tokens: readonly { readonly source: string; readonly label: string; readonly expiresAtMs: number | null }[];
-  /** Why the database takes no writes, and since when; null while it does. */
+  /** Why the database accepts no writes, and since when; null while it does. */
   readonly database: { readonly message: string; readonly sinceMs: number } | null;
-  /** The last time that the clock was seen to jump; null for never. */
+  /** The last jump of the clock; null for none. */
   readonly clockStep: { readonly byMs: number; readonly atMs: number } | null;
-  /** The newest time that was stored; null for none. */
+  /** The newest time in the database; null for none. */
   readonly newestStoredMs: number | null;
 }
 
-/** From when on something is worth a message. */
+/** How long trouble must last before it causes a message. */
 export interface AlertLimits {
-  /** A source or target that fails for shorter than this is not worth one. */
+  /** For a failing source or target. */
   readonly failingForMs: number;
-  /** The same where waiting can't help: rejected credentials, a refused picture, a database without writes. */
+  /** For trouble that waiting cannot end: rejected credentials, a refused snapshot, a database without writes. */
   readonly briefMs: number;
-  /** Removals come one by one: the first message should have their number. */
+  /** For held changes. They arrive one by one, and the first message should have their number. */
   readonly gatherMs: number;
 }
 
-/** Something that asks for a person now. */
+/** Trouble that somebody should know of now. */
 export interface Condition {
-  /** Stays the same as long as it is the same trouble: `target-failing:acme`. */
+  /** Identifies the trouble while it lasts: `target-failing:acme`. */
   readonly key: string;
   readonly kind: AlertKind;
-  readonly severity: Severity;
+  readonly severity: AlertSeverity;
   /** Name of the source or target; null for the whole installation. */
   readonly subject: string | null;
   readonly sinceMs: number;
@@ -71,45 +54,47 @@ export interface Condition {
   readonly title: string;
   /** What it means and what to do. Names no person. */
   readonly text: string;
-  /** Changes when the trouble is another one under the same key (more held removals), so that it is told again. */
-  readonly version: string;
+  /** How many it concerns. When the number doubles, a channel is told again. 0 where there is no number. */
+  readonly size: number;
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
-const nearlySpent = 0.8;
+/** Share of the removal limit at which it counts as nearly used up. */
+const nearlyUsed = 0.8;
 const tokenNoticeMs = 14 * 86_400_000;
-/** Steps of time synchronisation are smaller. */
+/** Time synchronisation corrects the clock by less than this. */
 const clockToleranceMs = 60_000;
-const clockMemoryMs = 3_600_000;
+/** How long a jump of the clock is reported. */
+const clockJumpLifeMs = 3_600_000;
 
 /**
- * Everything that asks for a person at this moment: level-triggered, from the facts alone, in a stable order. What is in
- * `open` goes on already, and need not last for long to be still there: a target that comes and goes is one trouble.
+ * Returns the present trouble in a stable order. Depends only on the facts, not on earlier calls.
+ * Trouble whose key is in `open` was reported already: it need not last for a minimum time to be still there.
  */
 export function conditions(
   facts: AlertFacts,
-  given: AlertLimits,
+  limits: AlertLimits,
   nowMs: number,
   open: ReadonlySet<string> = new Set(),
 ): readonly Condition[] {
-  const limits: Limits = { ...given, open };
+  const lasts: Lasts = (key, sinceMs, atLeastMs): sinceMs is number =>
+    sinceMs !== null && (open.has(key) || nowMs - sinceMs >= atLeastMs);
   return [
-    ...database(facts, limits, nowMs),
-    ...clock(facts, nowMs),
-    ...facts.sources.flatMap((source) => sourceFailing(source, limits, nowMs)),
+    database(facts, limits, lasts, nowMs),
+    clock(facts, nowMs),
+    ...facts.sources.map((source) => sourceFailing(source, limits, lasts, nowMs)),
     ...facts.targets.flatMap((target) => [
-      ...targetFailing(target, limits, nowMs),
-      ...removalsHeld(target, limits, nowMs),
-      ...peopleRefused(target, nowMs),
-      ...budgetNearlySpent(target, nowMs),
+      targetFailing(target, limits, lasts, nowMs),
+      removalsHeld(target, limits, nowMs),
+      peopleRefused(target, nowMs),
+      removalLimitNearlyUsed(target, nowMs),
     ]),
-    ...facts.tokens.flatMap((token) => tokenExpiring(token, nowMs)),
-  ];
+    ...facts.tokens.map((token) => tokenExpiring(token, nowMs)),
+  ].filter((condition) => condition !== null);
 }
 
-interface Limits extends AlertLimits {
-  readonly open: ReadonlySet<string>;
-}
+/** True if trouble under this key has lasted for the time, or was reported already. */
+type Lasts = (key: string, sinceMs: number | null, atLeastMs: number) => sinceMs is number;
 
 /** "40 s", "12 min", "3 h", "2 d". */
 export function span(ms: number): string {
@@ -120,228 +105,187 @@ export function span(ms: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-const plural = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
+const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
 
-/** What a vendor or a directory said may quote somebody's address: it goes to chat rooms, so it is cut out. */
+/** Removes e-mail addresses: a vendor or a directory may quote them, and alerts go to chat channels. */
 const withoutPeople = (text: string | null): string =>
   (text ?? "no reason was given").replace(/[^\s<>"'(),;:]+@[^\s<>"'(),;]+/g, "…").slice(0, 400);
 
-const lasts = (sinceMs: number | null, atLeastMs: number, nowMs: number): sinceMs is number =>
-  sinceMs !== null && nowMs - sinceMs >= atLeastMs;
-
-/** The same for trouble under a key. */
-const isThere = (
-  key: string,
-  sinceMs: number | null,
-  atLeastMs: number,
-  { open }: Limits,
-  nowMs: number,
-): sinceMs is number => lasts(sinceMs, open.has(key) ? 0 : atLeastMs, nowMs);
-
-function database({ database: trouble }: AlertFacts, limits: Limits, nowMs: number): Condition[] {
-  if (trouble === null || !isThere("database", trouble.sinceMs, limits.briefMs, limits, nowMs)) return [];
-  return [
-    {
-      key: "database",
-      kind: "database",
-      severity: "critical",
-      subject: null,
-      sinceMs: trouble.sinceMs,
-      title: `the database has taken no writes for ${span(nowMs - trouble.sinceMs)}`,
-      text: `${withoutPeople(trouble.message)}. Identity providers are answered 503 and try again; nothing is delivered meanwhile. Look at the disk and at the rights of the database file.`,
-      version: "",
-      facts: {},
-    },
-  ];
+function database({ database: trouble }: AlertFacts, limits: AlertLimits, lasts: Lasts, nowMs: number) {
+  if (trouble === null || !lasts("database", trouble.sinceMs, limits.briefMs)) return null;
+  return {
+    key: "database",
+    kind: "database",
+    severity: "critical",
+    subject: null,
+    sinceMs: trouble.sinceMs,
+    title: `the database has accepted no writes for ${span(nowMs - trouble.sinceMs)}`,
+    text: `${withoutPeople(trouble.message)}. Rollcall answers identity providers with 503, so they retry. It delivers nothing until the database accepts writes. Check the disk and the permissions of the database file.`,
+    size: 0,
+    facts: {},
+  } satisfies Condition;
 }
 
-function clock({ clockStep, newestStoredMs }: AlertFacts, nowMs: number): Condition[] {
+function clock({ clockStep, newestStoredMs }: AlertFacts, nowMs: number) {
   const behindMs = newestStoredMs === null ? 0 : newestStoredMs - nowMs;
   const isBehind = behindMs > clockToleranceMs;
-  const hasStepped =
+  const hasJumped =
     clockStep !== null &&
     Math.abs(clockStep.byMs) > clockToleranceMs &&
-    Math.abs(nowMs - clockStep.atMs) < clockMemoryMs;
-  if (!isBehind && !hasStepped) return [];
-  const byMs = hasStepped ? clockStep.byMs : 0;
-  return [
-    {
-      key: "clock",
-      kind: "clock",
-      severity: "critical",
-      subject: null,
-      sinceMs: hasStepped ? clockStep.atMs : nowMs,
-      title: isBehind
-        ? `the clock is ${span(behindMs)} behind what was stored before`
-        : `the clock went ${byMs < 0 ? "back" : "forward"} by ${span(Math.abs(byMs))}`,
-      text: "The removal budget, retries and expiries go by the clock. Mend the machine's time synchronisation; a machine that was suspended shows the same once.",
-      version: "",
-      facts: isBehind ? { behindSeconds: Math.round(behindMs / 1000) } : { steppedSeconds: Math.round(byMs / 1000) },
-    },
-  ];
+    Math.abs(nowMs - clockStep.atMs) < clockJumpLifeMs;
+  if (!isBehind && !hasJumped) return null;
+  const byMs = hasJumped ? clockStep.byMs : 0;
+  return {
+    key: "clock",
+    kind: "clock",
+    severity: "critical",
+    subject: null,
+    sinceMs: hasJumped ? clockStep.atMs : nowMs,
+    title: isBehind
+      ? `the clock is ${span(behindMs)} behind the newest stored time`
+      : `the clock was set ${byMs < 0 ? "back" : "forward"} by ${span(Math.abs(byMs))}`,
+    text: "The removal limit, retries and expiry depend on the clock. Check the time synchronisation of this machine. A machine that was suspended causes this message once.",
+    size: 0,
+    facts: isBehind ? { behindSeconds: Math.round(behindMs / 1000) } : { steppedSeconds: Math.round(byMs / 1000) },
+  } satisfies Condition;
 }
 
-function sourceFailing(source: Health, limits: Limits, nowMs: number): Condition[] {
+function sourceFailing(source: Health, limits: AlertLimits, lasts: Lasts, nowMs: number) {
   const { name, failingSinceMs, errorCode } = source;
   const isRefused = errorCode === "SNAPSHOT_REFUSED";
-  const key = `${isRefused ? "snapshot-refused" : "source-failing"}:${name}`;
-  const atLeastMs = isRefused ? limits.briefMs : limits.failingForMs;
-  if (!isThere(key, failingSinceMs, atLeastMs, limits, nowMs)) return [];
-  const common = { key, subject: name, sinceMs: failingSinceMs, severity: "critical" as const, version: "" };
+  const kind = isRefused ? "snapshot-refused" : "source-failing";
+  const key = `${kind}:${name}`;
+  if (!lasts(key, failingSinceMs, isRefused ? limits.briefMs : limits.failingForMs)) return null;
   const reason = withoutPeople(source.errorMessage);
-  if (isRefused)
-    return [
-      {
-        ...common,
-        kind: "snapshot-refused",
-        title: `source ${name} shows far fewer people than before, or far more enabled ones, and is not believed`,
-        text: `${reason}. The last good state stays. If it is right: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`,
-        facts: { code: "SNAPSHOT_REFUSED" },
-      },
-    ];
-  return [
-    {
-      ...common,
-      kind: "source-failing",
-      title: `source ${name} has not been read for ${span(nowMs - failingSinceMs)}`,
-      text: `${reason}. The last good state stays, so leavers keep their access until it can be read again. "rollcall check" says what is wrong.`,
-      facts: { code: errorCode ?? "" },
-    },
-  ];
+  return {
+    key,
+    kind,
+    severity: "critical",
+    subject: name,
+    sinceMs: failingSinceMs,
+    title: isRefused
+      ? `source ${name} shows far fewer people than before, or far more enabled ones, and was refused`
+      : `source ${name} could not be read for ${span(nowMs - failingSinceMs)}`,
+    text: isRefused
+      ? `${reason}. Rollcall keeps the last accepted state. If the new state is right: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`
+      : `${reason}. Rollcall keeps the last state, so leavers keep their access until the source can be read again. "rollcall check" shows the cause.`,
+    size: 0,
+    facts: { code: errorCode ?? "" },
+  } satisfies Condition;
 }
 
-function targetFailing(target: TargetFacts, limits: Limits, nowMs: number): Condition[] {
+function targetFailing(target: TargetFacts, limits: AlertLimits, lasts: Lasts, nowMs: number) {
   const { name, failingSinceMs, errorCode } = target;
   const isRejected = errorCode === "TARGET_REFUSED_CREDENTIALS";
-  const key = `${isRejected ? "credential-rejected" : "target-failing"}:${name}`;
-  const atLeastMs = isRejected ? limits.briefMs : limits.failingForMs;
-  if (!isThere(key, failingSinceMs, atLeastMs, limits, nowMs)) return [];
-  const common = { key, subject: name, sinceMs: failingSinceMs, severity: "critical" as const, version: "" };
+  const kind = isRejected ? "credential-rejected" : "target-failing";
+  const key = `${kind}:${name}`;
+  if (!lasts(key, failingSinceMs, isRejected ? limits.briefMs : limits.failingForMs)) return null;
   const reason = withoutPeople(target.errorMessage);
-  if (isRejected)
-    return [
-      {
-        ...common,
-        kind: "credential-rejected",
-        title: `target ${name} rejects its credentials`,
-        text: `${reason}. Nobody's access follows the directory there until they are replaced. "rollcall check" tries them.`,
-        facts: { code: errorCode },
-      },
-    ];
-  return [
-    {
-      ...common,
-      kind: "target-failing",
-      title: `target ${name} has been failing for ${span(nowMs - failingSinceMs)}`,
-      text: `${reason}. What is pending waits, and is delivered once it works again. "rollcall check" says what is wrong.`,
-      facts: { code: errorCode ?? "" },
-    },
-  ];
+  return {
+    key,
+    kind,
+    severity: "critical",
+    subject: name,
+    sinceMs: failingSinceMs,
+    title: isRejected
+      ? `target ${name} rejects its credentials`
+      : `target ${name} has been failing for ${span(nowMs - failingSinceMs)}`,
+    text: isRejected
+      ? `${reason}. No access changes there until you replace the credentials. "rollcall check" tests them.`
+      : `${reason}. Pending changes wait, and are delivered when the target works again. "rollcall check" shows the cause.`,
+    size: 0,
+    facts: { code: errorCode ?? "" },
+  } satisfies Condition;
 }
 
-/** Why they wait, as a sentence; what a restored copy asks for may also give access. */
-function whyHeld({ held, budget }: TargetFacts): string {
-  const { budget: over = 0, scope = 0, restored = 0, returning = 0, "handed-on": handedOn = 0 } = held.reasons;
-  const rule = `the budget of ${budget.allowed} in ${span(budget.windowMs)}`;
-  const reasons = [
-    ...(over > 0 ? [`${plural(over, "removal goes", "removals go")} beyond ${rule}`] : []),
-    ...(scope > 0
-      ? [
-          `${plural(scope, "person", "people")} would lose access as no group of the directory matches users.groups of this target`,
-        ]
-      : []),
-    ...(returning > 0
-      ? [
-          `${plural(returning, "person", "people")} would get access back that ${returning === 1 ? "was" : "were"} taken away some time ago, more than is usual`,
-        ]
-      : []),
-    ...(handedOn > 0
-      ? [`${plural(handedOn, "person has", "people have")} an address that was that of somebody else, who is gone`]
-      : []),
-    ...(restored > 0 ? [`${plural(restored, "change is", "changes are")} asked for only by the restored backup`] : []),
+/** Why the changes are held, as sentences. Some of them would give access, not take it. */
+function whyHeld({ held, removalLimit }: TargetFacts): string {
+  const { budget: beyond = 0, scope = 0, restored = 0, returning = 0, "handed-on": reassigned = 0 } = held.reasons;
+  const limit = `the limit of ${removalLimit.allowed} in ${span(removalLimit.windowMs)}`;
+  const sentences: readonly (readonly [number, string])[] = [
+    [beyond, `${count(beyond, "removal exceeds", "removals exceed")} ${limit}.`],
+    [
+      scope,
+      `${count(scope, "person", "people")} would lose access because no group matches users.groups of this target.`,
+    ],
+    [
+      returning,
+      `${count(returning, "person", "people")} would get back access that ended some time ago, more than usual.`,
+    ],
+    [reassigned, `${count(reassigned, "person has", "people have")} an address that belonged to somebody who left.`],
+    [restored, `${count(restored, "change comes", "changes come")} only from the restored backup.`],
   ];
-  return `${reasons.join(" and ")}: ${held.keys.length === 1 ? "it waits" : "they wait"} for a decision`;
+  return sentences.flatMap(([number, text]) => (number > 0 ? [text] : [])).join(" ");
 }
 
-function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: number): Condition[] {
-  const { name, held, budget } = target;
+function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: number) {
+  const { name, held, removalLimit } = target;
   const digest = digestOf(held.keys);
-  if (digest === null || !lasts(held.sinceMs, gatherMs, nowMs)) return [];
-  const count = held.keys.length;
-  const { budget: over = 0, scope = 0, restored = 0 } = held.reasons;
+  if (digest === null || held.sinceMs === null || nowMs - held.sinceMs < gatherMs) return null;
+  const size = held.keys.length;
+  const { budget: beyond = 0, scope = 0, restored = 0 } = held.reasons;
   const what =
-    over + scope === count ? plural(count, "removal is", "removals are") : plural(count, "change is", "changes are");
-  return [
-    {
-      key: `removals-held:${name}`,
-      kind: "removals-held",
-      severity: "warning",
-      subject: name,
-      sinceMs: held.sinceMs,
-      title: `${what} held in ${name}`,
-      text: `${whyHeld(target)}. Look at the names with "rollcall plan ${name}"; if they are right: rollcall approve ${name} ${digest}; if not, so that they stay held: rollcall dismiss ${name} ${digest}`,
-      version: digest,
-      facts: { count, restored, digest, allowed: budget.allowed, spent: budget.spent },
-    },
-  ];
+    beyond + scope === size ? count(size, "removal is", "removals are") : count(size, "change is", "changes are");
+  return {
+    key: `removals-held:${name}`,
+    kind: "removals-held",
+    severity: "warning",
+    subject: name,
+    sinceMs: held.sinceMs,
+    title: `${what} held in ${name}`,
+    text: `${whyHeld(target)} ${size === 1 ? "It waits" : "They wait"} for a decision. Review the names: rollcall plan ${name}. Approve: rollcall approve ${name} ${digest}. Keep held: rollcall dismiss ${name} ${digest}`,
+    size,
+    facts: { count: size, restored, digest, allowed: removalLimit.allowed, spent: removalLimit.spent },
+  } satisfies Condition;
 }
 
-function peopleRefused({ name, failures }: TargetFacts, nowMs: number): Condition[] {
-  const refused = failures.filter(({ code }) => code === "TARGET_REFUSED");
-  if (refused.length === 0) return [];
-  return [
-    {
-      key: `people-refused:${name}`,
-      kind: "people-refused",
-      severity: "warning",
-      subject: name,
-      sinceMs: nowMs,
-      title: `${name} refuses ${plural(refused.length, "person or group", "people or groups")}`,
-      text: `The vendor refuses them for a reason that only a person can mend (a policy, a seat, an address). "rollcall status" names them with the reason; each is tried again every hour.`,
-      version: digestOf(refused.map(({ entityId }) => entityId)) ?? "",
-      facts: { count: refused.length },
-    },
-  ];
+function peopleRefused({ name, failures }: TargetFacts, nowMs: number) {
+  const size = failures.filter(({ code }) => code === "TARGET_REFUSED").length;
+  if (size === 0) return null;
+  return {
+    key: `people-refused:${name}`,
+    kind: "people-refused",
+    severity: "warning",
+    subject: name,
+    sinceMs: nowMs,
+    title: `${name} refuses ${count(size, "person or group", "people or groups")}`,
+    text: `Only a person can remove the cause: a policy, a missing seat, an address. "rollcall status" shows the names and the reasons. Rollcall tries each of them again every hour.`,
+    size,
+    facts: { count: size },
+  } satisfies Condition;
 }
 
-function budgetNearlySpent({ name, budget }: TargetFacts, nowMs: number): Condition[] {
-  const { allowed, spent, windowMs } = budget;
-  if (spent === 0 || spent < allowed * nearlySpent) return [];
-  return [
-    {
-      key: `budget-nearly-spent:${name}`,
-      kind: "budget-nearly-spent",
-      severity: "warning",
-      subject: name,
-      sinceMs: nowMs,
-      title: `${spent} of ${allowed} removals that ${name} allows in ${span(windowMs)} are spent`,
-      text: "What goes beyond is held for an approval. If so many leavers are expected there is nothing to do; if not, look at what the source sends.",
-      version: "",
-      facts: { allowed, spent },
-    },
-  ];
+function removalLimitNearlyUsed({ name, removalLimit }: TargetFacts, nowMs: number) {
+  const { allowed, spent, windowMs } = removalLimit;
+  if (spent === 0 || spent < allowed * nearlyUsed) return null;
+  return {
+    key: `budget-nearly-spent:${name}`,
+    kind: "budget-nearly-spent",
+    severity: "warning",
+    subject: name,
+    sinceMs: nowMs,
+    title: `${spent} of ${allowed} removals that ${name} allows in ${span(windowMs)} are used`,
+    text: "Rollcall holds further removals until somebody approves them. If you expect this many leavers, do nothing. Otherwise check what the source sends.",
+    size: 0,
+    facts: { allowed, spent },
+  } satisfies Condition;
 }
 
-function tokenExpiring(
-  { source, label, expiresAtMs }: AlertFacts["tokens"][number],
-  nowMs: number,
-): readonly Condition[] {
-  if (expiresAtMs === null || expiresAtMs - nowMs > tokenNoticeMs) return [];
-  const isOver = expiresAtMs <= nowMs;
+function tokenExpiring({ source, label, expiresAtMs }: AlertFacts["tokens"][number], nowMs: number) {
+  if (expiresAtMs === null || expiresAtMs - nowMs > tokenNoticeMs) return null;
+  const isExpired = expiresAtMs <= nowMs;
   const name = label === "" ? source : `${source} (${label})`;
-  return [
-    {
-      key: `token-expiring:${source}:${label}:${expiresAtMs}`,
-      kind: "token-expiring",
-      severity: isOver ? "critical" : "warning",
-      subject: source,
-      sinceMs: expiresAtMs - tokenNoticeMs,
-      title: isOver
-        ? `the SCIM token of ${name} has expired`
-        : `the SCIM token of ${name} expires in ${span(expiresAtMs - nowMs)}`,
-      text: `Make another one with "rollcall token create --source ${source}" and give it to the identity provider. Without a good token nothing of that source arrives.`,
-      version: isOver ? "expired" : "",
-      facts: { expiresAt: new Date(expiresAtMs).toISOString() },
-    },
-  ];
+  return {
+    key: `token-expiring:${source}:${label}:${expiresAtMs}`,
+    kind: "token-expiring",
+    severity: isExpired ? "critical" : "warning",
+    subject: source,
+    sinceMs: expiresAtMs - tokenNoticeMs,
+    title: isExpired
+      ? `the SCIM token of ${name} has expired`
+      : `the SCIM token of ${name} expires in ${span(expiresAtMs - nowMs)}`,
+    text: `Make a new one with "rollcall token create --source ${source}" and give it to the identity provider. Without a valid token Rollcall accepts nothing from this source.`,
+    size: 0,
+    facts: { expiresAt: new Date(expiresAtMs).toISOString() },
+  } satisfies Condition;
 }

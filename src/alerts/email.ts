@@ -5,15 +5,15 @@ import type { AlertMessage } from "./outbox.ts";
 import { type AlertChannel, SendError } from "./service.ts";
 import { footer, headline, type Letterhead, sender } from "./text.ts";
 
-/** A mail server that takes messages of ours. */
+/** A mail server, sender and recipients. */
 export interface EmailOptions extends Omit<AlertChannel, "type" | "send"> {
   readonly host: string;
   readonly port: number;
-  /** `tls`: from the first byte. `starttls`: after a greeting in the clear, and never without. */
+  /** `tls`: encrypted from the first byte. `starttls`: encrypted after the greeting; never sent without. */
   readonly security: "tls" | "starttls" | "none";
-  /** PEM of a private certificate authority; null for those of Node.js. */
+  /** PEM of a private certificate authority; null for the authorities of Node.js. */
   readonly ca: string | null;
-  /** Null: the server takes mail without. */
+  /** Null: no authentication. */
   readonly auth: { readonly user: string; readonly pass: string } | null;
   readonly from: string;
   readonly to: readonly string[];
@@ -21,14 +21,14 @@ export interface EmailOptions extends Omit<AlertChannel, "type" | "send"> {
 
 const timeoutsMs = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 15_000 };
 
-/** A mail to people. */
+/** Sends messages by mail. */
 export const emailChannel = (options: EmailOptions, letterhead: Letterhead): AlertChannel => {
   const { host, port, security, ca, auth, from, to, ...rules } = options;
   return {
     ...rules,
     type: "email",
     send: async (message, signal) => {
-      // Loaded when there is something to send: no command pays for it otherwise.
+      // Loaded on first use, so that other commands start faster.
       const { createTransport } = await import("nodemailer");
       const connection = await connectTo(host, port, signal);
       const transport = createTransport({
@@ -58,7 +58,7 @@ export const emailChannel = (options: EmailOptions, letterhead: Letterhead): Ale
   };
 };
 
-/** A connection of our own: nodemailer would look the name up by itself, and go wherever it says. */
+/** Opens the connection with the guarded lookup. nodemailer would connect to any address that DNS returns. */
 async function connectTo(host: string, port: number, signal: AbortSignal): Promise<Socket> {
   const refused = refuseHost(host);
   if (refused !== null) throw new SendError(refused.message);
@@ -82,21 +82,20 @@ const reasonOf = (error: unknown): string => {
   return first instanceof Error && "code" in first ? String(first.code) : "no answer in time";
 };
 
-/** Subject and text. The same incident makes one thread where mail programs go by the subject. */
 function mailOf(message: AlertMessage, letterhead: Letterhead) {
   const text = [headline(message), "", message.text, "", footer(message, letterhead), ""].join("\n");
   return {
     subject: `[${sender(letterhead)}] ${headline(message)}`,
     text,
     headers: {
-      // RFC 3834: no out-of-office answers.
+      // Suppresses out-of-office answers (RFC 3834).
       "Auto-Submitted": "auto-generated",
       "X-Rollcall-Delivery": message.id,
     },
   };
 }
 
-/** The server's code and its answer; the password is in neither. */
+/** Returns the server's code and answer. Neither contains the password. */
 function smtpReason(error: unknown): string {
   if (!(error instanceof Error)) return "failed";
   const code = "code" in error && typeof error.code === "string" ? error.code : "failed";

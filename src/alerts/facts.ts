@@ -4,7 +4,7 @@ import type { RemovalLimitPolicy } from "../domain/model/policy.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { AlertFacts, Health, TargetFacts } from "./conditions.ts";
 
-/** What facts are read from. */
+/** Where the facts come from. */
 export interface FactsParts {
   readonly store: Pick<
     DirectoryStore,
@@ -18,26 +18,26 @@ export interface FactsParts {
     | "tokens"
     | "assertWritable"
   >;
-  /** Names of the polled sources. Of one that pushes, silence says nothing. */
+  /** Names of the polled sources. A source that pushes may be silent because nothing changes. */
   readonly polledSources: readonly string[];
-  /** As they are now: stored connections come and go. */
+  /** Returns the present targets: stored connections come and go. */
   readonly targets: () => readonly { readonly name: string; readonly guard: RemovalLimitPolicy }[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Milliseconds that no clock setting moves. */
+  /** A monotonic clock in milliseconds. */
   readonly steadyNow: () => number;
 }
 
-/** A message says how many, not who: more need not be counted. */
-const failuresAtMost = 1000;
-/** Each look is a durable write. */
+/** Maximum failures that are read per target. Messages give only their number. */
+const maxFailures = 1000;
+/** Time between two test writes. Each of them waits for the disk. */
 const probeEveryMs = 30_000;
 
-/** Reads the state of the world. It remembers only what the store can't tell: since when it takes no writes, and jumps of the clock. */
+/** Reads the facts. Remembers only what the store cannot tell: since when it accepts no writes, and jumps of the clock. */
 export function createFactsReader(parts: FactsParts): () => Promise<AlertFacts> {
   const { store, now, steadyNow } = parts;
   const clock = watchClock(now, steadyNow);
-  let last: AlertFacts | null = null;
+  let last: StoredFacts = { sources: [], targets: [], tokens: [], newestStoredMs: null };
   let trouble: AlertFacts["database"] = null;
   let probedAt = Number.NEGATIVE_INFINITY;
   const failed = (error: unknown): void => {
@@ -55,24 +55,18 @@ export function createFactsReader(parts: FactsParts): () => Promise<AlertFacts> 
       failed(error);
     }
     try {
-      const read = await readStore(parts);
-      last = { ...read, clockStep, database: trouble };
+      last = await readStore(parts);
     } catch (error) {
       failed(error);
     }
-    // A store that can't be read says nothing about sources and targets: as they were.
-    return last === null
-      ? { sources: [], targets: [], tokens: [], newestStoredMs: null, clockStep, database: trouble }
-      : { ...last, clockStep, database: trouble };
+    // While the store cannot be read, the last known state of sources and targets counts.
+    return { ...last, clockStep, database: trouble };
   };
 }
 
-async function readStore({
-  store,
-  polledSources,
-  targets,
-  now,
-}: FactsParts): Promise<Omit<AlertFacts, "clockStep" | "database">> {
+type StoredFacts = Omit<AlertFacts, "clockStep" | "database">;
+
+async function readStore({ store, polledSources, targets, now }: FactsParts): Promise<StoredFacts> {
   const states = await store.connections();
   const sources: Health[] = [];
   const stored: number[] = [];
@@ -101,8 +95,8 @@ async function readStore({
       errorCode: state?.errorCode ?? null,
       errorMessage: state?.errorMessage ?? null,
       held,
-      budget: { ...removalLimitOf(limitInput, guard), windowMs: guard.windowMs },
-      failures: await store.failures(name, failuresAtMost),
+      removalLimit: { ...removalLimitOf(limitInput, guard), windowMs: guard.windowMs },
+      failures: await store.failures(name, maxFailures),
     });
   }
   const tokens = (await store.tokens())
@@ -111,17 +105,17 @@ async function readStore({
   return { sources, targets: found, tokens, newestStoredMs: stored.length === 0 ? null : Math.max(...stored) };
 }
 
-/** Steps of time synchronisation are smaller. */
-const stepMs = 60_000;
+/** Time synchronisation corrects the clock by less than this. */
+const minStepMs = 60_000;
 
-/** Compares the clock that can be set with the one that can't. */
+/** Finds jumps by comparing the wall clock with the monotonic one. */
 function watchClock(now: () => number, steadyNow: () => number): () => AlertFacts["clockStep"] {
   let difference = now() - steadyNow();
   let step: AlertFacts["clockStep"] = null;
   return () => {
-    const is = now() - steadyNow();
-    if (Math.abs(is - difference) > stepMs) step = { byMs: is - difference, atMs: now() };
-    difference = is;
+    const byMs = now() - steadyNow() - difference;
+    if (Math.abs(byMs) > minStepMs) step = { byMs, atMs: now() };
+    difference += byMs;
     return step;
   };
 }

@@ -3,23 +3,23 @@ import { ForbiddenAddress, refuseHost } from "../net/addresses.ts";
 import { createDispatcher } from "../net/dispatcher.ts";
 import { SendError } from "./service.ts";
 
-const connectWithinMs = 10_000;
-/** What a receiver says is looked at only when it refuses, and never whole. */
-const answerAtMost = 200;
+const connectTimeoutMs = 10_000;
+/** Maximum characters of a refusal that are read. */
+const maxAnswerChars = 200;
 
-/** One call: the URL is a secret (Slack's is), so no error of this names more of it than the host. */
+/** One call. The URL may be a secret (Slack's is), so errors name only its host. */
 export interface Post {
   readonly url: string;
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Posts JSON. @returns e.g. `200`. @throws SendError for anything but 2xx; a redirect is one of those. */
+/** Posts JSON and returns the status, e.g. `200`. @throws SendError for everything but 2xx, redirects included */
 export type PostJson = (post: Post, signal: AbortSignal) => Promise<string>;
 
-/** With an agent of its own; connections end by themselves when idle. */
+/** Uses its own agent. Idle connections close after a second. */
 export function createPostJson(version: string): PostJson {
-  const dispatcher = createDispatcher({ connectMs: connectWithinMs, keepAliveMs: 1000 });
+  const dispatcher = createDispatcher({ connectMs: connectTimeoutMs, keepAliveMs: 1000 });
   return (post, signal) => send(post, version, dispatcher, signal);
 }
 
@@ -53,27 +53,27 @@ async function send(post: Post, version: string, dispatcher: Dispatcher, signal:
   );
 }
 
-/** The beginning of an answer, on one line; the rest is not read. */
+/** Returns the beginning of an answer on one line, without reading the rest. */
 async function firstOf(response: Awaited<ReturnType<typeof fetch>>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   try {
     for await (const chunk of response.body ?? []) {
       text += decoder.decode(chunk, { stream: true });
-      if (text.length >= answerAtMost) break;
+      if (text.length >= maxAnswerChars) break;
     }
   } catch {
-    // The status was there: a body that breaks off changes nothing.
+    // The status is known already. An incomplete body changes nothing.
   }
-  return text.slice(0, answerAtMost).replace(/\s+/g, " ").trim();
+  return text.slice(0, maxAnswerChars).replace(/\s+/g, " ").trim();
 }
 
-/** The code that undici and Node put somewhere down the chain of causes; their messages may quote the URL. */
+/** Returns the error code from the chain of causes. Messages of undici and Node may contain the URL. */
 function codeOf(error: unknown): string {
   for (let each = error, depth = 0; each instanceof Error && depth < 8; depth += 1) {
     if (each instanceof ForbiddenAddress) return each.message;
     if ("code" in each && typeof each.code === "string") return each.code;
-    // fetch keeps ports of other services to itself (Fetch Standard, "bad port").
+    // fetch refuses some ports without a code (Fetch Standard, "bad port").
     if (each.message === "bad port") return each.message;
     each = each instanceof AggregateError ? each.errors[0] : each.cause;
   }

@@ -1,12 +1,13 @@
+import type { AlertKind } from "../domain/model/alert.ts";
 import { messageOf } from "../domain/model/errors.ts";
-import { type AlertFacts, type AlertKind, type AlertLimits, conditions } from "./conditions.ts";
-import { advance, type ChannelRules, openKeys } from "./incidents.ts";
+import { type AlertFacts, type AlertLimits, conditions } from "./conditions.ts";
+import { advance, type ChannelRules } from "./incidents.ts";
 import { type AlertMessage, delivered, enqueue, onlyChannels, postponed, take, type Waiting } from "./outbox.ts";
 import { type AlertState, emptyState, parseState, printState } from "./state.ts";
 
-/** A refusal or failure of a channel; the message holds no secret and no address of a webhook. */
+/** A channel refused a message or failed. The error message contains no secret and no webhook URL. */
 export class SendError extends Error {
-  /** How long the receiver wants to be left alone, in milliseconds; null when it does not say. */
+  /** The pause that the receiver asked for; null for none. */
   readonly retryAfterMs: number | null;
   constructor(message: string, retryAfterMs: number | null = null, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -15,19 +16,18 @@ export class SendError extends Error {
   }
 }
 
-/** Where messages go: a webhook, a chat room, mailboxes. */
+/** A receiver of messages: a webhook, a chat channel, mailboxes. */
 export interface AlertChannel extends ChannelRules {
   readonly type: string;
-  /** Messages within one hour; what goes beyond waits, and comes as one. */
+  /** Maximum messages per hour. Further messages wait; a newer one about the same incident replaces an older one. */
   readonly perHour: number;
-  /** Resolves with what the receiver said in a few words. @throws SendError */
+  /** Returns the receiver's answer in a few words. @throws SendError */
   send(message: AlertMessage, signal: AbortSignal): Promise<string>;
 }
 
-/** What became of a message, for the metric `rollcall_alerts_total`. */
-export type AlertOutcome = "sent" | "failed" | "dropped" | "summarised";
+/** Label of the metric `rollcall_alerts_total`. `failed`: will be retried. `dropped`: given up. */
+export type AlertOutcome = "sent" | "failed" | "dropped";
 
-/** What the service works with. */
 export interface AlertParts {
   readonly channels: readonly AlertChannel[];
   readonly limits: AlertLimits;
@@ -36,75 +36,75 @@ export interface AlertParts {
   readonly store: { alertState(): Promise<string | null>; putAlertState(state: string): Promise<void> };
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Resolves after `ms`, or at once when aborted. */
+  /** Resolves after `ms`, or immediately when aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly newId: () => string;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
-  readonly counted?: (channel: string, kind: AlertKind | "summary" | "test", outcome: AlertOutcome) => void;
+  readonly counted?: (channel: string, kind: AlertKind | "test", outcome: AlertOutcome) => void;
 }
 
-/** Tells people. Never throws for what goes wrong with it: the sync goes on without alerts. */
+/** Sends alerts. Never throws: a failure of alerts must not stop the sync. */
 export interface Alerts {
-  /** Looks at the state of the world every few seconds and sends what is due, until `stopping`; then what is under way has 2 s. */
+  /** Reads the facts every 3 s and sends what is due, until `stopping`. Then sends in progress get 2 s to finish. */
   run(stopping: AbortSignal): Promise<void>;
-  /** Looks once, and sends until nothing is due or the signal says stop. For `sync`. */
+  /** Reads the facts once, and sends until nothing is due or the signal aborts. For `sync`. */
   once(signal: AbortSignal): Promise<void>;
 }
 
 const everyMs = 3000;
-/** After a start what was stored may be old news: connections have this long to say how they are now. */
+/** Time after a start until the first message. The stored state may be old, and connections need time to report. */
 const graceMs = 20_000;
-const sendWithinMs = 15_000;
-const lastWordsMs = 2000;
+const sendTimeoutMs = 15_000;
+const stopTimeoutMs = 2000;
 
 export function createAlerts(parts: AlertParts): Alerts {
   const { channels, now, log } = parts;
   const names = new Set(channels.map(({ name }) => name));
   const sending = new Map<string, Promise<void>>();
   let state: AlertState | null = null;
-  let kept = "";
-  let canKeep = true;
+  let stored = "";
+  let canStore = true;
 
-  /** Read again until it can be: what was told before must not be told twice. */
+  /** Retried until it succeeds, so that no message is sent twice after a restart. */
   const load = async (): Promise<AlertState> => {
     if (state !== null) return state;
     const text = await parts.store.alertState();
     const parsed = text === null ? emptyState : parseState(text);
-    if (parsed === null) log("warn", "alerts: what was told before can't be read and is forgotten");
-    kept = text ?? "";
+    if (parsed === null) log("warn", "alerts: the stored state is from another release and is ignored");
+    stored = text ?? "";
     const { incidents, outbox } = parsed ?? emptyState;
     state = { incidents, outbox: onlyChannels(outbox, names) };
     return state;
   };
 
-  /** A store that takes no writes is itself worth an alert: then this process remembers alone. */
+  /** A store that accepts no writes causes an alert itself. Until then the state lives in memory only. */
   const keep = async (next: AlertState): Promise<void> => {
     state = next;
     const text = printState(next);
-    if (text === kept) return;
+    if (text === stored) return;
     try {
       await parts.store.putAlertState(text);
-      kept = text;
-      canKeep = true;
+      stored = text;
+      canStore = true;
     } catch (error) {
-      if (canKeep) log("warn", "alerts: what was told can't be stored", { error: messageOf(error) });
-      canKeep = false;
+      if (canStore) log("warn", "alerts: the state cannot be stored", { error: messageOf(error) });
+      canStore = false;
     }
   };
 
-  const look = async (): Promise<void> => {
+  const readFacts = async (): Promise<void> => {
     const facts = await parts.facts();
-    // A database that can't even be read: nothing is known of what was told, and somebody should hear of it.
+    // If the database cannot be read, the alert about that must go out all the same.
     const before = await load().catch((error: unknown) => {
       if (facts.database === null) throw error;
       state = emptyState;
       return emptyState;
     });
-    const rules = { recoverAfterMs: parts.recoverAfterMs, channels };
+    const open = new Set(before.incidents.map(({ key }) => key));
     const { incidents, notices } = advance(
       before.incidents,
-      conditions(facts, parts.limits, now(), openKeys(before.incidents)),
-      rules,
+      conditions(facts, parts.limits, now(), open),
+      { recoverAfterMs: parts.recoverAfterMs, channels },
       now(),
     );
     const { outbox, dropped } = enqueue((state ?? before).outbox, notices, now(), parts.newId);
@@ -114,34 +114,32 @@ export function createAlerts(parts: AlertParts): Alerts {
     await keep({ incidents, outbox });
   };
 
-  const count = (channel: string, { kind, event }: AlertMessage, outcome: AlertOutcome): void =>
-    parts.counted?.(channel, kind ?? (event === "test" ? "test" : "summary"), outcome);
+  const count = (channel: string, { kind }: AlertMessage, outcome: AlertOutcome): void =>
+    parts.counted?.(channel, kind ?? "test", outcome);
 
-  /** Sends what is due in one channel, one after the other. */
+  /** Sends everything that is due in one channel, one message at a time. */
   const deliver = async (channel: AlertChannel, signal: AbortSignal): Promise<void> => {
     while (!signal.aborted && state !== null) {
-      const taken = take(state.outbox, channel.name, channel.perHour, now(), parts.newId);
+      const taken = take(state.outbox, channel.name, channel.perHour, now());
       if (taken === null) return;
-      const { sending: waiting, summarised } = taken;
-      for (let index = 0; index < summarised; index += 1) count(channel.name, waiting.message, "summarised");
       await keep({ ...state, outbox: taken.outbox });
-      await attempt(channel, waiting, signal);
+      await attempt(channel, taken.sending, signal);
     }
   };
 
   const attempt = async (channel: AlertChannel, waiting: Waiting, signal: AbortSignal): Promise<void> => {
     const { message } = waiting;
     try {
-      await channel.send(message, AbortSignal.any([signal, AbortSignal.timeout(sendWithinMs)]));
+      await channel.send(message, AbortSignal.any([signal, AbortSignal.timeout(sendTimeoutMs)]));
       count(channel.name, message, "sent");
       await keep({ ...present(), outbox: delivered(present().outbox, waiting, now()) });
     } catch (error) {
-      // Stopped half way: it counts as tried, and goes out again after the next start.
+      // The process stops. The attempt counts, and the message is sent again after the next start.
       if (signal.aborted) return;
-      const wishedMs = error instanceof SendError ? error.retryAfterMs : null;
-      const { outbox, isGivenUp } = postponed(present().outbox, waiting, wishedMs, now());
+      const retryAfterMs = error instanceof SendError ? error.retryAfterMs : null;
+      const { outbox, isGivenUp } = postponed(present().outbox, waiting, retryAfterMs, now());
       count(channel.name, message, isGivenUp ? "dropped" : "failed");
-      log(isGivenUp ? "error" : "warn", `alerts: ${channel.name} could not be told: ${reasonOf(error)}`, {
+      log(isGivenUp ? "error" : "warn", `alerts: could not send to ${channel.name}: ${reasonOf(error)}`, {
         channel: channel.name,
         attempts: waiting.attempts,
         title: message.title,
@@ -154,9 +152,9 @@ export function createAlerts(parts: AlertParts): Alerts {
 
   const step = async (signal: AbortSignal): Promise<void> => {
     try {
-      await look();
+      await readFacts();
     } catch (error) {
-      log("error", "alerts: could not look at the state of things", { error });
+      log("error", "alerts: could not read the present state", { error });
     }
     for (const channel of channels) {
       if (sending.has(channel.name)) continue;
@@ -176,7 +174,7 @@ export function createAlerts(parts: AlertParts): Alerts {
         await step(cut.signal);
         await parts.sleep(everyMs, stopping);
       }
-      const timer = setTimeout(() => cut.abort(), lastWordsMs);
+      const timer = setTimeout(() => cut.abort(), stopTimeoutMs);
       await Promise.all(sending.values());
       clearTimeout(timer);
     },
@@ -188,10 +186,10 @@ export function createAlerts(parts: AlertParts): Alerts {
   };
 }
 
-/** What a channel says of itself is fit for a log; anything else only by its kind. */
+/** Only the message of a SendError is safe to log. Other errors may contain the webhook URL. */
 const reasonOf = (error: unknown): string => {
   if (error instanceof SendError) return error.message;
   return error instanceof Error && error.name === "TimeoutError"
-    ? `no answer within ${sendWithinMs / 1000} s`
+    ? `no answer within ${sendTimeoutMs / 1000} s`
     : "unexpected error";
 };

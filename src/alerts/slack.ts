@@ -9,9 +9,8 @@ export interface SlackOptions extends Omit<AlertChannel, "type" | "send"> {
 }
 
 /**
- * The three characters that Slack takes for markup of its own (docs.slack.dev, "Formatting message text"); and what the
- * others read, Mattermost and Discord above all: `@channel` as it stands, and Markdown's links. A character of no width
- * between is not seen.
+ * Escapes the three characters of Slack's markup (docs.slack.dev, "Formatting message text"). Mattermost and Discord also
+ * read `@channel` and Markdown links: an invisible character of no width breaks these.
  */
 const escaped = (text: string): string =>
   text
@@ -21,14 +20,14 @@ const escaped = (text: string): string =>
     .replaceAll("@", "@\u200b")
     .replaceAll("](", "]\u200b(");
 
-/** Slack refuses a section of more than 3,000 characters. Cut before escaping, so that no entity is cut through. */
+/** Slack refuses a section of more than 3,000 characters. Text is cut before it is escaped, so that no entity is cut. */
 const cut = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
-const sectionAtMost = 2000;
+const maxSectionChars = 2000;
 
-/** `text` is what notifications show, and all that other products read; the blocks are Slack's own. */
+/** Returns the body. Notifications and other products use `text`; Slack shows the blocks. */
 export function slackBody(message: AlertMessage, letterhead: Letterhead): string {
   const title = escaped(cut(headline(message), 300));
-  const text = escaped(cut(message.text, sectionAtMost));
+  const text = escaped(cut(message.text, maxSectionChars));
   const { consoleUrl } = letterhead;
   const below = [sender(letterhead), footer(message, { ...letterhead, consoleUrl: null })].filter(Boolean).join(" · ");
   const link = consoleUrl === null ? "" : ` · <${encodeURI(consoleUrl)}|open the console>`;
@@ -41,7 +40,7 @@ export function slackBody(message: AlertMessage, letterhead: Letterhead): string
   });
 }
 
-/** A message in a chat room. */
+/** Sends messages to a chat channel. */
 export const slackChannel = (
   { url, ...rules }: SlackOptions,
   letterhead: Letterhead,

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { ALERT_KINDS } from "./conditions.ts";
+import { alertKinds, alertSeverities } from "../domain/model/alert.ts";
 import type { Incident } from "./incidents.ts";
 import { emptyOutbox, type Outbox } from "./outbox.ts";
 
-/** What survives a restart: what goes on, who was told, what is still to be sent. */
+/** Everything that has to survive a restart. */
 export interface AlertState {
   readonly incidents: readonly Incident[];
   readonly outbox: Outbox;
@@ -11,12 +11,14 @@ export interface AlertState {
 
 export const emptyState: AlertState = { incidents: [], outbox: emptyOutbox };
 
-const kind = z.enum(ALERT_KINDS);
-const severity = z.enum(["warning", "critical"]);
+/** Version of the stored form. */
+const version = 2;
+const kind = z.enum(alertKinds);
+const severity = z.enum(alertSeverities);
 const ms = z.number();
 
 const stored = z.object({
-  version: z.literal(1),
+  version: z.literal(version),
   incidents: z.array(
     z.object({
       key: z.string(),
@@ -26,19 +28,17 @@ const stored = z.object({
       title: z.string(),
       sinceMs: ms,
       goneSinceMs: ms.nullable(),
-      overSinceMs: ms.nullable(),
-      returns: z.number(),
-      told: z.record(z.string(), z.object({ atMs: ms, version: z.string() })),
+      told: z.record(z.string(), z.object({ atMs: ms, severity, size: z.number() })),
     }),
   ),
   outbox: z.object({
     waiting: z.array(
       z.object({
         channel: z.string(),
-        key: z.string().nullable(),
+        key: z.string(),
         message: z.object({
           id: z.string(),
-          event: z.enum(["alert", "reminder", "recovery", "summary", "test"]),
+          event: z.enum(["alert", "reminder", "recovery", "test"]),
           kind: kind.nullable(),
           severity,
           subject: z.string().nullable(),
@@ -56,14 +56,15 @@ const stored = z.object({
   }),
 });
 
-/** As `AlertStore` keeps it. */
-export const printState = (state: AlertState): string => JSON.stringify({ version: 1, ...state });
+/** Returns the text that `AlertStore` keeps. */
+export const printState = (state: AlertState): string => JSON.stringify({ version, ...state });
 
-/** Null for a text that another release wrote: then everything that goes on is told once more. */
+/** Returns null for a text of another release. Then every incident that lasts is told once more. */
 export function parseState(text: string): AlertState | null {
   try {
     return stored.parse(JSON.parse(text));
   } catch {
+    // Neither JSON nor this form. What it held cannot be used.
     return null;
   }
 }

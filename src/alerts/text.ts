@@ -1,29 +1,28 @@
 import type { AlertMessage } from "./outbox.ts";
 
-/** What surrounds every message. */
+/** Parts of every message that come from the configuration. */
 export interface Letterhead {
-  /** Where the console is; null without one. */
+  /** Address of the console; null without one. */
   readonly consoleUrl: string | null;
-  /** Name of this installation, for those who have several; null for none. */
+  /** Name of this installation, to tell several apart; null for none. */
   readonly installation: string | null;
 }
 
-const words = {
+const labels = {
   alert: { warning: "Warning", critical: "CRITICAL" },
   reminder: { warning: "Still", critical: "STILL" },
   recovery: { warning: "Over", critical: "Over" },
-  summary: { warning: "Summary", critical: "Summary" },
   test: { warning: "Test", critical: "Test" },
 } as const;
 
 /** One line: `CRITICAL: target acme has been failing for 20 min`. */
-export const headline = ({ event, severity, title }: AlertMessage): string => `${words[event][severity]}: ${title}`;
+export const headline = ({ event, severity, title }: AlertMessage): string => `${labels[event][severity]}: ${title}`;
 
-/** `Rollcall`, or with the name of the installation. */
+/** `Rollcall`, or `Rollcall production` if the installation has a name. */
 export const sender = ({ installation }: Letterhead): string =>
   installation === null ? "Rollcall" : `Rollcall ${installation}`;
 
-/** When it began, and where to look. */
+/** When the trouble began, and the address of the console. */
 export function footer({ event, sinceMs }: AlertMessage, { consoleUrl }: Letterhead): string {
   const since = event === "test" ? [] : [`since ${new Date(sinceMs).toISOString()}`];
   return [...since, ...(consoleUrl === null ? [] : [consoleUrl])].join(" · ");

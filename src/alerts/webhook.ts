@@ -4,7 +4,7 @@ import type { PostJson } from "./post.ts";
 import type { AlertChannel } from "./service.ts";
 import type { Letterhead } from "./text.ts";
 
-/** A receiver of one's own. */
+/** Your own receiver. */
 export interface WebhookOptions extends Omit<AlertChannel, "type" | "send"> {
   readonly url: string;
   /** Signs each body. */
@@ -12,13 +12,13 @@ export interface WebhookOptions extends Omit<AlertChannel, "type" | "send"> {
 }
 
 /**
- * `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`: the time is signed too, so that a receiver can refuse what is
- * old, and a second signature can stand beside during a rotation.
+ * Returns `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. The signed time lets a receiver refuse old messages.
+ * `v1=` leaves space for a second signature during a rotation.
  */
 export const signatureOf = (secret: string, seconds: number, body: string): string =>
   `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
 
-/** The body of a webhook; docs/alerts.md promises its form. */
+/** Returns the body. docs/alerts.md promises its fields. */
 export const webhookBody = (message: AlertMessage, { consoleUrl, installation }: Letterhead): string => {
   const { sinceMs, atMs, ...rest } = message;
   return JSON.stringify({
@@ -31,7 +31,7 @@ export const webhookBody = (message: AlertMessage, { consoleUrl, installation }:
   });
 };
 
-/** JSON to a URL, signed. */
+/** Sends signed JSON to a URL. */
 export const webhookChannel = (
   { url, secret, ...rules }: WebhookOptions,
   letterhead: Letterhead,

@@ -1,30 +1,23 @@
 import { z } from "zod";
+import { alertKinds, alertSeverities } from "../domain/model/alert.ts";
 import { across, checkTransport, duration, isLoopback, type Report, secret } from "./fields.ts";
 
-/** The words of src/alerts, which this room may not import; a test keeps them the same. */
-export const ALERT_KIND_WORDS = [
-  "removals-held",
-  "source-failing",
-  "target-failing",
-  "credential-rejected",
-  "snapshot-refused",
-  "people-refused",
-  "budget-nearly-spent",
-  "token-expiring",
-  "database",
-  "clock",
-] as const;
-
 const rules = {
-  kinds: z.array(z.enum(ALERT_KIND_WORDS)).min(1).optional().describe("What it is told of. Default everything."),
+  kinds: z
+    .array(z.enum(alertKinds))
+    .min(1)
+    .optional()
+    .describe("The kinds of alert that this channel gets. Default: all."),
   minSeverity: z
-    .enum(["warning", "critical"])
+    .enum(alertSeverities)
     .default("warning")
-    .describe("critical: only what keeps access from following the directory. Default warning."),
-  every: duration("1m", "30d").optional().describe("The same trouble is told again after this. Default: repeatEvery."),
+    .describe("critical: only trouble that keeps access from following the directory. Default warning."),
+  every: duration("1m", "30d")
+    .optional()
+    .describe("Time between two reminders of the same trouble. Default: repeatEvery."),
 };
 
-/** A URL that lets whoever knows it write: a secret as a whole. */
+/** A webhook URL. Everybody who knows it can write to it, so the whole URL is a secret. */
 const webhookUrl = z
   .string()
   .refine((text) => {
@@ -38,10 +31,10 @@ const allowInsecureHttp = z.boolean().default(false).describe("Allows plain http
 const webhook = z
   .strictObject({
     type: z.literal("webhook"),
-    url: webhookUrl.describe("Gets a POST with JSON. Write it as ${ENV} or file:PATH when it holds a secret."),
+    url: webhookUrl.describe("Gets a POST with JSON. Write it as ${ENV} or file:PATH if it contains a secret."),
     secret: z
       .string()
-      .regex(/^[\s\S]{16,}$/, "must have at least 16 characters: it signs what is sent")
+      .regex(/^[\s\S]{16,}$/, "must have at least 16 characters, because it signs messages")
       .pipe(secret)
       .describe("Signs each request (X-Rollcall-Signature). Write it as ${ENV} or file:PATH."),
     allowInsecureHttp,
@@ -52,7 +45,7 @@ const webhook = z
 const slack = z
   .strictObject({
     type: z.literal("slack"),
-    url: webhookUrl.describe("The incoming webhook's URL, which is a secret: write it as ${ENV} or file:PATH."),
+    url: webhookUrl.describe("URL of the incoming webhook. It is a secret: write it as ${ENV} or file:PATH."),
     allowInsecureHttp,
     ...rules,
   })
@@ -73,7 +66,7 @@ const email = z
     security: z
       .enum(["starttls", "tls", "none"])
       .default("starttls")
-      .describe("none is for loopback only, unless allowInsecureSmtp. Default starttls."),
+      .describe("none is allowed only for loopback, unless allowInsecureSmtp is true. Default starttls."),
     allowInsecureSmtp: z.boolean().default(false).describe("Allows security: none to other machines. Default false."),
     caFile: z.string().min(1).optional().describe("PEM file of a private certificate authority."),
     user: z.string().min(1).optional().describe("Default: no authentication."),
@@ -97,32 +90,37 @@ function checkEmail(
   report: Report,
 ): void {
   if (security === "none" && allowInsecureSmtp !== true && typeof host === "string" && !isLoopback(host))
-    report(["security"], "mail in the clear is for loopback only: use starttls, or say allowInsecureSmtp: true");
-  if (user !== undefined && password === undefined) report(["password"], "is missing: user needs it");
-  if (password !== undefined && user === undefined) report(["user"], "is missing: password needs it");
+    report(
+      ["security"],
+      "mail without encryption is allowed only for loopback: use starttls, or set allowInsecureSmtp: true",
+    );
+  if (user !== undefined && password === undefined) report(["password"], "is missing, because user is set");
+  if (password !== undefined && user === undefined) report(["user"], "is missing, because password is set");
 }
 
-/** One more type of channel is one more member here. */
+/** A new type of channel is a new member here. */
 const channel = z.discriminatedUnion("type", [webhook, slack, email]);
 
-/** Who is told when something asks for a person. */
+/** The section `alerts`: who gets a message when something needs a person. */
 export const alerts = (name: z.ZodString) =>
   z
     .strictObject({
-      installation: z.string().min(1).max(64).optional().describe("A name to tell several installations apart."),
+      installation: z.string().min(1).max(64).optional().describe("A name, to tell several installations apart."),
       failingFor: duration("1s", "7d")
         .prefault("15m")
-        .describe("A source or target that fails for shorter is not told. Default 15m."),
+        .describe("A source or target must fail for this long to cause an alert. Default 15m."),
       recoverAfter: duration("1s", "24h")
         .prefault("5m")
-        .describe("Trouble must be gone for this long to be over. Default 5m."),
-      repeatEvery: duration("1m", "30d").prefault("24h").describe("The same trouble is told again. Default 24h."),
+        .describe("Trouble must be gone for this long to count as ended. Default 5m."),
+      repeatEvery: duration("1m", "30d")
+        .prefault("24h")
+        .describe("Time between two reminders of the same trouble. Default 24h."),
       perHour: z
         .int()
         .min(1)
         .max(1000)
         .default(20)
-        .describe("Messages an hour to one channel; what goes beyond comes as one. Default 20."),
+        .describe("Maximum messages per hour to one channel. Further messages wait. Default 20."),
       channels: z
         .record(name, channel)
         .refine((channels) => Object.keys(channels).length > 0, "needs at least one channel")

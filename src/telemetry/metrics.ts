@@ -92,10 +92,10 @@ export interface LdapPollSample {
 export interface AlertSample {
   /** Name of the channel in the configuration. */
   readonly channel: string;
-  /** `removals-held`, `target-failing`, …; `summary`; never a name. */
+  /** `removals-held`, `target-failing`, …: never a name. */
   readonly kind: string;
-  /** `failed`: will be tried again. `dropped`: for good. `summarised`: went out as a part of another. */
-  readonly outcome: "sent" | "failed" | "dropped" | "summarised";
+  /** `failed`: will be retried. `dropped`: given up. */
+  readonly outcome: "sent" | "failed" | "dropped";
 }
 
 /** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */

@@ -17,8 +17,8 @@ const quiet: AlertFacts = {
   newestStoredMs: null,
 };
 
-/** A stage with a clock of its own: `sleep` is what moves it. */
-function stage() {
+/** Alerts with a clock that only `sleep` moves. */
+function startWorld() {
   const clock = { nowMs: Date.UTC(2030, 0, 1) };
   const beginMs = clock.nowMs;
   const sent: { readonly atMs: number; readonly message: AlertMessage }[] = [];
@@ -27,7 +27,7 @@ function stage() {
   let kept: string | null = null;
   let ids = 0;
   const world = {
-    /** Is acme failing, and since when? */
+    /** Since when acme fails; null while it works. */
     failingSinceMs: null as number | null,
     database: null as AlertFacts["database"],
     send: async (_message: AlertMessage, _signal: AbortSignal): Promise<string> => "200",
@@ -46,7 +46,7 @@ function stage() {
         errorCode: "TARGET_UNREACHABLE",
         errorMessage: "no connection",
         held: { keys: [], reasons: {}, sinceMs: null },
-        budget: { allowed: 3, spent: 0, windowMs: 86_400_000 },
+        removalLimit: { allowed: 3, spent: 0, windowMs: 86_400_000 },
         failures: [],
       },
     ],
@@ -64,7 +64,7 @@ function stage() {
       return said;
     },
   };
-  /** A process of its own that runs until `untilMs` of the stage; `each` is called before each look. */
+  /** Runs a new process until `untilMs`. `each` is called before the facts are read. */
   const run = async (untilMs: number, each: (atMs: number) => void = () => undefined): Promise<void> => {
     const stopping = new AbortController();
     const alerts = createAlerts({
@@ -76,7 +76,7 @@ function stage() {
       now: () => clock.nowMs,
       sleep: async (ms) => {
         clock.nowMs += ms;
-        // Lets a delivery that needs nothing more come to its end.
+        // Lets a pending delivery finish.
         for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
         each(clock.nowMs - beginMs);
         if (clock.nowMs - beginMs >= untilMs) stopping.abort();
@@ -93,23 +93,23 @@ function stage() {
 }
 
 describe("alerts of a process", () => {
-  it("tell of an outage and of its end, whatever restarts in between", async () => {
-    const { world, run, told, beginMs, counts, logs } = stage();
+  it("report an outage and its end once, although the process restarts in between", async () => {
+    const { world, run, told, beginMs, counts, logs } = startWorld();
     world.failingSinceMs = beginMs;
     for (const untilMin of [5, 20, 21, 40]) await run(untilMin * minute);
     expect(told()).toEqual(["15 alert target acme has been failing for 15 min"]);
     world.failingSinceMs = null;
     for (const untilMin of [41, 42, 60]) await run(untilMin * minute);
-    expect(told().slice(1)).toEqual(["45 recovery target acme works again, was failing for 40 min"]);
+    expect(told().slice(1)).toEqual(["45 recovery target acme works again, after 40 min"]);
     expect(counts).toEqual(["ops target-failing sent", "ops target-failing sent"]);
     expect(logs.map((line) => line.split(" {")[0])).toEqual([
       "warn alert: target acme has been failing for 15 min",
-      "info alert: target acme works again, was failing for 40 min",
+      "info alert: target acme works again, after 40 min",
     ]);
   });
 
-  it("tell of a target that comes and goes once, for hours", async () => {
-    const { clock, world, run, told } = stage();
+  it("report a target that fails again and again only once", async () => {
+    const { clock, world, run, told } = startWorld();
     await run(10 * 60 * minute, (atMs) => {
       // Sixteen minutes away, four minutes there.
       const isAway = (atMs / minute) % 20 < 16;
@@ -118,8 +118,8 @@ describe("alerts of a process", () => {
     expect(told()).toEqual(["15 alert target acme has been failing for 15 min"]);
   });
 
-  it("do not believe what was stored before the start until connections had time to say how they are", async () => {
-    const { clock, world, run, told, beginMs } = stage();
+  it("wait after a start, so that an old stored failure causes no message", async () => {
+    const { clock, world, run, told, beginMs } = startWorld();
     world.failingSinceMs = beginMs - 86_400_000;
     await run(minute, (atMs) => {
       if (atMs > 10_000) world.failingSinceMs = null;
@@ -127,8 +127,8 @@ describe("alerts of a process", () => {
     expect([told(), clock.nowMs > beginMs]).toEqual([[], true]);
   });
 
-  it("try again what could not be sent, and say so without a secret", async () => {
-    const { world, run, told, beginMs, counts, logs } = stage();
+  it("retry a failed delivery and log it without a secret", async () => {
+    const { world, run, told, beginMs, counts, logs } = startWorld();
     world.failingSinceMs = beginMs;
     let tries = 0;
     world.send = async () => {
@@ -141,14 +141,14 @@ describe("alerts of a process", () => {
     expect(told()).toEqual(["17 alert target acme has been failing for 15 min"]);
     expect(counts).toEqual(["ops target-failing failed", "ops target-failing failed", "ops target-failing sent"]);
     expect(logs.slice(1).map((line) => line.split(" {")[0])).toEqual([
-      "warn alerts: ops could not be told: example.com answered 503",
-      "warn alerts: ops could not be told: unexpected error",
+      "warn alerts: could not send to ops: example.com answered 503",
+      "warn alerts: could not send to ops: unexpected error",
     ]);
     expect(inspect(logs)).not.toContain("s3cr3t");
   });
 
-  it("that are killed while they send count that as a try", async () => {
-    const { world, run, told, beginMs } = stage();
+  it("store the attempt before they send", async () => {
+    const { world, run, told, beginMs } = startWorld();
     world.failingSinceMs = beginMs;
     const kept: string[] = [];
     const put = world.put;
@@ -158,13 +158,13 @@ describe("alerts of a process", () => {
     };
     await run(16 * minute);
     expect(told()).toHaveLength(1);
-    // Every state that was ever on disk from before the call on knows of the try.
+    // Every state on disk from before the call on contains the attempt.
     const tries = kept.map((state) => JSON.parse(state).outbox.waiting[0]?.attempts ?? null);
     expect(tries.join(" ").trim()).toBe("0 1");
   });
 
-  it("go on without the store, and tell of that", async () => {
-    const { world, run, told, beginMs, clock } = stage();
+  it("work without the database and report that it is down", async () => {
+    const { world, run, told, beginMs, clock } = startWorld();
     const away = async (): Promise<never> => {
       throw new RollcallError("STORE_UNAVAILABLE", "database: disk full");
     };
@@ -173,11 +173,11 @@ describe("alerts of a process", () => {
     world.database = { message: "database: disk full", sinceMs: beginMs };
     await run(20 * minute);
     expect(clock.nowMs - beginMs).toBeGreaterThanOrEqual(20 * minute);
-    expect(told()).toEqual(["1 alert the database has taken no writes for 62 s"]);
+    expect(told()).toEqual(["1 alert the database has accepted no writes for 62 s"]);
   });
 
-  it("never hold up the end of the process for a receiver that does not answer", async () => {
-    const { world, run, beginMs } = stage();
+  it("do not delay the end of the process when a receiver never answers", async () => {
+    const { world, run, beginMs } = startWorld();
     world.failingSinceMs = beginMs;
     world.send = (_message, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -188,7 +188,7 @@ describe("alerts of a process", () => {
 });
 
 describe("the facts", () => {
-  it("are read from the store, with since when it takes no writes and how the clock jumped", async () => {
+  it("contain what the store knows, since when it accepts no writes, and the last jump of the clock", async () => {
     const clock = { nowMs: Date.UTC(2030, 0, 1), steadyMs: 0 };
     const store = await openSqliteStore(":memory:", { now: () => clock.nowMs });
     let isFull = false;
@@ -224,7 +224,7 @@ describe("the facts", () => {
     const first = await read();
     expect(first).toMatchObject({
       sources: [{ name: "corp", failingSinceMs: clock.nowMs, errorCode: "SNAPSHOT_REFUSED", errorMessage: "few" }],
-      targets: [{ name: "acme", failingSinceMs: null, budget: { allowed: 3, spent: 2, windowMs: 86_400_000 } }],
+      targets: [{ name: "acme", failingSinceMs: null, removalLimit: { allowed: 3, spent: 2, windowMs: 86_400_000 } }],
       database: null,
       clockStep: null,
       newestStoredMs: clock.nowMs,
@@ -244,7 +244,7 @@ describe("the facts", () => {
     expect(await read()).toMatchObject({ database: null, clockStep: { byMs: -7_200_000, atMs: clock.nowMs } });
     await store.close();
     pass(5);
-    // Nothing can be read: what was known stays, with the reason beside it.
+    // Nothing can be read: the last known facts stay, and the reason is added.
     expect(await read()).toMatchObject({ sources: first.sources, database: { message: expect.any(String) } });
   });
 });

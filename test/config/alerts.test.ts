@@ -64,8 +64,8 @@ describe("alerts in the configuration", () => {
     expect(parse(mail(', user: u, password: "${SECRET}"'))?.channels).toMatchObject([
       { auth: { user: "u", password: new Secret(env.SECRET) } },
     ]);
-    expect(errorsOf(mail(", user: u"))).toEqual(["ops.password: is missing: user needs it"]);
-    expect(errorsOf(mail(", password: u"))).toEqual(["ops.user: is missing: password needs it"]);
+    expect(errorsOf(mail(", user: u"))).toEqual(["ops.password: is missing, because user is set"]);
+    expect(errorsOf(mail(", password: u"))).toEqual(["ops.user: is missing, because password is set"]);
   });
 
   it.each([
@@ -84,7 +84,7 @@ describe("alerts in the configuration", () => {
     ],
     [
       channel('type: webhook, url: "${HOOK}", secret: "${SHORT}"'),
-      "ops.secret: must have at least 16 characters: it signs what is sent",
+      "ops.secret: must have at least 16 characters, because it signs messages",
     ],
     [channel('type: webhook, url: "${HOOK}"'), "ops.secret: is missing"],
     [channel('type: slack, url: "${NONE}"'), "ops.url: environment variable NONE is not set"],
@@ -93,7 +93,7 @@ describe("alerts in the configuration", () => {
     [channel("type: teams"), "ops.type: must be"],
     [
       mail(", security: none"),
-      "ops.security: mail in the clear is for loopback only: use starttls, or say allowInsecureSmtp: true",
+      "ops.security: mail without encryption is allowed only for loopback: use starttls, or set allowInsecureSmtp: true",
     ],
     [mail("").replace("b@example.com", "'no address'"), "ops.to: must be"],
     [

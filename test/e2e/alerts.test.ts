@@ -58,7 +58,7 @@ describe("alerts of serve", () => {
     expect(last(receiver).json).toMatchObject({ subject: "acme-bitwarden", severity: "critical" });
     mend();
     await until(() => expect(events(receiver).slice(2)).toEqual(["recovery target-failing"]), 30_000);
-    expect(last(receiver).json.title).toMatch(/^target acme-bitwarden works again, was failing for \d+ s$/);
+    expect(last(receiver).json.title).toMatch(/^target acme-bitwarden works again, after \d+ s$/);
 
     // What the message says to do works.
     const [, target = "", digest = ""] = /rollcall approve (\S+) ([0-9a-f]{16})/.exec(json.text) ?? [];
@@ -94,7 +94,7 @@ describe("alerts of serve", () => {
     await serve.idp.hire("quick@example.com");
     await until(() => expect(stateOf(stage, "quick@example.com")).toBe("invited"));
     await until(
-      () => expect(serve.stderr()).toContain(`gone could not be told: no connection to 127.0.0.1:${closed}`),
+      () => expect(serve.stderr()).toContain(`could not send to gone: no connection to 127.0.0.1:${closed}`),
       20_000,
     );
     const startedAt = performance.now();
