@@ -239,7 +239,7 @@ describe("import-dc", () => {
   it.each([
     ["what is not JSON", "{", /is not JSON/],
     ["a list", "[]", /is not a configuration/],
-    ["another JSON file", { a: 1 }, /neither directoryLdap nor directoryConfigurations/],
+    ["another JSON file", { a: 1 }, /directoryLdap and directoryConfigurations are missing/],
     ["no directory chosen", flat({ directoryType: null }), /names no directory/],
     ["a directory without settings", flat({ directoryType: 3 }), /no settings for its directory \(okta\)/],
     [

@@ -26,7 +26,7 @@ const maxFileBytes = 4 * 1024 * 1024;
 
 /**
  * `rollcall import-dc`: a configuration of Bitwarden Directory Connector as one of Rollcall, on standard output or in a
- * new file. What has no equivalent is told on standard error. No secret is read into it.
+ * new file. Settings without an equivalent are reported on standard error. No secret is read into it.
  */
 export async function importDirectoryConnector(
   { terminal, version }: Context,

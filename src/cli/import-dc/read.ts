@@ -179,7 +179,7 @@ function accountOf(tree: Tree, invalid: Invalid): unknown {
   if (active !== undefined) return active[1];
   throw invalid(
     accounts.length === 0
-      ? "is not a configuration of Directory Connector: it has neither directoryLdap nor directoryConfigurations"
+      ? "is not a configuration of Directory Connector: directoryLdap and directoryConfigurations are missing"
       : `holds ${accounts.length} accounts and does not say which one is in use: sign in to one of them`,
   );
 }

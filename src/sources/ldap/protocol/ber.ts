@@ -5,8 +5,8 @@ export const decodeError = (what: string, cause?: unknown): RollcallError =>
   new RollcallError("SOURCE_INCOMPLETE", `the server's answer is not LDAP: ${what}`, { cause });
 
 /**
- * Reads BER elements (X.690 §8.1) one after the other. Each call moves forward or throws, and never reads past the end of
- * the enclosing element. ldapts 9.2's reader returns null at truncated data without moving: loops over it never end.
+ * Reads BER elements (X.690 §8.1) one after the other. Each call moves forward or throws. It stays within the enclosing
+ * element. ldapts 9.2's reader does not move at truncated data, so that a loop over it never ends.
  */
 export class BerScanner {
   readonly #bytes: Buffer;

@@ -26,8 +26,8 @@ const ignore = (): undefined => undefined;
 const startTlsOid = "1.3.6.1.4.1.1466.20037";
 
 /**
- * One LDAP connection with one operation at a time. It never reconnects: a lost connection fails the current operation
- * and every later one. docs/adr/0005 says why ldapts's `Client` is not used; its requests, filters and controls are.
+ * One LDAP connection with one operation at a time. A lost connection fails the current operation and every later one.
+ * Requests, filters and controls are those of ldapts. docs/adr/0005 says why its `Client` is not used.
  */
 export class LdapSession {
   #socket: Socket;
