@@ -77,7 +77,7 @@ it("after a restore the guard and the alerts both allow no removal for one windo
   });
   const allowed = async () => ({
     guard: (await reconciler.plan(forever)).removalLimit.allowed,
-    alerts: (await readFacts()).targets[0]?.budget.allowed,
+    alerts: (await readFacts()).targets[0]?.removalLimit.allowed,
   });
   await settle(world, reconciler, "bw", "all");
   expect(world.bitwarden.state.memberByEmail("ada@example.com")?.status).toBe(0);
