@@ -18,7 +18,7 @@ export interface Person {
 
 export interface CompanyGroup {
   readonly displayName: string;
-  /** Employee-number style key of the group. */
+  /** Key of the group, such as `grp-product`. */
   readonly externalId: string;
   /** E-mail addresses. */
   readonly members: readonly string[];
@@ -66,14 +66,14 @@ export const company: Company = {
   owner: "grace.hopper@example.com",
 };
 
-/** Members of the Bitwarden organization before any sync: invited and confirmed by hand, unknown to a directory. */
+/** Members of the Bitwarden organization before the first sync, invited and confirmed by hand. */
 const confirmedByHand = [2, 3, 4, 5, 6];
 
 /**
- * Fills two empty accounts the way the company had them before it used a directory. In 1Password everybody is
- * ACTIVE already, since its API cannot invite, and the owner is the last one. In Bitwarden there are the owner and
- * five members without externalId, ready to be adopted; one of them has collections, and two are in a group made by
- * hand. Ids are fixed: what a client remembers stays true when the accounts are made anew.
+ * Fills two empty accounts as the company had them before it used a directory. Everybody is ACTIVE in 1Password,
+ * because its API cannot invite. Bitwarden has the owner and five members without externalId, which can be adopted. One of them
+ * has collections, and two members are in a group that was made by hand. Ids are always the same, so that a client's
+ * stored ids stay valid when the accounts are made again.
  */
 export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordState): void {
   for (const { email, displayName } of people) {

@@ -38,7 +38,7 @@ export {
   type Scope,
 } from "./onepassword/state.ts";
 
-/** What both emulators can be given. */
+/** Options of both emulators. */
 export interface SandboxOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -46,11 +46,11 @@ export interface SandboxOptions {
   readonly port?: number;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly clock?: () => number;
-  /** At least 0, below 1; for ids and for faults with a probability; default `Math.random`. */
+  /** Returns at least 0 and below 1, for ids and for faults with a probability. Default `Math.random`. */
   readonly random?: () => number;
   readonly clientId?: string;
   readonly clientSecret?: string;
-  /** Loaded at the start, written through before each answer; default: memory only. */
+  /** Loaded at the start and written before each answer. Default: the state is only in memory. */
   readonly persistFile?: string;
   /** Added to each answer; default 0. Also `faults.latencyMs`. */
   readonly latencyMs?: number;
@@ -70,7 +70,7 @@ interface Sandbox {
   readonly faults: Faults;
   readonly requests: RequestLog;
   readonly tokens: Tokens;
-  /** Writes a state arranged by hand to `persistFile`; requests do so by themselves. */
+  /** Writes changes that were made through `state` to `persistFile`. Requests write theirs themselves. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }

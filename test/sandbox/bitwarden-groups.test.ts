@@ -4,7 +4,7 @@ import { bitwardenCalls, bitwardenToken, type Call, Clock } from "./calls.ts";
 
 const unknownId = "11111111-1111-1111-1111-111111111111";
 
-describe("Bitwarden groups, collections and the rest", () => {
+describe("Bitwarden groups, collections, events, policies and subscription", () => {
   const clock = new Clock();
   let sandbox: BitwardenSandbox;
   let call: Call;
@@ -14,7 +14,7 @@ describe("Bitwarden groups, collections and the rest", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("allows names and externalIds twice", async () => {
+  it("two groups may have the same name and externalId", async () => {
     for (let count = 0; count < 2; count += 1) {
       const created = await call("POST", "/public/groups", { name: "Engineering", externalId: "g1" });
       expect(created.body).toMatchObject({ object: "group", name: "Engineering", externalId: "g1", collections: null });
@@ -22,7 +22,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect(sandbox.state.groupsByName("Engineering")).toHaveLength(2);
   });
 
-  it("resets externalId but keeps collections on PUT", async () => {
+  it("a PUT without them resets externalId and keeps collections", async () => {
     const { id: collection } = sandbox.state.addCollection();
     const access = { id: collection, readOnly: true, hidePasswords: false, manage: false };
     const { id } = sandbox.state.addGroup({ name: "Engineering", externalId: "g1", collections: [access] });
@@ -40,7 +40,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect((await call("PUT", `/public/groups/${id}`, { name: "x".repeat(101) })).body.errors).toHaveProperty("Name");
   });
 
-  it("replaces memberships from both sides, dropping unknown ids in silence", async () => {
+  it("a list of members or of groups replaces all, and unknown ids are ignored", async () => {
     const ada = sandbox.state.addMember({ email: "ada@example.com" });
     const alan = sandbox.state.addMember({ email: "alan@example.com", status: -1 });
     const { id } = sandbox.state.addGroup({ name: "Engineering" });
@@ -52,7 +52,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect((await call("GET", `/public/members/${alan.id}/group-ids`)).body).toEqual([id]);
   });
 
-  it("breaks on null arrays and on repeated new ids, changing nothing", async () => {
+  it("a null list or a repeated new id is a 500 that changes nothing", async () => {
     const { id } = sandbox.state.addGroup({ name: "Engineering" });
     const ada = sandbox.state.addMember({ email: "ada@example.com" });
     for (const body of [{}, { memberIds: null }, { memberIds: [ada.id, ada.id] }]) {
@@ -65,7 +65,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect((await call("PUT", `/public/groups/${id}/member-ids`, { memberIds: [ada.id, ada.id] })).status).toBe(200);
   });
 
-  it("forgets deleted groups and members on the other side", async () => {
+  it("deleting a group or a member also deletes its memberships", async () => {
     const ada = sandbox.state.addMember({ email: "ada@example.com" });
     const alan = sandbox.state.addMember({ email: "alan@example.com" });
     const { id } = sandbox.state.addGroup({ name: "Engineering" });
@@ -77,7 +77,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect((await call("DELETE", `/public/groups/${id}`)).status).toBe(404);
   });
 
-  it("pages events, and only events", async () => {
+  it("events come in pages, and all other lists are complete", async () => {
     for (let count = 0; count < 60; count += 1) await call("POST", "/public/groups", { name: `g${count}` });
     const first = (await call("GET", "/public/events")).body;
     expect(first.data).toHaveLength(50);
@@ -93,7 +93,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     expect([range.status, range.body.message]).toEqual([400, "Date range must be < 367 days."]);
   });
 
-  it("keeps policies and the subscription", async () => {
+  it("policies and the subscription can be written and read back", async () => {
     expect((await call("GET", "/public/policies/0")).status).toBe(404);
     expect((await call("PUT", "/public/policies/0", { data: null })).body.errors).toHaveProperty("Enabled");
     await call("PUT", "/public/policies/0", { enabled: true });
@@ -112,7 +112,7 @@ describe("Bitwarden groups, collections and the rest", () => {
     );
   });
 
-  it("stays quick with 50,000 members", async () => {
+  it("requests stay fast with 50,000 members", async () => {
     for (let count = 0; count < 50_000; count += 1)
       sandbox.state.addMember({ email: `user${count}@example.com`, externalId: `e${count}` });
     const startedMs = performance.now();

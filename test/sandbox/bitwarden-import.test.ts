@@ -25,7 +25,7 @@ describe("Bitwarden import", () => {
 
   const emails = (): readonly string[] => [...sandbox.state.members.values()].map((member) => member.email).sort();
 
-  it("invites, adopts by address, keeps another externalId, and answers nothing", async () => {
+  it("an import invites new people, adopts by address and keeps another externalId", async () => {
     const adopted = sandbox.state.addMember({ email: "ada@example.com" });
     const kept = sandbox.state.addMember({ email: "alan@example.com", externalId: "old" });
     const done = await send({
@@ -44,7 +44,7 @@ describe("Bitwarden import", () => {
     expect(sandbox.state.membersOfGroup("Engineering")).toEqual(["ada@example.com", "new@example.com"]);
   });
 
-  it("renames groups, replaces their members, deletes none, restores nobody", async () => {
+  it("an import renames groups and replaces their members, and deletes no group and restores no member", async () => {
     sandbox.state.addMember({ email: "ada@example.com", externalId: "u1", status: -1 });
     sandbox.state.addMember({ email: "hand@example.com" });
     sandbox.state.addGroup({ name: "Old", externalId: "g1" });
@@ -59,7 +59,7 @@ describe("Bitwarden import", () => {
     expect(sandbox.state.groupByName("Unlisted")).toBeDefined();
   });
 
-  it("removes the deleted and, when overwriting, the unlisted, but never an owner", async () => {
+  it("an import removes deleted people, and when overwriting also unlisted ones, but never an owner", async () => {
     sandbox.state.addMember({ email: "owner@example.com", type: 0, externalId: "o" });
     sandbox.state.addMember({ email: "gone@example.com", externalId: "u1", type: 1 });
     sandbox.state.addMember({ email: "hand@example.com" });
@@ -79,7 +79,7 @@ describe("Bitwarden import", () => {
     expect([refused.status, refused.body.message]).toEqual([400, expect.stringMatching(/^Sync failed\./)]);
   });
 
-  it("fails with 500 for repeated externalIds and addresses", async () => {
+  it("repeated externalIds and addresses are a 500", async () => {
     sandbox.state.addMember({ email: "a@example.com", externalId: "same" });
     const twin = sandbox.state.addMember({ email: "b@example.com", externalId: "same" });
     expect((await send({})).body).toEqual({
@@ -97,7 +97,7 @@ describe("Bitwarden import", () => {
       expect((await send(body)).status).toBe(500);
   });
 
-  it("leaves earlier steps done when a later one fails", async () => {
+  it("earlier steps stay done when a later one fails", async () => {
     sandbox.state.settings.seats = 1;
     sandbox.state.settings.maxAutoscaleSeats = 1;
     sandbox.state.addMember({ email: "ada@example.com" });
@@ -116,7 +116,7 @@ describe("Bitwarden import", () => {
     expect(sandbox.state.groups.size).toBe(0);
   });
 
-  it("takes 2000 members at once, more when told so or self-hosted", async () => {
+  it("the limit is 2000 members per import, without it for large imports and self-hosted servers", async () => {
     const members = Array.from({ length: 2001 }, (_, index) => ({
       email: `u${index}@example.com`,
       externalId: `u${index}`,
@@ -128,7 +128,7 @@ describe("Bitwarden import", () => {
     expect(sandbox.state.mails("u5@example.com")).toBe(1);
   });
 
-  it("stages only with the server's flag, and invites in silence without it", async () => {
+  it("members are staged only with the server's flag, and invited without it", async () => {
     await send({ members: [{ email: "a@example.com", externalId: "a" }], inviteUsersAfterProvisioning: false });
     sandbox.state.settings.stagedStatus = true;
     await send({ members: [{ email: "b@example.com", externalId: "b" }], inviteUsersAfterProvisioning: false });
@@ -137,7 +137,7 @@ describe("Bitwarden import", () => {
     expect(sandbox.state.mails("b@example.com")).toBe(0);
   });
 
-  it("validates before it does anything", async () => {
+  it("an invalid import changes nothing", async () => {
     const invalid = await send({
       members: [{ email: "x", externalId: "a" }, { externalId: "b" }],
       groups: [{ externalId: "g" }],

@@ -18,7 +18,7 @@ describe("Bitwarden members", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("lists everybody with nulls written and without continuationToken", async () => {
+  it("the list contains every member with null values and has no continuationToken", async () => {
     sandbox.state.addMember({ email: "ada@example.com", status: 0, externalId: "e1" });
     const list = await call("GET", "/public/members");
     expect(list.body).toEqual({
@@ -47,7 +47,7 @@ describe("Bitwarden members", () => {
     expect((await call("GET", "/public/groups")).body.continuationToken).toBe("more");
   });
 
-  it("invites with one mail, lower-cases the address, and echoes the request's collections", async () => {
+  it("an invitation sends one mail, stores a lower-case address and returns the collections sent", async () => {
     const created = await call("POST", "/public/members", { Email: "Ada@Example.com", type: 2, externalId: "e1" });
     expect(created.status).toBe(200);
     expect(created.body).toMatchObject({
@@ -67,7 +67,7 @@ describe("Bitwarden members", () => {
     expect(sandbox.state.mails("ada@example.com")).toBe(1);
   });
 
-  it("rolls an invitation back for an unknown group", async () => {
+  it("an invitation with an unknown group adds no member", async () => {
     expect(
       refusal(await call("POST", "/public/members", { email: "ada@example.com", type: 2, groups: [unknownId] })),
     ).toEqual([400, "Failed to invite users"]);
@@ -87,7 +87,7 @@ describe("Bitwarden members", () => {
     expect(refused.body.errors).toEqual({ Email: ["The Email field is not a supported e-mail address format."] });
   });
 
-  it("makes duplicates of members without an account on Entity Framework databases", async () => {
+  it("an Entity Framework database allows a second member with an address that has no account", async () => {
     sandbox.state.settings.entityFramework = true;
     sandbox.state.addMember({ email: "ada@example.com", status: 0 });
     sandbox.state.addMember({ email: "alan@example.com" });
@@ -96,7 +96,7 @@ describe("Bitwarden members", () => {
     expect((await call("POST", "/public/members", { email: "alan@example.com", type: 2 })).status).toBe(400);
   });
 
-  it("resets what PUT leaves out: externalId and collections, but neither groups nor permissions", async () => {
+  it("a PUT without them resets externalId and collections and keeps groups and permissions", async () => {
     const { state } = sandbox;
     const collection = state.addCollection();
     state.addMember({ email: "owner@example.com", type: 0 });
@@ -131,7 +131,7 @@ describe("Bitwarden members", () => {
     return body.permissions;
   }
 
-  it("revokes and restores once, back to the status before", async () => {
+  it("a member is revoked once and restored once, to the status before", async () => {
     const { state } = sandbox;
     state.addMember({ email: "owner@example.com", type: 0 });
     for (const status of [0, 1, 2, 3] as const) {
@@ -146,7 +146,7 @@ describe("Bitwarden members", () => {
     }
   });
 
-  it("refuses to restore where a policy stands against it", async () => {
+  it("a policy can refuse to restore a member", async () => {
     const text = "ada@example.com is not compliant with the two-step login policy.";
     const { id } = sandbox.state.addMember({ email: "ada@example.com", status: -1, restoreRefusal: text });
     expect(refusal(await call("POST", `/public/members/${id}/restore`))).toEqual([400, text]);
@@ -159,7 +159,7 @@ describe("Bitwarden members", () => {
     expect((await call("POST", `/public/members/${invited.id}/restore`)).status).toBe(200);
   });
 
-  it("keeps the last confirmed owner, whatever is tried", async () => {
+  it("the last confirmed owner cannot be removed, revoked or changed", async () => {
     const { id } = sandbox.state.addMember({ email: "owner@example.com", type: 0 });
     sandbox.state.addMember({ email: "invited.owner@example.com", type: 0, status: 0 });
     const tries = [
@@ -172,7 +172,7 @@ describe("Bitwarden members", () => {
     expect((await call("DELETE", `/public/members/${id}`)).status).toBe(200);
   });
 
-  it("reinvites the Invited only, and counts that apart from invitations", async () => {
+  it("only an Invited member can be reinvited, and reinvites are counted separately", async () => {
     const { id } = sandbox.state.addMember({ email: "ada@example.com", status: 0 });
     expect((await call("POST", `/public/members/${id}/reinvite`)).status).toBe(200);
     expect([sandbox.state.reinvites("ada@example.com"), sandbox.state.mails("ada@example.com")]).toEqual([1, 0]);
@@ -180,7 +180,7 @@ describe("Bitwarden members", () => {
     expect(refusal(await call("POST", `/public/members/${id}/reinvite`))).toEqual([400, "User invalid."]);
   });
 
-  it("buys seats up to the maximum, for invitations and for restores; revoked and staged are free", async () => {
+  it("invitations and restores buy seats up to the maximum, and revoked and staged members need none", async () => {
     const { state } = sandbox;
     state.settings.seats = 1;
     state.settings.maxAutoscaleSeats = 2;

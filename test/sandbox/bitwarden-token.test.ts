@@ -10,7 +10,7 @@ describe("Bitwarden identity and conventions", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("issues JWT-looking tokens of an hour for a form or Basic client", async () => {
+  it("a client in the form or in Basic gets a token like a JWT for an hour", async () => {
     const form = await bitwardenToken(sandbox);
     expect(form.status).toBe(200);
     expect(form.body).toEqual({
@@ -36,7 +36,7 @@ describe("Bitwarden identity and conventions", () => {
     expect([refused.status, refused.body]).toEqual([400, { error }]);
   });
 
-  it("wants a form", async () => {
+  it("a token request in JSON is refused", async () => {
     const refused = await fetch(`${sandbox.identityUrl}/connect/token`, {
       method: "POST",
       body: "{}",
@@ -45,7 +45,7 @@ describe("Bitwarden identity and conventions", () => {
     expect([refused.status, refused.body]).toEqual([400, { error: "invalid_request" }]);
   });
 
-  it("answers an empty 401 without a token, with a wrong one and after an hour", async () => {
+  it("a missing, wrong or expired token is an empty 401", async () => {
     const call = await bitwardenCalls(sandbox);
     expect((await call("GET", "/public/members")).status).toBe(200);
     clock.advance(3600);
@@ -56,7 +56,7 @@ describe("Bitwarden identity and conventions", () => {
     }
   });
 
-  it("has two shapes of 404, an empty 415 and PascalCase error keys", async () => {
+  it("errors have the shapes of the real server: two kinds of 404, an empty 415, PascalCase keys", async () => {
     const call = await bitwardenCalls(sandbox);
     const unknown = "11111111-1111-1111-1111-111111111111";
     const missing = await call("GET", `/public/members/${unknown}`);
@@ -90,7 +90,7 @@ describe("Bitwarden identity and conventions", () => {
     expect((await call("GET", "/public/nothing")).status).toBe(404);
   });
 
-  it("keeps the cloud's rate limits when they are on: per verb and path, with Retry-After", async () => {
+  it("the cloud's request limits apply per verb and path, with Retry-After", async () => {
     sandbox.state.settings.rateLimits = true;
     for (let count = 0; count < 10; count += 1) {
       clock.advance(1);

@@ -1,11 +1,11 @@
 import type { BitwardenSandbox, OnePasswordSandbox } from "../../src/sandbox/index.ts";
 
-/** An answer, read to the end: `body` is the parsed JSON, or the text when it is none. */
+/** A complete answer. `body` is the parsed JSON, or the text of another type. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: assertions look into bodies of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: assertions read bodies of every shape
   readonly body: any;
 }
 
@@ -17,7 +17,7 @@ export async function answer(response: Response): Promise<Answer> {
   return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : text };
 }
 
-/** A clock that stands still until it is told. */
+/** A clock that moves only when a test moves it. */
 export class Clock {
   ms = Date.parse("2026-11-21T12:00:00Z");
   readonly now = (): number => this.ms;
@@ -41,7 +41,7 @@ export function bitwardenToken(
   return fetch(`${sandbox.identityUrl}/connect/token`, { method: "POST", body, headers }).then(answer);
 }
 
-/** Calls on the Public API with a token fetched once. */
+/** Calls the Public API with one token. */
 export async function bitwardenCalls(sandbox: BitwardenSandbox): Promise<Call> {
   const { access_token } = (await bitwardenToken(sandbox)).body;
   return (method, path, body, headers = {}) => {
@@ -72,7 +72,7 @@ export function onePasswordToken(
   }).then(answer);
 }
 
-/** Calls below `/v1beta1/accounts/{account}` (or another layout), with a token fetched once. */
+/** Calls below `/v1beta1/accounts/{account}` (or another layout), with one token. */
 export async function onePasswordCalls(
   sandbox: OnePasswordSandbox,
   layout: "v1beta1" | "v1" = "v1beta1",

@@ -22,7 +22,7 @@ describe("faults", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("strikes the matching requests as often as told", async () => {
+  it("a fault hits the matching requests as many times as it says", async () => {
     sandbox.faults.add({
       kind: "status",
       status: 503,
@@ -44,7 +44,7 @@ describe("faults", () => {
     expect((await call("GET", "/public/members")).status).toBe(200);
   });
 
-  it("speaks the vendor's 429 and 401", async () => {
+  it("429 and 401 faults have the vendor's form", async () => {
     sandbox.faults.add({ kind: "rateLimit", retryAfterSeconds: 7 });
     sandbox.faults.add({ kind: "unauthorized" });
     const limited = await call("GET", "/public/members");
@@ -53,7 +53,7 @@ describe("faults", () => {
     expect([expired.status, expired.text]).toEqual([401, ""]);
   });
 
-  it("resets before the work, or after it", async () => {
+  it("a connection is reset before the work or after it", async () => {
     sandbox.faults.add({ kind: "resetBefore", method: "POST" });
     await expect(call("POST", "/public/groups", { name: "lost" })).rejects.toThrow();
     expect(sandbox.state.groups.size).toBe(0);
@@ -63,14 +63,14 @@ describe("faults", () => {
     expect(sandbox.requests.count({ method: "POST", path: /groups/, status: 0 })).toBe(2);
   });
 
-  it("hangs until the client gives up", async () => {
+  it("a request without an answer waits until the client stops", async () => {
     sandbox.faults.add({ kind: "hang" });
     await expect(fetch(`${sandbox.apiUrl}/public/members`, { signal: AbortSignal.timeout(20) })).rejects.toThrow(
       /timeout/,
     );
   });
 
-  it("lets a token die earlier than it says", async () => {
+  it("a token can expire earlier than it says", async () => {
     sandbox.faults.add({ kind: "expireEarly", afterSeconds: 10, path: /token/ });
     const early = await bitwardenCalls(sandbox);
     clock.advance(10);
@@ -78,7 +78,7 @@ describe("faults", () => {
     expect((await bitwardenToken(sandbox)).body.expires_in).toBe(3600);
   });
 
-  it("counts by route", async () => {
+  it("requests are counted by route", async () => {
     const { id } = sandbox.state.addMember({ email: "a@example.com" });
     await call("POST", `/public/members/${id}/revoke`);
     await call("GET", "/public/members");
@@ -98,7 +98,7 @@ describe("list faults of 1Password", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("repeats a page token for ever", async () => {
+  it("a list can repeat its page token without end", async () => {
     sandbox.faults.add({ kind: "repeatPageToken", path: /\/users/, times: Number.POSITIVE_INFINITY });
     const { next_page_token: token } = (await call("GET", "/users")).body;
     for (let count = 0; count < 3; count += 1) {
@@ -106,7 +106,7 @@ describe("list faults of 1Password", () => {
     }
   });
 
-  it("drops a page, and ends a list too soon", async () => {
+  it("a list can lose a page or end too early", async () => {
     sandbox.faults.add({ kind: "dropPage" });
     expect(Object.keys((await call("GET", "/users")).body)).toEqual(["next_page_token"]);
     sandbox.faults.add({ kind: "truncateList" });
@@ -121,7 +121,7 @@ describe("persistence and the company", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it("has on disk what it answered", async () => {
+  it("every answered change is in the file", async () => {
     const persistFile = join(folder, "bitwarden.json");
     const first = await startBitwarden({ persistFile, seats: 1 });
     const call = await bitwardenCalls(first);
@@ -138,7 +138,7 @@ describe("persistence and the company", () => {
     await Promise.all([first.close(), second.close()]);
   });
 
-  it("seeds twenty people, the same each time", async () => {
+  it("the company has the same twenty people each time", async () => {
     const files = { bitwarden: join(folder, "bw.json"), onePassword: join(folder, "op.json") };
     const bitwarden = await startBitwarden({ persistFile: files.bitwarden });
     const onePassword = await startOnePassword({ persistFile: files.onePassword });

@@ -12,7 +12,7 @@ describe("1Password Users API", () => {
   });
   afterEach(() => sandbox.close());
 
-  it("issues ory_at_ tokens of 900 s to Basic clients only", async () => {
+  it("only a client in Basic gets a token, valid for 900 s", async () => {
     const { status, body } = await onePasswordToken(sandbox);
     expect([status, body]).toEqual([
       200,
@@ -29,7 +29,7 @@ describe("1Password Users API", () => {
     expect([scope.status, scope.body.error]).toEqual([400, "invalid_scope"]);
   });
 
-  it("refuses expired and revoked tokens; revoking is 200 for any token, 401 for a bad client", async () => {
+  it("expired and revoked tokens are refused, and any token can be revoked", async () => {
     expect((await call("GET", "/users")).status).toBe(200);
     clock.advance(900);
     const expired = await call("GET", "/users");
@@ -46,7 +46,7 @@ describe("1Password Users API", () => {
     expect(sandbox.tokens.alive).toBe(0);
   });
 
-  it("answers on the layouts that are on", async () => {
+  it("only the configured path layouts are served", async () => {
     const v1 = "/v1/oauth/token";
     expect((await onePasswordToken(sandbox, { path: v1 })).status).toBe(404);
     sandbox.state.settings.layouts = ["v1", "v1beta1"];
@@ -57,7 +57,7 @@ describe("1Password Users API", () => {
     expect((await onePasswordToken(sandbox, { path: "/v1/oauth/revoke", form: { token: "x" } })).status).toBe(200);
   });
 
-  it("pages 25 by default and 1000 at most, behind opaque tokens", async () => {
+  it("a page has 25 users by default and at most 1000, and a page token is opaque", async () => {
     for (let count = 0; count < 60; count += 1)
       sandbox.state.addUser({ email: `u${count}@example.com`, displayName: `U ${count}` });
     const first = (await call("GET", "/users")).body;
@@ -89,7 +89,7 @@ describe("1Password Users API", () => {
     }
   });
 
-  it("filters by state and leaves default values out", async () => {
+  it("the list filters by state, and default values are left out", async () => {
     expect((await call("GET", "/users")).body).toEqual({});
     sandbox.state.addUser({ email: "a@example.com" });
     const { id } = sandbox.state.addUser({ email: "s@example.com", state: "SUSPENDED" });
@@ -101,7 +101,7 @@ describe("1Password Users API", () => {
     expect(Object.keys((await call("GET", `/users/${odd.id}`)).body)).toEqual(["id", "email", "create_time", "path"]);
   });
 
-  it("suspends and reactivates, both idempotent and without a body", async () => {
+  it("suspend and reactivate are idempotent and take no body", async () => {
     const { id } = sandbox.state.addUser({ email: "ada@example.com" });
     for (let count = 0; count < 2; count += 1)
       expect((await call("POST", `/users/${id}:suspend`)).body).toMatchObject({ id, state: "SUSPENDED" });
@@ -115,7 +115,7 @@ describe("1Password Users API", () => {
     expect([missing.status, missing.body.code]).toEqual([404, 5]);
   });
 
-  it("keeps the last active owner and externally managed administrators", async () => {
+  it("the last active owner and externally managed administrators cannot be suspended", async () => {
     const owner = sandbox.state.addUser({ email: "owner@example.com", owner: true });
     sandbox.state.addUser({ email: "second@example.com", owner: true, state: "SUSPENDED" });
     const eam = sandbox.state.addUser({ email: "eam@example.com", eam: true });
@@ -126,7 +126,7 @@ describe("1Password Users API", () => {
     expect(refused.body.message).not.toBe("no_owner_remain");
   });
 
-  it("is strict about User-Agent, account and scopes", async () => {
+  it("a wrong User-Agent, account or scope is refused", async () => {
     for (const agent of ["node", "undici", ""])
       expect((await call("GET", "/users", undefined, { "user-agent": agent })).status).toBe(403);
     sandbox.state.settings.scopes = ["list"];

@@ -54,7 +54,7 @@ function groupModel(
   return { object: "group", id: group.id, name: group.name, externalId: group.externalId, collections };
 }
 
-// Names and externalIds may repeat: no check, no unique index (src/Sql/dbo/Tables/Group.sql).
+// Two groups may have the same name or externalId: the server has no unique index (src/Sql/dbo/Tables/Group.sql).
 function postGroup(state: BitwardenState, request: SandboxRequest): Reply {
   const model = readGroupWrite(readBodyObject(request));
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
@@ -74,7 +74,7 @@ function putGroup(state: BitwardenState, request: SandboxRequest, id: string): R
   const group = pathEntity(state.groups, groupId);
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
   checkCollections(state, model.collections);
-  // Absent resets externalId, but keeps collections: null is ReplaceAsync(group) only (UpdateGroupCommand).
+  // An absent externalId is reset, absent collections are kept (UpdateGroupCommand calls ReplaceAsync(group) for null).
   const updated: Group = {
     ...group,
     name: model.name,
@@ -92,7 +92,7 @@ function checkCollections(state: BitwardenState, collections: readonly Collectio
   if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
 }
 
-// Members of any status may be in a group. No event (GroupsController.PutMemberIds calls the repository directly).
+// Members of any status may be in a group. No event is recorded (GroupsController.PutMemberIds calls the repository).
 function putMemberIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const groupId = pathGuid(id);
   const memberIds = readGuids(readBodyObject(request), "memberIds");
@@ -108,7 +108,7 @@ function deleteGroup(state: BitwardenState, _: SandboxRequest, id: string): Repl
   return empty(200);
 }
 
-// Names are encrypted and not returned; there is no create (CollectionsController).
+// Names are encrypted and not returned. The API cannot create collections (CollectionsController).
 function collectionModels(state: BitwardenState): Record<string, unknown>[] {
   const groupsByCollection = new Map<string, CollectionAccess[]>();
   for (const group of state.groups.values()) {
@@ -139,7 +139,7 @@ function getCollection(state: BitwardenState, _: SandboxRequest, id: string): Re
   );
 }
 
-// externalId is reset when absent; groups null is unchanged, [] clears.
+// An absent externalId is reset. Groups stay when absent or null; an empty list removes all.
 function putCollection(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const guid = pathGuid(id);
   const fields = readBodyObject(request);

@@ -44,8 +44,8 @@ interface ImportRequest {
 const importLimit = 2000;
 
 /**
- * ImportOrganizationUsersAndGroupsCommand (bitwarden/server 2026.8.0). Not transactional: each step stays done when a
- * later one fails.
+ * ImportOrganizationUsersAndGroupsCommand (bitwarden/server 2026.8.0). Not transactional: earlier steps
+ * stay done when a later one fails.
  */
 function importAll(state: BitwardenState, request: SandboxRequest): Reply {
   const { members, groups, ...options } = readImport(request);
@@ -72,7 +72,7 @@ function importAll(state: BitwardenState, request: SandboxRequest): Reply {
   return empty(200);
 }
 
-/** Enumerable.ToDictionary: a repeated key throws, which the API answers with 500. */
+/** Enumerable.ToDictionary: a repeated key throws, and the API answers 500. */
 function toDictionary<Item, Value>(
   items: readonly Item[],
   keyOf: (item: Item) => string,
@@ -91,7 +91,7 @@ function isGiven(externalId: string | null): externalId is string {
   return externalId !== null && externalId.trim() !== "";
 }
 
-// Step 1: no claim or last-owner checks, but owners stay; unknown ids are ignored.
+// Step 1: owners stay, although the last owner is not checked. Unknown ids are ignored.
 function removeDeleted(
   state: BitwardenState,
   members: readonly ImportedMember[],
@@ -105,7 +105,7 @@ function removeDeleted(
   }
 }
 
-// Step 2: Admins included, any status; one person without a master password, or an invited one, spoils the call.
+// Step 2: removes members of any status, admins included. One member without a master password fails the whole call.
 function overwriteExisting(
   state: BitwardenState,
   importedIds: ReadonlySet<string>,
@@ -131,7 +131,7 @@ function remove(state: BitwardenState, memberId: string): void {
   state.recordEvent(eventType.memberRemoved, { memberId });
 }
 
-// Step 3: members without externalId get the one imported for their address; a different one they have is kept.
+// Step 3: members without externalId get the one imported for their address. An existing externalId is kept.
 function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[], known: Map<string, string>): void {
   const unowned = [...state.members.values()].filter((member) => !isGiven(member.externalId));
   const byEmail = toDictionary(
@@ -156,7 +156,7 @@ function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[]
   for (const [memberId, externalId] of adopted) state.updateMember(memberId, { externalId });
 }
 
-// Step 4: seats are checked for the whole batch; a known address under another externalId is skipped in silence.
+// Step 4: seats are checked for the whole batch. A known address with another externalId is skipped without an error.
 function addNew(
   state: BitwardenState,
   imported: readonly ImportedMember[],
@@ -178,7 +178,7 @@ function addNew(
   }
 }
 
-// Step 5: matched by externalId only; membership is replaced, hand-made members go; groups are never deleted.
+// Step 5: groups match by externalId only. Members are replaced, also those added by hand. No group is deleted.
 function importGroups(
   state: BitwardenState,
   groups: readonly ImportedGroup[],

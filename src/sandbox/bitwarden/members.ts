@@ -50,13 +50,13 @@ export const memberRoutes: readonly BitwardenRoute[] = [
 
 const lastOwnerText = "Organization must have at least one confirmed owner.";
 
-/** A list answer; 2026.8.0 writes no continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs), older servers did. */
+/** A list. Servers before 2026.8.0 added a continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs). */
 export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
   const token = state.settings.listContinuationToken;
   return json(200, token === undefined ? { object: "list", data } : { object: "list", data, continuationToken: token });
 }
 
-/** MemberResponseModel. Groups are not in it; nulls are written. */
+/** MemberResponseModel: without groups, with all null values. */
 function memberModel(
   member: Member,
   collections: readonly CollectionAccess[] | null = member.collections,
@@ -82,7 +82,7 @@ function noPermissions(): Permissions {
   return Object.fromEntries(permissionNames.map((name) => [name, false])) as Permissions;
 }
 
-// All statuses, no paging, no filter (MembersController.List).
+// All members of every status, without pages or filters (MembersController.List).
 function listMembers(state: BitwardenState): Reply {
   const { listsCollections } = state.settings;
   return listOf(
@@ -97,7 +97,7 @@ function postMember(state: BitwardenState, request: SandboxRequest): Reply {
   if (isKnownEmail(state, email, model.email)) throw badRequest("This user has already been invited.");
   requireSeats(state, 1, "Cannot auto scale self-host.");
   checkManage(model.collections);
-  // Ids go into the join tables unchecked; a foreign key that fails, or a repeated one, rolls the member back
+  // The server writes ids into the join tables without a check. An unknown or repeated id rolls the member back
   // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
   const groups = model.groups ?? [];
   const collections = model.collections ?? [];
@@ -112,7 +112,7 @@ function postMember(state: BitwardenState, request: SandboxRequest): Reply {
     collections,
   });
   if (groups.length > 0) state.setMemberGroups(member.id, groups);
-  // `collections` echoes the request, not the database.
+  // `collections` repeats the request, not the database.
   return json(200, memberModel(member, model.collections ?? null));
 }
 
@@ -130,9 +130,9 @@ export function invite(
 }
 
 /**
- * Whether an invitation finds the address taken. SQL Server compares account and invited e-mails of all members
- * (OrganizationUser_SelectKnownEmails.sql); on Entity Framework databases members without an account are missed and
- * letter case matters, so that duplicates come to be (EF/OrganizationUserRepository.cs, SelectKnownEmailsAsync).
+ * True if an invitation to this address is refused. SQL Server compares account and invited e-mails of all members
+ * (OrganizationUser_SelectKnownEmails.sql). Entity Framework databases miss members without an account and compare
+ * letter case, so duplicates are possible there (EF/OrganizationUserRepository.cs, SelectKnownEmailsAsync).
  */
 export function isKnownEmail(state: BitwardenState, email: string, asSent: string): boolean {
   const found = state.membersByEmail(email);
@@ -141,8 +141,8 @@ export function isKnownEmail(state: BitwardenState, email: string, asSent: strin
 }
 
 /**
- * Makes sure that `needed` more members have a seat, buying seats if need be and allowed: inviting spends money.
- * @throws Refusal with one of the vendor's texts; `selfHostedText` differs between the callers
+ * Makes sure that `needed` more members have a seat. Buys missing seats when the settings allow it.
+ * Throws `Refusal` with one of the vendor's texts; `selfHostedText` differs between the callers.
  */
 export function requireSeats(state: BitwardenState, needed: number, selfHostedText: string): void {
   const { seats, maxAutoscaleSeats, selfHosted, autoscaleRefusal } = state.settings;
@@ -171,11 +171,11 @@ function putMember(state: BitwardenState, request: SandboxRequest, id: string): 
   if (model.groups !== undefined && !areDistinct(model.groups)) throw unhandled();
   const updated = state.updateMember(member.id, {
     type: model.type,
-    // Absent resets it (MemberUpdateRequestModel.ToOrganizationUser).
+    // An absent value resets it (MemberUpdateRequestModel.ToOrganizationUser).
     externalId: blankToNull(model.externalId),
-    // Absent keeps them (test Put_ExistingCustomMember_NullPermissions_DoesNotOverwritePermissions).
+    // An absent value keeps them (test Put_ExistingCustomMember_NullPermissions_DoesNotOverwritePermissions).
     permissions: model.permissions ?? member.permissions,
-    // PUT without collections clears them (bitwarden/server 2026.8.0, UpdateOrganizationUserCommand: collectionAccess ?? []).
+    // PUT without collections clears them (UpdateOrganizationUserCommand: collectionAccess ?? []).
     collections,
   });
   // PUT without groups keeps them (same command: groupAccess != null).
@@ -184,8 +184,8 @@ function putMember(state: BitwardenState, request: SandboxRequest, id: string): 
   return json(200, memberModel(updated, model.collections ?? null));
 }
 
-// Full replacement; unknown and foreign ids are dropped in silence by an INNER JOIN, a repeated new id breaks the
-// primary key, a null array the command (GroupUser_UpdateGroups.sql).
+// Replaces all groups. An INNER JOIN drops unknown ids without an error. A repeated new id violates the primary key and
+// a null array fails in the command: both are 500 (GroupUser_UpdateGroups.sql).
 function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
   const memberId = pathGuid(id);
   const groupIds = readGuids(readBodyObject(request), "groupIds");
@@ -195,7 +195,7 @@ function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string)
   return empty(200);
 }
 
-/** The ids that a full replacement leaves. @throws Refusal 500 for null and for repeated new ids */
+/** Returns the ids after a full replacement. Throws a 500 for null and for repeated new ids. */
 export function replacement(
   ids: readonly string[] | null,
   known: ReadonlyMap<string, unknown>,
@@ -211,7 +211,7 @@ export function replacement(
   return kept;
 }
 
-// Any status; the account survives (RemoveOrganizationUserCommand).
+// Works in any status. The person keeps their Bitwarden account (RemoveOrganizationUserCommand).
 function deleteMember(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   const member = pathEntity(state.members, id);
   if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
@@ -227,7 +227,7 @@ function reinvite(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   return empty(200);
 }
 
-// Not idempotent (RevokeOrganizationUsersValidator); groups, collections and externalId stay.
+// Not idempotent (RevokeOrganizationUsersValidator). Groups, collections and externalId stay.
 function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   const member = pathEntity(state.members, id);
   if (member.status === memberStatus.revoked) throw badRequest("Already revoked.");
@@ -237,7 +237,7 @@ function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   return empty(200);
 }
 
-// Returns to the status before. The seat comes first, and is bought even if a policy then refuses
+// Sets the status before the revocation. The seat is bought first, also when a policy then refuses
 // (RestoreOrganizationUserCommand.RepositoryRestoreUserAsync).
 function restore(state: BitwardenState, _: SandboxRequest, id: string): Reply {
   const member = pathEntity(state.members, id);

@@ -6,7 +6,7 @@ export type MemberStatus = (typeof memberStatus)[keyof typeof memberStatus];
 export const memberType = { owner: 0, admin: 1, user: 2, custom: 4 } as const;
 export type MemberType = (typeof memberType)[keyof typeof memberType];
 
-/** EventType, the few this emulator records (src/Core/Dirt/Enums/EventType.cs). */
+/** The EventTypes that this emulator records (src/Core/Dirt/Enums/EventType.cs). */
 export const eventType = {
   collectionUpdated: 1301,
   collectionDeleted: 1302,
@@ -40,7 +40,7 @@ export const permissionNames = [
 ] as const;
 export type Permissions = Readonly<Record<(typeof permissionNames)[number], boolean>>;
 
-/** Access of a member or group to one collection. */
+/** Access of a member or a group to one collection. */
 export interface CollectionAccess {
   readonly id: string;
   readonly readOnly: boolean;
@@ -48,7 +48,7 @@ export interface CollectionAccess {
   readonly manage: boolean;
 }
 
-/** One membership row. Groups are kept apart. */
+/** One member of the organization. Group memberships are kept separately. */
 export interface Member {
   readonly id: string;
   /** The account; null while Invited or Staged. */
@@ -60,13 +60,13 @@ export interface Member {
   readonly externalId: string | null;
   readonly permissions: Permissions | null;
   readonly status: MemberStatus;
-  /** What restore returns to; null unless revoked. */
+  /** Status that restore sets again. Null unless revoked. */
   readonly previousStatus: MemberStatus | null;
   readonly twoFactorEnabled: boolean;
   readonly resetPasswordEnrolled: boolean;
   readonly ssoExternalId: string | null;
   readonly collections: readonly CollectionAccess[];
-  /** False for SSO and key-connector people, and without an account. */
+  /** False for members with SSO or a key connector, and for members without an account. */
   readonly hasMasterPassword: boolean;
   /** The 400 text with which a policy refuses to restore this member, if one does. */
   readonly restoreRefusal: string | null;
@@ -101,23 +101,23 @@ export interface OrganizationEvent {
   readonly policyId: string | null;
 }
 
-/** How the organization and its server are set up; may be changed at run time. */
+/** How the organization and its server are set up; may be changed at any time. */
 export interface BitwardenSettings {
-  /** No autoscaling, no import limit, no subscription endpoint. Default false. */
+  /** True: seats are not bought, imports have no limit, and the subscription cannot be read. Default false. */
   selfHosted: boolean;
-  /** Self-hosted PostgreSQL, MySQL or SQLite: invitations do not see members without an account. Default false. */
+  /** True for PostgreSQL, MySQL or SQLite: invitations do not see members without an account. Default false. */
   entityFramework: boolean;
   /** The server's feature flag `pm-34423-staged-status`. Default false. */
   stagedStatus: boolean;
-  /** A confirmed provider user counts as an owner. Default false. */
+  /** True: a confirmed provider user counts as an owner. Default false. */
   hasProvider: boolean;
   /** Default true. */
   useDirectory: boolean;
   /** Default true. */
   useGroups: boolean;
-  /** Refuses custom roles on PUT when false. Default true. */
+  /** False: PUT refuses custom roles. Default true. */
   isEnterprise: boolean;
-  /** The limits of Bitwarden's cloud, per verb and path. Default false, as on self-hosted servers. */
+  /** True: the request limits of Bitwarden's cloud, per verb and path. Default false, as on self-hosted servers. */
   rateLimits: boolean;
   /** Added to every list answer; `undefined` (the default) leaves the property out, as 2026.8.0 does. */
   listContinuationToken: string | null | undefined;
@@ -125,9 +125,9 @@ export interface BitwardenSettings {
   listsCollections: boolean;
   /** Paid seats; null is unlimited. Default null. */
   seats: number | null;
-  /** How far seats are bought automatically; null is without limit. Default null. */
+  /** Maximum seats that are bought automatically; null is no limit. Default null. */
   maxAutoscaleSeats: number | null;
-  /** The 400 text when a seat would have to be bought, such as `No payment method found.`. Default null: bought. */
+  /** The 400 text that refuses to buy a seat, such as `No payment method found.`. Default null: seats are bought. */
   autoscaleRefusal: string | null;
   /** Default 3600. */
   tokenLifetimeSeconds: number;

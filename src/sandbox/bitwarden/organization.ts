@@ -4,7 +4,7 @@ import { eventType, type OrganizationEvent, type Policy } from "./model.ts";
 import { asObject, badRequest, ModelState, readBodyObject, readBoolean, readNumber, unhandled } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-/** Policies, events and subscription: what an independent client expects beside members and groups. */
+/** Policies, events and subscription, which clients other than Rollcall read. */
 export const organizationRoutes: readonly BitwardenRoute[] = [
   {
     method: "GET",
@@ -61,7 +61,7 @@ function policyType(text: string): number {
  */
 function listEvents(state: BitwardenState, request: SandboxRequest): Reply {
   const { startMs, endMs } = eventRange(state, request);
-  // Everything recorded here was done by the key or by hand, on no vault item: these filters leave nothing.
+  // No event here has such an id, so each of these filters leaves nothing.
   const isFilteredOut = ["actingUserId", "itemId", "secretId", "projectId"].some((name) => request.query.get(name));
   const found = isFilteredOut
     ? []

@@ -12,7 +12,7 @@ export function badRequest(
   return new Refusal(json(400, { object: "error", message, errors }));
 }
 
-/** NotFoundException out of a command; ids in the path answer an empty 404 instead. */
+/** NotFoundException of a command. An unknown id in the path is an empty 404 instead. */
 export function commandNotFound(): Refusal {
   return new Refusal(json(404, { object: "error", message: "Resource not found.", errors: null }));
 }
@@ -21,7 +21,7 @@ export function unhandled(): Refusal {
   return new Refusal(json(500, { object: "error", message: "An unhandled server error has occurred.", errors: null }));
 }
 
-/** Collects validation failures; the keys are the C# names, PascalCase. */
+/** Collects validation errors. The keys are the C# names in PascalCase. */
 export class ModelState {
   readonly #errors: Record<string, string[]> = {};
 
@@ -29,7 +29,7 @@ export class ModelState {
     this.#errors[key] = [...(this.#errors[key] ?? []), text];
   }
 
-  /** @throws Refusal 400 when anything was added */
+  /** Throws a 400 when an error was added. */
   check(): void {
     if (Object.keys(this.#errors).length > 0) throw invalidModel(this.#errors);
   }
@@ -39,7 +39,7 @@ function invalidModel(errors: Readonly<Record<string, readonly string[]>>): Refu
   return badRequest("The request's model state is invalid.", errors);
 }
 
-/** System.Text.Json gave up: only the first failure is told. */
+/** System.Text.Json stops at the first error, so only that one is reported. */
 function unreadable(key: string, text: string): Refusal {
   return invalidModel({ [key]: [text], model: ["The model field is required."] });
 }
@@ -51,7 +51,7 @@ function unconvertible(path: string, type: string): Refusal {
   );
 }
 
-/** The body as an object. @throws Refusal 415 or 400 */
+/** Returns the body as an object. Throws a 415 or 400. */
 export function readBodyObject(request: SandboxRequest): Fields {
   if (request.body === "") {
     if (request.headers["content-type"] !== undefined && !isJson(request)) throw new Refusal(empty(415));
@@ -62,7 +62,7 @@ export function readBodyObject(request: SandboxRequest): Fields {
   try {
     value = JSON.parse(request.body);
   } catch {
-    // System.Text.Json would say where; no client may depend on the text.
+    // System.Text.Json says where. No client may depend on the text.
     throw unreadable("$", "The JSON value is malformed. Path: $ | LineNumber: 0 | BytePositionInLine: 0.");
   }
   return asObject(value, "$");
@@ -102,7 +102,7 @@ export function readBoolean(fields: Fields, name: string, path = "$"): boolean |
   return value;
 }
 
-/** A C# `required` property. @throws Refusal with the key `$` */
+/** Checks a C# `required` property. Throws a 400 with the key `$`. */
 export function requiredProperty(fields: Fields, name: string): void {
   if (get(fields, name) === undefined) {
     throw unreadable("$", `JSON deserialization for the model was missing required properties including: '${name}'.`);
@@ -141,14 +141,14 @@ export function pathGuid(text: string): string {
   return text.toLowerCase();
 }
 
-/** Returns the entity that a path names. Throws a 400 when the id is not a GUID, an empty 404 when it is unknown. */
+/** Returns the entity of a path. Throws a 400 when the id is not a GUID, an empty 404 when it is unknown. */
 export function pathEntity<Entity>(entities: ReadonlyMap<string, Entity>, id: string): Entity {
   const found = entities.get(pathGuid(id));
   if (found === undefined) throw new Refusal(empty(404));
   return found;
 }
 
-/** Throws a 400 when an access manages a collection and is limited in the same. */
+/** Throws a 400 when one access both manages a collection and is limited in it. */
 export function checkManage(collections: readonly CollectionAccess[] = []): void {
   if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
     throw badRequest(
@@ -171,7 +171,7 @@ export function isEmailAddress(email: string): boolean {
 }
 
 // src/Core/Utilities/EmailValidation.cs: ASCII local part, anything in the domain, a dot, letters at the end.
-// MimeKit's parser refuses blanks and the characters that separate addresses before that.
+// Before that, MimeKit's parser refuses spaces and the characters that separate addresses.
 const strictEmail = /^[\x21-\x7F]+@[^\s@]+\.\p{L}+$/u;
 
 export function isStrictEmailAddress(email: string): boolean {

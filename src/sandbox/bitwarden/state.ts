@@ -12,7 +12,7 @@ import type {
 } from "./model.ts";
 import { defaultBitwardenSettings, memberStatus, memberType } from "./model.ts";
 
-/** What `addMember` takes; all but the e-mail address have defaults. */
+/** Values for `addMember`. All except the e-mail address have defaults. */
 export type NewMember = { readonly email: string } & Partial<Omit<Member, "email" | "collections" | "permissions">> & {
     readonly collections?: readonly (Partial<CollectionAccess> & { readonly id: string })[];
     readonly permissions?: Permissions | null;
@@ -33,11 +33,11 @@ interface Snapshot {
 
 const eventLimit = 20_000;
 
-/** An emulated Bitwarden organization: all that its API reads and writes, with the indexes that keep 50,000 members quick. */
+/** An emulated Bitwarden organization. Indexes keep it fast with 50,000 members. */
 export class BitwardenState {
   readonly organizationId: string;
   readonly settings: BitwardenSettings;
-  /** Seats bought automatically so far: money spent. */
+  /** Seats bought automatically so far. */
   seatsBought = 0;
   /** Grows with every change. */
   version = 0;
@@ -91,9 +91,9 @@ export class BitwardenState {
     return this.#members.size === 0 && this.#groups.size === 0;
   }
 
-  // -- arranging the world by hand -------------------------------------------------------------------------------
+  // -- changes by hand -------------------------------------------------------------------------------------------
 
-  /** Puts a member there, Confirmed unless said otherwise; sends no mail and takes no notice of seats. */
+  /** Adds a member, by default Confirmed. Sends no mail and does not check seats. */
   addMember(given: NewMember): Member {
     const status = given.status ?? memberStatus.confirmed;
     const previousStatus = status === memberStatus.revoked ? (given.previousStatus ?? memberStatus.confirmed) : null;
@@ -142,7 +142,7 @@ export class BitwardenState {
     return collection;
   }
 
-  /** Makes these e-mail addresses the whole membership of a group. @throws when a name is unknown or ambiguous */
+  /** Replaces all members of a group. Throws when a name is unknown or ambiguous. */
   setMembership(groupName: string, emails: Iterable<string>): void {
     const group = this.#onlyGroup(groupName);
     this.setGroupMembers(
@@ -167,9 +167,9 @@ export class BitwardenState {
     return this.updateMember(this.#onlyMember(email).id, { status: memberStatus.confirmed });
   }
 
-  // -- looking at the world --------------------------------------------------------------------------------------
+  // -- reads ----------------------------------------------------------------------------------------------------
 
-  /** The member with this address in any letter case. @throws when there are two (see `membersByEmail`) */
+  /** The member with this address in any letter case. Throws when there are two (see `membersByEmail`). */
   memberByEmail(email: string): Member | undefined {
     const found = this.membersByEmail(email);
     if (found.length > 1) throw new Error(`${found.length} members have the address ${email}`);
@@ -181,7 +181,7 @@ export class BitwardenState {
     return ids === undefined ? [] : [...ids].map((id) => this.member(id));
   }
 
-  /** The group of this name. @throws when there are two (see `groupsByName`) */
+  /** The group of this name. Throws when there are two (see `groupsByName`). */
   groupByName(name: string): Group | undefined {
     const found = this.groupsByName(name);
     if (found.length > 1) throw new Error(`${found.length} groups have the name ${name}`);
@@ -202,7 +202,7 @@ export class BitwardenState {
     return [...this.groupIdsOf(this.#onlyMember(email).id)].map((id) => this.#groups.get(id)?.name ?? id).sort();
   }
 
-  /** Invitation mails sent to an address, the first ones of POST and import; reinvites are counted apart. */
+  /** Invitation mails sent to an address by POST and import. Reinvites are counted separately. */
   mails(email: string): number {
     return this.#mails.get(email.toLowerCase()) ?? 0;
   }
@@ -211,14 +211,14 @@ export class BitwardenState {
     return this.#reinvites.get(email.toLowerCase()) ?? 0;
   }
 
-  /** Every address that was ever invited, with the number of mails. */
+  /** All invited addresses with their number of mails. */
   get allMails(): ReadonlyMap<string, number> {
     return this.#mails;
   }
 
   // -- what the API does -----------------------------------------------------------------------------------------
 
-  /** @throws when there is no such member */
+  /** Throws when there is no such member. */
   member(id: string): Member {
     const member = this.#members.get(id);
     if (member === undefined) throw new Error(`no member ${id}`);
@@ -405,7 +405,7 @@ export class BitwardenState {
   }
 }
 
-/** Revoked and Staged members are free of charge. */
+/** Revoked and Staged members need no seat. */
 function takesSeat(status: MemberStatus): boolean {
   return status === memberStatus.invited || status === memberStatus.accepted || status === memberStatus.confirmed;
 }

@@ -65,7 +65,7 @@ export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
   };
 }
 
-// Per client address, verb and path: PUTs to different ids count apart (EnableEndpointRateLimiting, PathCounterKeyBuilder).
+// Per client address, verb and path: PUTs to different ids are counted separately (PathCounterKeyBuilder).
 function checkRate(limiter: RateLimiter, request: SandboxRequest): void {
   const isToken = request.path.toLowerCase() === tokenPath;
   const rules = isToken ? tokenRules : request.method === "GET" ? readRules : writeRules;
@@ -73,7 +73,7 @@ function checkRate(limiter: RateLimiter, request: SandboxRequest): void {
   if (verdict !== undefined) throw new Refusal(tooMany(verdict));
 }
 
-// src/Core/Utilities/CustomIpRateLimitMiddleware.cs: the internal error model, not the public one.
+// src/Core/Utilities/CustomIpRateLimitMiddleware.cs answers with the internal error model, not the public one.
 function tooMany({ rule, retryAfterSeconds }: RateVerdict): Reply {
   const body = {
     message: `Slow down! Too many requests. Try again in ${rule.period}.`,

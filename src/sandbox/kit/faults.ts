@@ -1,4 +1,4 @@
-/** What a fault does to a request it matches. */
+/** The effect of a fault on a request that matches. */
 export type FaultEffect =
   /** Answers `status` with `body` as JSON (no body when absent) instead of doing the work. */
   | {
@@ -15,19 +15,19 @@ export type FaultEffect =
   | { readonly kind: "unauthorized" }
   /** TCP reset; nothing was done. */
   | { readonly kind: "resetBefore" }
-  /** TCP reset after the work: it is done (and persisted), the answer is never sent. */
+  /** TCP reset after the work: the change is made and persisted, the answer is never sent. */
   | { readonly kind: "resetAfter" }
-  /** Waits, then goes on. */
+  /** Waits, then continues. */
   | { readonly kind: "delay"; readonly ms: number }
   /** Never answers and does nothing. */
   | { readonly kind: "hang" }
   /** Does the work, never answers. */
   | { readonly kind: "hangAfter" }
-  /** Token requests: the token dies after `afterSeconds` although `expires_in` says otherwise. */
+  /** Token requests: the token expires after `afterSeconds` although `expires_in` says otherwise. */
   | { readonly kind: "expireEarly"; readonly afterSeconds: number }
-  /** 1Password lists: every answer carries the same `next_page_token`, for ever. */
+  /** 1Password lists: every answer has the same `next_page_token`, without end. */
   | { readonly kind: "repeatPageToken" }
-  /** 1Password lists: the page comes back without its results; the token goes on. */
+  /** 1Password lists: the page has no results, and the next page token is correct. */
   | { readonly kind: "dropPage" }
   /** 1Password lists: the page has no `next_page_token` although more users follow. */
   | { readonly kind: "truncateList" };
@@ -38,20 +38,20 @@ export interface FaultMatch {
   readonly method?: string;
   /** Tested against the path with its query string; default any. */
   readonly path?: RegExp;
-  /** How many matching requests pass unharmed first; default 0. */
+  /** How many matching requests pass first. Default 0. */
   readonly skip?: number;
-  /** How often it strikes; default 1, or without end when `probability` is given. `Infinity` is allowed. */
+  /** How many requests it hits. Default 1, or `Infinity` when `probability` is given. */
   readonly times?: number;
-  /** Chance of striking a matching request, 0 to 1; default 1. */
+  /** Probability of hitting a matching request, 0 to 1. Default 1. */
   readonly probability?: number;
 }
 
 export type Fault = FaultEffect & FaultMatch;
 
-/** What the faults that matched one request add up to. */
+/** The sum of the faults that hit one request. */
 export interface Strike {
   readonly delayMs: number;
-  /** The one effect that replaces or swallows the answer, if any. */
+  /** The effect that replaces or drops the answer, if any. */
   readonly terminal: FaultEffect | undefined;
   readonly expireEarlySeconds: number | undefined;
   readonly repeatPageToken: boolean;
@@ -65,11 +65,11 @@ interface ArmedFault {
   timesLeft: number;
 }
 
-/** Fault injection of one emulator; set by tests, and at run time. */
+/** The faults of one emulator. Tests may change them at any time. */
 export class Faults {
   /** Added to every answer, in milliseconds. */
   latencyMs = 0;
-  /** Requests struck so far. */
+  /** Requests hit so far. */
   struck = 0;
   #armed: ArmedFault[] = [];
   readonly #random: () => number;
@@ -78,7 +78,7 @@ export class Faults {
     this.#random = random;
   }
 
-  /** Arms a fault; the returned function disarms it. Faults are tried in the order they were added. */
+  /** Adds a fault; the returned function removes it. Faults are tried in the order in which they were added. */
   add(fault: Fault): () => void {
     const timesLeft = fault.times ?? (fault.probability === undefined ? 1 : Number.POSITIVE_INFINITY);
     const armed: ArmedFault = { fault, skipsLeft: fault.skip ?? 0, timesLeft };
@@ -88,18 +88,18 @@ export class Faults {
     };
   }
 
-  /** Disarms everything and takes the latency away. */
+  /** Removes all faults and the latency. */
   clear(): void {
     this.#armed = [];
     this.latencyMs = 0;
   }
 
-  /** How many armed faults may still strike. */
+  /** How many faults may still hit a request. */
   get armed(): number {
     return this.#armed.length;
   }
 
-  /** Consumes the faults that hit this request. After the first terminal effect the rest stay armed. */
+  /** Returns the faults that hit this request and counts them. Faults after one that replaces the answer wait. */
   strike(method: string, target: string): Strike {
     let delayMs = this.latencyMs;
     let terminal: FaultEffect | undefined;
@@ -126,7 +126,7 @@ export class Faults {
   #fires(armed: ArmedFault, method: string, target: string): boolean {
     const { fault } = armed;
     if (fault.method !== undefined && fault.method !== method) return false;
-    // A regexp with the g flag remembers where it stopped; a copy without that memory is tested instead.
+    // `search` ignores the position that a regular expression with the g flag keeps.
     if (fault.path !== undefined && target.search(fault.path) < 0) return false;
     if (armed.skipsLeft > 0) {
       armed.skipsLeft -= 1;

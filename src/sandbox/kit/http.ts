@@ -31,7 +31,7 @@ export interface Route {
   readonly handle: (request: SandboxRequest) => Reply;
 }
 
-/** Thrown by a handler to answer something else than its result. */
+/** Thrown by a handler to send another answer than its result. */
 export class Refusal extends Error {
   readonly reply: Reply;
   constructor(reply: Reply) {
@@ -69,7 +69,7 @@ export function basicCredentials(
   return { id: formDecode(text.slice(0, colon)), secret: formDecode(text.slice(colon + 1)) };
 }
 
-/** What follows the scheme in the `Authorization` header. Schemes match in any letter case (RFC 9110 §11.1). */
+/** Returns the part of `Authorization` after the scheme. Schemes are case-insensitive (RFC 9110 §11.1). */
 function credentials({ authorization = "" }: IncomingHttpHeaders, scheme: string): string | undefined {
   const [given = "", ...rest] = authorization.split(" ");
   return given.toLowerCase() === scheme ? rest.join(" ").trim() : undefined;

@@ -1,14 +1,14 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** State that can be written down as JSON; `version` grows with every change. */
+/** State that can be saved as JSON. `version` grows with every change. */
 export interface Persistable {
   readonly version: number;
   snapshot(): unknown;
   load(snapshot: unknown): void;
 }
 
-/** Writes a state through to a file: everything answered is on disk before the answer leaves. */
+/** Keeps a state in a file: a change is in the file before its answer is sent. */
 export class Persistence {
   readonly #file: string;
   readonly #state: Persistable;
@@ -20,7 +20,7 @@ export class Persistence {
     this.#state = state;
   }
 
-  /** Loads the file when there is one, and makes its folder when there is none. */
+  /** Loads the file if it exists, and creates its folder if it does not. */
   async load(): Promise<void> {
     await mkdir(dirname(this.#file), { recursive: true });
     const text = await readFile(this.#file, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -32,7 +32,7 @@ export class Persistence {
     this.#savedVersion = this.#state.version;
   }
 
-  /** Resolves when every change made so far is in the file. Callers that come together share one write. */
+  /** Resolves when every change made so far is in the file. Callers at the same time share one write. */
   async flush(): Promise<void> {
     const wanted = this.#state.version;
     while (this.#savedVersion < wanted) {

@@ -1,4 +1,4 @@
-/** One limit: so many requests per window. */
+/** A maximum number of requests per window. */
 export interface RateRule {
   readonly limit: number;
   readonly windowMs: number;
@@ -12,7 +12,7 @@ export interface RateVerdict {
 }
 
 interface Counter {
-  /** When the requests that still count were made, oldest first. */
+  /** Times of the requests that still count, oldest first. */
   times: number[];
   readonly windowMs: number;
 }
@@ -28,7 +28,7 @@ export class RateLimiter {
     this.#clock = clock;
   }
 
-  /** Counts a request under all rules, or names the rule it breaks. */
+  /** Counts a request under all rules, or returns the rule that it breaks. */
   admit(key: string, rules: readonly RateRule[]): RateVerdict | undefined {
     const now = this.#clock();
     const counters = rules.map((rule) => this.#counter(`${rule.period} ${key}`, rule.windowMs, now));

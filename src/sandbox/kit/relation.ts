@@ -1,6 +1,6 @@
 const none: ReadonlySet<string> = new Set();
 
-/** Who is in what, readable from both sides; a change costs what it changes. */
+/** A many-to-many relation, readable from both sides. The cost of a change is the number of pairs that change. */
 export class Relation {
   readonly #rights = new Map<string, Set<string>>();
   readonly #lefts = new Map<string, Set<string>>();

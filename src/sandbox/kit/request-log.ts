@@ -1,25 +1,25 @@
-/** One answered request. No bodies, no headers: nothing secret is kept. */
+/** One answered request. Bodies and headers are not kept, because they contain secrets. */
 export interface LoggedRequest {
   readonly atMs: number;
   readonly method: string;
   /** Path with its query string. */
   readonly path: string;
-  /** HTTP status; 0 when the connection was reset or left hanging. */
+  /** HTTP status; 0 when the connection was reset or got no answer. */
   readonly status: number;
 }
 
-/** Which requests to count; both default to any. */
+/** Which requests to count. Default: all. */
 export interface RequestFilter {
   readonly method?: string;
   readonly path?: RegExp;
   readonly status?: number;
 }
 
-/** Bounded log of what an emulator was asked, so that tests can count calls. */
+/** Log of the requests to an emulator with a maximum size, so that tests can count calls. */
 export class RequestLog {
   /** All requests since the start or the last `clear`. */
   total = 0;
-  /** Exceptions inside the emulator that became a 500: its own bugs. Always empty in a healthy run. */
+  /** Exceptions in the emulator that were answered with 500. Each is a bug of the emulator. */
   readonly failures: unknown[] = [];
   readonly #limit: number;
   readonly #byRoute = new Map<string, number>();
@@ -54,7 +54,7 @@ export class RequestLog {
 
   /**
    * Counts logged requests.
-   * @throws when entries were dropped, because the number would be wrong: use `byRoute`
+   * Throws when entries were dropped, because the number would be wrong. `byRoute` is then still correct.
    */
   count(filter: RequestFilter = {}): number {
     if (this.#dropped > 0)
@@ -62,7 +62,7 @@ export class RequestLog {
     return this.#entries.filter((entry) => matches(entry, filter)).length;
   }
 
-  /** Requests that change something: everything but GET, tokens left out. */
+  /** Requests that may change something: all but GET and requests for tokens. */
   countWrites(): number {
     let writes = 0;
     for (const [route, count] of this.#byRoute) {

@@ -5,7 +5,7 @@ import type { Faults, Strike } from "./faults.ts";
 import { empty, json, Refusal, type Reply, type Route, type SandboxRequest } from "./http.ts";
 import type { RequestLog } from "./request-log.ts";
 
-/** What a vendor's emulator plugs into the server. */
+/** The parts of an emulator that differ between vendors. */
 export interface Vendor {
   readonly routes: readonly Route[];
   /** True if `/Users` and `/users` are different paths. */

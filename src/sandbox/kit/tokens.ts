@@ -27,7 +27,7 @@ export class Tokens {
     this.#expiryMs.delete(token);
   }
 
-  /** Makes every token out there worthless. */
+  /** Revokes every token. */
   revokeAll(): void {
     this.#expiryMs.clear();
   }

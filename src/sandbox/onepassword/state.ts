@@ -1,4 +1,4 @@
-/** `STATE_UNSPECIFIED` stands for whatever else an account may hold: pending, in recovery. */
+/** `STATE_UNSPECIFIED` stands for all other states, such as pending or in recovery. */
 export type OnePasswordUserState = "ACTIVE" | "SUSPENDED" | "STATE_UNSPECIFIED";
 
 export interface OnePasswordUser {
@@ -28,13 +28,13 @@ export interface NewOnePasswordUser {
 export type Layout = "v1beta1" | "v1";
 export type Scope = "list" | "get" | "suspend" | "reactivate";
 
-/** How the account and its OAuth application are set up; may be changed at run time. */
+/** How the account and its OAuth application are set up; may be changed at any time. */
 export interface OnePasswordSettings {
-  /** Path layouts that answer; the others are 404. Default `["v1beta1"]`. */
+  /** Path layouts that are served; the others are 404. Default `["v1beta1"]`. */
   layouts: readonly Layout[];
   /** Permissions of the application. Default all four. */
   scopes: readonly Scope[];
-  /** Refuses a `User-Agent` that is not `Name/version`. Default true. */
+  /** True if a `User-Agent` other than `Name/version` is refused. Default true. */
   strictUserAgent: boolean;
   /** Default 900. */
   tokenLifetimeSeconds: number;
@@ -60,7 +60,7 @@ export class OnePasswordState {
   readonly #clock: () => number;
   readonly #random: () => number;
   readonly #users = new Map<string, OnePasswordUser>();
-  /** Ids in list order; a removed user leaves a hole, so that page tokens stay good. */
+  /** Ids in list order. The id of a removed user stays, so that page tokens stay valid. */
   readonly #order: string[] = [];
   readonly #byEmail = new Map<string, string>();
   readonly #activeOwners = new Set<string>();
@@ -84,7 +84,7 @@ export class OnePasswordState {
     return this.#users.size === 0;
   }
 
-  /** Puts a user there, ACTIVE unless said otherwise. */
+  /** Adds a user, by default ACTIVE. */
   addUser(given: NewOnePasswordUser): OnePasswordUser {
     const user: OnePasswordUser = {
       id: given.id ?? this.#newId(),
@@ -128,7 +128,7 @@ export class OnePasswordState {
     return after;
   }
 
-  /** Deletes a user, as a person would in the console; the API cannot. */
+  /** Deletes a user, as a person does in the console. The API cannot. */
   removeUser(email: string): void {
     const user = this.userByEmail(email);
     if (user === undefined) throw new Error(`no user has the address ${email}`);
@@ -142,7 +142,7 @@ export class OnePasswordState {
     return this.#activeOwners.has(user.id) && this.#activeOwners.size === 1;
   }
 
-  /** Up to `size` users from a position of the list on; `next` is where to go on, undefined at the end. */
+  /** Returns up to `size` users from a position of the list. `next` is where the next page begins, if there is one. */
   page(
     from: number,
     size: number,

@@ -91,7 +91,7 @@ function refusal(
   { headers, params }: SandboxRequest,
   scope: Scope,
 ): Reply | undefined {
-  // The documentation lists it under "Include the following headers". Whether 1Password refuses calls without is unknown.
+  // The documentation asks for this header. It is unknown whether 1Password refuses calls without it.
   if (state.settings.strictUserAgent && !userAgentPattern.test(headers["user-agent"] ?? ""))
     return status(403, 7, "invalid_user_agent");
   if (!tokens.isValid(bearerToken(headers))) return status(401, 16, "unauthenticated");
@@ -106,7 +106,7 @@ function pathUser(state: OnePasswordState, { params }: SandboxRequest): OnePassw
   return user;
 }
 
-/** protobuf JSON leaves out what has its default value: an empty name, STATE_UNSPECIFIED. */
+/** protobuf JSON leaves out default values: an empty name, STATE_UNSPECIFIED. */
 function userModel(state: OnePasswordState, user: OnePasswordUser): Record<string, string> {
   const model: Record<string, string> = { id: user.id, email: user.email };
   if (user.displayName !== "") model["display_name"] = user.displayName;
@@ -124,7 +124,7 @@ function listUsers(state: OnePasswordState, request: SandboxRequest): Reply {
   const { users, next } = state.page(from, size, wanted);
   const results = strike.dropPage ? [] : users.map((user) => userModel(state, user));
   const answer: Record<string, unknown> = {};
-  // An empty list and an empty token are left out, too.
+  // An empty list and an empty token are also left out.
   if (results.length > 0) answer["results"] = results;
   if (strike.repeatPageToken) answer["next_page_token"] = given === "" ? pageToken(next ?? 0, filter, size) : given;
   else if (next !== undefined && !strike.truncateList) answer["next_page_token"] = pageToken(next, filter, size);
@@ -150,7 +150,7 @@ function filterState(filter: string): OnePasswordUserState | undefined {
 
 function pageSize(text: string | null): number {
   if (text === null || text === "" || text === "0") return defaultPageSize;
-  // Over 1000: refused or clamped is not documented; the strict reading is taken.
+  // The documentation does not say whether more than 1000 is refused or reduced. This emulator refuses it.
   if (!/^\d{1,9}$/.test(text) || Number(text) > maxPageSize) throw invalidArgument("invalid_max_page_size");
   return Number(text);
 }
@@ -159,7 +159,7 @@ function pageToken(position: number, filter: string, size: number): string {
   return Buffer.from(JSON.stringify([position, filter, size])).toString("base64");
 }
 
-/** Opaque; good only with the filter and page size it was made for. */
+/** Valid only with the filter and page size that it was made for. */
 function readPageToken(token: string, filter: string, size: number): number {
   if (token === "") return 0;
   try {
@@ -176,19 +176,19 @@ function refuseBody(request: SandboxRequest): void {
   if (request.body !== "") throw invalidArgument("request_body_not_allowed");
 }
 
-// Idempotent: a suspended user is answered unchanged.
+// Idempotent: a suspended user is returned unchanged.
 function suspend(state: OnePasswordState, request: SandboxRequest): Reply {
   refuseBody(request);
   const user = pathUser(state, request);
   if (user.state === "SUSPENDED") return json(200, userModel(state, user));
-  // The only slug on record (elastic/kibana one_password.ts).
+  // The only slug that is known from public code (elastic/kibana one_password.ts).
   if (state.isLastActiveOwner(user)) return status(403, 7, "no_owner_remain");
-  // Documented as impossible; the slug is made up.
+  // The documentation says that this is impossible. The slug is invented.
   if (user.isEam) return status(403, 7, "eam_user_not_allowed");
   return json(200, userModel(state, state.updateUser(user.id, { state: "SUSPENDED" })));
 }
 
-// Idempotent, too. Only a suspended user changes.
+// Idempotent: only a suspended user changes.
 function reactivate(state: OnePasswordState, request: SandboxRequest): Reply {
   refuseBody(request);
   const user = pathUser(state, request);
@@ -198,7 +198,7 @@ function reactivate(state: OnePasswordState, request: SandboxRequest): Reply {
   );
 }
 
-/** Basic only: client_secret_post is refused (elastic/kibana#255076). Unlike Bitwarden, a bad client is 401. */
+/** Basic only: client_secret_post is refused (elastic/kibana#255076). Unlike at Bitwarden, a wrong client is 401. */
 function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest): Reply {
   if (!isClient(options, request)) return invalidClient();
   const form = formOf(request);
@@ -221,7 +221,7 @@ function issueToken(options: OnePasswordVendorOptions, request: SandboxRequest):
   );
 }
 
-/** 200 also for tokens that are unknown or dead already; 401 for a bad client. */
+/** 200 also for unknown and expired tokens, 401 for a wrong client. */
 function revokeToken(options: OnePasswordVendorOptions, request: SandboxRequest): Reply {
   if (!isClient(options, request)) return invalidClient();
   const token = formOf(request)?.get("token");

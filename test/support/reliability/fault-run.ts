@@ -5,7 +5,7 @@ import type { Day } from "./day.ts";
 import { FastClock } from "./fast-clock.ts";
 import { differences, expectedOf, lookAt, mailCount, overRemovalLimit, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
-import { House } from "./in-process-rollcall.ts";
+import { InProcessRollcall } from "./in-process-rollcall.ts";
 import { scimToken } from "./rollcall-process.ts";
 import { type Call, type VendorName, Vendors } from "./vendors.ts";
 
@@ -20,7 +20,7 @@ export interface Trouble {
 /** What troubles work with. */
 export interface Stage {
   readonly vendors: Vendors;
-  readonly house: House;
+  readonly rollcall: InProcessRollcall;
   readonly clock: FastClock;
   readonly random: Random;
 }
@@ -73,7 +73,7 @@ export const troubles = {
     times: Number.POSITIVE_INFINITY,
   }),
   "a secret rotated under way": {
-    noon: async ({ vendors, house, clock }) => {
+    noon: async ({ vendors, rollcall, clock }) => {
       for (const { faults, tokens } of [vendors.bitwarden, vendors.onePassword]) {
         tokens.revokeAll();
         faults.add({
@@ -86,9 +86,9 @@ export const troubles = {
       }
       await at(clock, 400, () => clock.sleep(20 * minuteMs));
       // Somebody puts the new one into the configuration, and starts again.
-      await house.stop();
+      await rollcall.stop();
       for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
-      house.start();
+      rollcall.start();
     },
   },
   "a page of the list missing": {
@@ -178,15 +178,15 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
   });
   for (const email of day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
   const { people, windowMs } = budget;
-  const house = await House.open({
+  const rollcall = await InProcessRollcall.open({
     clock,
     vendors,
     seed,
     policy: { removalLimit: { percent: 5, atLeast: people, atMost: people, windowMs } },
   });
-  const idp = new IdentityProvider({ door: { open: async () => house.scimUrl }, token: scimToken });
+  const idp = new IdentityProvider({ door: { open: async () => rollcall.scimUrl }, token: scimToken });
   const trouble: Trouble = troubles[name];
-  const stage: Stage = { vendors, house, clock, random };
+  const stage: Stage = { vendors, rollcall, clock, random };
   const calls = { read: 0, write: 0, token: 0 };
   let tooManyRequests = 0;
   try {
@@ -209,10 +209,10 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     await trouble.evening?.(stage);
     await calm(stage);
     const violations = [
-      ...((await idp.lostWrites(house.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
+      ...((await idp.lostWrites(rollcall.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
       ...vendorViolations(vendors),
       ...differences(lookAt(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
-      ...(await house.leftInPlan()),
+      ...(await rollcall.leftInPlan()),
       ...unjust(vendors, day),
       ...overRemovalLimit(vendors, budget, slackMs),
     ];
@@ -230,7 +230,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       seconds: Math.round((performance.now() - startedAt) / 100) / 10,
     };
   } finally {
-    await house.close();
+    await rollcall.close();
     await idp.close();
     await vendors.close();
   }
@@ -263,11 +263,11 @@ function count(vendors: Vendors, calls: { read: number; write: number; token: nu
 }
 
 /** Until all is delivered. What waits for long (a held removal, a back-off) is waited for ever faster. */
-async function calm({ house, clock, vendors, random }: Stage): Promise<void> {
+async function calm({ rollcall, clock, vendors, random }: Stage): Promise<void> {
   const beganMs = performance.now();
-  while (!(await house.isDelivered())) {
+  while (!(await rollcall.isDelivered())) {
     const waitedMs = performance.now() - beganMs;
-    if (waitedMs > calmWithinMs) throw new Error(`not all delivered: ${house.errors.slice(-3).join("; ")}`);
+    if (waitedMs > calmWithinMs) throw new Error(`not all delivered: ${rollcall.errors.slice(-3).join("; ")}`);
     if (clock.speed < 1000)
       clock.speed = waitedMs < 500 ? normalSpeed : Math.min(500, normalSpeed * 2 ** Math.floor(waitedMs / 400));
     await new Promise((resolve) => setTimeout(resolve, 15));

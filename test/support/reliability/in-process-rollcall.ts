@@ -11,44 +11,45 @@ import { openSqliteStore } from "../../../src/store/index.ts";
 import { createBitwardenTarget } from "../../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../../src/targets/onepassword/target.ts";
 import { Random } from "../random.ts";
+import { basePolicy } from "../world.ts";
 import type { FastClock } from "./fast-clock.ts";
 import { scimToken } from "./rollcall-process.ts";
 import type { Vendors } from "./vendors.ts";
 
-export interface HouseOptions {
+export interface InProcessOptions {
   readonly clock: FastClock;
   readonly vendors: Vendors;
   readonly seed: number;
   readonly policy?: Partial<TargetPolicy>;
 }
 
-interface Connection {
+interface RunningTarget {
   readonly target: Target;
   readonly reconciler: Reconciler;
 }
 
-/** All of Rollcall in this process, on a clock of ours: what `serve` puts together, without its process. */
-export class House {
+/** All parts of `serve` in this process, on a clock that runs fast: SCIM, a store in memory, and both targets. */
+export class InProcessRollcall {
   readonly store: DirectoryStore;
   scimUrl = "";
   /** What the loops logged as errors. */
   readonly errors: string[] = [];
-  readonly #options: HouseOptions;
-  #connections: readonly Connection[] = [];
+  readonly #options: InProcessOptions;
+  #running: readonly RunningTarget[] = [];
   #stopping = new AbortController();
   #loops: readonly Promise<void>[] = [];
   #closeServer: () => Promise<void> = async () => undefined;
 
-  private constructor(options: HouseOptions, store: DirectoryStore) {
+  private constructor(options: InProcessOptions, store: DirectoryStore) {
     this.#options = options;
     this.store = store;
   }
 
-  static async open(options: HouseOptions): Promise<House> {
-    const house = new House(options, await openSqliteStore(":memory:", { now: options.clock.now }));
-    await house.#listen();
-    house.start();
-    return house;
+  static async open(options: InProcessOptions): Promise<InProcessRollcall> {
+    const rollcall = new InProcessRollcall(options, await openSqliteStore(":memory:", { now: options.clock.now }));
+    await rollcall.#listen();
+    rollcall.start();
+    return rollcall;
   }
 
   async #listen(): Promise<void> {
@@ -75,12 +76,12 @@ export class House {
     };
   }
 
-  /** New targets and their loops, as after a restart. */
+  /** Starts both targets and their loops, as a restart does. */
   start(): void {
     const { clock, seed } = this.#options;
     const random = new Random(seed).next;
     this.#stopping = new AbortController();
-    this.#connections = this.#targets(random).map((target) => ({
+    this.#running = this.#targets(random).map((target) => ({
       target,
       reconciler: createReconciler({
         target,
@@ -91,7 +92,7 @@ export class House {
         heldRetryMs: 300_000,
       }),
     }));
-    this.#loops = this.#connections.map(({ target, reconciler }) =>
+    this.#loops = this.#running.map(({ target, reconciler }) =>
       runLoop(
         {
           name: target.name,
@@ -140,19 +141,19 @@ export class House {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#loops);
-    await Promise.all(this.#connections.map(({ target }) => target.close(AbortSignal.timeout(1000))));
+    await Promise.all(this.#running.map(({ target }) => target.close(AbortSignal.timeout(1000))));
   }
 
-  /** Is nothing left to deliver? */
+  /** True if nothing is left to deliver. */
   async isDelivered(): Promise<boolean> {
-    const counts = await Promise.all(this.#connections.map(({ target }) => this.store.targetCounts(target.name)));
+    const counts = await Promise.all(this.#running.map(({ target }) => this.store.targetCounts(target.name)));
     return counts.every(({ pending, failed, held }) => pending + failed + held === 0);
   }
 
-  /** Changes that a fresh look would make or hold, in words. */
+  /** Returns the changes that a new plan would make or hold, in words. */
   async leftInPlan(): Promise<readonly string[]> {
     const left: string[] = [];
-    for (const { target, reconciler } of this.#connections) {
+    for (const { target, reconciler } of this.#running) {
       const { plan } = await reconciler.plan(new AbortController().signal);
       for (const change of [...plan.changes, ...plan.held])
         left.push(`plan of ${target.name} is not empty: ${JSON.stringify(change)}`);
@@ -167,21 +168,9 @@ export class House {
   }
 }
 
-function policyOf(target: Target, more: Partial<TargetPolicy>): TargetPolicy {
-  return {
-    userGroups: null,
-    groupInclude: null,
-    groupExclude: [],
-    groupTakeOver: [],
-    onDeactivate: "suspend",
-    onDelete: "suspend",
-    removeAfterMs: null,
-    protect: ["owner"],
-    reactivate: target.type === "onepassword" ? "own" : "always",
-    maxSeats: null,
-    settleMs: 2000,
-    driftPolicy: "enforce",
-    removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
-    ...more,
-  };
-}
+const policyOf = (target: Target, more: Partial<TargetPolicy>): TargetPolicy => ({
+  ...basePolicy,
+  reactivate: target.type === "onepassword" ? "own" : "always",
+  settleMs: 2000,
+  ...more,
+});
