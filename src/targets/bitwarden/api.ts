@@ -1,16 +1,8 @@
 import type { ZodType } from "zod";
-import { hasCode, type RollcallError } from "../../domain/model/errors.ts";
-import {
-  type Answer,
-  describeBody,
-  HttpClient,
-  type HttpOptions,
-  type HttpRequest,
-  jsonOf,
-  type Lost,
-  parseAnswer,
-} from "../kit/http.ts";
+import { ApiClient } from "../kit/api-client.ts";
+import { type Answer, type HttpOptions, type HttpRequest, jsonOf, type Reply } from "../kit/http.ts";
 import { TokenKeeper } from "../kit/oauth.ts";
+import type { Written as AnyWritten } from "../kit/run-changes.ts";
 import {
   type VendorError,
   type VendorGroup,
@@ -22,7 +14,7 @@ import {
   vendorMember,
 } from "./convert.ts";
 
-/** One organization, by its API key (contract sheet §1, §7). */
+/** One organization, by its API key. */
 export interface BitwardenOptions extends HttpOptions {
   /** The base to which `/public/members` is appended, e.g. `https://api.bitwarden.com`. */
   readonly apiUrl: string;
@@ -31,37 +23,34 @@ export interface BitwardenOptions extends HttpOptions {
   /** `organization.<guid>` */
   readonly clientId: string;
   readonly clientSecret: string;
-  /** From how many invitations in one apply they go by import, in one call; default: more than 20. */
+  /** With more invitations than this in one apply, they go by import, in one call. Default 20. */
   readonly importThreshold?: number;
 }
 
-/** What the vendor said to a write; a `lost` one may have been done. */
-export type Written =
-  | { readonly kind: "done"; readonly answer: Answer }
-  | { readonly kind: "absent" }
-  | { readonly kind: "refused"; readonly error: VendorError }
-  | Lost;
+/** Answer to a write; `body` is the JSON of a good one. */
+export type Written = AnyWritten<unknown, VendorError>;
 
-/** Whom an import adds. */
+/** A member that an import adds. */
 export interface ImportedMember {
   readonly email: string;
   readonly externalId: string;
 }
 
-const maxListPages = 1_000;
-
 const credentialsAdvice =
   "check client id and secret (My organization > API key), the region (US: bitwarden.com, EU: bitwarden.eu), and that the " +
   "organization is enabled and on a Teams or Enterprise plan; a key rotated just now can be refused for 5 minutes";
 
-/** Typed calls of the public API; every answer is parsed here, nothing is decided here. */
+const memberPath = (id: string, rest = ""): string => `/public/members/${encodeURIComponent(id)}${rest}`;
+const groupPath = (id: string, rest = ""): string => `/public/groups/${encodeURIComponent(id)}${rest}`;
+
+/** Typed calls of the Public API. It parses every answer and decides nothing. */
 export class BitwardenApi {
-  readonly http: HttpClient;
+  readonly #client: ApiClient;
   readonly #token: TokenKeeper;
   readonly #base: string;
 
   constructor(options: BitwardenOptions) {
-    this.http = new HttpClient(options);
+    this.#client = new ApiClient(options, { credentials: credentialsAdvice, address: "apiUrl" });
     this.#base = options.apiUrl.replace(/\/+$/, "");
     this.#token = new TokenKeeper({
       http: this.http,
@@ -70,10 +59,14 @@ export class BitwardenApi {
       clientId: options.clientId,
       clientSecret: options.clientSecret,
       authentication: "post",
-      // Bitwarden ignores the device of an organization's key; Vaultwarden requires it (§1).
+      // Bitwarden ignores the device for an organization's key; Vaultwarden requires it.
       parameters: { scope: "api.organization", deviceIdentifier: "rollcall", deviceName: "rollcall", deviceType: "8" },
       adviceOnRefusal: credentialsAdvice,
     });
+  }
+
+  get http() {
+    return this.#client.http;
   }
 
   listMembers(signal: AbortSignal): Promise<readonly VendorMember[]> {
@@ -84,35 +77,25 @@ export class BitwardenApi {
     return this.#list("groups.list", "/public/groups", vendorGroup, signal);
   }
 
-  /** Null: there is no such member. */
+  /** Returns null if there is no such member. */
   getMember(id: string, signal: AbortSignal): Promise<VendorMember | null> {
-    return this.#read("members.get", `/public/members/${encodeURIComponent(id)}`, vendorMember, signal);
+    return this.#read("members.get", memberPath(id), vendorMember, signal);
   }
 
   getGroup(id: string, signal: AbortSignal): Promise<VendorGroup | null> {
-    return this.#read("groups.get", `/public/groups/${encodeURIComponent(id)}`, vendorGroup, signal);
+    return this.#read("groups.get", groupPath(id), vendorGroup, signal);
   }
 
-  /** Null: there is no such group. */
+  /** Returns null if there is no such group. */
   memberIds(groupId: string, signal: AbortSignal): Promise<readonly string[] | null> {
-    return this.#read(
-      "groups.memberIds",
-      `/public/groups/${encodeURIComponent(groupId)}/member-ids`,
-      vendorIds,
-      signal,
-    );
+    return this.#read("groups.memberIds", groupPath(groupId, "/member-ids"), vendorIds, signal);
   }
 
   groupIds(memberId: string, signal: AbortSignal): Promise<readonly string[] | null> {
-    return this.#read(
-      "members.groupIds",
-      `/public/members/${encodeURIComponent(memberId)}/group-ids`,
-      vendorIds,
-      signal,
-    );
+    return this.#read("members.groupIds", memberPath(memberId, "/group-ids"), vendorIds, signal);
   }
 
-  /** Always as a plain user, without groups: an unknown group id would undo the invitation (§3.4). */
+  /** Invites as a plain user, without groups: with an unknown group id, Bitwarden answers an error after the invitation. */
   invite(email: string, externalId: string, signal: AbortSignal): Promise<Written> {
     return this.#write("members.invite", "POST", "/public/members", signal, {
       email,
@@ -123,52 +106,50 @@ export class BitwardenApi {
     });
   }
 
-  /** `body` is the whole member: what it leaves out is lost (§3.5). */
+  /** `body` is the whole member: Bitwarden clears what it leaves out. */
   putMember(id: string, body: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<Written> {
-    return this.#write("members.put", "PUT", `/public/members/${encodeURIComponent(id)}`, signal, body);
+    return this.#write("members.put", "PUT", memberPath(id), signal, body);
   }
 
   revokeMember(id: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("members.revoke", "POST", `/public/members/${encodeURIComponent(id)}/revoke`, signal);
+    return this.#write("members.revoke", "POST", memberPath(id, "/revoke"), signal);
   }
 
   restoreMember(id: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("members.restore", "POST", `/public/members/${encodeURIComponent(id)}/restore`, signal);
+    return this.#write("members.restore", "POST", memberPath(id, "/restore"), signal);
   }
 
   reinviteMember(id: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("members.reinvite", "POST", `/public/members/${encodeURIComponent(id)}/reinvite`, signal);
+    return this.#write("members.reinvite", "POST", memberPath(id, "/reinvite"), signal);
   }
 
   deleteMember(id: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("members.delete", "DELETE", `/public/members/${encodeURIComponent(id)}`, signal);
+    return this.#write("members.delete", "DELETE", memberPath(id), signal);
   }
 
   createGroup(name: string, externalId: string, signal: AbortSignal): Promise<Written> {
     return this.#write("groups.create", "POST", "/public/groups", signal, { name, externalId, collections: [] });
   }
 
-  /** Collections stay as they are because they are left out (§0.2). */
+  /** Leaves the collections out, so that they stay as they are. */
   putGroup(id: string, name: string, externalId: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("groups.put", "PUT", `/public/groups/${encodeURIComponent(id)}`, signal, { name, externalId });
+    return this.#write("groups.put", "PUT", groupPath(id), signal, { name, externalId });
   }
 
   deleteGroup(id: string, signal: AbortSignal): Promise<Written> {
-    return this.#write("groups.delete", "DELETE", `/public/groups/${encodeURIComponent(id)}`, signal);
+    return this.#write("groups.delete", "DELETE", groupPath(id), signal);
   }
 
-  /** Full replacement; `memberIds` must be distinct (§4). */
+  /** Replaces the whole list. `memberIds` must be distinct: a repeated id is an error 500. */
   putMemberIds(groupId: string, memberIds: readonly string[], signal: AbortSignal): Promise<Written> {
-    const path = `/public/groups/${encodeURIComponent(groupId)}/member-ids`;
-    return this.#write("groups.putMemberIds", "PUT", path, signal, { memberIds });
+    return this.#write("groups.putMemberIds", "PUT", groupPath(groupId, "/member-ids"), signal, { memberIds });
   }
 
   putGroupIds(memberId: string, groupIds: readonly string[], signal: AbortSignal): Promise<Written> {
-    const path = `/public/members/${encodeURIComponent(memberId)}/group-ids`;
-    return this.#write("members.putGroupIds", "PUT", path, signal, { groupIds });
+    return this.#write("members.putGroupIds", "PUT", memberPath(memberId, "/group-ids"), signal, { groupIds });
   }
 
-  /** Only ever adds: nothing is deleted or overwritten, groups are not touched (§5). */
+  /** Only adds members. It deletes and overwrites nothing, and does not touch groups. */
   importMembers(members: readonly ImportedMember[], signal: AbortSignal): Promise<Written> {
     const body = {
       groups: [],
@@ -180,46 +161,28 @@ export class BitwardenApi {
     return this.#write("organization.import", "POST", "/public/organization/import", signal, body);
   }
 
-  async #list<T>(operation: string, path: string, schema: ZodType<T>, signal: AbortSignal): Promise<readonly T[]> {
-    const items: T[] = [];
-    const seen = new Set<string>();
-    let query = "";
-    for (let page = 0; page < maxListPages; page += 1) {
+  #list<T>(operation: string, path: string, schema: ZodType<T>, signal: AbortSignal): Promise<readonly T[]> {
+    return this.#client.readPages(operation, async (token) => {
+      const query = token === "" ? "" : `?continuationToken=${encodeURIComponent(token)}`;
       const answer = await this.#readAnswer(operation, `${path}${query}`, signal);
-      if (answer.status === 404) throw this.#notThere(operation, answer);
-      const list = parseAnswer(this.http, operation, answer, vendorList(schema));
-      for (const item of list.data) items.push(item);
-      const token = list.continuationToken ?? "";
-      if (token === "") return items;
-      if (seen.has(token))
-        throw this.http.error(
-          "TARGET_INCOMPLETE",
-          `${operation} gave the same continuationToken twice, after ${items.length} entries`,
-        );
-      seen.add(token);
-      query = `?continuationToken=${encodeURIComponent(token)}`;
-    }
-    throw this.http.error(
-      "TARGET_INCOMPLETE",
-      `${operation} had not ended after ${maxListPages} pages, ${items.length} entries`,
-    );
+      if (answer.status === 404) throw this.#client.unexpected(operation, answer);
+      const { data, continuationToken } = this.#client.parse(operation, answer, vendorList(schema));
+      return { items: data, next: continuationToken ?? "" };
+    });
   }
 
   async #read<T>(operation: string, path: string, schema: ZodType<T>, signal: AbortSignal): Promise<T | null> {
     const answer = await this.#readAnswer(operation, path, signal);
-    return answer.status === 404 ? null : parseAnswer(this.http, operation, answer, schema);
+    return answer.status === 404 ? null : this.#client.parse(operation, answer, schema);
   }
 
-  /** An answer of status 200 or 404. */
+  /** Returns an answer of status 200 or 404. */
   async #readAnswer(operation: string, path: string, signal: AbortSignal): Promise<Answer> {
-    const reply = await this.#send(
-      { operation, kind: "read", method: "GET", url: this.#base + path, isRepeatable: true },
-      signal,
-    );
+    const request = { operation, kind: "read", method: "GET", url: this.#base + path, isRepeatable: true } as const;
+    const reply = await this.#send(request, signal);
     if (reply.kind === "lost") throw reply.error;
     if (reply.status === 200 || reply.status === 404) return reply;
-    if (reply.status >= 500) throw this.#broken(operation, reply);
-    throw this.#unexpected(operation, reply);
+    throw this.#client.unexpected(operation, reply);
   }
 
   async #write(
@@ -229,74 +192,37 @@ export class BitwardenApi {
     signal: AbortSignal,
     body?: unknown,
   ): Promise<Written> {
-    const content =
-      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
     const request = {
       operation,
       kind: "write",
       method,
       url: this.#base + path,
       isRepeatable: method === "PUT",
-      ...content,
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     } as const;
     const reply = await this.#send(request, signal);
     if (reply.kind === "lost") return reply;
-    if (reply.status === 200) return { kind: "done", answer: reply };
-    // Both shapes: an empty body for the id in the path, a JSON one for an id in the body (§2).
-    if (reply.status === 404)
-      return reply.text === "" ? { kind: "absent" } : { kind: "refused", error: this.#errorOf(operation, reply) };
-    if (reply.status === 400 || reply.status === 402 || reply.status === 409)
-      return { kind: "refused", error: this.#errorOf(operation, reply) };
-    if (reply.status < 500) throw this.#unexpected(operation, reply);
-    return { kind: "lost", error: this.#broken(operation, reply) };
+    if (reply.status === 200) return { kind: "done", body: jsonOf(reply) };
+    // A 404 has an empty body for the id in the path, and a JSON one for an id in the body.
+    if (reply.status === 404 && reply.text === "") return { kind: "absent" };
+    if ([400, 402, 404, 409].includes(reply.status))
+      return { kind: "refused", refusal: this.#refusalIn(operation, reply) };
+    const error = this.#client.unexpected(operation, reply);
+    if (reply.status < 500) throw error;
+    return { kind: "lost", error };
   }
 
-  async #send(request: HttpRequest, signal: AbortSignal): Promise<Answer | Lost> {
-    const call = (token: string): Promise<Answer | Lost> => {
-      const headers = { ...request.headers, authorization: `Bearer ${token}` };
-      return this.http.send({ ...request, headers }, signal);
-    };
+  async #send(request: HttpRequest, signal: AbortSignal): Promise<Reply> {
     try {
-      const reply = await this.#token.withToken(call, signal);
-      if (reply.kind === "answer" && reply.status === 429) throw this.#rateLimited(request.operation, reply);
-      return reply;
+      return await this.#client.send(this.#token, request, signal);
     } catch (error) {
-      if (!hasCode(error, "NOT_FOUND")) throw error;
-      throw this.http.error("UNEXPECTED_RESPONSE", "there is no token endpoint at identityUrl (404); check it", {
-        cause: error,
-      });
+      throw this.#client.noTokenEndpoint(error, "identityUrl");
     }
   }
 
-  #rateLimited(operation: string, answer: Answer): Error {
-    const retryAfterMs = this.http.retryAfterMs(answer) ?? 60_000;
-    return this.http.error("TARGET_RATE_LIMITED", `${operation} was answered 429 again and again; lower rateLimit`, {
-      retryAfterMs,
-    });
-  }
-
-  #errorOf(operation: string, answer: Answer): VendorError {
+  #refusalIn(operation: string, answer: Answer): VendorError {
     const parsed = vendorError.safeParse(jsonOf(answer));
     if (parsed.success) return parsed.data;
-    throw this.#unexpected(operation, answer);
-  }
-
-  #unexpected(operation: string, answer: Answer): Error {
-    const what = `${operation} answered ${answer.status} with ${describeBody(answer)}`;
-    if (answer.status !== 403) return this.http.error("UNEXPECTED_RESPONSE", `${what}; check apiUrl`);
-    return this.http.error("TARGET_REFUSED_CREDENTIALS", `${what}; ${credentialsAdvice}`, { isPermanent: true });
-  }
-
-  /** 500 is about this call (§0.5: duplicates make it), 502 to 504 about the whole target. */
-  #broken(operation: string, answer: Answer): RollcallError {
-    const code = answer.status > 500 ? "TARGET_UNREACHABLE" : "UNEXPECTED_RESPONSE";
-    return this.http.error(code, `${operation} answered ${answer.status} with ${describeBody(answer)}`);
-  }
-
-  #notThere(operation: string, answer: Answer): Error {
-    return this.http.error(
-      "UNEXPECTED_RESPONSE",
-      `${operation} answered 404 with ${describeBody(answer)}; check apiUrl`,
-    );
+    throw this.#client.unexpected(operation, answer);
   }
 }

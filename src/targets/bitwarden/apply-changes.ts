@@ -1,10 +1,10 @@
 import type { RollcallError } from "../../domain/model/errors.ts";
-import { unreachable } from "../../domain/model/plan.ts";
-import { jsonOf } from "../kit/http.ts";
+import { type Change, unreachable } from "../../domain/model/plan.ts";
+import { applied, type ChangeOf, failed, lost, type Settled, unconfirmed } from "../kit/run-changes.ts";
 import type { Written } from "./api.ts";
 import { memberWithExternalId, roleOf, type VendorError, vendorGroup } from "./convert.ts";
 import { isConverged, isNotInvited, refusalOf } from "./refusals.ts";
-import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run-changes.ts";
+import { observeAfterLostMs, type Run } from "./run.ts";
 
 type PersonChange = ChangeOf<"adopt" | "restore" | "reinvite" | "suspend" | "remove">;
 type GroupChange = ChangeOf<"createGroup" | "adoptGroup" | "renameGroup" | "removeGroup">;
@@ -16,12 +16,13 @@ export async function settlePerson(run: Run, change: PersonChange): Promise<Sett
       return adopt(run, change);
     case "restore": {
       const written = await run.api.restoreMember(change.remoteId, run.signal);
-      if (written.kind === "refused" && isConverged("restore", written.error)) return applied(change, change.remoteId);
+      if (written.kind === "refused" && isConverged("restore", written.refusal))
+        return applied(change, change.remoteId);
       return settle(run, change, written, unconfirmed(change));
     }
     case "reinvite": {
       const written = await run.api.reinviteMember(change.remoteId, run.signal);
-      if (written.kind === "refused" && isNotInvited(written.error)) return unconfirmed(change);
+      if (written.kind === "refused" && isNotInvited(written.refusal)) return unconfirmed(change);
       return settle(run, change, written, unconfirmed(change));
     }
     case "suspend":
@@ -52,17 +53,17 @@ export async function settleGroup(run: Run, change: GroupChange): Promise<Settle
   }
 }
 
-/** What remains of every write's answer after the special cases; `absent` is what a 404 means for this change. */
-export function settle(run: Run, change: PersonChange | GroupChange, written: Written, absent: Settled): Settled {
+/** Turns the answer to a write into an outcome. `absent` is what a 404 means for this change. */
+export function settle(run: Run, change: Change, written: Written, absent: Settled): Settled {
   switch (written.kind) {
     case "done":
-      return applied(change, "remoteId" in change ? change.remoteId : undefined);
+      return applied(change, "remoteId" in change ? (change.remoteId ?? undefined) : undefined);
     case "absent":
       return absent;
     case "refused":
-      return failed(change, refused(run, written.error));
+      return failed(change, refused(run, written.refusal));
     case "lost":
-      return lost(run, change, written.error);
+      return lost(run.api.http, change, written.error, observeAfterLostMs);
     default:
       return unreachable(written);
   }
@@ -82,7 +83,7 @@ const declined = (run: Run, message: string, isPermanent = false): RollcallError
 
 async function takeAccess(run: Run, change: ChangeOf<"suspend" | "remove">): Promise<Settled> {
   const { remoteId } = change;
-  const role = run.world.member(remoteId)?.role ?? (await freshRole(run, remoteId));
+  const role = run.index.member(remoteId)?.role ?? (await freshRole(run, remoteId));
   if (role === null) return applied(change, remoteId);
   if (role === "owner")
     return failed(change, declined(run, `${change.email} is an owner; Rollcall takes no access from owners`, true));
@@ -90,7 +91,7 @@ async function takeAccess(run: Run, change: ChangeOf<"suspend" | "remove">): Pro
   const written = await (isSuspension
     ? run.api.revokeMember(remoteId, run.signal)
     : run.api.deleteMember(remoteId, run.signal));
-  if (isSuspension && written.kind === "refused" && isConverged("suspend", written.error))
+  if (isSuspension && written.kind === "refused" && isConverged("suspend", written.refusal))
     return applied(change, remoteId);
   return settle(run, change, written, applied(change, remoteId));
 }
@@ -104,7 +105,7 @@ async function freshRole(run: Run, remoteId: string): Promise<string | null> {
 /** Read-modify-write (contract sheet §3.5): there is no ETag, so as little time as possible lies between the two. */
 async function adopt(run: Run, change: ChangeOf<"adopt">): Promise<Settled> {
   const { remoteId, externalId } = change;
-  const holder = run.world.holderOf(externalId, remoteId);
+  const holder = run.index.holderOf(externalId, remoteId);
   if (holder !== undefined)
     return failed(
       change,
@@ -113,7 +114,7 @@ async function adopt(run: Run, change: ChangeOf<"adopt">): Promise<Settled> {
   const member = await run.api.getMember(remoteId, run.signal);
   if (member === null) return unconfirmed(change);
   if (member.externalId === externalId) return applied(change, remoteId);
-  const planned = run.world.member(remoteId);
+  const planned = run.index.member(remoteId);
   if (planned !== undefined && planned.externalId !== (member.externalId ?? null)) return unconfirmed(change); // changed since the plan
   const body = memberWithExternalId(member, externalId);
   if (body === null) {
@@ -125,22 +126,22 @@ async function adopt(run: Run, change: ChangeOf<"adopt">): Promise<Settled> {
 
 async function createGroup(run: Run, change: ChangeOf<"createGroup">): Promise<Settled> {
   const { groupId, name, externalId } = change;
-  const holder = run.world.groupHolderOf(externalId) ?? run.world.unmanagedGroup(name);
+  const holder = run.index.groupHolderOf(externalId) ?? run.index.unmanagedGroup(name);
   if (holder !== undefined)
     return failed(change, declined(run, `group "${holder.name}" is there already; it is adopted next time`));
-  if (!run.world.claim(`group:${externalId}`))
+  if (!run.index.claim(`group:${externalId}`))
     return failed(change, declined(run, `two groups with externalId ${externalId}`));
   const written = await run.api.createGroup(name, externalId, run.signal);
   if (written.kind !== "done") return settle(run, change, written, unconfirmed(change));
-  const created = vendorGroup.safeParse(jsonOf(written.answer));
+  const created = vendorGroup.safeParse(written.body);
   if (!created.success) return unconfirmed(change);
-  run.world.learnGroup(groupId, created.data.id);
+  run.index.learnGroup(groupId, created.data.id);
   return applied(change, created.data.id);
 }
 
 async function putGroup(run: Run, change: ChangeOf<"adoptGroup" | "renameGroup">): Promise<Settled> {
   const { remoteId, name, externalId } = change;
-  const holder = run.world.groupHolderOf(externalId, remoteId);
+  const holder = run.index.groupHolderOf(externalId, remoteId);
   if (holder !== undefined)
     return failed(
       change,
@@ -148,7 +149,7 @@ async function putGroup(run: Run, change: ChangeOf<"adoptGroup" | "renameGroup">
     );
   const group = await run.api.getGroup(remoteId, run.signal);
   if (group === null) return unconfirmed(change);
-  run.world.learnGroup(change.groupId, remoteId);
+  run.index.learnGroup(change.groupId, remoteId);
   if (group.name === name && group.externalId === externalId) return applied(change, remoteId);
   return settle(run, change, await run.api.putGroup(remoteId, name, externalId, run.signal), unconfirmed(change));
 }

@@ -1,30 +1,19 @@
 import type { Change } from "../../domain/model/plan.ts";
 import type { Outcome } from "../../domain/ports/target.ts";
+import { type ChangeOf, type Job, runJobs, type Settled, whileAnswering } from "../kit/run-changes.ts";
 import { settleGroup, settlePerson } from "./apply-changes.ts";
-import { type Job, runJobs } from "./change-queue.ts";
 import { settleInvites } from "./invitations.ts";
 import { type MembershipChange, settleMembership } from "./memberships.ts";
-import type { ChangeOf, Run, Settled } from "./run-changes.ts";
-
-/** After so many changes in a row without an answer the target counts as out of reach. */
-const lostInARowLimit = 3;
+import type { Run } from "./run.ts";
 
 /**
- * Works off the changes in an order in which nothing waits for what comes later: access is taken away first, then groups,
- * people and memberships are made, groups are removed last.
+ * Applies the changes in an order in which no change waits for a later one: first it takes access away, then it creates
+ * groups, members and memberships, and last it removes groups.
  * @throws the error of the last change when three in a row got no answer
  */
 export async function* applyChanges(run: Run, changes: readonly Change[]): AsyncGenerator<Outcome> {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([run.signal, stop.signal]);
-  let lostInARow = 0;
-  for await (const { outcome, lostTo } of settleAll({ ...run, signal }, changes)) {
-    yield outcome;
-    lostInARow = lostTo === undefined ? 0 : lostInARow + 1;
-    if (lostTo === undefined || lostInARow < lostInARowLimit) continue;
-    stop.abort(lostTo); // what is in flight would only keep us waiting as long again
-    throw lostTo;
-  }
+  const results = whileAnswering(run.signal, (signal) => settleAll({ ...run, signal }, changes));
+  for await (const { outcome } of results) yield outcome;
 }
 
 async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<Settled> {
@@ -33,12 +22,12 @@ async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<
   const { adopt = [], restore = [], invite = [], reinvite = [] } = others;
   const people = (list: readonly Parameters<typeof settlePerson>[1][]): AsyncGenerator<Settled> =>
     runJobs(
-      run,
+      run.api.http,
       list.map((change): Job => ({ change, key: change.remoteId, settle: () => settlePerson(run, change) })),
     );
   const groups = (list: readonly Parameters<typeof settleGroup>[1][]): AsyncGenerator<Settled> =>
     runJobs(
-      run,
+      run.api.http,
       list.map((change): Job => ({ change, key: change.groupId, settle: () => settleGroup(run, change) })),
     );
 
@@ -55,7 +44,7 @@ async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<
   for (const list of [setMembers, setGroups]) {
     const rest = list.filter((change) => !settledEarly.has(change));
     yield* runJobs(
-      run,
+      run.api.http,
       rest.map((change) => membershipJob(run, change, true)),
     );
   }
@@ -70,7 +59,7 @@ async function* takeMemberships(
 ): AsyncGenerator<Settled> {
   const taking = changes.filter((change) => change.remove.length > 0);
   for await (const settled of runJobs(
-    run,
+    run.api.http,
     taking.map((change) => membershipJob(run, change, false)),
   )) {
     settledEarly.add(settled.outcome.change);

@@ -1,19 +1,10 @@
 import type { RollcallError } from "../../domain/model/errors.ts";
-import { jsonOf } from "../kit/http.ts";
-import { refused } from "./apply-changes.ts";
-import { runJobs } from "./change-queue.ts";
+import { applied, type ChangeOf, failed, lost, runJobs, type Settled, unconfirmed } from "../kit/run-changes.ts";
+import type { Written } from "./api.ts";
+import { refused, settle } from "./apply-changes.ts";
 import { type VendorError, vendorMember } from "./convert.ts";
 import { isAlreadyInvited, isImportUnavailable, isPartlyDone, refusalOf, refusedPlaces } from "./refusals.ts";
-import {
-  applied,
-  type ChangeOf,
-  failed,
-  lost,
-  observeAfterLostMs,
-  type Run,
-  type Settled,
-  unconfirmed,
-} from "./run-changes.ts";
+import { observeAfterLostMs, type Run } from "./run.ts";
 
 type Invite = ChangeOf<"invite">;
 
@@ -46,20 +37,20 @@ export async function* settleInvites(run: Run, changes: readonly Invite[]): Asyn
 /** Bitwarden itself guards e-mail addresses half and externalIds not at all (§0.4, §0.5). */
 function duplicateOf(run: Run, change: Invite): RollcallError | null {
   const { email, externalId } = change;
-  const holder = run.world.holderOf(externalId) ?? run.world.memberByEmail(email);
+  const holder = run.index.holderOf(externalId) ?? run.index.memberByEmail(email);
   if (holder !== undefined) {
     return run.api.http.error(
       "TARGET_REFUSED",
       `${holder.email} is a member already (${holder.state}); they are adopted next time`,
     );
   }
-  const isFirst = [`email:${email}`, `externalId:${externalId}`].map((key) => run.world.claim(key)).every(Boolean);
+  const isFirst = [`email:${email}`, `externalId:${externalId}`].map((key) => run.index.claim(key)).every(Boolean);
   return isFirst
     ? null
     : run.api.http.error("TARGET_REFUSED", `${email} or externalId ${externalId} would be invited twice`);
 }
 
-const mayImport = (run: Run): boolean => !run.world.hasDuplicates && run.api.http.clock() >= run.memory.noImportUntilMs;
+const mayImport = (run: Run): boolean => !run.index.hasDuplicates && run.api.http.clock() >= run.memory.noImportUntilMs;
 
 interface Imported {
   readonly settled: readonly Settled[];
@@ -79,14 +70,17 @@ async function importMembers(run: Run, changes: readonly Invite[]): Promise<Impo
       const unanswered = (change: Invite): Settled => ({
         outcome: { status: "unconfirmed", change, observeAfterMs: observeAfterLostMs },
       });
-      const settled = first === undefined ? [] : [lost(run, first, written.error), ...others.map(unanswered)];
+      const settled =
+        first === undefined
+          ? []
+          : [lost(run.api.http, first, written.error, observeAfterLostMs), ...others.map(unanswered)];
       return { settled, left: [] };
     }
     case "absent":
       run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
       return { settled: [], left: changes };
     case "refused":
-      return afterRefusal(run, changes, written.error);
+      return afterRefusal(run, changes, written.refusal);
   }
 }
 
@@ -112,30 +106,26 @@ async function* inviteEach(run: Run, changes: readonly Invite[]): AsyncGenerator
   const invite = async (change: Invite): Promise<Settled> => {
     if (outOfSeats !== null) return failed(change, outOfSeats);
     const written = await run.api.invite(change.email, change.externalId, run.signal);
-    if (written.kind === "refused" && refusalOf(written.error).isAboutSeats) outOfSeats = refused(run, written.error);
+    if (written.kind === "refused" && refusalOf(written.refusal).isAboutSeats)
+      outOfSeats = refused(run, written.refusal);
     return settleInvite(run, change, written);
   };
   yield* runJobs(
-    run,
+    run.api.http,
     changes.map((change) => ({ change, key: change.userId, settle: () => invite(change) })),
   );
 }
 
-function settleInvite(run: Run, change: Invite, written: Awaited<ReturnType<Run["api"]["invite"]>>): Settled {
-  switch (written.kind) {
-    case "done": {
-      const member = vendorMember.safeParse(jsonOf(written.answer));
-      if (!member.success) return unconfirmed(change);
-      run.world.learnMember(change.userId, member.data.id);
-      return applied(change, member.data.id);
-    }
-    case "lost":
-      return lost(run, change, written.error);
-    case "absent":
-      return failed(change, run.api.http.error("UNEXPECTED_RESPONSE", "members.invite answered 404; check apiUrl"));
-    case "refused":
-      // "Failed to invite users": the row or the mail failed, it doesn't say which (§3.4).
-      if (isAlreadyInvited(written.error) || isPartlyDone(written.error)) return unconfirmed(change);
-      return failed(change, refused(run, written.error));
+function settleInvite(run: Run, change: Invite, written: Written): Settled {
+  if (written.kind === "done") {
+    const member = vendorMember.safeParse(written.body);
+    if (!member.success) return unconfirmed(change);
+    run.index.learnMember(change.userId, member.data.id);
+    return applied(change, member.data.id);
   }
+  // "Failed to invite users": the row or the mail failed; the answer does not say which.
+  if (written.kind === "refused" && (isAlreadyInvited(written.refusal) || isPartlyDone(written.refusal)))
+    return unconfirmed(change);
+  const absent = run.api.http.error("UNEXPECTED_RESPONSE", "members.invite answered 404; check apiUrl");
+  return settle(run, change, written, failed(change, absent));
 }

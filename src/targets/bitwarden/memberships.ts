@@ -1,8 +1,8 @@
 import type { MemberRef } from "../../domain/model/plan.ts";
-import { unreachable } from "../../domain/model/plan.ts";
+import { applied, type ChangeOf, type Settled, unconfirmed } from "../kit/run-changes.ts";
 import type { Written } from "./api.ts";
-import { refused } from "./apply-changes.ts";
-import { applied, type ChangeOf, failed, lost, type Run, type Settled, unconfirmed } from "./run-changes.ts";
+import { settle } from "./apply-changes.ts";
+import type { Run } from "./run.ts";
 
 /** A change of who is in which group, told from either side. */
 export type MembershipChange = ChangeOf<"setMembers" | "setGroups">;
@@ -32,10 +32,10 @@ export async function settleMembership(run: Run, change: MembershipChange, isLas
 }
 
 function listOfGroup(run: Run, change: ChangeOf<"setMembers">): FullList | null {
-  const { api, world, signal } = run;
-  const groupId = world.groupId(change);
+  const { api, index, signal } = run;
+  const groupId = index.groupId(change);
   if (groupId === null) return null;
-  const known = (refs: readonly MemberRef[]): string[] => refs.flatMap((ref) => world.memberId(ref) ?? []);
+  const known = (refs: readonly MemberRef[]): string[] => refs.flatMap((ref) => index.memberId(ref) ?? []);
   return {
     add: known(change.add),
     remove: known(change.remove),
@@ -45,12 +45,12 @@ function listOfGroup(run: Run, change: ChangeOf<"setMembers">): FullList | null 
 }
 
 function listOfMember(run: Run, change: ChangeOf<"setGroups">): FullList | null {
-  const { api, world, signal } = run;
-  const memberId = world.memberId(change);
+  const { api, index, signal } = run;
+  const memberId = index.memberId(change);
   if (memberId === null) return null;
   return {
-    add: change.add.flatMap((ref) => world.groupId(ref) ?? []),
-    remove: change.remove.flatMap((ref) => world.groupId(ref) ?? []),
+    add: change.add.flatMap((ref) => index.groupId(ref) ?? []),
+    remove: change.remove.flatMap((ref) => index.groupId(ref) ?? []),
     read: () => api.groupIds(memberId, signal),
     write: (ids) => api.putGroupIds(memberId, ids, signal),
   };
@@ -65,18 +65,7 @@ async function workIn(run: Run, change: MembershipChange, list: FullList): Promi
   for (const id of list.remove) wanted.delete(id);
   if (wanted.size === before.size && [...wanted].every((id) => before.has(id))) return applied(change);
   const written = await list.write([...wanted]);
-  switch (written.kind) {
-    case "done":
-      return confirm(run, change, list);
-    case "absent":
-      return gone;
-    case "refused":
-      return failed(change, refused(run, written.error));
-    case "lost":
-      return lost(run, change, written.error);
-    default:
-      return unreachable(written);
-  }
+  return written.kind === "done" ? confirm(run, change, list) : settle(run, change, written, gone);
 }
 
 /** An unknown id is dropped with 200 (§0.8), and an administrator may write at the same moment: only the list itself tells. */

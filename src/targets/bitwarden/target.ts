@@ -2,17 +2,13 @@ import type { Memberships, Observed } from "../../domain/model/account.ts";
 import { hasCode, messageOf } from "../../domain/model/errors.ts";
 import type { Change } from "../../domain/model/plan.ts";
 import type { CheckFinding, MembershipQuery, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import { maxNamed, readEach } from "../kit/run-changes.ts";
 import { BitwardenApi, type BitwardenOptions } from "./api.ts";
 import { applyChanges } from "./apply.ts";
 import { toObservedGroup, toObservedMember } from "./convert.ts";
-import { type Memory, World } from "./run-changes.ts";
+import { type Memory, ObservedIndex } from "./run.ts";
 
 export type { BitwardenOptions } from "./api.ts";
-
-/** Above so many named entities the two full lists cost less than one call for each. */
-const namedLimit = 50;
-/** Reads in flight at once. */
-const readsAtOnce = 4;
 
 export const abilities = { invite: true, remove: true, groups: true, externalIds: true } as const;
 
@@ -34,7 +30,7 @@ export function createBitwardenTarget(options: BitwardenOptions): Target {
 }
 
 async function observe(api: BitwardenApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
-  if (scope.kind === "all" || scope.accountIds.length + scope.groupIds.length > namedLimit)
+  if (scope.kind === "all" || scope.accountIds.length + scope.groupIds.length > maxNamed)
     return observeAll(api, signal);
   const members = await readEach(scope.accountIds, (id) => api.getMember(id, signal));
   const groups = await readEach(scope.groupIds, (id) => api.getGroup(id, signal));
@@ -68,26 +64,6 @@ async function observeMemberships(
   return new Map(read.found);
 }
 
-interface Read<T> {
-  readonly found: readonly (readonly [id: string, value: T])[];
-  readonly missing: readonly string[];
-}
-
-/** Reads one entity for each id, a few at once, in the order of the ids. */
-async function readEach<T>(ids: readonly string[], read: (id: string) => Promise<T | null>): Promise<Read<T>> {
-  const found: (readonly [string, T])[] = [];
-  const missing: string[] = [];
-  const distinct = [...new Set(ids)];
-  for (let start = 0; start < distinct.length; start += readsAtOnce) {
-    const some = distinct.slice(start, start + readsAtOnce);
-    for (const [id, value] of await Promise.all(some.map(async (id) => [id, await read(id)] as const))) {
-      if (value === null) missing.push(id);
-      else found.push([id, value]);
-    }
-  }
-  return { found, missing };
-}
-
 async function* apply(
   api: BitwardenApi,
   memory: Memory,
@@ -98,7 +74,7 @@ async function* apply(
 ): AsyncGenerator<Outcome> {
   // Who has an address or an externalId already can only be seen in everything.
   const whole = observed.isComplete || !changes.some(needsWhole) ? observed : await observeAll(api, signal);
-  yield* applyChanges({ api, signal, memory, importThreshold, world: new World(whole) }, changes);
+  yield* applyChanges({ api, signal, memory, importThreshold, index: new ObservedIndex(whole) }, changes);
 }
 
 function needsWhole(change: Change): boolean {

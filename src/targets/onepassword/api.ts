@@ -1,56 +1,44 @@
 import { hasCode, type RollcallError } from "../../domain/model/errors.ts";
-import {
-  type Answer,
-  describeBody,
-  HttpClient,
-  type HttpOptions,
-  type HttpRequest,
-  jsonOf,
-  type Lost,
-  parseAnswer,
-} from "../kit/http.ts";
+import { ApiClient } from "../kit/api-client.ts";
+import { type Answer, type HttpOptions, type HttpRequest, jsonOf, type Reply } from "../kit/http.ts";
 import { TokenKeeper } from "../kit/oauth.ts";
+import type { Written as AnyWritten } from "../kit/run-changes.ts";
 import { type VendorUser, vendorError, vendorPage, vendorUser } from "./convert.ts";
 
-/** One account, by an OAuth application with the four Users API permissions (contract sheet §1). */
+/** One account, by an OAuth application with the four permissions of the Users API. */
 export interface OnePasswordOptions extends HttpOptions {
   /** The base to which `/v1beta1/accounts/…` is appended, e.g. `https://api.1password.com`. */
   readonly apiUrl: string;
   readonly accountId: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** `auto` (default) asks for a v1 token first and falls back on 404, again whenever the answer changes. */
+  /** `auto` (default) asks for a v1 token first and falls back on 404. It does so again when the answer changes. */
   readonly apiVersion?: "auto" | ApiVersion;
 }
 
-/** The two path layouts (§0.3). */
+/** The two path layouts. */
 export type ApiVersion = "v1" | "v1beta1";
 
-/** What the vendor said to a suspension or reactivation; both may be repeated. */
-export type Written =
-  | { readonly kind: "done"; readonly user: VendorUser | null }
-  | { readonly kind: "absent" }
-  | { readonly kind: "refused"; readonly slug: string | null }
-  | Lost;
+/** Answer to a suspension or reactivation, both of which may be repeated. Null: the body has no user, or no slug. */
+export type Written = AnyWritten<VendorUser | null, string | null>;
 
-/** elastic/kibana#290784: `v1beta1` is shut off when `v1` becomes generally available (§0.3); v1's revoke path is by analogy. */
+/** elastic/kibana#290784: 1Password shuts `v1beta1` off when `v1` becomes generally available. No source documents v1's revoke path. */
 const tokenPaths: Readonly<Record<ApiVersion, { readonly token: string; readonly revoke: string }>> = {
   v1: { token: "/v1/oauth/token", revoke: "/v1/oauth/revoke" },
   v1beta1: { token: "/v1beta1/users/oauth2/token", revoke: "/v1beta1/users/oauth2/revoke" },
 };
 
-/** Tried in this order when the vendor answers 400; null leaves the size to it (default 25, §5). */
+/** Tried in this order when the vendor answers 400. Null: the vendor's default, 25. */
 const pageSizes = [1_000, 100, null] as const;
-const maxPages = 10_000;
 
 const credentialsAdvice =
   "check client id and secret, the region (1password.com, .ca or .eu), the account id, and that the OAuth application " +
   "(Integrations > Directory) isn't revoked and may list, get, suspend and reactivate users";
 
-/** Typed calls of the Users API in either layout; every answer is parsed here, nothing is decided here. */
+/** Typed calls of the Users API, in either path layout. It parses every answer and decides nothing. */
 export class OnePasswordApi {
-  readonly http: HttpClient;
   readonly #options: OnePasswordOptions;
+  readonly #client: ApiClient;
   readonly #base: string;
   readonly #tokens: Readonly<Record<ApiVersion, TokenKeeper>>;
   /** Null until a token endpoint has answered. */
@@ -58,15 +46,22 @@ export class OnePasswordApi {
 
   constructor(options: OnePasswordOptions) {
     this.#options = options;
-    this.http = new HttpClient(options);
+    this.#client = new ApiClient(options, {
+      credentials: credentialsAdvice,
+      address: "apiUrl, apiVersion and accountId",
+    });
     this.#base = options.apiUrl.replace(/\/+$/, "");
     this.#tokens = { v1: this.#keeper("v1"), v1beta1: this.#keeper("v1beta1") };
-    this.#version = this.#isAuto ? null : (options.apiVersion as ApiVersion);
+    this.#version = options.apiVersion === undefined || options.apiVersion === "auto" ? null : options.apiVersion;
+  }
+
+  get http() {
+    return this.#client.http;
   }
 
   /**
-   * Every user, page by page, each id once.
-   * @throws `TARGET_INCOMPLETE` when the pages go in a circle or don't end
+   * Returns every user, each id once.
+   * @throws `TARGET_INCOMPLETE` when the pages repeat or have no end
    */
   async listUsers(signal: AbortSignal): Promise<readonly VendorUser[]> {
     for (const pageSize of pageSizes) {
@@ -76,13 +71,13 @@ export class OnePasswordApi {
     throw this.http.error("UNEXPECTED_RESPONSE", "users.list answered 400 with every page size; check accountId");
   }
 
-  /** Null: there is no such user, and the account itself still answers. */
+  /** Returns null if there is no such user and the account itself still answers. */
   async getUser(id: string, signal: AbortSignal): Promise<VendorUser | null> {
     const answer = await this.#userAnswer({ operation: "users.get", kind: "read", method: "GET" }, id, "", signal);
     if (answer.kind === "lost") throw answer.error;
     if (answer.status === 404) return null;
-    if (answer.status === 200) return parseAnswer(this.http, "users.get", answer, vendorUser);
-    throw answer.status >= 500 ? this.#broken("users.get", answer) : this.#unexpected("users.get", answer);
+    if (answer.status === 200) return this.#client.parse("users.get", answer, vendorUser);
+    throw this.#client.unexpected("users.get", answer);
   }
 
   suspendUser(id: string, signal: AbortSignal): Promise<Written> {
@@ -93,14 +88,10 @@ export class OnePasswordApi {
     return this.#write("users.reactivate", id, ":reactivate", signal);
   }
 
-  /** Gives back the tokens; never throws. */
+  /** Revokes the tokens. Never throws. */
   async close(signal: AbortSignal): Promise<void> {
     await Promise.all(Object.values(this.#tokens).map((keeper) => keeper.revoke(signal)));
     await this.http.close();
-  }
-
-  get #isAuto(): boolean {
-    return (this.#options.apiVersion ?? "auto") === "auto";
   }
 
   #keeper(version: ApiVersion): TokenKeeper {
@@ -117,30 +108,20 @@ export class OnePasswordApi {
     });
   }
 
-  /** Null: this page size was refused. */
+  /** Returns null if the vendor refuses this page size. */
   async #listBy(pageSize: number | null, signal: AbortSignal): Promise<readonly VendorUser[] | null> {
-    const users = new Map<string, VendorUser>();
-    const seen = new Set<string>();
-    let token = "";
-    for (let page = 0; page < maxPages; page += 1) {
-      const answer = await this.#page(pageSize, token, signal);
-      if (answer.status === 400 && page === 0) return null;
-      if (answer.status !== 200) throw this.#unexpected("users.list", answer);
-      const parsed = parseAnswer(this.http, "users.list", answer, vendorPage);
-      for (const user of parsed.results ?? parsed.users ?? []) users.set(user.id, user);
-      token = parsed.next_page_token ?? "";
-      if (token === "") return [...users.values()];
-      if (seen.has(token))
-        throw this.http.error(
-          "TARGET_INCOMPLETE",
-          `users.list gave the same page token twice, after ${users.size} users`,
-        );
-      seen.add(token);
-    }
-    throw this.http.error("TARGET_INCOMPLETE", `users.list had not ended after ${maxPages} pages, ${users.size} users`);
+    const first = await this.#page(pageSize, "", signal);
+    if (first.status === 400) return null;
+    const users = await this.#client.readPages("users.list", async (token) => {
+      const answer = token === "" ? first : await this.#page(pageSize, token, signal);
+      if (answer.status !== 200) throw this.#client.unexpected("users.list", answer);
+      const page = this.#client.parse("users.list", answer, vendorPage);
+      return { items: page.results ?? page.users ?? [], next: page.next_page_token ?? "" };
+    });
+    return [...new Map(users.map((user) => [user.id, user])).values()];
   }
 
-  /** One page; a 404 here means that the layout has changed, or that the account is unknown. */
+  /** Reads one page. A 404 means that the layout has changed, or that the account is unknown. */
   async #page(pageSize: number | null, pageToken: string, signal: AbortSignal): Promise<Answer> {
     const query = new URLSearchParams();
     if (pageSize !== null) query.set("max_page_size", String(pageSize));
@@ -152,49 +133,45 @@ export class OnePasswordApi {
       reply = await this.#send(request, path, signal);
     }
     if (reply.kind === "lost") throw reply.error;
-    if (reply.status >= 500) throw this.#broken("users.list", reply);
+    if (reply.status >= 500) throw this.#client.unexpected("users.list", reply);
     return reply;
   }
 
   async #write(operation: string, id: string, verb: string, signal: AbortSignal): Promise<Written> {
     const reply = await this.#userAnswer({ operation, kind: "write", method: "POST" }, id, verb, signal);
     if (reply.kind === "lost") return reply;
-    if (reply.status === 200) return { kind: "done", user: vendorUser.safeParse(jsonOf(reply)).data ?? null };
+    if (reply.status === 200) return { kind: "done", body: vendorUser.safeParse(jsonOf(reply)).data ?? null };
     if (reply.status === 404) return { kind: "absent" };
-    if (reply.status === 403 || reply.status === 400 || reply.status === 409)
-      return { kind: "refused", slug: slugOf(reply) };
-    if (reply.status >= 500) return { kind: "lost", error: this.#broken(operation, reply) };
-    throw this.#unexpected(operation, reply);
+    if ([400, 403, 409].includes(reply.status)) return { kind: "refused", refusal: slugOf(reply) };
+    const error = this.#client.unexpected(operation, reply);
+    if (reply.status < 500) throw error;
+    return { kind: "lost", error };
   }
 
   /**
-   * A call on one user. A switched-off layout answers 404 too, and everybody would look deleted: so a 404 is believed
+   * Calls one user. A layout that is switched off answers 404 too, and every user would look deleted. So a 404 counts
    * only after the list has answered.
    */
-  async #userAnswer(request: Call, id: string, verb: string, signal: AbortSignal): Promise<Answer | Lost> {
+  async #userAnswer(request: Call, id: string, verb: string, signal: AbortSignal): Promise<Reply> {
     const path = `/users/${encodeURIComponent(id)}${verb}`;
     const reply = await this.#send(request, path, signal);
     if (reply.kind === "lost" || reply.status !== 404) return reply;
     const versionBefore = this.#version;
     const list = await this.#page(1, "", signal);
-    if (list.status !== 200 && list.status !== 400) throw this.#unexpected("users.list", list);
+    if (list.status !== 200 && list.status !== 400) throw this.#client.unexpected("users.list", list);
     return this.#version === versionBefore ? reply : this.#send(request, path, signal);
   }
 
-  async #send(request: Call, path: string, signal: AbortSignal): Promise<Answer | Lost> {
+  async #send(request: Call, path: string, signal: AbortSignal): Promise<Reply> {
     const version = await this.#currentVersion(signal);
     const account = encodeURIComponent(this.#options.accountId);
     const url = `${this.#base}/${version}/accounts/${account}${path}`;
-    const call = (token: string): Promise<Answer | Lost> =>
-      this.http.send({ ...request, url, headers: { authorization: `Bearer ${token}` }, isRepeatable: true }, signal);
     try {
-      const reply = await this.#tokens[version].withToken(call, signal);
-      if (reply.kind === "answer" && reply.status === 429) throw this.#rateLimited(request.operation, reply);
-      return reply;
+      return await this.#client.send(this.#tokens[version], { ...request, url, isRepeatable: true }, signal);
     } catch (error) {
       if (!hasCode(error, "NOT_FOUND")) throw error;
-      // The token endpoint that once answered is gone: the other layout's, if there is one, is asked next time.
-      if (this.#isAuto && (await this.#hasOtherVersion(signal))) return this.#send(request, path, signal);
+      // The token endpoint has gone. The other layout, if it answers, is used from now on.
+      if (await this.#hasOtherVersion(signal)) return this.#send(request, path, signal);
       throw this.#noTokenEndpoint(error);
     }
   }
@@ -205,9 +182,9 @@ export class OnePasswordApi {
     return this.#version;
   }
 
-  /** True when the layout not in use gives tokens; it is in use from then on. */
+  /** True if the other layout gives tokens. It is used from then on. */
   async #hasOtherVersion(signal: AbortSignal): Promise<boolean> {
-    if (!this.#isAuto) return false;
+    if ((this.#options.apiVersion ?? "auto") !== "auto") return false;
     const other = await this.#answering(this.#version === "v1" ? "v1beta1" : "v1", signal);
     if (other === null) return false;
     this.http.log("info", "the Users API answers in another version", { from: this.#version, to: other });
@@ -215,7 +192,7 @@ export class OnePasswordApi {
     return true;
   }
 
-  /** Null: there is no such token endpoint. */
+  /** Returns null if there is no such token endpoint. */
   async #answering(version: ApiVersion, signal: AbortSignal): Promise<ApiVersion | null> {
     try {
       await this.#tokens[version].get(signal);
@@ -227,30 +204,8 @@ export class OnePasswordApi {
   }
 
   #noTokenEndpoint(cause: unknown): RollcallError {
-    return this.http.error(
-      "UNEXPECTED_RESPONSE",
-      "there is no token endpoint at apiUrl (404); check apiUrl and apiVersion",
-      { cause },
-    );
-  }
-
-  #rateLimited(operation: string, answer: Answer): RollcallError {
-    const retryAfterMs = this.http.retryAfterMs(answer) ?? 60_000;
-    return this.http.error("TARGET_RATE_LIMITED", `${operation} was answered 429 again and again; lower rateLimit`, {
-      retryAfterMs,
-    });
-  }
-
-  #broken(operation: string, answer: Answer): RollcallError {
-    const code = answer.status > 500 ? "TARGET_UNREACHABLE" : "UNEXPECTED_RESPONSE";
-    return this.http.error(code, `${operation} answered ${answer.status} with ${describeBody(answer)}`);
-  }
-
-  #unexpected(operation: string, answer: Answer): RollcallError {
-    const what = `${operation} answered ${answer.status} with ${describeBody(answer)}`;
-    if (answer.status === 403)
-      return this.http.error("TARGET_REFUSED_CREDENTIALS", `${what}; ${credentialsAdvice}`, { isPermanent: true });
-    return this.http.error("UNEXPECTED_RESPONSE", `${what}; check apiUrl, apiVersion and accountId`);
+    const message = "there is no token endpoint at apiUrl (404); check apiUrl and apiVersion";
+    return this.http.error("UNEXPECTED_RESPONSE", message, { cause });
   }
 }
 

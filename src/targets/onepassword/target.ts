@@ -1,19 +1,27 @@
 import type { Observed } from "../../domain/model/account.ts";
-import { hasCode, messageOf, RollcallError } from "../../domain/model/errors.ts";
+import { hasCode, messageOf, type RollcallError } from "../../domain/model/errors.ts";
 import { type Change, unreachable } from "../../domain/model/plan.ts";
 import type { CheckFinding, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import {
+  applied,
+  attempt,
+  type ChangeOf,
+  failed,
+  lost,
+  maxNamed,
+  readEach,
+  type Settled,
+  unconfirmed,
+  whileAnswering,
+} from "../kit/run-changes.ts";
 import { OnePasswordApi, type OnePasswordOptions, type Written } from "./api.ts";
-import { stateOf, toObservedMember, type VendorUser } from "./convert.ts";
+import { stateOf, toObservedMember } from "./convert.ts";
 import { refusalOf } from "./refusals.ts";
 
 export type { ApiVersion, OnePasswordOptions } from "./api.ts";
 
-/** Above so many named people the whole list costs less than one call for each. */
-const namedLimit = 50;
-/** After so many changes in a row without an answer the target counts as out of reach. */
-const lostInARowLimit = 3;
-/** After so many unexplained 403 in a row the permission is missing, not the person special (contract sheet §6). */
-const refusedInARowLimit = 5;
+/** After this number of unexplained 403 in a row, a permission is missing. It is not about each user. */
+const maxRefusedInARow = 5;
 
 export const abilities = { invite: false, remove: false, groups: false, externalIds: false } as const;
 
@@ -37,120 +45,80 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
 }
 
 async function observe(api: OnePasswordApi, scope: ObserveScope, signal: AbortSignal): Promise<Observed> {
-  if (scope.kind === "all" || scope.accountIds.length > namedLimit) {
+  if (scope.kind === "all" || scope.accountIds.length > maxNamed) {
     const users = await api.listUsers(signal);
     return { isComplete: true, accounts: users.map(toObservedMember), groups: [], missingRemoteIds: [] };
   }
-  const found: VendorUser[] = [];
-  const missing: string[] = [...scope.groupIds];
-  for (const id of new Set(scope.accountIds)) {
-    const user = await api.getUser(id, signal);
-    if (user === null) missing.push(id);
-    else found.push(user);
-  }
-  return { isComplete: false, accounts: found.map(toObservedMember), groups: [], missingRemoteIds: missing };
+  // One at a time: a 404 may switch the path layout, which must not happen twice at once.
+  const users = await readEach(scope.accountIds, (id) => api.getUser(id, signal), 1);
+  return {
+    isComplete: false,
+    accounts: users.found.map(([, user]) => toObservedMember(user)),
+    groups: [],
+    missingRemoteIds: [...scope.groupIds, ...users.missing],
+  };
 }
 
-/** One result, and how it speaks for or against the target as a whole. */
-interface Settled {
-  readonly outcome: Outcome;
-  readonly lostTo?: RollcallError;
+/** `refusedBy` is an unexplained refusal. */
+interface UserSettled extends Settled {
   readonly refusedBy?: RollcallError;
 }
 
 /**
- * One call after the other, suspensions first.
+ * Applies one change after the other, suspensions first.
  * @throws the last error when three in a row got no answer; `TARGET_REFUSED_CREDENTIALS` after five unexplained 403 in a row
  */
-async function* apply(api: OnePasswordApi, changes: readonly Change[], signal: AbortSignal): AsyncGenerator<Outcome> {
-  let lostInARow = 0;
+async function* apply(api: OnePasswordApi, changes: readonly Change[], caller: AbortSignal): AsyncGenerator<Outcome> {
+  const isLater = ({ op }: Change): number => Number(op !== "suspend");
+  const inOrder = changes.toSorted((one, other) => isLater(one) - isLater(other));
   let refusedInARow = 0;
-  for (const change of changes.toSorted(
-    (one, other) => Number(other.op === "suspend") - Number(one.op === "suspend"),
-  )) {
-    const { outcome, lostTo, refusedBy } = await attempt(api, change, signal);
+  const results = whileAnswering<UserSettled>(caller, async function* (signal) {
+    for (const change of inOrder) yield await attempt(api.http, change, () => settle(api, change, signal));
+  });
+  for await (const { outcome, refusedBy } of results) {
     yield outcome;
-    lostInARow = lostTo === undefined ? 0 : lostInARow + 1;
     refusedInARow = refusedBy === undefined ? 0 : refusedInARow + 1;
-    if (lostTo !== undefined && lostInARow >= lostInARowLimit) throw lostTo;
-    if (refusedBy !== undefined && refusedInARow >= refusedInARowLimit) {
-      const message = `${refusedInARow} people in a row were refused with 403; check the OAuth application's permissions`;
-      throw api.http.error("TARGET_REFUSED_CREDENTIALS", message, { cause: refusedBy, isPermanent: true });
-    }
+    if (refusedInARow < maxRefusedInARow) continue;
+    const message = `${refusedInARow} users in a row were refused with 403; check the OAuth application's permissions`;
+    throw api.http.error("TARGET_REFUSED_CREDENTIALS", message, { cause: refusedBy, isPermanent: true });
   }
 }
 
-/** An error about one change is its outcome; one about the target as a whole is thrown. */
-async function attempt(api: OnePasswordApi, change: Change, signal: AbortSignal): Promise<Settled> {
-  try {
-    return await settle(api, change, signal);
-  } catch (error) {
-    if (!(error instanceof RollcallError)) throw error;
-    const outcome = { status: "failed", change, error } as const;
-    if (error.code === "UNEXPECTED_RESPONSE") return { outcome };
-    if (error.code === "TARGET_UNREACHABLE") return { outcome, lostTo: error };
-    throw error;
-  }
-}
-
-async function settle(api: OnePasswordApi, change: Change, signal: AbortSignal): Promise<Settled> {
+async function settle(api: OnePasswordApi, change: Change, signal: AbortSignal): Promise<UserSettled> {
   switch (change.op) {
     case "suspend":
       return settleWritten(api, change, await api.suspendUser(change.remoteId, signal));
     case "restore":
       return settleWritten(api, change, await api.reactivateUser(change.remoteId, signal));
     case "adopt":
-      return { outcome: { status: "applied", change, remoteId: change.remoteId } }; // there is nothing to write an id into
-    case "invite":
-    case "reinvite":
-    case "remove":
-    case "createGroup":
-    case "adoptGroup":
-    case "renameGroup":
-    case "removeGroup":
-    case "setMembers":
-    case "setGroups": {
-      const message = `1Password's Users API has no ${change.op}; it lists, suspends and reactivates people`;
-      return {
-        outcome: { status: "failed", change, error: api.http.error("TARGET_REFUSED", message, { isPermanent: true }) },
-      };
+      return applied(change, change.remoteId); // the API has no field for an external id
+    default: {
+      const message = `1Password's Users API has no ${change.op}; it lists, suspends and reactivates users`;
+      return failed(change, api.http.error("TARGET_REFUSED", message, { isPermanent: true }));
     }
-    default:
-      return unreachable(change);
   }
 }
 
-type StateChange = Extract<Change, { readonly op: "suspend" | "restore" }>;
-
-function settleWritten(api: OnePasswordApi, change: StateChange, written: Written): Settled {
-  const done = { outcome: { status: "applied", change, remoteId: change.remoteId } } as const;
-  const unknown = { outcome: { status: "unconfirmed", change } } as const;
+function settleWritten(api: OnePasswordApi, change: ChangeOf<"suspend" | "restore">, written: Written): UserSettled {
+  const isSuspension = change.op === "suspend";
   switch (written.kind) {
-    case "done": {
-      const wanted = change.op === "suspend" ? "suspended" : "active";
-      return written.user !== null && stateOf(written.user.state) === wanted ? done : unknown;
-    }
+    case "done":
+      return stateOf(written.body?.state) === (isSuspension ? "suspended" : "active")
+        ? applied(change, change.remoteId)
+        : unconfirmed(change);
     case "absent":
-      return change.op === "suspend" ? done : unknown;
-    case "refused":
-      return settleRefused(api, change, written.slug);
+      return isSuspension ? applied(change, change.remoteId) : unconfirmed(change);
+    case "refused": {
+      const { words, advice, isKnown } = refusalOf(written.refusal);
+      const message = `1Password refuses to ${isSuspension ? "suspend" : "reactivate"} ${change.email}: "${words}"; ${advice}`;
+      const error = api.http.error("TARGET_REFUSED", message, { isPermanent: true });
+      return { ...failed(change, error), ...(!isKnown && { refusedBy: error }) };
+    }
     case "lost":
-      api.http.log("warn", "no answer to a change; the next observation will tell", {
-        op: change.op,
-        error: written.error,
-      });
-      return written.error.code === "TARGET_UNREACHABLE" ? { ...unknown, lostTo: written.error } : unknown;
+      return lost(api.http, change, written.error);
     default:
       return unreachable(written);
   }
-}
-
-function settleRefused(api: OnePasswordApi, change: StateChange, slug: string | null): Settled {
-  const refusal = refusalOf(slug);
-  const message = `1Password refuses to ${change.op === "suspend" ? "suspend" : "reactivate"} ${change.email}: "${refusal.words}"; ${refusal.advice}`;
-  const error = api.http.error("TARGET_REFUSED", message, { isPermanent: true });
-  const outcome = { status: "failed", change, error } as const;
-  return refusal.isKnown ? { outcome } : { outcome, refusedBy: error };
 }
 
 async function check(
