@@ -1,6 +1,6 @@
 import { memberStatus } from "../../src/sandbox/index.ts";
 import { stateOf } from "../../src/targets/bitwarden/convert.ts";
-import { bitwardenWorld } from "../targets/bitwarden-world.ts";
+import { bitwardenWorld } from "../targets/target-world.ts";
 import { type TargetHarness, targetContract } from "./target-suite.ts";
 
 const start = (settings: Parameters<typeof bitwardenWorld>[0]) => async (): Promise<TargetHarness> => {

@@ -1,5 +1,5 @@
 import { stateOf } from "../../src/targets/onepassword/convert.ts";
-import { onePasswordWorld } from "../targets/onepassword-world.ts";
+import { onePasswordWorld } from "../targets/target-world.ts";
 import { type TargetHarness, targetContract } from "./target-suite.ts";
 
 const start = (settings: Parameters<typeof onePasswordWorld>[0]) => async (): Promise<TargetHarness> => {

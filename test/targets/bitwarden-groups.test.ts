@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Change, MemberRef } from "../../src/domain/model/plan.ts";
 import { memberType } from "../../src/sandbox/index.ts";
-import { bitwardenWorld } from "./bitwarden-world.ts";
+import { bitwardenWorld } from "./target-world.ts";
 import { patient } from "./virtual-time.ts";
 
 const ref = (email: string, remoteId: string | null = null): MemberRef => ({ userId: `u-${email}`, email, remoteId });

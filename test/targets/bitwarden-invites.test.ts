@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
 import type { Outcome } from "../../src/domain/ports/target.ts";
 import { memberStatus } from "../../src/sandbox/index.ts";
-import { bitwardenWorld } from "./bitwarden-world.ts";
+import { bitwardenWorld } from "./target-world.ts";
 
 const invite = (name: string, email = `${name}@example.com`): Change => ({
   op: "invite",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
 import { memberStatus, memberType, type Permissions } from "../../src/sandbox/index.ts";
-import { bitwardenWorld } from "./bitwarden-world.ts";
+import { bitwardenWorld } from "./target-world.ts";
 import { patient } from "./virtual-time.ts";
 
 const email = "ada@example.com";

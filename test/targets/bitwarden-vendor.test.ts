@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
 import type { TargetRequest } from "../../src/domain/ports/target.ts";
 import { startBitwarden } from "../../src/sandbox/index.ts";
-import { bitwardenWorld } from "./bitwarden-world.ts";
+import { bitwardenWorld } from "./target-world.ts";
 import { patient } from "./virtual-time.ts";
 
 const invites = (count: number): readonly Change[] =>

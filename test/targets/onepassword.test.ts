@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Change } from "../../src/domain/model/plan.ts";
 import type { OnePasswordUser } from "../../src/sandbox/index.ts";
-import { onePasswordWorld } from "./onepassword-world.ts";
+import { onePasswordWorld } from "./target-world.ts";
 import { patient } from "./virtual-time.ts";
 
 const suspend = (user: OnePasswordUser): Change => ({
