@@ -95,12 +95,12 @@ const steps: readonly Step[] = [
   },
   {
     title: "a group becomes a member of another",
-    ldif: (d) => d.nest("ops", "all"),
+    ldif: (d) => d.nest("all", "ops"),
     users: { anna: active("all", "eng", "ops"), carla: active("all", "ops"), dora: active("all", "eng", "ops") },
   },
   {
     title: "a group leaves the other group",
-    ldif: (d) => d.unnest("ops", "all"),
+    ldif: (d) => d.unnest("all", "ops"),
     users: { anna: active("all", "eng"), carla: active("all"), dora: active("all", "eng") },
   },
   {

@@ -2,145 +2,105 @@ import type { LdapPreset } from "../../../src/domain/model/ldap-source.ts";
 import type { DirectoryServer } from "./server.ts";
 import { type LdapTestOptions, optionsFor } from "./settings.ts";
 
-/** LDIF for the changes of the table, for one kind of server. */
-export interface DirectoryDialect {
-  options(server: DirectoryServer): LdapTestOptions;
-  person(name: string): string;
-  group(name: string, members: readonly string[], subgroups: readonly string[]): string;
-  setMail(name: string, mail: string): string;
-  rename(name: string, to: string): string;
-  /** Moves the person to the unit `sub` below people. */
-  move(name: string): string;
-  disable(name: string): string;
-  enable(name: string): string;
-  join(group: string, name: string): string;
-  leave(group: string, name: string): string;
-  /** Makes a group a member of another. */
-  nest(group: string, subgroup: string): string;
-  unnest(group: string, subgroup: string): string;
-  renameGroup(group: string, to: string): string;
-  remove(name: string): string;
-  removeGroup(group: string): string;
-  makeUnit(): string;
-  /** Renames the unit `sub`, which contains `name`. */
-  renameUnit(name: string): string;
-  /** The configured filter excludes people with the description `left`. */
-  describe(name: string, description: string | null): string;
-}
-
-interface Words {
+/** How one kind of server differs from the others. */
+interface ServerWords {
+  readonly preset: LdapPreset;
   readonly suffix: string;
   readonly rdn: string;
-  readonly groupRdn: string;
-  readonly options: (server: DirectoryServer) => LdapTestOptions;
+  readonly userFilter: string;
   readonly personLines: (name: string) => readonly string[];
   readonly groupLines: (name: string) => readonly string[];
-  readonly disabled: readonly [string, string];
-  readonly enabled: readonly [string, string | null];
+  readonly disabled: readonly [attribute: string, value: string];
+  readonly enabled: readonly [attribute: string, value: string | null];
   /** False for slapd 2.5.13: it answers the renaming of a container with "DN index add failed" (80). The person moves instead. */
   readonly renamesUnits: boolean;
 }
 
-const change = (dn: string, ...lines: readonly string[]): string =>
-  [`dn: ${dn}`, "changetype: modify", ...lines, "", ""].join("\n");
+const record = (...lines: readonly string[]): string => [...lines, "", ""].join("\n");
+const change = (dn: string, ...lines: readonly string[]): string => record(`dn: ${dn}`, "changetype: modify", ...lines);
 const put = (attribute: string, value: string | null): readonly string[] =>
   value === null ? [`delete: ${attribute}`] : [`replace: ${attribute}`, `${attribute}: ${value}`];
+const remove = (dn: string): string => record(`dn: ${dn}`, "changetype: delete");
+const modrdn = (dn: string, newRdn: string, superior: string | null = null): string => {
+  const newSuperior = superior === null ? [] : [`newsuperior: ${superior}`];
+  return record(`dn: ${dn}`, "changetype: modrdn", `newrdn: ${newRdn}`, "deleteoldrdn: 1", ...newSuperior);
+};
 
-function dialect({
-  suffix,
-  rdn,
-  groupRdn,
-  options,
-  personLines,
-  groupLines,
-  disabled,
-  enabled,
-  renamesUnits,
-}: Words): DirectoryDialect {
+/** LDIF for the changes of the table, for one kind of server. It remembers renamed and moved people. */
+function dialect(words: ServerWords) {
+  const { suffix, rdn, personLines, groupLines, disabled, enabled, renamesUnits } = words;
   const people = `ou=people,${suffix}`;
-  const groupDn = (name: string): string => `${groupRdn}=${name},ou=groups,${suffix}`;
-  const placeOf = new Map<string, string>();
-  const dn = (name: string): string => placeOf.get(name) ?? `${rdn}=${name},${people}`;
-  const modrdn = (from: string, newRdn: string, superior: string | null): string =>
-    [
-      `dn: ${from}`,
-      "changetype: modrdn",
-      `newrdn: ${newRdn}`,
-      "deleteoldrdn: 1",
-      ...(superior === null ? [] : [`newsuperior: ${superior}`]),
-      "",
-      "",
-    ].join("\n");
+  const groupDn = (name: string): string => `cn=${name},ou=groups,${suffix}`;
+  const moved = new Map<string, string>();
+  const dn = (name: string): string => moved.get(name) ?? `${rdn}=${name},${people}`;
+  const unit = (name: string): string => `dn: ou=${name},${people}\nobjectClass: organizationalUnit\nou: ${name}\n\n`;
+  const changeMember = (how: "add" | "delete", group: string, member: string): string =>
+    change(groupDn(group), `${how}: member`, `member: ${member}`);
   return {
-    options,
-    person: (name) => [`dn: ${dn(name)}`, ...personLines(name), "", ""].join("\n"),
-    group: (name, members, subgroups) =>
-      [
-        `dn: ${groupDn(name)}`,
-        ...groupLines(name),
-        ...[...members.map(dn), ...subgroups.map(groupDn)].map((member) => `member: ${member}`),
-        "",
-        "",
-      ].join("\n"),
-    setMail: (name, mail) => change(dn(name), ...put("mail", mail)),
-    rename: (name, to) => {
-      const text = modrdn(dn(name), `${rdn}=${to}`, null);
-      placeOf.set(to, dn(name).replace(`${rdn}=${name},`, `${rdn}=${to},`));
+    options: (server: DirectoryServer): LdapTestOptions => ({
+      ...optionsFor(words.preset, server),
+      timeoutMs: 10_000,
+      users: { baseDn: `ou=people,${server.suffix}`, filter: `(&${words.userFilter}(!(description=left)))` },
+      minKeptPercent: 10,
+    }),
+    person: (name: string) => record(`dn: ${dn(name)}`, ...personLines(name)),
+    group: (name: string, members: readonly string[], subgroups: readonly string[]) => {
+      const lines = [...members.map(dn), ...subgroups.map(groupDn)].map((member) => `member: ${member}`);
+      return record(`dn: ${groupDn(name)}`, ...groupLines(name), ...lines);
+    },
+    setMail: (name: string, mail: string) => change(dn(name), ...put("mail", mail)),
+    rename: (name: string, to: string) => {
+      const text = modrdn(dn(name), `${rdn}=${to}`);
+      moved.set(to, dn(name).replace(`${rdn}=${name},`, `${rdn}=${to},`));
       return text;
     },
-    move: (name) => {
+    /** Moves the person to the unit `sub` below people. */
+    move: (name: string) => {
       const text = modrdn(dn(name), `${rdn}=${name}`, `ou=sub,${people}`);
-      placeOf.set(name, `${rdn}=${name},ou=sub,${people}`);
+      moved.set(name, `${rdn}=${name},ou=sub,${people}`);
       return text;
     },
-    disable: (name) => change(dn(name), ...put(...disabled)),
-    enable: (name) => change(dn(name), ...put(...enabled)),
-    join: (group, name) => change(groupDn(group), "add: member", `member: ${dn(name)}`),
-    leave: (group, name) => change(groupDn(group), "delete: member", `member: ${dn(name)}`),
-    nest: (group, subgroup) => change(groupDn(group), "add: member", `member: ${groupDn(subgroup)}`),
-    unnest: (group, subgroup) => change(groupDn(group), "delete: member", `member: ${groupDn(subgroup)}`),
-    renameGroup: (group, to) => modrdn(groupDn(group), `${groupRdn}=${to}`, null),
-    remove: (name) => `dn: ${dn(name)}\nchangetype: delete\n\n`,
-    removeGroup: (group) => `dn: ${groupDn(group)}\nchangetype: delete\n\n`,
-    makeUnit: () => `dn: ou=sub,${people}\nobjectClass: organizationalUnit\nou: sub\n\n`,
-    renameUnit: (name) => {
+    disable: (name: string) => change(dn(name), ...put(...disabled)),
+    enable: (name: string) => change(dn(name), ...put(...enabled)),
+    join: (group: string, name: string) => changeMember("add", group, dn(name)),
+    leave: (group: string, name: string) => changeMember("delete", group, dn(name)),
+    /** Makes a group a member of another. */
+    nest: (group: string, into: string) => changeMember("add", into, groupDn(group)),
+    unnest: (group: string, from: string) => changeMember("delete", from, groupDn(group)),
+    renameGroup: (group: string, to: string) => modrdn(groupDn(group), `cn=${to}`),
+    remove: (name: string) => remove(dn(name)),
+    removeGroup: (group: string) => remove(groupDn(group)),
+    makeUnit: () => unit("sub"),
+    /** Renames the unit `sub`, which contains `name`. */
+    renameUnit: (name: string) => {
       const before = dn(name);
-      placeOf.set(name, before.replace(",ou=sub,", ",ou=moved,"));
-      if (renamesUnits) return modrdn(`ou=sub,${people}`, "ou=moved", null);
-      const unit = `dn: ou=moved,${people}\nobjectClass: organizationalUnit\nou: moved\n\n`;
-      return `${unit + modrdn(before, `${rdn}=${name}`, `ou=moved,${people}`)}dn: ou=sub,${people}\nchangetype: delete\n\n`;
+      moved.set(name, before.replace(",ou=sub,", ",ou=moved,"));
+      if (renamesUnits) return modrdn(`ou=sub,${people}`, "ou=moved");
+      return unit("moved") + modrdn(before, `${rdn}=${name}`, `ou=moved,${people}`) + remove(`ou=sub,${people}`);
     },
-    describe: (name, description) => change(dn(name), ...put("description", description)),
+    /** The configured filter excludes people with the description `left`. */
+    describe: (name: string, description: string | null) => change(dn(name), ...put("description", description)),
   };
 }
+export type DirectoryDialect = ReturnType<typeof dialect>;
 
-const plain = "dc=example,dc=org";
-
-const optionsWith =
-  (preset: LdapPreset, filter: string) =>
-  (server: DirectoryServer): LdapTestOptions => ({
-    ...optionsFor(preset, server),
-    timeoutMs: 10_000,
-    users: { baseDn: `ou=people,${server.suffix}`, filter: `(&${filter}(!(description=left)))` },
-    minKeptPercent: 10,
-  });
-
-const inetOrgPerson = (name: string): readonly string[] => [
-  "objectClass: inetOrgPerson",
-  `uid: ${name}`,
-  `cn: ${name}`,
-  `sn: ${name}`,
-  `mail: ${name}@example.org`,
-];
+/** The schema of RFC 2798 and RFC 4519. */
+const inetOrg = {
+  suffix: "dc=example,dc=org",
+  rdn: "uid",
+  userFilter: "(objectClass=inetOrgPerson)",
+  personLines: (name: string) => [
+    "objectClass: inetOrgPerson",
+    ...["uid", "cn", "sn"].map((attribute) => `${attribute}: ${name}`),
+    `mail: ${name}@example.org`,
+  ],
+  groupLines: (name: string) => ["objectClass: groupOfNames", `cn: ${name}`],
+};
 
 export const openldapDialect = (): DirectoryDialect =>
   dialect({
-    suffix: plain,
-    rdn: "uid",
-    groupRdn: "cn",
-    options: optionsWith("openldap", "(objectClass=inetOrgPerson)"),
-    personLines: inetOrgPerson,
-    groupLines: (name) => ["objectClass: groupOfNames", `cn: ${name}`],
+    ...inetOrg,
+    preset: "openldap",
     disabled: ["pwdAccountLockedTime", "000001010000Z"],
     enabled: ["pwdAccountLockedTime", null],
     renamesUnits: false,
@@ -148,12 +108,8 @@ export const openldapDialect = (): DirectoryDialect =>
 
 export const ds389Dialect = (): DirectoryDialect =>
   dialect({
-    suffix: plain,
-    rdn: "uid",
-    groupRdn: "cn",
-    options: optionsWith("389ds", "(objectClass=inetOrgPerson)"),
-    personLines: inetOrgPerson,
-    groupLines: (name) => ["objectClass: groupOfNames", `cn: ${name}`],
+    ...inetOrg,
+    preset: "389ds",
     disabled: ["nsAccountLock", "true"],
     enabled: ["nsAccountLock", null],
     renamesUnits: true,
@@ -161,10 +117,10 @@ export const ds389Dialect = (): DirectoryDialect =>
 
 export const activeDirectoryDialect = (): DirectoryDialect =>
   dialect({
+    preset: "activedirectory",
     suffix: "DC=ad,DC=example,DC=test",
     rdn: "cn",
-    groupRdn: "cn",
-    options: optionsWith("activedirectory", "(objectCategory=person)(objectClass=user)"),
+    userFilter: "(objectCategory=person)(objectClass=user)",
     personLines: (name) => [
       "objectClass: user",
       `sAMAccountName: ${name}`,
