@@ -16,7 +16,7 @@ export interface LoopParts {
     putConnection(state: ConnectionState): Promise<void>;
     connections(): Promise<readonly ConnectionState[]>;
   };
-  /** Calls the listener when somebody wants a full look at once. Returns how to stop listening. */
+  /** Calls the listener when somebody wants a full run at once. Returns how to stop listening. */
   readonly onSyncNow?: (listener: () => void) => () => void;
   readonly everyMs: number;
   readonly now: () => number;
@@ -28,76 +28,70 @@ export interface LoopParts {
 
 /** Changes that come within this time share one run. */
 const gatherMs = 25;
-/** Retries, approvals and the full run are looked for this often: they come from the clock, or from another process. */
+/** Interval between checks for retries, approvals and the full run. They come from the clock or from another process. */
 const tickMs = 1000;
-/** More changed entities than this, and a scan finds them as cheaply. */
-const hintsAtMost = 500;
-const firstOutageRetryMs = 1000;
-const lastOutageRetryMs = 5 * 60_000;
+/** For more changed entities than this, a scan costs the same. */
+const maxHints = 500;
+const minOutageRetryMs = 1000;
+const maxOutageRetryMs = 5 * 60_000;
 
 /**
- * Runs one target until `stopping`: targeted after a change, full every `everyMs`, at the start and when asked. A target that
- * fails as a whole is tried again after 1 s, doubling to 5 min. `abort` ends the run under way.
+ * Runs one target until `stopping`: the changed entities after a change, everything at the start, every `everyMs` and on
+ * request. A target that fails as a whole is tried again after 1 s, doubling to 5 min. `abort` ends the current run.
  */
 export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: AbortSignal): Promise<void> {
   const { store, now, sleep, everyMs } = parts;
-  const changes = changeCollector();
+  const changes = collectChanges();
   const unsubscribe = store.onChange(changes.add);
-  // Ends the wait after a failure; asked during the run that fails, it does not begin.
-  let nap = new AbortController();
+  // A request for a full run ends the pause after a failure. During a failing run it prevents the pause.
+  let pause = new AbortController();
   const stopAsking = parts.onSyncNow?.(() => {
-    changes.lookNow();
-    nap.abort();
+    changes.requestFullRun();
+    pause.abort();
   });
-  const health = connectionHealth(parts);
+  const health = targetHealth(parts);
   let fullAtMs = now();
   let outages = 0;
   const rest = async (): Promise<void> => {
     await Promise.race([changes.next(), sleep(Math.max(1, Math.min(tickMs, fullAtMs - now())), stopping)]);
     if (changes.isWaiting()) await sleep(gatherMs, stopping);
   };
+  const isRetryDue = async (): Promise<boolean> =>
+    ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
   try {
     while (!stopping.aborted) {
-      nap = fresh(nap);
+      if (pause.signal.aborted) pause = new AbortController();
       try {
-        if (changes.takeLook()) fullAtMs = now();
-        // Further away than it was ever set: the clock has jumped back, and times stored before lie in the future.
-        const isFull = now() >= fullAtMs || fullAtMs - now() > everyMs;
-        const isDue =
-          isFull ||
-          changes.isWaiting() ||
-          ((await store.nextRetryAtMs(parts.name)) ?? Number.POSITIVE_INFINITY) <= now();
-        if (!isDue) {
+        // A full run further away than `everyMs`: the clock has jumped back, and stored times lie in the future.
+        const isFull = changes.isFullRunRequested() || now() >= fullAtMs || fullAtMs - now() > everyMs;
+        if (!isFull && !changes.isWaiting() && !(await isRetryDue())) {
           await rest();
           continue;
         }
-        const scope: RunScope = isFull
-          ? changes.takeAll()
-          : { kind: "dirty", hints: changes.take(), limit: hintsAtMost };
-        const report = await parts.reconciler.run(scope, abort);
+        // If the run fails, the next one is full too.
+        if (isFull) fullAtMs = now();
+        const report = await parts.reconciler.run(changes.take(isFull), abort);
         if (isFull) fullAtMs = now() + everyMs;
         if (report !== null) {
-          // The slice met its limit: a scan finds what it left out, hinted or not.
-          if (report.isCut) changes.scanAgain();
+          // The run stopped at its limit: a scan finds the others, hinted or not.
+          if (report.isCut) changes.requestScan();
           await health.succeeded(report);
         } else if (outages > 0) {
-          // Nothing to do says nothing about the target: a full look tells whether it works again.
+          // No work does not prove that the target works again: a full run does.
           fullAtMs = now();
         } else {
-          // Woken by what is not for this target (yet), or a retry that has nothing to try: nothing to hurry for.
+          // The change was not for this target, or the retry has nothing to try. Both can wait.
           await rest();
         }
         outages = 0;
       } catch (error) {
         if (abort.aborted) return;
-        changes.scanAgain();
+        changes.requestScan();
         outages += 1;
-        const delayMs = Math.max(
-          retryAfter(error),
-          backoff(outages, firstOutageRetryMs, lastOutageRetryMs) * (0.75 + parts.random() / 2),
-        );
+        const backoffMs = backoff(outages, minOutageRetryMs, maxOutageRetryMs) * (0.75 + parts.random() / 2);
+        const delayMs = Math.max(retryAfter(error), backoffMs);
         await health.failed(error, delayMs);
-        await sleep(delayMs, AbortSignal.any([stopping, nap.signal]));
+        await sleep(delayMs, AbortSignal.any([stopping, pause.signal]));
       }
     }
   } finally {
@@ -106,64 +100,53 @@ export async function runLoop(parts: LoopParts, stopping: AbortSignal, abort: Ab
   }
 }
 
-const fresh = (controller: AbortController): AbortController =>
-  controller.signal.aborted ? new AbortController() : controller;
-
 const retryAfter = (error: unknown): number => (error instanceof RollcallError ? (error.retryAfterMs ?? 0) : 0);
 
-/** Gathers what changed since the last run, so that a run need not look at everything. */
-function changeCollector() {
+/** Collects what changed since the last run, so that a run need not scan all rows. */
+function collectChanges() {
   let ids = new Set<string>();
-  // Everything that was dirty before the start is found by the first, full run.
-  let isScan = false;
-  let isLook = false;
+  let isScanRequested = false;
+  let isFullRunRequested = false;
   let wake: (() => void) | null = null;
+  const isWaiting = (): boolean => isFullRunRequested || isScanRequested || ids.size > 0;
   return {
-    /** Somebody wants everything looked at. */
-    lookNow(): void {
-      isLook = true;
-      wake?.();
-    },
-    takeLook(): boolean {
-      const taken = isLook;
-      isLook = false;
-      return taken;
-    },
     add(refs: readonly EntityRef[]): void {
       for (const { id } of refs) {
-        if (id === "*") isScan = true;
+        if (id === "*") isScanRequested = true;
         else ids.add(id);
       }
-      if (ids.size > hintsAtMost) isScan = true;
+      if (ids.size > maxHints) isScanRequested = true;
       wake?.();
     },
-    scanAgain(): void {
-      isScan = true;
+    requestScan(): void {
+      isScanRequested = true;
     },
-    isWaiting: (): boolean => isLook || isScan || ids.size > 0,
-    /** Null: look at all that is dirty. */
-    take(): readonly string[] | null {
-      const taken = isScan ? null : [...ids];
-      ids = new Set();
-      isScan = false;
-      return taken;
+    requestFullRun(): void {
+      isFullRunRequested = true;
+      wake?.();
     },
-    takeAll(): RunScope {
+    isFullRunRequested: (): boolean => isFullRunRequested,
+    isWaiting,
+    /** Returns the scope of the next run, and forgets what it covers. */
+    take(isFull: boolean): RunScope {
+      const hints = isScanRequested ? null : [...ids];
       ids = new Set();
-      isScan = false;
+      isScanRequested = false;
+      if (!isFull) return { kind: "dirty", hints, limit: maxHints };
+      isFullRunRequested = false;
       return { kind: "all" };
     },
-    /** At once when something came meanwhile. */
+    /** Resolves at the next change, or at once if one came meanwhile. */
     next: (): Promise<void> =>
       new Promise((resolve) => {
         wake = resolve;
-        if (isLook || isScan || ids.size > 0) resolve();
+        if (isWaiting()) resolve();
       }),
   };
 }
 
-/** Remembers how the target does, and says when it changes. Rewritten at most once a second while all is well. */
-function connectionHealth({ name, type, store, now, log }: LoopParts) {
+/** Stores how the target is, and logs when that changes. While all is well it is stored at most once a second. */
+function targetHealth({ name, type, store, now, log }: LoopParts) {
   let state: ConnectionState | null = null;
   const unknown: ConnectionState = {
     name,
@@ -175,7 +158,7 @@ function connectionHealth({ name, type, store, now, log }: LoopParts) {
     errorCode: null,
     errorMessage: null,
   };
-  /** Read when it is first needed: the loop outlasts a database that does not answer. */
+  /** Read when it is first needed: the loop survives a database that does not answer. */
   const present = async (): Promise<ConnectionState> => {
     state ??= (await store.connections()).find((each) => each.role === "target" && each.name === name) ?? unknown;
     return state;

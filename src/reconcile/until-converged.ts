@@ -9,10 +9,10 @@ export interface ConvergeParts {
   readonly onReport?: (report: RunReport) => void;
 }
 
-/** Retries further away than this are left to the next `sync`: something that backs off for long needs a person. */
-const patienceMs = 15_000;
+/** Maximum wait for a retry. A longer backoff needs a person, or the next `sync`. */
+const maxWaitMs = 15_000;
 
-/** One target until nothing is dirty that this run can deliver: a full look, then what is left. Aborted by `signal`. */
+/** Runs one target until nothing is left that can be delivered now: one full run, then the rest. Ends when `signal` aborts. */
 export async function converge(
   { reconciler, nextRetryAtMs, now, sleep, onReport }: ConvergeParts,
   signal: AbortSignal,
@@ -22,10 +22,10 @@ export async function converge(
     if (report !== null) onReport?.(report);
     if (report === null || !isUnfinished(report)) {
       const nextMs = await nextRetryAtMs();
-      if (nextMs === null || nextMs - now() > patienceMs) return;
+      if (nextMs === null || nextMs - now() > maxWaitMs) return;
     }
     const waitMs = Math.max(0, ((await nextRetryAtMs()) ?? now()) - now());
-    if (waitMs > patienceMs) return;
+    if (waitMs > maxWaitMs) return;
     await sleep(waitMs, signal);
     signal.throwIfAborted();
     report = await reconciler.run({ kind: "dirty", hints: null, limit: 1000 }, signal);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { IdentityProvider } from "../support/reliability/identity-provider.ts";
 import { load, openFiles, rssMiB } from "../support/reliability/load.ts";
 import {
@@ -14,20 +14,14 @@ import {
 import { Vendors } from "../support/reliability/vendors.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const millisecondsOf = async (work: () => Promise<unknown>): Promise<number> => {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-};
-
 async function peopleIn({ scimUrl }: Running): Promise<number> {
   const response = await fetch(`${scimUrl}/Users?count=0`, { headers: { authorization: `Bearer ${scimToken}` } });
   return ((await response.json()) as { readonly totalResults: number }).totalResults;
 }
 
-/** More than what may be open at once, too: some are refused as connections, the others as requests in flight. */
+/** More than the limit of open connections: some are refused as connections, the others as requests in flight. */
 const connections = 750;
-/** What all sources together may do is asked for here, not what one may send. */
+/** High enough that only the limit of all sources together counts. */
 const limits = { connections: 700, requestsPerSecond: 100_000, burst: 100_000 };
 
 describe("a process", { timeout: 120_000 }, () => {
@@ -43,52 +37,41 @@ describe("a process", { timeout: 120_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("asked for far more than it can do answers all it takes on, refuses the rest, keeps its memory, and is itself again at once", async () => {
+  it("answers all that it takes on under overload, refuses the rest, keeps its memory, and recovers", async () => {
     rollcall = new RollcallProcess({ folder, targets: {}, limits });
     const running = await rollcall.start();
     const warm = await load(running.scimUrl, running.pid, 4, 1);
     const filesBefore = openFiles(running.pid);
-    const probing = { isOn: true, slowestMs: 0 };
-    const probe = (async () => {
-      while (probing.isOn) {
-        probing.slowestMs = Math.max(
-          probing.slowestMs,
-          await millisecondsOf(() => fetch(`${new URL(running.scimUrl).origin}/healthz`)),
-        );
+    const probe = { isOn: true, statuses: new Set<number>() };
+    const probing = (async () => {
+      while (probe.isOn) {
+        probe.statuses.add((await fetch(`${new URL(running.scimUrl).origin}/healthz`)).status);
         await pause(50);
       }
     })();
     // Each connection sends as soon as it is answered: twice as many as a source may have under way (384).
     const first = await load(running.scimUrl, running.pid, connections, 3);
     const second = await load(running.scimUrl, running.pid, connections, 3);
-    probing.isOn = false;
-    await probe;
-    const afterwardsMs = await millisecondsOf(() => peopleIn(running));
-    console.log(
-      `load: ${second.answeredPerSecond} writes/s over ${connections} connections, p50 ${second.p50Ms} ms, p99 ${second.p99Ms} ms, ${second.refused} × 503, RSS ${first.peakRssMiB} then ${second.peakRssMiB} MiB, ` +
-        `/healthz at most ${Math.round(probing.slowestMs)} ms, the next request ${Math.round(afterwardsMs)} ms`,
-    );
-    for (const { unanswered, otherwise, refusedWithoutRetryAfter, p99Ms, refused, acknowledged } of [first, second]) {
+    probe.isOn = false;
+    await probing;
+    expect([...probe.statuses]).toEqual([200]);
+    for (const { unanswered, otherwise, refusedWithoutRetryAfter, refused, acknowledged } of [first, second]) {
       expect({ unanswered, otherwise, refusedWithoutRetryAfter }).toEqual({
         unanswered: 0,
         otherwise: {},
         refusedWithoutRetryAfter: 0,
       });
-      expect(p99Ms).toBeLessThan(5000);
       expect(refused).toBeGreaterThan(0);
       expect(acknowledged).toBeGreaterThan(0);
     }
     expect(await peopleIn(running)).toBe(warm.acknowledged + first.acknowledged + second.acknowledged);
-    expect(probing.slowestMs).toBeLessThan(5000);
-    expect(afterwardsMs).toBeLessThan(1000);
     expect(second.peakRssMiB).toBeLessThan(600);
     expect(rssMiB(running.pid)).toBeLessThan(first.peakRssMiB * 1.5);
-    await pause(200);
-    expect(openFiles(running.pid)).toBeLessThanOrEqual(filesBefore + 8);
+    await vi.waitFor(() => expect(openFiles(running.pid)).toBeLessThanOrEqual(filesBefore + 8), { timeout: 30_000 });
     expect(await rollcall.stop()).toBe(0);
   });
 
-  it("suspended for a while goes on where it was, and invites nobody twice", async () => {
+  it("continues where it was after a suspension (SIGSTOP), and invites nobody twice", async () => {
     const vendors = await Vendors.start();
     undo.push(() => vendors.close());
     rollcall = new RollcallProcess({ folder, targets: vendors.targets() });
@@ -106,7 +89,7 @@ describe("a process", { timeout: 120_000 }, () => {
       rollcall.signal("SIGCONT");
       await sending;
     }
-    for (let look = 0; look < 400 && !isDelivered(await statusOf(running)); look += 1) await pause(25);
+    await vi.waitFor(async () => expect(isDelivered(await statusOf(running))).toBe(true), { timeout: 60_000 });
     expect(await idp.lostWrites(running.scimUrl)).toEqual([]);
     expect([...vendors.bitwarden.state.allMails.values()]).toEqual(Array.from({ length: 40 }, () => 1));
   });
