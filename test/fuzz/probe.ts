@@ -1,6 +1,6 @@
 /**
- * Loaded into the process under test with `--import`: tells from within what cannot be seen from outside, to whoever
- * connects to the port that it writes into the file named by ROLLCALL_PROBE. Each line that comes in is answered with one.
+ * Loaded into the process under test with `--import`. Reports values that are only visible inside the process. Listens on a
+ * port that it writes into the file of ROLLCALL_PROBE, and answers each line with one line of JSON.
  */
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -17,7 +17,7 @@ const fingerprint = (): string =>
     ]),
   );
 
-/** CPU time of this thread in milliseconds: a stall that another process causes costs none. */
+/** CPU time of this thread in milliseconds. A stall caused by another process costs none. */
 const cpuMs = (): number => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
@@ -29,7 +29,7 @@ let worstMs = 0;
 let at = { wallMs: performance.now(), cpuMs: cpuMs() };
 setInterval(() => {
   const now = { wallMs: performance.now(), cpuMs: cpuMs() };
-  // Between two turns of the loop: what the loop itself worked, and did not just wait for.
+  // The time that the event loop itself worked between two of its rounds, without the time it waited.
   worstMs = Math.max(worstMs, Math.min(now.wallMs - at.wallMs - everyMs, now.cpuMs - at.cpuMs));
   at = now;
 }, everyMs).unref();
@@ -39,7 +39,7 @@ process.on("uncaughtExceptionMonitor", () => {
   uncaught += 1;
 });
 
-// After everything that is loaded at the start: a library may add to prototypes, requests may not.
+// Taken at the first question, after the start: a library may change prototypes, a request must not.
 let before: string | null = null;
 const server = createServer((socket) => {
   socket.unref();
