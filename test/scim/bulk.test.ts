@@ -16,8 +16,8 @@ const newUser = (bulkId: string, more: object = {}): object => ({
   data: { schemas: [CORE], userName: `${unique("bulk")}@x.org`, ...more },
 });
 
-describe("Bulk (RFC 7644 §3.7)", () => {
-  test("a group before the person it names, changed and deleted by reference", async () => {
+describe("a Bulk request", () => {
+  test("runs a group before its member, and changes and deletes both by bulkId", async () => {
     const reply = await bulk([
       {
         method: "POST",
@@ -53,7 +53,7 @@ describe("Bulk (RFC 7644 §3.7)", () => {
     expect((await scim.call("GET", `/Groups/${id}`)).json["members"]).toEqual([]);
   });
 
-  test("each fails alone, with the error as its response", async () => {
+  test("lets each operation fail alone, with its error", async () => {
     const user = await scim.user();
     const reply = await bulk([
       newUser("a", { userName: user["userName"] }),
@@ -70,7 +70,7 @@ describe("Bulk (RFC 7644 §3.7)", () => {
     expect(reply.json["Operations"]?.[0]?.["response"]).toMatchObject({ status: "409", scimType: "uniqueness" });
   });
 
-  test("failOnErrors stops", async () => {
+  test("stops after failOnErrors failures", async () => {
     const failing = { method: "DELETE", path: "/Users/nobody" };
     expect(statuses(await bulk([failing, newUser("x"), failing, newUser("y")], { failOnErrors: 2 }))).toEqual([
       "404",
@@ -79,7 +79,7 @@ describe("Bulk (RFC 7644 §3.7)", () => {
     ]);
   });
 
-  test("those that name each other are 409", async () => {
+  test("answers 409 to operations that refer to each other", async () => {
     const circle = (bulkId: string, other: string): object => ({
       method: "POST",
       path: "/Groups",
@@ -89,7 +89,7 @@ describe("Bulk (RFC 7644 §3.7)", () => {
     expect(statuses(await bulk([circle("a", "b"), circle("b", "a"), newUser("c")]))).toEqual(["409", "409", "201"]);
   });
 
-  test("too many operations or bytes are 413, a wrong message 400", async () => {
+  test("is 413 with too many operations or bytes, and 400 without its schema or Operations", async () => {
     const body = { schemas: ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], Operations: [{}, {}, {}] };
     expect((await small.call("POST", "/Bulk", body)).status).toBe(413);
     expect((await small.call("POST", "/Bulk", { ...body, x: "x".repeat(3000) })).status).toBe(413);

@@ -16,7 +16,7 @@ import { scimServer } from "./server.ts";
 
 const scim = scimServer();
 
-/** Whatever happens with untrusted text, it is a ScimError. */
+/** Untrusted text may only cause a ScimError. */
 function orRefused<T>(run: () => T): T | null {
   try {
     return run();
@@ -26,21 +26,12 @@ function orRefused<T>(run: () => T): T | null {
   }
 }
 
-// Few words, so that conditions and people meet; "É", "ß" and "𝒳" because case and order are subtle.
+// Few words, so that conditions match users. "É", "ß" and "𝒳" because their case and order are special.
 const word = fc.constantFrom("a", "A", "ann", "Ann@x.org", "b", "É", "é", "ß", "x y", "", '"q" \\', "𝒳", "%", "_");
 const TEXT_OPS = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"] as const;
 const path = fc.constantFrom(
-  "userName",
-  "displayName",
-  "externalId",
-  "emails",
-  "emails.value",
-  "emails.type",
-  "title",
-  "name.familyName",
-  "department",
-  "nothing",
-  "id",
+  ...["userName", "displayName", "externalId", "emails", "emails.value", "emails.type"],
+  ...["title", "name.familyName", "department", "nothing", "id"],
 );
 const condition = fc.oneof(
   fc
@@ -99,33 +90,12 @@ const pathText = (path: AttributePath): string =>
   path.extension === null ? nameOf(path) : `${path.extension}:${nameOf(path)}`;
 
 describe("filters", () => {
-  test("any text parses or is refused", () => {
-    const pieces = fc
-      .array(
-        fc.oneof(
-          fc.string({ unit: "grapheme" }),
-          fc.constantFrom(
-            "userName",
-            " eq ",
-            '"',
-            "\\",
-            "(",
-            ")",
-            "[",
-            "]",
-            "not",
-            " and ",
-            " or ",
-            "pr",
-            "emails",
-            ".",
-            "__proto__",
-            "true",
-            "null",
-          ),
-        ),
-      )
-      .map((each) => each.join(""));
+  test("any text is parsed or refused", () => {
+    const piece = fc.constantFrom(
+      ...["userName", " eq ", '"', "\\", "(", ")", "[", "]", "not"],
+      ...[" and ", " or ", "pr", "emails", ".", "__proto__", "true", "null"],
+    );
+    const pieces = fc.array(fc.oneof(fc.string({ unit: "grapheme" }), piece)).map((each) => each.join(""));
     fc.assert(
       fc.property(pieces, (text) => {
         const filter = orRefused(() => parseFilter(text, USER_SCHEMA));
@@ -135,7 +105,7 @@ describe("filters", () => {
     );
   });
 
-  test("formatting and parsing gives the same filter", () => {
+  test("the text of a parsed filter is parsed to the same filter", () => {
     fc.assert(
       fc.property(filterText, (text) => {
         const filter = orRefused(() => parseFilter(text, USER_SCHEMA));
@@ -171,7 +141,7 @@ describe("filters", () => {
       }
     });
 
-    test("columns and residual choose whom the evaluation chooses", async () => {
+    test("columns and residual choose the same users as the filter on the resource", async () => {
       const everybody = await scim
         .store()
         .listUsers("okta", { where: { op: "all" }, sort: null, offset: 0, limit: 1000 });
@@ -198,27 +168,11 @@ describe("filters", () => {
 });
 
 const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
+const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const attribute = fc.constantFrom(
-  "userName",
-  "emails",
-  "EMAILS",
-  "name",
-  "name.givenName",
-  "active",
-  "manager",
-  "members",
-  "displayName",
-  "meta",
-  "id",
-  "addresses",
-  "roles",
-  "__proto__",
-  "constructor",
-  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
-  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-  'emails[type eq "work"]',
-  'emails[type eq "work"].value',
-  "emails.value",
+  ...["userName", "emails", "EMAILS", "name", "name.givenName", "active", "manager", "members", "displayName", "meta"],
+  ...["id", "addresses", "roles", "__proto__", "constructor", enterprise, `${enterprise}:department`],
+  ...['emails[type eq "work"]', 'emails[type eq "work"].value', "emails.value"],
 );
 const values = fc.oneof(
   json,
@@ -237,7 +191,7 @@ const START: JsonObject = {
 };
 
 describe("bodies and patches", () => {
-  test("any body is normalized or refused, and normal is normal", () => {
+  test("any body is normalized or refused, and a normalized one stays the same", () => {
     fc.assert(
       fc.property(fc.oneof(json, fc.dictionary(attribute, values)), (body) => {
         if (typeof body !== "object" || body === null || Array.isArray(body)) return;
@@ -250,7 +204,7 @@ describe("bodies and patches", () => {
     );
   });
 
-  test("any PATCH is applied or refused: the resource given is untouched, one primary, what comes out is normal", () => {
+  test("any PATCH is applied or refused; the result is normalized and has one primary email at most", () => {
     const before = JSON.stringify(START);
     fc.assert(
       fc.property(fc.array(operation as fc.Arbitrary<JsonObject>, { minLength: 1, maxLength: 4 }), (Operations) => {
@@ -265,9 +219,13 @@ describe("bodies and patches", () => {
     );
   });
 
-  test("replacing and adding again change nothing more", () => {
+  test("the same operation a second time changes nothing", () => {
+    // A new `type` in the value would change what the filter of the path chooses the second time.
+    const isStable = ({ path, value }: JsonObject): boolean =>
+      path !== 'emails[type eq "work"]' || !/"type"/i.test(JSON.stringify(value ?? null));
     fc.assert(
-      fc.property(fc.array(operation as fc.Arbitrary<JsonObject>, { minLength: 1, maxLength: 1 }), (Operations) => {
+      fc.property((operation as fc.Arbitrary<JsonObject>).filter(isStable), (only) => {
+        const Operations = [only];
         const steps = orRefused(() => parsePatch(USER_SCHEMA, { Operations }, 100));
         const once = steps === null ? null : orRefused(() => applyPatch(START, steps, "some-id"));
         if (steps === null || once === null) return;
@@ -279,7 +237,7 @@ describe("bodies and patches", () => {
     );
   });
 
-  test("a projection only leaves out", () => {
+  test("a projection adds no attribute", () => {
     const names = fc.array(fc.oneof(attribute, fc.string()));
     fc.assert(
       fc.property(names, names, (attributes, excluded) => {

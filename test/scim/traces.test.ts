@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Loose, Reply } from "./server.ts";
 import { scimServer } from "./server.ts";
 
-/** One recorded request and what must come back; the format of the vendored traces. */
+/** One recorded request and its expected answer, as in the files of test/fixtures/idp. */
 interface Step {
   readonly name: string;
   readonly method: string;
@@ -54,7 +54,7 @@ function verify(check: Check, json: unknown): void {
   else if (check.length !== undefined) expect(value, check.path).toHaveLength(check.length);
   else if (check.contains !== undefined) expect(value, check.path).toContain(check.contains);
   else if (check.type !== undefined) expect(Array.isArray(value) ? "array" : typeof value, check.path).toBe(check.type);
-  else expect.fail(`a check of ${check.path} says nothing`);
+  else expect.fail(`the check of ${check.path} has no condition`);
 }
 
 function verifyReply(step: Step, reply: Reply): void {
@@ -66,9 +66,9 @@ function verifyReply(step: Step, reply: Reply): void {
   for (const name of step.expect.headerExists ?? []) expect(reply.headers[name]).toBeDefined();
 }
 
-describe("recorded traffic of identity providers", () => {
+describe("recorded traffic of an identity provider", () => {
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".json"))) {
-    test(file, async () => {
+    test(`${file} gets the recorded answers`, async () => {
       const vars = new Map<string, string>([["run", `${Date.now().toString(36)}${file.slice(0, 3)}`]]);
       const fill = (text: string): string =>
         text.replace(/\{\{(\w+)\}\}/g, (_all, name: string) =>

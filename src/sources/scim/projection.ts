@@ -67,13 +67,15 @@ function plant(tree: Tree, [first, ...rest]: readonly [string, ...string[]]): vo
   }
 }
 
-/** Keeps or drops what the tree names. */
+/** Keeps or drops the attributes of the tree. */
 function project(object: JsonObject, tree: Tree, action: "keep" | "drop"): JsonObject {
-  const shown: Record<string, Json> = {};
-  for (const [name, value] of Object.entries(object)) {
-    const below = tree.get(name);
-    if (below === undefined ? action === "drop" : below === null && action === "keep") shown[name] = value;
-    else if (below != null) shown[name] = eachPart(value, (part) => project(part, below, action));
+  const shown: Record<string, Json> = action === "keep" ? {} : { ...object };
+  for (const [name, below] of tree) {
+    const value = object[name];
+    if (value === undefined || !Object.hasOwn(object, name)) continue;
+    if (below !== null) shown[name] = eachPart(value, (part) => project(part, below, action));
+    else if (action === "keep") shown[name] = value;
+    else delete shown[name];
   }
   return shown;
 }
