@@ -5,6 +5,7 @@ import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { modify } from "../support/ldap/server.ts";
 import { optionsFor } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
+import { userWrite } from "../support/world.ts";
 
 const cause = { actor: "ldap:corp", requestId: null };
 const options = (more: Partial<CommitOptions> = {}): CommitOptions => ({
@@ -25,15 +26,6 @@ const user = (name: string, more: Partial<SourceUser> = {}): SourceUser => ({
   locators: [`dn:uid=${name}`],
   memberOf: [],
   ...more,
-});
-const written = (email: string) => ({
-  resource: { userName: email },
-  userName: email,
-  externalId: null,
-  email,
-  emails: [email],
-  displayName: email,
-  isActive: true,
 });
 const group = (name: string, members: readonly string[], more: Partial<SourceGroup> = {}): SourceGroup => ({
   externalId: name,
@@ -85,7 +77,7 @@ describe("snapshots in the store", () => {
   });
 
   it("the store knows polled users from users that SCIM wrote", async () => {
-    await world.store.createUser("okta", written("b@example.com"), cause);
+    await world.store.createUser("okta", userWrite("b@example.com"), cause);
     expect(await world.store.originOf("corp")).toBe(null);
     await commit([user("a")], []);
     expect([await world.store.originOf("corp"), await world.store.originOf("okta")]).toEqual(["polled", "written"]);

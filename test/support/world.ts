@@ -94,7 +94,8 @@ function makeClock(isRunning: boolean): { nowMs: number } {
 const maxRounds = 10;
 const statusName = new Map<number, string>(Object.entries(memberStatus).map(([name, status]) => [status, name]));
 
-const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => ({
+/** A user as SCIM writes it. */
+export const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => ({
   resource: { userName: email, active: more.isActive ?? true },
   userName: email,
   externalId: null,

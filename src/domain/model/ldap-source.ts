@@ -53,10 +53,8 @@ export interface LdapGroupSettings {
   readonly nested?: boolean;
 }
 
-/** A polled LDAP directory as configured, complete with its defaults. The preset is not applied yet. */
-export interface LdapSource<Password, Tls> {
-  readonly name: string;
-  readonly preset: LdapPreset;
+/** Where to connect, and as whom. */
+export interface LdapServers<Password, Tls> {
   /** Tried in order. Empty if `domain` is given. */
   readonly url: readonly string[];
   /** DNS domain of an Active Directory. SRV records name its domain controllers. */
@@ -66,6 +64,12 @@ export interface LdapSource<Password, Tls> {
   readonly connectTimeoutMs: number;
   /** Maximum time for one page or other operation. */
   readonly timeoutMs: number;
+}
+
+/** A polled LDAP directory as configured, complete with its defaults. The preset is not applied yet. */
+export interface LdapSource<Password, Tls> extends LdapServers<Password, Tls> {
+  readonly name: string;
+  readonly preset: LdapPreset;
   readonly everyMs: number;
   /** Maximum time between two full polls. */
   readonly fullEveryMs: number;

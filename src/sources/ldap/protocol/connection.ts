@@ -2,7 +2,7 @@ import { promises as dns } from "node:dns";
 import { connect as connectPlain, isIP } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { messageOf, RollcallError } from "../../../domain/model/errors.ts";
-import type { LdapBind } from "../../../domain/model/ldap-source.ts";
+import type { LdapBind, LdapServers } from "../../../domain/model/ldap-source.ts";
 import { describeResult } from "./result-codes.ts";
 import { handshake, LdapSession } from "./session.ts";
 
@@ -19,19 +19,6 @@ export interface LdapTls {
   readonly servername?: string;
   /** Default true. */
   readonly rejectUnauthorized?: boolean;
-}
-
-/** Where to connect, and as whom. */
-export interface LdapServers {
-  /** Tried in order. */
-  readonly url: readonly string[];
-  /** DNS domain of an Active Directory. It replaces `url`. */
-  readonly domain: string | null;
-  readonly bind: LdapBind<string>;
-  readonly tls: LdapTls;
-  readonly connectTimeoutMs: number;
-  /** Maximum time for one operation. */
-  readonly timeoutMs: number;
 }
 
 /** A bound session and its URL. */
@@ -54,7 +41,7 @@ export type ResolveSrv = (
  * @throws `SOURCE_UNAVAILABLE` with the answer of each URL, `ABORTED`
  */
 export async function connectLdap(
-  servers: LdapServers,
+  servers: LdapServers<string, LdapTls>,
   preferred: string | null,
   signal: AbortSignal,
   resolveSrv: ResolveSrv = dns.resolveSrv,
@@ -98,7 +85,11 @@ async function urlsOfDomain(domain: string, isStartTls: boolean, resolveSrv: Res
   }
 }
 
-async function openSession(servers: LdapServers, url: string, signal: AbortSignal): Promise<LdapSession> {
+async function openSession(
+  servers: LdapServers<string, LdapTls>,
+  url: string,
+  signal: AbortSignal,
+): Promise<LdapSession> {
   const { bind: how, connectTimeoutMs, timeoutMs } = servers;
   const { protocol, hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
