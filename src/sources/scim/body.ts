@@ -5,7 +5,7 @@ import { badRequest, ScimError } from "./errors.ts";
 import { isObject } from "./json.ts";
 
 /** Maximum depth of nested objects and lists. SCIM needs about 6. */
-const MAX_JSON_DEPTH = 32;
+const maxJsonDepth = 32;
 
 /**
  * Reads a JSON object of at most `limitBytes` (RFC 7644 §3.1, §8.1).
@@ -100,8 +100,7 @@ function refuseDeep(text: string): void {
       else if (code === 0x22) isInString = false;
     } else if (code === 0x22) isInString = true;
     else if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_JSON_DEPTH)
-        throw badRequest("invalidSyntax", `the body has more than ${MAX_JSON_DEPTH} levels`);
+      if (++depth > maxJsonDepth) throw badRequest("invalidSyntax", `the body has more than ${maxJsonDepth} levels`);
     } else if (code === 0x7d || code === 0x5d) depth--;
   }
 }

@@ -8,7 +8,7 @@ const REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 
 /** Number of operations after which other requests get their turn. */
-const OPERATIONS_PER_TURN = 10;
+const operationsPerTurn = 10;
 
 /** One operation, with references to earlier ones resolved. */
 export interface BulkCall {
@@ -67,7 +67,7 @@ export async function runBulk(body: JsonObject, maxOperations: number, runner: B
       const { result, isFailed } = await settle(operation, ready.length === 0, ids, runner);
       results.set(at, result);
       if (isFailed) failures++;
-      if (results.size % OPERATIONS_PER_TURN === 0) await nextTurn();
+      if (results.size % operationsPerTurn === 0) await nextTurn();
     }
     const done = new Set(batch);
     waiting = waiting.filter((each) => !done.has(each));

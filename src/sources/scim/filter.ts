@@ -31,9 +31,9 @@ export interface Comparison {
 const NEVER: Filter = { op: "never" };
 
 /** Maximum length of a filter, in characters. */
-const MAX_FILTER_LENGTH = 4096;
-const MAX_DEPTH = 32;
-const MAX_CONDITIONS = 256;
+const maxFilterLength = 4096;
+const maxFilterDepth = 32;
+const maxConditions = 256;
 
 const refuse = (detail: string): ScimError => badRequest("invalidFilter", `filter: ${detail}`);
 
@@ -106,7 +106,7 @@ class FilterParser {
   #conditions = 0;
 
   constructor(text: string, start = 0) {
-    if (text.length > MAX_FILTER_LENGTH) throw refuse(`${text.length} characters; the limit is ${MAX_FILTER_LENGTH}`);
+    if (text.length > maxFilterLength) throw refuse(`${text.length} characters; the limit is ${maxFilterLength}`);
     this.#text = text;
     this.#end = start;
     this.#advance();
@@ -126,7 +126,7 @@ class FilterParser {
   }
 
   filter(resolve: Resolve): Filter {
-    if (++this.#depth > MAX_DEPTH) throw refuse(`the limit of nested filters is ${MAX_DEPTH}`);
+    if (++this.#depth > maxFilterDepth) throw refuse(`the limit of nested filters is ${maxFilterDepth}`);
     const filter = this.#series("or", () => this.#series("and", () => this.#term(resolve)));
     this.#depth--;
     return filter;
@@ -139,7 +139,7 @@ class FilterParser {
   }
 
   #term(resolve: Resolve): Filter {
-    if (++this.#conditions > MAX_CONDITIONS) throw refuse(`the limit of conditions is ${MAX_CONDITIONS}`);
+    if (++this.#conditions > maxConditions) throw refuse(`the limit of conditions is ${maxConditions}`);
     const isNegated = this.#takes("not");
     if (!isNegated && this.#token !== "(") return this.#condition(resolve);
     this.expect("(");

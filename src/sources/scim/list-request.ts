@@ -78,13 +78,13 @@ function toInteger(value: Json, name: string): number | null {
   return Math.min(Number(value), 2 ** 31);
 }
 
-const MAX_NAMES = 200;
+const maxNames = 200;
 
 function toNames(value: Json, name: string): readonly string[] {
   if (value === null) return [];
   const names = typeof value === "string" ? value.split(",") : value;
-  if (!isArray(names) || names.length > MAX_NAMES)
-    throw badRequest("invalidValue", `${name} must be at most ${MAX_NAMES} attribute names`);
+  if (!isArray(names) || names.length > maxNames)
+    throw badRequest("invalidValue", `${name} must be at most ${maxNames} attribute names`);
   return names
     .map((each) => {
       if (typeof each !== "string") throw badRequest("invalidValue", `${name} must be attribute names`);

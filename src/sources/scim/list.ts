@@ -21,7 +21,7 @@ interface ListResult {
   readonly resources: readonly JsonObject[];
 }
 
-const SCAN_PAGE = 200;
+const scanPageSize = 200;
 const ALL: Criterion = { op: "all" };
 
 /** Limits the scans that run at once. A limited number of further scans waits; the rest is refused with 503. */
@@ -159,7 +159,7 @@ async function scanPage(
   const records: ScimRecord[] = [];
   const keys: { readonly id: string; readonly key: string | null }[] = [];
   let total = 0;
-  for await (const page of endpoint.scan(source, where, SCAN_PAGE)) {
+  for await (const page of endpoint.scan(source, where, scanPageSize)) {
     const ids = page.map((each) => each.id);
     const references = needsReferences ? await endpoint.references(source, ids) : null;
     for (const record of page) {

@@ -5,7 +5,7 @@ import { isArray, isObject, own } from "./json.ts";
 import type { Attribute, Attributes, ResourceSchema } from "./schemas.ts";
 
 /** Maximum number of values of an attribute. It bounds the work of one request. */
-const MAX_VALUES = 500;
+const maxValues = 500;
 
 /**
  * Returns the resource to store, from a body of an identity provider. Names become canonical. Null, `[]`, unknown and
@@ -47,7 +47,7 @@ function put(home: Record<string, Json>, attribute: Attribute | undefined, raw: 
 }
 
 const tooMany = (name: string, count: number): ScimError =>
-  badRequest("invalidValue", `${name} has ${count} values; the limit is ${MAX_VALUES}`);
+  badRequest("invalidValue", `${name} has ${count} values; the limit is ${maxValues}`);
 
 const wrongType = (name: string, wish: string): ScimError => badRequest("invalidValue", `${name} must be ${wish}`);
 
@@ -125,7 +125,7 @@ export function normalizeSub(attribute: Attribute, sub: Attribute, raw: Json): J
 export function toValues(attribute: Attribute, raw: Json, name: string): JsonObject[] {
   if (raw === null) return [];
   const list = isArray(raw) ? raw : [raw];
-  if (list.length > MAX_VALUES) throw tooMany(name, list.length);
+  if (list.length > maxValues) throw tooMany(name, list.length);
   return list
     .map((each) => {
       if (each === null) throw wrongType(`each value of ${name}`, "an object");
@@ -150,7 +150,7 @@ export function addValues(
     byKey.set(key, { ...byKey.get(key), ...value });
     if (own(value, "primary") === true) primaryKey ??= key;
   }
-  if (byKey.size > MAX_VALUES) throw tooMany(attribute.name, byKey.size);
+  if (byKey.size > maxValues) throw tooMany(attribute.name, byKey.size);
   return withOnePrimary([...byKey.values()], primaryKey === null ? undefined : byKey.get(primaryKey));
 }
 
@@ -183,15 +183,15 @@ function keyOf(attribute: Attribute, element: JsonObject): string {
 }
 
 /** Maximum length of text that the store has an index of: PostgreSQL indexes at most 2,700 bytes. */
-const MAX_INDEXED_LENGTH = 512;
+const maxIndexedLength = 512;
 
 export function refuseLong(name: string, value: string): void {
-  if (value.length > MAX_INDEXED_LENGTH)
-    throw badRequest("invalidValue", `${name} has ${value.length} characters; the limit is ${MAX_INDEXED_LENGTH}`);
+  if (value.length > maxIndexedLength)
+    throw badRequest("invalidValue", `${name} has ${value.length} characters; the limit is ${maxIndexedLength}`);
 }
 
 /** Shortens a text for an index, without cutting a character in half. */
-export const shortened = (text: string): string => text.slice(0, MAX_INDEXED_LENGTH).toWellFormed();
+export const shortened = (text: string): string => text.slice(0, maxIndexedLength).toWellFormed();
 
 export function textOf(resource: JsonObject, name: string): string | null {
   const value = own(resource, name);

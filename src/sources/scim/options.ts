@@ -22,7 +22,7 @@ export interface ScimLimits {
   readonly waitingScans: number;
 }
 
-export const DEFAULT_LIMITS: ScimLimits = {
+export const defaultLimits: ScimLimits = {
   bodyBytes: 1024 * 1024,
   bulkBytes: 4 * 1024 * 1024,
   bulkOperations: 1000,

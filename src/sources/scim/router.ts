@@ -14,7 +14,7 @@ import { groupsEndpoint } from "./groups.ts";
 import { listResources, ScanGate } from "./list.ts";
 import { listOfSearch } from "./list-request.ts";
 import type { ScimLimits, ScimOptions } from "./options.ts";
-import { DEFAULT_LIMITS } from "./options.ts";
+import { defaultLimits } from "./options.ts";
 import type { CallContext, ScimAnswer } from "./resources.ts";
 import { notAllowed, serveResource } from "./resources.ts";
 import { usersEndpoint } from "./users.ts";
@@ -50,7 +50,7 @@ interface Admitted extends Exchange {
  * request is authenticated before its body is read, and sees only the source of its token.
  */
 export function createScimRouter(options: ScimOptions): Router {
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = { ...defaultLimits, ...options.limits };
   const reportUnknown = (source: string, groupId: string, unknownMembers: readonly string[]): void =>
     options.log?.("warn", `scim: left ${unknownMembers.length} unknown members out of group ${groupId}`, {
       source,
