@@ -1,6 +1,6 @@
 /**
- * The crash matrix at length: `npm run bench:crash [-- --kills 2000 --seed 1 --store postgres]`. Days of 320 changes, each with up to 180
- * kills, two at a time, every fifth of them with a tight guard; ends with 1 if anything is not as promised.
+ * The long crash matrix: `npm run bench:crash [-- --kills 2000 --seed 1 --store postgres]`. Replays days of 320 changes with
+ * up to 180 kills each, two at a time. Every fifth day has a low removal limit. Exit code 1 if a promise is broken.
  */
 import { parseArgs } from "node:util";
 import { noOpenldap } from "../test/support/ldap/openldap.ts";
@@ -25,7 +25,7 @@ let seed = Number(values.seed);
 let planned = 0;
 console.log(`seed ${seed}`);
 
-// Of its own, and never killed: what is killed here is Rollcall.
+// Only Rollcall is killed, never this server.
 const server = values.store === "postgres" ? await startPostgres() : null;
 const onPostgres = server !== null && { makeDatabase: server.makeDatabase };
 
@@ -62,7 +62,7 @@ async function days(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(values.atOnce) }, days));
-// A directory beside it; without slapd (test/install-servers.sh) there is none.
+// Also with an LDAP directory, if slapd is installed (test/install-servers.sh).
 const directory =
   noOpenldap === null && server === null
     ? await ldapCrashRun({

@@ -1,6 +1,6 @@
 /**
- * The fault matrix at length: `npm run bench:faults [-- --days 3 --writes 300 --seed 1]`. Every trouble, on that many
- * days; ends with 1 if anything is not as promised.
+ * The long fault matrix: `npm run bench:faults [-- --days 3 --writes 300 --seed 1]`. Runs every trouble on each day.
+ * Exit code 1 if a promise is broken.
  */
 import { parseArgs } from "node:util";
 import { makeDay } from "../test/support/reliability/day.ts";

@@ -1,6 +1,6 @@
 /**
- * Fuzzing at length: `npm run bench:fuzz [-- --requests 100000 --seed 1]`. Ends with 1 if anything is not as promised; a
- * request that fails is printed byte by byte, with the seed of its batch.
+ * The long fuzz run: `npm run bench:fuzz [-- --requests 100000 --seed 1]`. Exit code 1 if a promise is broken.
+ * Prints the bytes of a request that fails, and the seed of its batch.
  */
 import { parseArgs } from "node:util";
 import { ldapFuzz } from "../test/support/fuzz/ldap-run.ts";
@@ -34,7 +34,7 @@ if (ldap === null) console.log(noOpenldap);
 else
   console.log(`
 LDAP polls          ${ldap.polls} in ${ldap.seconds} s
-  answers meddled   ${ldap.meddled}
+  invalid answers   ${ldap.meddled}
   committed         ${ldap.committed}
 violations          ${ldap.violations.length}`);
 
@@ -42,14 +42,14 @@ const vendors = [];
 for (let day = 0; day < Math.ceil(Number(values.requests) / 10_000); day += 1) {
   const own = { seed: seed + day, writes: 100, staff: 25, deletesTeams: false };
   const budget = { people: 8, windowMs: 600_000 };
-  vendors.push(await faultRun({ day: makeDay(own), seed: seed + day, trouble: "15 % answers meddled with", budget }));
+  vendors.push(await faultRun({ day: makeDay(own), seed: seed + day, trouble: "15 % invalid answers", budget }));
 }
 console.log(`
 vendors' answers    ${vendors.reduce((sum, { reads, writes, tokens }) => sum + reads + writes + tokens, 0)} in ${vendors.length} days
-  meddled           ${vendors.reduce((sum, { struck }) => sum + struck, 0)}
+  invalid           ${vendors.reduce((sum, { struck }) => sum + struck, 0)}
   invitations       ${vendors.reduce((sum, { mails }) => sum + mails, 0)}
 violations          ${vendors.reduce((sum, { violations }) => sum + violations.length, 0)}`);
 const violations = [...scim.violations, ...(ldap?.violations ?? []), ...vendors.flatMap((report) => report.violations)];
 for (const violation of violations) console.error(violation);
-// At once: after thousands of sockets that were cut off, Node's own cleaning up was seen to wait for one for ever.
+// Ends at once: after thousands of reset sockets, Node was seen to wait for one without end.
 process.exit(violations.length === 0 ? 0 : 1);

@@ -1,9 +1,9 @@
 /**
- * Steady work for ten minutes: `npm run bench:soak [-- --minutes 10 --people 300 --perSecond 150]`. At the end of each
- * quarter, with everything delivered, what is live in memory after garbage collection is read. From the second quarter
- * to the last it may grow by 50 bytes a write and 1 MiB (readings differ by as much), resident memory by a tenth and what
- * SQLite caches, open files by a fifth; ends with 1 otherwise. Resident memory alone tells no leak: V8 collects as late
- * as there is room, and in less than some 20,000 writes it is still on its way up. Too few writes to tell end with 1, too.
+ * Steady work for ten minutes: `npm run bench:soak [-- --minutes 10 --people 300 --perSecond 150]`. Reads the live memory
+ * after garbage collection at the end of each quarter, when everything is delivered. From the second quarter to the last,
+ * it may grow by 50 bytes per write and 1 MiB, which is the error of two readings. Resident memory may grow by 10 % and
+ * the SQLite caches, open files by 20 %. Exit code 1 otherwise, and after too few writes. Resident memory alone does not
+ * show a leak: V8 collects late, and it still grows during the first 20,000 writes.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,11 +24,11 @@ const { values } = parseArgs({
   },
 });
 const MiB = 1024 * 1024;
-/** From the second quarter's end on. What less would leak drowns in what two readings differ by. */
+/** Minimum writes after the second quarter. A leak in fewer is below the error of two readings. */
 const fewestWrites = 5000;
 const allowedLiveBytes = (writes: number): number => MiB + 50 * writes;
 
-/** One fourth of the time. `highestRssMiB` and `mostFiles` are of any moment in it, the rest of its end. */
+/** One quarter of the time. `highestRssMiB` and `mostFiles` are maxima, the rest is read at its end. */
 interface Quarter {
   readonly writes: number;
   readonly highestRssMiB: number;
@@ -40,7 +40,7 @@ interface Quarter {
 const folder = mkdtempSync(join(tmpdir(), "rollcall-soak-"));
 const random = new Random(1);
 const vendors = await Vendors.start();
-// The flag is the image's and that of `npm start`.
+// The flag of the image and of `npm start`.
 const nodeOptions = ["--max-semi-space-size=4"];
 const rollcall = new RollcallProcess({ folder, targets: vendors.targets(), nodeOptions, isProbed: true });
 const running = await rollcall.start();
@@ -48,7 +48,7 @@ const idp = new IdentityProvider({ door: { open: async () => running.scimUrl }, 
 const people = Array.from({ length: Number(values.people) }, (_, index) => `p${index}`);
 let sent = 0;
 
-/** Sends until that much time has passed. */
+/** Sends writes for this time. */
 async function workFor(durationMs: number): Promise<Quarter> {
   const [beganMs, sentBefore] = [performance.now(), sent];
   let [highestRssMiB, mostFiles, measuredMs] = [0, 0, 0];
@@ -76,7 +76,7 @@ async function workFor(durationMs: number): Promise<Quarter> {
     databaseBytes: statSync(rollcall.storePath).size,
   };
   console.log(
-    `${sent} writes: ${inMiB(quarter.liveBytes)} MiB live (${inMiB(externalBytes)} of them outside the heap), at most ${highestRssMiB} MiB resident and ${mostFiles} open files, database ${inMiB(quarter.databaseBytes)} MiB`,
+    `${sent} writes: ${inMiB(quarter.liveBytes)} MiB live (${inMiB(externalBytes)} outside the heap), at most ${highestRssMiB} MiB resident and ${mostFiles} open files, database ${inMiB(quarter.databaseBytes)} MiB`,
   );
   return quarter;
 }
@@ -95,7 +95,7 @@ try {
   const last = await workFor(quarterMs);
   const writes = last.writes - second.writes;
   const moreLiveBytes = last.liveBytes - second.liveBytes;
-  // Both connections cache the pages that they meet, each up to 32 MB.
+  // Both connections cache the pages that they read, up to 32 MB each.
   const cachedMiB = (2 * (last.databaseBytes - second.databaseBytes)) / MiB;
   const allowedRssMiB = Math.round(second.highestRssMiB * 1.1 + cachedMiB);
   const lost = (await idp.lostWrites(running.scimUrl))?.length;
@@ -106,7 +106,7 @@ open files      ${second.mostFiles} in the second quarter, ${last.mostFiles} in 
 lost writes     ${lost}`);
   if (writes < fewestWrites)
     console.log(
-      `Says nothing about leaks: ${writes} writes in the second half, it takes ${fewestWrites}; give it more --minutes`,
+      `Too few writes to detect a leak: ${writes} in the second half, ${fewestWrites} are needed. Use more --minutes.`,
     );
   const isFlat =
     writes >= fewestWrites &&

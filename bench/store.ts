@@ -1,7 +1,7 @@
 /**
- * What the store alone takes: `node bench/store.ts [--writes 30000] [--import 50000] [--rounds 5]`. People made one by
- * one, 64 at a time (they share commits), then the commit of a first picture of an LDAP source. Medians, in processor time too: that
- * does not depend on what else the machine does. Durable, in the temporary folder.
+ * Time of the store alone: `node bench/store.ts [--writes 30000] [--import 50000] [--rounds 5]`. Creates users, 64 at a time,
+ * which share commits. Then commits the first snapshot of an LDAP source. Prints medians, also of processor time, which
+ * does not depend on other work of the machine. Writes are durable, in the temporary folder.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,12 +22,12 @@ const cause = { actor: "scim:bench (token 1a2b3c4d)", requestId: "0b47dca4-0ba5-
 const concurrency = 64;
 const pageSize = 1000;
 
-interface Taken {
+interface Duration {
   readonly seconds: number;
   readonly cpuSeconds: number;
 }
 
-async function measured(work: () => Promise<unknown>): Promise<Taken> {
+async function measured(work: () => Promise<unknown>): Promise<Duration> {
   const startedAt = performance.now();
   const cpu = process.cpuUsage();
   await work();
@@ -35,10 +35,10 @@ async function measured(work: () => Promise<unknown>): Promise<Taken> {
   return { seconds: (performance.now() - startedAt) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-async function writes(path: string, count: number): Promise<Taken> {
+async function writes(path: string, count: number): Promise<Duration> {
   const store = await openSqliteStore(path);
   let next = 0;
-  const taken = await measured(() =>
+  const took = await measured(() =>
     Promise.all(
       Array.from({ length: concurrency }, async () => {
         while (next < count) {
@@ -62,7 +62,7 @@ async function writes(path: string, count: number): Promise<Taken> {
     ),
   );
   await store.close();
-  return taken;
+  return took;
 }
 
 const person = (at: number): SourceUser => ({
@@ -77,33 +77,33 @@ const person = (at: number): SourceUser => ({
   activeUntilMs: null,
 });
 
-/** The commit. */
-async function firstPicture(path: string, count: number): Promise<Taken> {
+/** Measures the commit of a first snapshot. */
+async function firstSnapshot(path: string, count: number): Promise<Duration> {
   const store = await openSqliteStore(path);
   const snapshot = await store.beginSnapshot("corp");
   for (let start = 0; start < count; start += pageSize)
     await snapshot.addUsers(Array.from({ length: Math.min(pageSize, count - start) }, (_, at) => person(start + at)));
   const options = { nowMs: Date.now(), minKeptPercent: 80, acceptShrink: false, cursor: null };
-  const taken = await measured(() => snapshot.commit(options, cause));
+  const took = await measured(() => snapshot.commit(options, cause));
   await store.close();
-  return taken;
+  return took;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "rollcall-bench-"));
 try {
-  const written: Taken[] = [];
-  const imported: Taken[] = [];
+  const written: Duration[] = [];
+  const imported: Duration[] = [];
   for (let round = 0; round < Number(values.rounds); round += 1) {
     written.push(await writes(join(folder, `writes-${round}.db`), Number(values.writes)));
-    imported.push(await firstPicture(join(folder, `import-${round}.db`), Number(values.import)));
+    imported.push(await firstSnapshot(join(folder, `import-${round}.db`), Number(values.import)));
   }
   const count = Number(values.writes);
-  const of = (taken: readonly Taken[], key: keyof Taken): number => median(taken.map((each) => each[key]));
+  const of = (took: readonly Duration[], key: keyof Duration): number => median(took.map((each) => each[key]));
   console.log(
     `${count} people one by one: ${Math.round(count / of(written, "seconds"))} a second, ${((of(written, "cpuSeconds") / count) * 1e6).toFixed(1)} µs of CPU each`,
   );
   console.log(
-    `a first picture of ${values.import} people: ${of(imported, "seconds").toFixed(2)} s, ${of(imported, "cpuSeconds").toFixed(2)} s of CPU`,
+    `a first snapshot of ${values.import} people: ${of(imported, "seconds").toFixed(2)} s, ${of(imported, "cpuSeconds").toFixed(2)} s of CPU`,
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });

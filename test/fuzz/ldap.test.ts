@@ -234,7 +234,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory with damaged ans
   it("removes nobody, and is read again once its answers are valid", async () => {
     const report = await ldapFuzz({ polls: 60, seed: 20261122 });
     console.log(
-      `${report.polls} polls, ${report.meddled} answers meddled with, ${report.committed} committed, ${report.seconds} s`,
+      `${report.polls} polls, ${report.meddled} invalid answers, ${report.committed} committed, ${report.seconds} s`,
     );
     expect(report.violations).toEqual([]);
     // Some damage fails the poll, some does not.

@@ -18,7 +18,7 @@ describe.concurrent("kills", { timeout: 8 * minutesMs }, () => {
     told("a day", killed);
     expect(killed.violations).toEqual([]);
     expect(quiet.violations).toEqual([]);
-    expect(killed.evening).toEqual(quiet.evening);
+    expect(killed.finalState).toEqual(quiet.finalState);
     expect(killed.killed).toBeGreaterThanOrEqual(kills.day);
     expect(killed.readBacks).toBeGreaterThan(kills.day / 2);
     // The matrix is one: a full run leaves no point of it out.

@@ -1,4 +1,4 @@
-/** A seeded source of chance: the same seed gives the same day, the same kills, the same faults (mulberry32). */
+/** Random numbers from a seed (mulberry32): the same seed gives the same day, kills and faults. */
 export class Random {
   #state: number;
 
@@ -23,7 +23,7 @@ export class Random {
     return this.next() < probability;
   }
 
-  /** One of them; undefined of none. */
+  /** Returns one of them; undefined when there is none. */
   pick<T>(from: readonly T[]): T | undefined {
     return from[this.below(from.length)];
   }

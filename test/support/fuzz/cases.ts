@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import fc, { type Arbitrary } from "fast-check";
 import { bomb, bulk, filter, group, groupPatch, json, name, searchRequest, text, user, userPatch } from "./grammar.ts";
 
-/** One request as it is made up; `{{…}}` in its texts is filled in when it is sent. */
+/** One generated request. `{{…}}` in its texts is replaced when it is sent. */
 export interface FuzzCase {
   readonly source: 0 | 1;
   readonly kind: string;
@@ -17,11 +17,11 @@ export interface FuzzCase {
 export interface FuzzBody {
   readonly text: string;
   readonly encoding: "utf8" | "utf16le" | "latin1" | "bom";
-  /** Bytes put at these places (a share of the length). */
+  /** Bytes written at these positions, each a fraction of the length. */
   readonly noise: readonly { readonly at: number; readonly byte: number }[];
 }
 
-/** How a body's length is told. */
+/** How the request says the length of its body. */
 export type Framing = "length" | "chunked" | "odd chunks";
 
 const nothing = { headers: [], framing: "length" } as const;
@@ -182,13 +182,13 @@ const recorded: readonly Step[] = readdirSync(folder)
   .filter((file) => file.endsWith(".json"))
   .flatMap((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Step[]);
 
-/** What a trace refers to becomes somebody of ours. */
+/** Replaces references of a trace by users and groups of this run. */
 const fillTrace = (given: string): string =>
   given.replace(/\{\{(\w+)\}\}/g, (_all, word: string) =>
     word === "run" || word === "uuid" ? "{{n}}" : /group/i.test(word) ? "{{g:0}}" : "{{u:0}}",
   );
 
-/** A value somewhere in JSON text replaced, a key renamed, or a piece said twice. */
+/** Replaces a value in JSON text, renames a key, or repeats a part. */
 const mutateJson = (given: string, place: number, by: string, how: number): string => {
   const tokens = [...given.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+|true|false|null/g)];
   const token = tokens[place % Math.max(1, tokens.length)];
@@ -373,7 +373,7 @@ export const scimCase: Arbitrary<FuzzCase> = fc.oneof(
   },
 );
 
-/** Requests that HTTP parsers are fooled with. Whole bytes; `{{token}}`, `{{inner}}` and its length are filled in. */
+/** Requests that can confuse HTTP parsers, as bytes. `{{token}}`, `{{inner}}` and its length are replaced. */
 export interface RawCase {
   readonly source: 0 | 1;
   readonly kind: "raw";
@@ -385,7 +385,7 @@ const start =
   "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {{token}}\r\nContent-Type: application/scim+json\r\n";
 const get = "GET /scim/v2/Users?count=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {{token}}\r\n";
 const inner = "{{inner}}";
-/** An inner request wherever one way to read the outer takes it for a body: it must never be carried out. */
+/** Requests with an inner request that one reading takes for a body. It must never be carried out. */
 const smuggles: readonly (readonly [head: string, payload: string])[] = [
   [`${start}Content-Length: {{inner.length}}\r\nTransfer-Encoding: chunked\r\n\r\n`, `0\r\n\r\n${inner}`],
   [`${start}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n`, `{{inner.hex}}\r\n${inner}\r\n0\r\n\r\n`],
@@ -407,7 +407,7 @@ const smuggles: readonly (readonly [head: string, payload: string])[] = [
   [`${get}Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: {{inner.length}}\r\n\r\n`, inner],
   [`${get.replace("1.1", "1.0")}Content-Length: {{inner.length}}\r\nConnection: keep-alive\r\n\r\n`, inner],
 ];
-/** Heads that are no HTTP, or hardly. */
+/** Heads that are not valid HTTP, or unusual. */
 const oddHeads: readonly string[] = [
   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
   "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -442,7 +442,7 @@ export const rawCase: Arbitrary<RawCase> = fc.oneof(
   fc
     .tuple(source, fc.constantFrom(...oddHeads))
     .map(([from, head]) => ({ source: from, kind: "raw" as const, head, payload: "" })),
-  // A sound one with bytes exchanged.
+  // A valid head with changed bytes.
   fc
     .tuple(
       source,
@@ -462,7 +462,7 @@ export const anyCase: Arbitrary<AnyCase> = fc.oneof(
   { weight: 1, arbitrary: rawCase },
 );
 
-/** A sound case: to see that the run does anything at all. */
+/** A valid case, which shows that the run does anything at all. */
 export const plainCase = (from: 0 | 1, given: Partial<FuzzCase>): FuzzCase => ({
   source: from,
   kind: "plain",
@@ -472,5 +472,5 @@ export const plainCase = (from: 0 | 1, given: Partial<FuzzCase>): FuzzCase => ({
   ...nothing,
   ...given,
 });
-/** A body as it is. */
+/** A body without noise. */
 export const plainBody = quiet;

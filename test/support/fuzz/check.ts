@@ -12,7 +12,7 @@ interface AttributeDefinition {
 
 type Attributes = ReadonlyMap<string, AttributeDefinition>;
 
-/** What `/Schemas` promises: attributes by name, by the URN of their schema. */
+/** Attributes by name, by the URN of their schema, as `/Schemas` lists them. */
 export type Schemas = ReadonlyMap<string, Attributes>;
 
 /** Reads `/Schemas`. */
@@ -32,13 +32,13 @@ const resourceUrns: Readonly<Record<string, string>> = {
 const scimTypes =
   "invalidFilter tooMany uniqueness mutability invalidSyntax invalidPath noTarget invalidValue invalidVers sensitive";
 
-/** What an answer was given to. */
+/** The request of an answer. */
 export interface Asked {
   readonly method: string;
   readonly path: string;
 }
 
-/** What is wrong with an answer; empty when nothing is. */
+/** Returns what is wrong with an answer. */
 export function wrongWith(answer: Answer, asked: Asked, schemas: Schemas): readonly string[] {
   const { status, headers, body } = answer;
   const wrong: string[] = [...wrongStatus(answer, asked)];
@@ -55,7 +55,7 @@ export function wrongWith(answer: Answer, asked: Asked, schemas: Schemas): reado
   return [...wrong, ...wrongBody(parsed, schemas)];
 }
 
-/** Nothing but a deliberate 503 (and 501 of what is not offered) is a server's error. */
+/** Only a deliberate 503, and 501 for features that are not offered, may be a 5xx. */
 function wrongStatus({ status, headers }: Answer, { path }: Asked): readonly string[] {
   if (status === 503 || status === 429) return headers.has("retry-after") ? [] : [`${status} without Retry-After`];
   if (status === 501 && /\/Me\b/.test(path)) return [];
@@ -102,7 +102,7 @@ function wrongOperation(operation: Loose): readonly string[] {
   return status >= 400 && operation["response"] !== undefined ? wrongError(operation["response"], status) : [];
 }
 
-/** People and groups, whole or in part; discovery documents are not looked into. */
+/** Checks users and groups, complete or partial. Discovery documents are not checked. */
 function wrongResource(json: Loose, schemas: Schemas): readonly string[] {
   const urns = (json["schemas"] ?? []) as unknown as readonly string[];
   const core = Object.values(resourceUrns).find((urn) => urns.includes(urn));

@@ -1,11 +1,11 @@
 import fc, { type Arbitrary } from "fast-check";
 
-/** SCIM as it is written, nearly written, and as nobody would write it. Everything is text: JSON that JSON.stringify could not make, too. */
+/** Valid, nearly valid and wrong SCIM. Everything is text, so that it can hold JSON that JSON.stringify never writes. */
 
 const core = "urn:ietf:params:scim:schemas:core:2.0:User";
 const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/** Filled in when a request is sent: own people and groups, those of the other source, a number that no other has. */
+/** Replaced when a request is sent: own users and groups, those of the other source, a unique number. */
 export const placeholders = [
   "{{u:0}}",
   "{{u:1}}",
@@ -118,7 +118,7 @@ export const text: Arbitrary<string> = fc.oneof(
 
 const quoted = text.map((each) => JSON.stringify(each));
 
-/** JSON's atoms, also such as JSON.stringify never makes. */
+/** Simple JSON values, also those that JSON.stringify never writes. */
 const atom = fc.oneof(
   { weight: 5, arbitrary: quoted },
   {
@@ -153,7 +153,7 @@ const member = (value: Arbitrary<string>): Arbitrary<string> =>
 const object = (value: Arbitrary<string>, maxLength = 4): Arbitrary<string> =>
   fc.array(member(value), { maxLength }).map((members) => `{${members.join(",")}}`);
 
-/** Any JSON text, with keys that come twice and all the names that mean something to JavaScript. */
+/** Any JSON text, with repeated keys and with names that have a meaning in JavaScript. */
 export const json: Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
@@ -163,7 +163,7 @@ export const json: Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   ),
 })).value;
 
-/** Nested deeper than anything sane, or wider. */
+/** JSON that is nested very deeply, or very large. */
 export const bomb: Arbitrary<string> = fc.constantFrom(
   "[".repeat(100_000),
   `${'{"a":'.repeat(2000)}1${"}".repeat(2000)}`,
@@ -194,7 +194,7 @@ const condition = fc.oneof(
 );
 const join = fc.constantFrom(" and ", " or ", " AND ", " xor ", "  or  ", "");
 
-/** Filters: most of them sound. */
+/** Filters, most of them valid. */
 const soundFilter: Arbitrary<string> = fc.letrec<{ filter: string }>((tie) => ({
   filter: fc.oneof(
     { maxDepth: 4 },
@@ -206,7 +206,7 @@ const soundFilter: Arbitrary<string> = fc.letrec<{ filter: string }>((tie) => ({
   ),
 })).filter;
 
-/** Something taken out, put in or said twice. */
+/** Text with a part removed, inserted or repeated. */
 const damaged = (arbitrary: Arbitrary<string>, pieces: readonly string[]): Arbitrary<string> =>
   fc.tuple(arbitrary, fc.nat(), fc.nat(12), fc.constantFrom("", ...pieces)).map(([given, place, length, piece]) => {
     const at = given.length === 0 ? 0 : place % given.length;
@@ -351,7 +351,7 @@ const operation = fc
     if (value !== null) parts.push(`"value":${value}`);
     return `{${parts.join(",")}}`;
   });
-/** PATCH bodies: about half of their operations sound. */
+/** PATCH bodies, with about half of the operations valid. */
 const patchWith = (sound: Arbitrary<string>): Arbitrary<string> =>
   fc
     .tuple(

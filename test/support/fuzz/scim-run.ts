@@ -16,32 +16,32 @@ export interface ScimFuzzOptions {
 
 export interface ScimFuzzReport {
   readonly requests: number;
-  /** By status, and `closed` where the connection was. */
+  /** By status, and `closed` where the connection was closed. */
   readonly statuses: ReadonlyMap<string, number>;
-  /** 2xx and all, by kind of request. */
+  /** Number of 2xx answers and of all answers, by kind of request. */
   readonly kinds: ReadonlyMap<string, { readonly good: number; readonly all: number }>;
-  /** Milliseconds of its own CPU time in one turn of the event loop. */
+  /** Maximum CPU time of one turn of the event loop. */
   readonly worstStallMs: number;
   readonly people: number;
   readonly groups: number;
   readonly seconds: number;
-  /** Everything that is not as promised; empty is what is wanted. */
+  /** Broken promises; empty when all is well. */
   readonly violations: readonly string[];
 }
 
-/** No turn of the event loop may take longer. */
+/** Maximum time of one turn of the event loop. */
 const stallLimitMs = 200;
 const triesToShrink = 300;
 const shrinkForMs = 15_000;
-/** Requests that are under way together, each on a connection of its own. */
+/** Requests at the same time, each on its own connection. */
 const together = 16;
 const tokens = ["fuzz-token-of-the-first-source-0123456789", "fuzz-token-of-the-second-source-0123456789"] as const;
-/** Is in the names of people of one source, and in no request of the other. */
+/** Part of the names of users of one source, and of no request of the other. */
 const marks = ["mark-of-the-first", "mark-of-the-second"] as const;
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const probe = new URL("../../fuzz/probe.ts", import.meta.url);
 
-/** Sends made-up requests to a real process and says what was not as promised. */
+/** Sends generated requests to a real process and returns the broken promises. */
 export async function scimFuzz(options: ScimFuzzOptions): Promise<ScimFuzzReport> {
   const run = await ScimFuzz.begin(options);
   try {
@@ -51,7 +51,7 @@ export async function scimFuzz(options: ScimFuzzOptions): Promise<ScimFuzzReport
   }
 }
 
-/** Ids that requests may speak of. */
+/** Ids that requests may contain. */
 class Pool {
   readonly ids: string[] = [];
   readonly all = new Set<string>();
@@ -60,7 +60,7 @@ class Pool {
     if (this.all.has(id)) return;
     this.all.add(id);
     this.ids.push(id);
-    // The newest are there still; the first are kept to be hit often.
+    // The newest ids still exist. The first are kept so that many requests use them.
     if (this.ids.length > 60) this.ids.splice(20, 1);
   }
 
@@ -70,13 +70,13 @@ class Pool {
   }
 
   get(at: number): string {
-    // From both ends, in turn: some old, some new.
+    // Alternates between old and new ids.
     const place = at % 2 === 0 ? at / 2 : this.ids.length - 1 - (at - 1) / 2;
     return this.ids[Math.max(0, place) % Math.max(1, this.ids.length)] ?? "00000000-0000-4000-8000-000000000000";
   }
 }
 
-/** One request, byte by byte, and what came back. */
+/** The bytes of one request, and its answer. */
 interface Evidence {
   readonly kind: string;
   readonly bytes: Buffer;
@@ -108,7 +108,7 @@ class ScimFuzz {
   #serial = 0;
   #sent = 0;
   #worstStallMs = 0;
-  /** Of the last batch that failed: exactly what was sent, and what came back. */
+  /** Requests and answers of the last batch that failed. */
   #evidence: readonly string[] = [];
 
   private constructor(
@@ -145,7 +145,7 @@ class ScimFuzz {
     const { requests, seed } = this.#options;
     const violations: string[] = [];
     await this.#settleIn();
-    // A seed for each batch: one that fails can be sent again by itself.
+    // Each batch has its own seed, so that a failed one can be repeated alone.
     for (let batchSeed = seed; this.#sent < requests && violations.length === 0; batchSeed += 1) {
       const batch = fc.sample(anyCase, { seed: batchSeed, numRuns: together });
       const wrong = await this.#batch(batch);
@@ -177,7 +177,7 @@ class ScimFuzz {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** People and groups in both sources, so that there is something to find and to leak. */
+  /** Creates users and groups in both sources, which requests can find or leak. */
   async #settleIn(): Promise<void> {
     const document = await this.#get(0, "/Schemas");
     this.#schemas = schemasOf(document);
@@ -217,9 +217,9 @@ class ScimFuzz {
     return (await response.json()) as Loose;
   }
 
-  /** The smallest request that is answered as wrongly by itself, as far as a few hundred tries find one. */
+  /** Returns the smallest request that is answered wrongly on its own, found with a few hundred tries. */
   async #smallest(batch: readonly AnyCase[]): Promise<string> {
-    // Changed prototypes stay so, and an answer that never comes costs its patience each time.
+    // A changed prototype stays changed, and a missing answer costs its timeout each time.
     if ((await this.#batch([plainCase(0, {})])).length > 0)
       return "the process is not as it was: nothing smaller was looked for";
     for (const one of batch) {
@@ -244,7 +244,7 @@ class ScimFuzz {
     return "none of them fails by itself";
   }
 
-  /** All at once. @returns what is wrong */
+  /** Sends all at once. Returns what is wrong. */
   async #batch(batch: readonly AnyCase[]): Promise<readonly string[]> {
     const evidence: Evidence[] = [];
     const wrong = (await Promise.all(batch.map((each, index) => this.#one(each, index, evidence)))).flat();
@@ -257,7 +257,7 @@ class ScimFuzz {
         wrong.push(`one turn of the event loop took ${vitals.worstStallMs} ms of CPU time`);
       if (vitals.uncaught > 0) wrong.push("an exception was not caught");
     }
-    // What cannot be laid at the door of one request is told with all of them.
+    // A failure that no single request causes is reported with the whole batch.
     const blamed = evidence.filter(({ isWrong }) => isWrong);
     if (wrong.length > 0) this.#evidence = (blamed.length > 0 ? blamed : evidence).map(inWords);
     if (this.#options.log !== undefined && this.#sent % 10_000 < batch.length) {
@@ -296,7 +296,7 @@ class ScimFuzz {
   }
 
   #learn(source: 0 | 1, { method, path }: { method: string; path: string }, { status, body }: Answer): void {
-    // Some of those who are gone are asked for all the same.
+    // Some requests use ids of deleted users.
     if (method === "DELETE" && status === 204 && this.#sent % 10 !== 0) {
       const id = path.split("/").at(-1) ?? "";
       for (const pool of [this.#users[source], this.#groups[source]]) pool.remove(id);
@@ -308,7 +308,7 @@ class ScimFuzz {
     else if (meta?.resourceType === "Group") this.#groups[source].add(id);
   }
 
-  /** Does the answer hold anything of the other source? Texts may: whoever writes may write another's id. */
+  /** True if the answer contains data of the other source. Texts are exempt: a client may write any id into a text. */
   #leaks(source: 0 | 1, { body, headers }: Answer): readonly string[] {
     const other = source === 0 ? 1 : 0;
     const told = body.toString("utf8");
@@ -372,7 +372,7 @@ class ScimFuzz {
 
   // -- afterwards -------------------------------------------------------------------------------------------------------
 
-  /** Is the directory still one: both sources whole, apart, and each of its references answered from the other side? */
+  /** Checks that both sources are complete and separate, and that each reference exists on both sides. */
   async #afterwards(): Promise<readonly string[]> {
     const wrong: string[] = [];
     if (this.#rollcall.pid === null) return [`the process is gone: ${this.#rollcall.log.slice(-2000)}`];
@@ -407,7 +407,7 @@ class ScimFuzz {
   }
 }
 
-/** Members of groups, and groups of people, that do not speak of each other. */
+/** Returns memberships that only the group or only the user shows. */
 function inconsistencies(people: ReadonlyMap<string, Loose>, groups: ReadonlyMap<string, Loose>): readonly string[] {
   const pairs = (all: ReadonlyMap<string, Loose>, attribute: string, turn: boolean): ReadonlySet<string> =>
     new Set(
@@ -421,7 +421,7 @@ function inconsistencies(people: ReadonlyMap<string, Loose>, groups: ReadonlyMap
   return [...told.symmetricDifference(listed)].slice(0, 3).map((pair) => `${pair} is told by one side only`);
 }
 
-/** Ids that the server itself says: of resources, members and groups, and in locations. */
+/** Returns the ids that the server wrote: of resources, members and groups, and in locations. */
 function idsSaid(json: Loose): readonly string[] {
   const of = (key: string): readonly Loose[] =>
     Array.isArray(json[key]) ? (json[key] as unknown as readonly Loose[]) : [];
@@ -430,7 +430,7 @@ function idsSaid(json: Loose): readonly string[] {
   return [
     ...[...own, ...referred].flatMap((each) => (typeof each === "string" ? ((each as string).match(uuid) ?? []) : [])),
     ...of("Resources").flatMap(idsSaid),
-    // Where an operation failed, its location is what was asked for.
+    // The location of a failed operation repeats the request.
     ...of("Operations").flatMap((each) => (Number(each?.["status"]) < 400 ? idsSaid(each) : [])),
   ];
 }
@@ -442,7 +442,7 @@ function encoded(given: string, encoding: "utf8" | "utf16le" | "latin1" | "bom")
 function chunked(payload: Buffer, isOdd: boolean): Buffer {
   const size = isOdd ? 3 : 4096;
   const parts: Buffer[] = [];
-  // Three bytes at a time for the beginning, or a large body takes for ever.
+  // Three bytes at a time only at the beginning, because a large body would take too long.
   for (let at = 0; at < payload.length; ) {
     const length = Math.min(at < 300 ? size : 65_536, payload.length - at);
     parts.push(
@@ -455,7 +455,7 @@ function chunked(payload: Buffer, isOdd: boolean): Buffer {
   return Buffer.concat([...parts, Buffer.from(isOdd ? "0\r\nX-Trailer: y\r\n\r\n" : "0\r\n\r\n")]);
 }
 
-/** The same with less: a header, or a part of the body or path. */
+/** Smaller versions: without a header, or without a part of the body or path. */
 function* smallerThan(one: FuzzCase): Generator<FuzzCase> {
   for (const index of one.headers.keys()) yield { ...one, headers: one.headers.filter((_, at) => at !== index) };
   if (one.framing !== "length") yield { ...one, framing: "length" };

@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
 
-/** What came back on one connection for one request. */
+/** The answer to one request on one connection. */
 export interface Answer {
   readonly status: number;
-  /** Lower-case names; the last of several. */
+  /** Names in lower case; the last value of a repeated one. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Buffer;
 }
@@ -11,10 +11,10 @@ export interface Answer {
 /** An answer, or why there is none. */
 export type Reply = { readonly kind: "answer"; readonly answer: Answer } | { readonly kind: "closed" | "silent" };
 
-/** How long an answer may take. */
+/** Maximum time for an answer. */
 const patienceMs = 15_000;
 
-/** One connection of a lane: opened when needed, kept while both sides keep it, never more than one request at a time. */
+/** One connection with one request at a time. It is opened when needed and kept while both sides keep it. */
 export class Lane {
   readonly #port: number;
   #socket: Socket | null = null;
@@ -26,17 +26,17 @@ export class Lane {
     this.#port = port;
   }
 
-  /** Sends these bytes and reads one answer. `isLast`: nothing that is sent here can be told apart from what follows. */
+  /** Sends these bytes and reads one answer. `isLast`: closes the connection, because later bytes could belong to this request. */
   async ask(bytes: Buffer, isHead: boolean, isLast: boolean, waitMs = patienceMs): Promise<Reply> {
     const isOld = this.#socket !== null;
     const reply = await this.#once(bytes, isHead, waitMs);
     if (isLast || reply.kind !== "answer") this.close();
-    // A kept connection may have been closed by the other side just as we wrote: that says nothing about the request.
+    // The server may have closed a kept connection during the write, which says nothing about the request.
     if (reply.kind === "closed" && isOld) return this.ask(bytes, isHead, isLast, waitMs);
     return reply;
   }
 
-  /** What came although nothing was asked: a second answer to one request. */
+  /** Bytes without a request: a second answer to one request. */
   get leftOver(): Buffer {
     return this.#received;
   }
@@ -88,7 +88,7 @@ export class Lane {
     return socket;
   }
 
-  /** One whole answer from what was received; null while it is not all there. */
+  /** Returns one complete answer, or null while a part is missing. */
   #take(isHead: boolean): Answer | null {
     for (;;) {
       const end = this.#received.indexOf("\r\n\r\n");
@@ -123,17 +123,17 @@ export class Lane {
   }
 }
 
-/** What the probe in the process tells (test/fuzz/probe.ts). */
+/** Answer of the probe in the process (test/fuzz/probe.ts). */
 export interface Vitals {
   readonly isIntact: boolean;
-  /** The longest turn of the event loop since the last time it was asked, in its own CPU time. */
+  /** CPU time of the longest turn of the event loop since the last answer. */
   readonly worstStallMs: number;
   readonly loopDelayMaxMs: number;
   readonly uncaught: number;
   readonly heapMiB: number;
 }
 
-/** Asks the probe; one question at a time. */
+/** Asks the probe, one question at a time. */
 export class Probe {
   readonly #socket: Socket;
   #text = "";
@@ -150,7 +150,7 @@ export class Probe {
     for (const event of ["error", "close"]) this.#socket.on(event, () => this.#resolve(null));
   }
 
-  /** Null: the process is gone. */
+  /** Returns null when the process has ended. */
   ask(): Promise<Vitals | null> {
     return new Promise((resolve) => {
       if (this.#socket.destroyed) return resolve(null);

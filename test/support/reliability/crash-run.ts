@@ -6,11 +6,11 @@ import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
 import {
   differences,
-  type Evening,
   expectedOf,
-  lookAt,
   mailCount,
   overRemovalLimit,
+  readVendors,
+  type VendorState,
   vendorViolations,
 } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
@@ -18,22 +18,22 @@ import { damageIn } from "./integrity.ts";
 import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
 import { type Call, type CallStage, type Loss, Vendors } from "./vendors.ts";
 
-/** Where the process is killed. */
+/** The moments at which the process is killed. */
 export const killPoints = [
-  /** A SCIM request was written, at most some milliseconds ago: before, in or after its commit. */
+  /** A few milliseconds after a SCIM request was sent: before, in or after its commit. */
   "request-sent",
   /** The moment a 2xx has arrived. */
   "request-acknowledged",
   /** The moment the database's log file is written: within a commit. */
   "commit",
-  /** A call has arrived at the vendor, which does nothing: between the commit that precedes the call, and the call. */
+  /** A call has arrived at the vendor, which has done nothing yet: after the commit that comes before the call. */
   "read-arrived",
   "write-arrived",
   "token-arrived",
-  /** The vendor has done the work and does not get to answer. */
+  /** The vendor has done the work and has not answered. */
   "read-done",
   "write-done",
-  /** The vendor has answered: whether it was read, and recorded, is open. */
+  /** The vendor has answered. Rollcall may or may not have read and recorded the answer. */
   "write-answered",
   /** At any moment. */
   "anytime",
@@ -47,13 +47,13 @@ export type KillPoint = (typeof killPoints)[number];
 export interface CrashRunOptions {
   readonly day: Day;
   readonly seed: number;
-  /** Stops killing after so many; 0 is the run to compare with. */
+  /** Maximum number of kills. 0 is the run to compare with. */
   readonly kills: number;
-  /** Chance of arming a kill before each step. Default 0.9. */
+  /** Probability of a kill in each step. Default 0.9. */
   readonly killChance?: number;
-  /** Tight: at most so many people within so many milliseconds. Default: no limit that matters. */
-  /** Gives a new database of PostgreSQL. Default: a SQLite file. */
+  /** Creates a new PostgreSQL database. Default: a SQLite file. */
   readonly makeDatabase?: () => Promise<string>;
+  /** Removal limit. Default: so high that it holds nothing. */
   readonly budget?: { readonly people: number; readonly windowMs: number };
   readonly log?: (text: string) => void;
 }
@@ -65,28 +65,28 @@ export interface CrashReport {
   readonly readBacks: number;
   readonly mails: number;
   readonly losses: readonly Loss[];
-  readonly evening: Evening;
-  /** Everything that is not as promised; empty is what is wanted. */
+  readonly finalState: VendorState;
+  /** Broken promises; empty when all is well. */
   readonly violations: readonly string[];
   readonly seconds: number;
 }
 
-/** If the armed point is not reached by then, the kill comes anyway, and counts as `anytime`. */
+/** Maximum wait for a kill point. After it the process is killed anyway, which counts as `anytime`. */
 const patienceMs = 150;
-/** How long all may take to be delivered. */
+/** Maximum time until everything is delivered. */
 const calmWithinMs = 60_000;
-/** Between the commit that charges the budget and the last call of that run (1Password is asked at most four times a second). */
+/** Maximum time between the commit that counts a removal and its call (1Password gets at most four calls per second). */
 const slackMs = 1500;
 
-/** Lives through a day, killed again and again, and says what was not as promised. */
+/** Replays a day, kills the process again and again, and returns the broken promises. */
 export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
   await using run = await CrashRun.begin(options);
   return await run.live();
 }
 
 /**
- * Kills the very first start at any of its moments, `kills` times, each on a database of its own that the next start
- * finds as the kill left it. @returns what is wrong
+ * Kills the first start on a new database at any moment, `kills` times. The next start finds the database as the kill
+ * left it. Returns what is wrong.
  */
 export async function crashMigrations(
   kills: number,
@@ -106,7 +106,7 @@ export async function crashMigrations(
     for (let round = 0; killed < kills; round += 1) {
       const store = await storeOf(makeDatabase);
       const rollcall = new RollcallProcess({ folder: join(folder, String(round)), targets: {}, ...store });
-      // The schema is made in the last third; some kills hit the same database two or three times.
+      // The schema is made in the last third of a start. Some databases are hit two or three times.
       for (let times = 1 + random.below(3); times > 0 && killed < kills; times -= 1) {
         rollcall.launch();
         await Promise.race([delay(startMs * (0.5 + random.next() * 0.6)), rollcall.listening()]);
@@ -145,7 +145,7 @@ class CrashRun {
   #killed = 0;
   #readBacks = 0;
   #armed: KillPoint | null = null;
-  /** The points still to be met before each is met again; one that was missed comes again. */
+  /** The points of this round; a new round begins when it is empty. A missed point is tried again. */
   readonly #due: KillPoint[] = [];
   #running: Running | null = null;
   #up: Promise<void> = Promise.resolve();
@@ -180,7 +180,7 @@ class CrashRun {
   }
 
   static async begin(options: CrashRunOptions): Promise<CrashRun> {
-    // A server of this kind does not notice that somebody was invited before: only Rollcall keeps a second mail from going out.
+    // This kind of server does not notice an earlier invitation, so only Rollcall prevents a second mail.
     const bitwarden = { selfHosted: true, entityFramework: true };
     const vendors = await Vendors.start({ random: new Random(options.seed + 1).next, bitwarden });
     for (const email of options.day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
@@ -198,12 +198,12 @@ class CrashRun {
       if (this.#killed < this.#options.kills && this.#random.chance(killChance)) this.#arm();
       if (step.kind === "calm") await this.#calm();
       this.#acknowledged += await this.#idp.replay(step);
-      await this.#shot();
+      await this.#armedKill();
       if (index % 50 === 0) log?.(`step ${index} of ${day.steps.length}, ${this.#killed} kills`);
     }
     await this.#calm();
     await this.#readBack();
-    const state = lookAt(this.#vendors, this.#idp.everId);
+    const state = readVendors(this.#vendors, this.#idp.everId);
     this.#violations.push(
       ...vendorViolations(this.#vendors),
       ...differences(state, expectedOf(this.#idp.acknowledged, day.onePasswordUsers)),
@@ -219,7 +219,7 @@ class CrashRun {
       readBacks: this.#readBacks,
       mails: mailCount(this.#vendors),
       losses: this.#vendors.losses,
-      evening: state,
+      finalState: state,
       violations: this.#violations.concat(budget === undefined ? [] : overRemovalLimit(this.#vendors, budget, slackMs)),
       seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
     };
@@ -230,13 +230,13 @@ class CrashRun {
   #arm(): void {
     if (this.#armed !== null || this.#restarting) return;
     if (this.#due.length === 0) {
-      // The log file of a server is not watched.
+      // PostgreSQL has no log file that this process can watch.
       const points = killPoints.filter((point) => point !== "commit" || this.#options.makeDatabase === undefined);
       this.#due.push(...this.#random.some(points, points.length));
     }
     const point = this.#due.shift() ?? "anytime";
     this.#armed = point;
-    // A token lasts for an hour: only one that is refused is asked for again.
+    // A token is valid for an hour. Rollcall asks for another one only when it is refused.
     if (point === "token-arrived")
       for (const { tokens } of [this.#vendors.bitwarden, this.#vendors.onePassword]) tokens.revokeAll();
     if (point === "anytime" || point === "starting" || point === "stopping") {
@@ -260,13 +260,13 @@ class CrashRun {
   }
 
   #watchCommits(): void {
-    // The folder is watched: the log file itself comes and goes.
+    // Watches the folder, because the log file is deleted and created again.
     watchFile(dirname(this.#rollcall.storePath), { persistent: false }, (_event, name) => {
       if (name?.endsWith("-wal")) this.#reached("commit");
     });
   }
 
-  /** Kills, if that is the point that is waited for. */
+  /** Kills the process if this point is the armed one. Returns true if it did. */
   #reached(point: string): boolean {
     if (this.#armed !== point || this.#restarting || this.#rollcall.pid === null) return false;
     const reached = this.#armed;
@@ -276,7 +276,7 @@ class CrashRun {
     this.#up = this.#killAndRestart(reached).finally(() => {
       this.#restarting = false;
     });
-    // Whoever waits for the door learns of it; nobody need wait.
+    // `#open` reports the error.
     this.#up.catch(() => undefined);
     return true;
   }
@@ -299,7 +299,7 @@ class CrashRun {
   }
 
   async #killNow(point: KillPoint): Promise<void> {
-    // One that had ended by itself meanwhile was not killed.
+    // A process that had ended before was not killed.
     const isAlive = this.#rollcall.pid !== null;
     await this.#rollcall.kill();
     if (!isAlive) return;
@@ -307,8 +307,8 @@ class CrashRun {
     this.#killed += 1;
   }
 
-  /** Waits for the kill that was armed, so that the script does not outrun it. */
-  async #shot(): Promise<void> {
+  /** Waits for the armed kill before the next step. */
+  async #armedKill(): Promise<void> {
     while (this.#armed !== null) await delay(5);
     await this.#up;
   }
@@ -320,9 +320,9 @@ class CrashRun {
     return this.#running.scimUrl;
   }
 
-  // -- looking ---------------------------------------------------------------------------------------------------
+  // -- checks ---------------------------------------------------------------------------------------------------
 
-  /** Waits until all is delivered; then people take up invitations, and administrators confirm them. */
+  /** Waits until all is delivered. Then some people accept invitations, and administrators confirm some. */
   async #calm(): Promise<void> {
     const running = async (): Promise<Running | null> => {
       await this.#up;
@@ -331,7 +331,7 @@ class CrashRun {
     await untilDelivered(this.#rollcall, running, calmWithinMs);
     const { state } = this.#vendors.bitwarden;
     for (const { email, status } of [...state.members.values()]) {
-      // Somebody who is there twice is a violation that is told in the end.
+      // Two members with one address are reported at the end.
       if (status === 0 && state.membersByEmail(email).length === 1 && this.#random.chance(0.5)) {
         state.accept(email);
         if (this.#random.chance(0.7)) state.confirm(email);
@@ -339,7 +339,7 @@ class CrashRun {
     }
   }
 
-  /** Asks Rollcall for everything that was acknowledged. */
+  /** Reads everything back that Rollcall acknowledged. */
   async #readBack(): Promise<void> {
     const wrong = this.#running === null ? null : await this.#idp.lostWrites(this.#running.scimUrl);
     if (wrong === null) return;
@@ -353,7 +353,7 @@ class CrashRun {
     await this.#rollcall.kill();
     await this.#idp.close();
     await this.#vendors.close();
-    // What went wrong can be looked into.
+    // Keeps the database of a failed run.
     if (this.#violations.length === 0) rmSync(this.#folder, { recursive: true, force: true });
     else this.#options.log?.(`the database is kept: ${this.#rollcall.storePath}`);
   }

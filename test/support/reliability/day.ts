@@ -1,6 +1,6 @@
 import { Random } from "../random.ts";
 
-/** A person as the identity provider knows them. `key` never changes; a rehired person is the same key with another SCIM id. */
+/** A person at the identity provider. `key` never changes: a rehired person has the same key and another SCIM id. */
 export interface Person {
   readonly key: string;
   readonly email: string;
@@ -14,7 +14,7 @@ export interface Team {
   readonly members: ReadonlySet<string>;
 }
 
-/** The directory that identity provider and Rollcall should agree on. */
+/** The users and groups that both the identity provider and Rollcall should have. */
 export interface Directory {
   readonly people: ReadonlyMap<string, Person>;
   readonly teams: ReadonlyMap<string, Team>;
@@ -30,7 +30,7 @@ export type Write =
   | { readonly op: "renameTeam"; readonly team: string; readonly name: string }
   | { readonly op: "deleteTeam"; readonly team: string };
 
-/** Writes sent one after the other, writes sent all at once (of different entities), or a pause until all is delivered. */
+/** One write, several writes at once (of different entities), or a pause until all is delivered. */
 export type Step =
   | { readonly kind: "write"; readonly write: Write }
   | { readonly kind: "burst"; readonly writes: readonly Write[] }
@@ -39,23 +39,23 @@ export type Step =
 export interface Day {
   readonly steps: readonly Step[];
   readonly writes: number;
-  /** Where the directory is in the evening, told by the script alone. */
-  readonly evening: Directory;
+  /** The directory after all steps. */
+  readonly finalDirectory: Directory;
   /** Addresses that have a 1Password user from the start: its API cannot invite. */
   readonly onePasswordUsers: readonly string[];
 }
 
 export interface DayOptions {
   readonly seed: number;
-  /** At least so many writes. */
+  /** Minimum number of writes. */
   readonly writes: number;
   /** People at the end of the first morning. Default 40. */
   readonly staff?: number;
-  /** False: no team is deleted. Deleting one of ten people needs a budget of ten, or somebody's approval. Default true. */
+  /** False: no team is deleted, because deleting a team of ten counts as ten removals. Default true. */
   readonly deletesTeams?: boolean;
 }
 
-/** What a write makes of the directory. */
+/** Returns the directory after a write. */
 export function after({ people, teams }: Directory, write: Write): Directory {
   const withPerson = (key: string, change: (person: Person) => Person): Directory => {
     const person = people.get(key);
@@ -106,7 +106,7 @@ export function after({ people, teams }: Directory, write: Write): Directory {
   }
 }
 
-/** Whom a write is about: `person:<key>` and `team:<key>`. */
+/** Returns the subjects of a write: `person:<key>` and `team:<key>`. */
 export function subjects(write: Write): readonly string[] {
   if ("person" in write) return [`person:${write.person}`];
   const members = "members" in write ? write.members : [];
@@ -114,12 +114,12 @@ export function subjects(write: Write): readonly string[] {
 }
 
 /**
- * A seeded day: a morning in which the company is hired (with one burst large enough for Bitwarden's import), then
- * ordinary hours of joining, leaving, renaming, coming back, with bursts and three calm moments.
+ * Makes a day from a seed. First the company is hired, with one burst that is large enough for Bitwarden's import. Then
+ * people join, leave, are renamed and come back, with bursts and three calm moments.
  *
- * What the vendors show in the evening must not depend on how far Rollcall happened to be, or a run with kills could not
- * be compared with one without. Two things would: an address that changes, or a person that is deleted, before
- * 1Password (where the address is all there is) was looked at. Both happen to people of an earlier part of the day only.
+ * The final state of the vendors must not depend on Rollcall's timing. Otherwise a run with kills could not be compared
+ * with one without. Timing would matter if an address changed, or a person was deleted, before Rollcall had read
+ * 1Password, which knows people only by address. So both happen only to people from before the last calm moment.
  */
 export function makeDay({ seed, writes: atLeast, staff = 40, deletesTeams = true }: DayOptions): Day {
   const script = new Script(new Random(seed), deletesTeams ? 3 : Number.POSITIVE_INFINITY);
@@ -140,7 +140,7 @@ export function makeDay({ seed, writes: atLeast, staff = 40, deletesTeams = true
   return {
     steps: script.steps,
     writes: script.writes,
-    evening: script.directory,
+    finalDirectory: script.directory,
     onePasswordUsers: script.onePasswordUsers,
   };
 }
@@ -152,12 +152,12 @@ class Script {
   directory: Directory = { people: new Map(), teams: new Map() };
   writes = 0;
   #serial = 0;
-  /** People who were there, unchanged, at the last calm moment and have not been touched since. */
+  /** People who have not changed since the last calm moment. */
   #known = new Set<string>();
   readonly #withOnePassword = new Set<string>();
   readonly #gone: { readonly key: string; readonly email: string; readonly name: string }[] = [];
 
-  /** At least so many teams stay. */
+  /** Minimum number of teams that stay. */
   readonly #teamsKept: number;
 
   constructor(random: Random, teamsKept: number) {
@@ -266,7 +266,7 @@ class Script {
     return this.#onPerson(isFit, (person) => ({ op: "delete", person: person.key }));
   }
 
-  /** 1Password's `reactivate: own` goes by the entity: who was deleted there and hired anew is a case of its own. */
+  /** People with a 1Password user are not rehired: `reactivate: own` does not cover a new entry. */
   #rehiring(): Write | null {
     const fit = this.#gone.filter(({ key }) => !this.#withOnePassword.has(key));
     const gone = this.random.pick(fit);
@@ -281,7 +281,7 @@ class Script {
     return this.#onPerson(isFit, (person) => {
       this.#serial += 1;
       const email = mayChangeAddress ? `new${this.#serial}-${person.key}@example.com` : person.email;
-      // Another name in all its words, right after they are hired again, is another person: `test/reconcile/handed-on.test.ts`.
+      // At least one word stays: a completely different name would be taken for another person.
       const [first, second] = person.name.split(" ");
       return { op: "rename", person: person.key, name: `${first} ${second} Renamed${this.#serial}`, email };
     });
@@ -291,7 +291,7 @@ class Script {
     this.writes += 1;
     if (write.op === "delete") {
       const person = this.directory.people.get(write.person);
-      // Who changed their address has two in the target's eyes; they stay away for good.
+      // People whose address changed are not rehired: the target would know two addresses of theirs.
       if (person?.email === `${write.person}@example.com`) this.#gone.push(person);
     }
     if ("person" in write) this.#known.delete(write.person);

@@ -2,19 +2,22 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** A place for a database whose room can be taken away and given back. */
+/** A folder for a database whose free space can be taken away and given back. */
 export interface SmallDisk {
   readonly kind: "tmpfs" | "file size limit";
-  /** Where the database goes. */
+  /** Folder of the database. */
   readonly folder: string;
-  /** What `node` has to be started with. */
+  /** Command before `node`. */
   readonly launcher: readonly string[];
   fill(pid: number): void;
   empty(pid: number): void;
   close(): void;
 }
 
-/** A small tmpfs where that may be mounted (root, Linux); elsewhere a limit on the size of files, which fails writes alike (also with `ROLLCALL_DISK=limit`). */
+/**
+ * Mounts a small tmpfs, which needs root and Linux. Otherwise, or with `ROLLCALL_DISK=limit`, limits the size of files:
+ * writes fail in the same way.
+ */
 export function smallDisk(folder: string): SmallDisk {
   mkdirSync(folder, { recursive: true });
   return (process.env["ROLLCALL_DISK"] === "limit" ? null : tmpfs(folder)) ?? fileSizeLimit(folder);
@@ -24,7 +27,7 @@ function tmpfs(folder: string): SmallDisk | null {
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], { stdio: "ignore" });
   } catch {
-    return null; // not root, or not Linux: there is another way
+    return null; // not root, or not Linux: the other way is used
   }
   const ballast = join(folder, "ballast");
   return {
@@ -36,7 +39,7 @@ function tmpfs(folder: string): SmallDisk | null {
       try {
         writeFileSync(ballast, Buffer.alloc(bavail * bsize));
       } catch (error) {
-        // The process under test took some of the room meanwhile: full is full.
+        // The process under test has used some of the space: the disk is full as wanted.
         if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
       }
     },
@@ -59,8 +62,8 @@ function fileSizeLimit(folder: string): SmallDisk {
 }
 
 /**
- * Mounts a folder read-only: on itself, or where it is to be seen so while it can still be written where it is.
- * @returns how to undo it; null where that is not allowed
+ * Mounts a folder read-only on itself, or at another path while the folder stays writable.
+ * Returns a function that undoes it, or null where mounting is not allowed.
  */
 export function readOnly(folder: string, at: string = folder): (() => void) | null {
   mkdirSync(at, { recursive: true });

@@ -1,4 +1,4 @@
-/** A clock that runs faster than the wall's: an hour's outage passes in seconds, with everything happening in its true order. */
+/** A clock that runs faster than real time: an hour's outage takes seconds, and events keep their order. */
 export class FastClock {
   #speed: number;
   #atMs: number;
@@ -15,7 +15,7 @@ export class FastClock {
   sleep = (ms: number, signal?: AbortSignal): Promise<void> => {
     const untilMs = this.now() + ms;
     return new Promise((resolve) => {
-      // Short naps: the speed may change under way.
+      // Sleeps in short parts, because the speed may change.
       const nap = (): void => {
         const leftMs = untilMs - this.now();
         if (leftMs <= 0 || signal?.aborted === true) resolve();

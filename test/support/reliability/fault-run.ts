@@ -1,23 +1,23 @@
 import type { Fault } from "../../../src/sandbox/index.ts";
-import { meddled } from "../fuzz/meddled-answers.ts";
+import { corrupted } from "../fuzz/corrupt-answers.ts";
 import { Random } from "../random.ts";
 import type { Day } from "./day.ts";
 import { FastClock } from "./fast-clock.ts";
-import { differences, expectedOf, lookAt, mailCount, overRemovalLimit, vendorViolations } from "./final-state.ts";
+import { differences, expectedOf, mailCount, overRemovalLimit, readVendors, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { InProcessRollcall } from "./in-process-rollcall.ts";
 import { scimToken } from "./rollcall-process.ts";
 import { type Call, type VendorName, Vendors } from "./vendors.ts";
 
-/** What a misbehaving vendor is made of; `noon` is called once, in the middle of the day, beside what goes on. */
+/** One kind of trouble at the vendors. `midday` runs once in the middle of the day, beside the steps. */
 export interface Trouble {
   readonly begin?: (stage: Stage) => void;
-  readonly noon?: (stage: Stage) => Promise<void>;
-  /** When all is well again, before the last calm moment. */
-  readonly evening?: (stage: Stage) => Promise<void>;
+  readonly midday?: (stage: Stage) => Promise<void>;
+  /** Runs when the faults are over, before the last calm moment. */
+  readonly afterwards?: (stage: Stage) => Promise<void>;
 }
 
-/** What troubles work with. */
+/** The parts that a trouble can change. */
 export interface Stage {
   readonly vendors: Vendors;
   readonly rollcall: InProcessRollcall;
@@ -35,7 +35,7 @@ const serverError = { object: "error", message: "An unhandled server error has o
 const minuteMs = 60_000;
 const isToken = /\/(connect|oauth2?)\/token$/;
 
-/** The fault matrix. Everything is for the whole day, but what happens at noon. */
+/** The fault matrix. Troubles last the whole day, except those at midday. */
 export const troubles = {
   none: {},
   "30 % 500": always({ kind: "status", status: 500, body: serverError, probability: share }),
@@ -60,7 +60,7 @@ export const troubles = {
     },
   },
   "an hour's outage": {
-    noon: async ({ vendors, clock }) => {
+    midday: async ({ vendors, clock }) => {
       vendors.watch = (stage) => (stage === "arrived" ? "drop" : "go on");
       await at(clock, 1000, () => clock.sleep(60 * minuteMs));
       vendors.watch = () => "go on";
@@ -73,7 +73,7 @@ export const troubles = {
     times: Number.POSITIVE_INFINITY,
   }),
   "a secret rotated under way": {
-    noon: async ({ vendors, rollcall, clock }) => {
+    midday: async ({ vendors, rollcall, clock }) => {
       for (const { faults, tokens } of [vendors.bitwarden, vendors.onePassword]) {
         tokens.revokeAll();
         faults.add({
@@ -85,7 +85,7 @@ export const troubles = {
         });
       }
       await at(clock, 400, () => clock.sleep(20 * minuteMs));
-      // Somebody puts the new one into the configuration, and starts again.
+      // An administrator configures the new secret and restarts Rollcall.
       await rollcall.stop();
       for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
       rollcall.start();
@@ -96,18 +96,18 @@ export const troubles = {
       stage.vendors.rewritePath = inSmallPages;
       loseSome(stage);
     },
-    // Whom no list has shown since they were hired, and who then left, is found by the next full look, within `every`.
-    evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
+    // A leaver whom no list has shown since they were hired is found by the next full run, within `every`.
+    afterwards: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
-  "15 % answers meddled with": {
+  "15 % invalid answers": {
     begin: ({ vendors, random }) => {
       vendors.rewriteAnswer = (call, answer) => {
         if (!random.chance(share / 2)) return answer;
-        vendors.meddled += 1;
-        return meddled(call, answer, random);
+        vendors.corrupted += 1;
+        return corrupted(call, answer, random);
       };
     },
-    evening: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
+    afterwards: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
 } as const satisfies Readonly<Record<string, Trouble>>;
 export type TroubleName = keyof typeof troubles;
@@ -118,7 +118,7 @@ function loseSome({ vendors, random }: Stage): void {
   vendors.rewriteBody = (call, body) => (random.chance(share) ? withoutSome(call, body, random) : body);
 }
 
-/** 1Password is asked for pages of a thousand: here they hold twelve: some pages, and now and then a list that is whole. */
+/** Rollcall asks 1Password for pages of 1,000. Pages of twelve give several pages, and sometimes a complete list. */
 const inSmallPages = (vendor: VendorName, path: string): string =>
   vendor === "onepassword" ? path.replace(/max_page_size=\d+/, "max_page_size=12") : path;
 
@@ -139,7 +139,7 @@ async function at(clock: FastClock, speed: number, work: () => Promise<void>): P
 
 export interface FaultReport {
   readonly trouble: TroubleName;
-  /** Requests that were struck. */
+  /** Requests hit by a fault. */
   readonly struck: number;
   readonly reads: number;
   readonly writes: number;
@@ -162,10 +162,10 @@ export interface FaultRunOptions {
 
 const normalSpeed = 20;
 const calmWithinMs = 120_000;
-/** A target that fails as a whole leaves what it had in flight charged as of the beginning of the run. */
+/** When a target fails as a whole, its unfinished removals count from the beginning of the run. */
 const slackMs = 2 * minuteMs;
 
-/** Lives through a day with a vendor in trouble. */
+/** Replays a day while the vendors have one kind of trouble. */
 export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOptions): Promise<FaultReport> {
   const startedAt = performance.now();
   const clock = new FastClock(normalSpeed);
@@ -192,26 +192,26 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
   try {
     trouble.begin?.(stage);
     count(vendors, calls);
-    let noon: Promise<void> | undefined;
+    let midday: Promise<void> | undefined;
     for (const [index, step] of day.steps.entries()) {
-      if (index >= day.steps.length / 2) noon ??= trouble.noon?.(stage).finally(() => count(vendors, calls));
-      if (step.kind === "calm") await Promise.all([noon, calm(stage)]);
+      if (index >= day.steps.length / 2) midday ??= trouble.midday?.(stage).finally(() => count(vendors, calls));
+      if (step.kind === "calm") await Promise.all([midday, calm(stage)]);
       await idp.replay(step);
-      // An identity provider is not that fast: half a second between two changes.
+      // Identity providers are slower than this client: half a second passes between two changes.
       await clock.sleep(500);
     }
-    await noon;
-    const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck + vendors.meddled;
+    await midday;
+    const struck = vendors.bitwarden.faults.struck + vendors.onePassword.faults.struck + vendors.corrupted;
     tooManyRequests = vendors.bitwarden.requests.entries.filter(({ status }) => status === 429).length;
     for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
     vendors.rewriteBody = (_call, body) => body;
     vendors.rewriteAnswer = (_call, answer) => answer;
-    await trouble.evening?.(stage);
+    await trouble.afterwards?.(stage);
     await calm(stage);
     const violations = [
       ...((await idp.lostWrites(rollcall.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
       ...vendorViolations(vendors),
-      ...differences(lookAt(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
+      ...differences(readVendors(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
       ...(await rollcall.leftInPlan()),
       ...unjust(vendors, day),
       ...overRemovalLimit(vendors, budget, slackMs),
@@ -236,7 +236,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
   }
 }
 
-/** Whoever lost something although nothing in the day's script takes anything from them. */
+/** Returns people who lost access although no write of the day takes any from them. */
 function unjust({ losses }: Vendors, day: Day): readonly string[] {
   const writes = day.steps.flatMap((step) =>
     step.kind === "write" ? [step.write] : step.kind === "burst" ? step.writes : [],
@@ -253,7 +253,7 @@ function unjust({ losses }: Vendors, day: Day): readonly string[] {
   return deletesTeams ? [] : [...wronged].map((email) => `${email} lost access, and nobody took it away`);
 }
 
-/** Counts calls beside what else is watched. */
+/** Counts calls in addition to the current watcher. */
 function count(vendors: Vendors, calls: { read: number; write: number; token: number }): void {
   const { watch } = vendors;
   vendors.watch = (stage, call) => {
@@ -262,7 +262,7 @@ function count(vendors: Vendors, calls: { read: number; write: number; token: nu
   };
 }
 
-/** Until all is delivered. What waits for long (a held removal, a back-off) is waited for ever faster. */
+/** Waits until all is delivered. The clock runs faster the longer it waits, for held removals and backoffs. */
 async function calm({ rollcall, clock, vendors, random }: Stage): Promise<void> {
   const beganMs = performance.now();
   while (!(await rollcall.isDelivered())) {

@@ -2,8 +2,8 @@ import { memberStatus } from "../../../src/sandbox/index.ts";
 import type { Directory } from "./day.ts";
 import { mostLostWithin, type Vendors } from "./vendors.ts";
 
-/** What both vendors show, in the words of the script: comparable between runs, whose ids differ. */
-export interface Evening {
+/** The state of both vendors by the keys of the day, so that runs with different ids can be compared. */
+export interface VendorState {
   /** Key of each person with access to Bitwarden, with the sorted keys of their teams there. */
   readonly bitwarden: Readonly<Record<string, readonly string[]>>;
   /** Names of the groups in Bitwarden by team key. */
@@ -13,11 +13,10 @@ export interface Evening {
 }
 
 /**
- * Looks at the vendors. `everId` names people and teams by their SCIM id, which Bitwarden keeps as externalId. Of people
- * without access nothing is told: whether somebody who was hired and let go within a second is revoked or was never
- * invited depends on the moment.
+ * Reads the vendors. `everId` names people and teams by their SCIM id, which Bitwarden keeps as externalId. People without
+ * access are left out: somebody hired and deactivated within a second is revoked or never invited, depending on timing.
  */
-export function lookAt({ bitwarden, onePassword }: Vendors, everId: ReadonlyMap<string, string>): Evening {
+export function readVendors({ bitwarden, onePassword }: Vendors, everId: ReadonlyMap<string, string>): VendorState {
   const { state } = bitwarden;
   const keyOf = (externalId: string | null, name: string): string => everId.get(externalId ?? "") ?? `?${name}`;
   const people: [string, readonly string[]][] = [];
@@ -32,8 +31,8 @@ export function lookAt({ bitwarden, onePassword }: Vendors, everId: ReadonlyMap<
   return { bitwarden: unique(people), teams: unique(teams), onePassword: unique(users) };
 }
 
-/** What they should show. */
-export function expectedOf(directory: Directory, onePasswordUsers: readonly string[]): Evening {
+/** Returns the state that the vendors should have. */
+export function expectedOf(directory: Directory, onePasswordUsers: readonly string[]): VendorState {
   const active = [...directory.people.values()].filter(({ isActive }) => isActive);
   const teams = [...directory.teams.values()];
   const teamsOf = (key: string): string[] =>
@@ -41,7 +40,7 @@ export function expectedOf(directory: Directory, onePasswordUsers: readonly stri
       .filter(({ members }) => members.has(key))
       .map((team) => team.key)
       .sort();
-  // An address says who it was given to: they keep their 1Password user when it changes.
+  // The address names the person who had it first. They keep their 1Password user when it changes.
   const isActiveAt = new Set(active.map(({ key }) => `${key}@example.com`));
   return {
     bitwarden: unique(active.map(({ key }) => [key, teamsOf(key)] as const)),
@@ -52,15 +51,15 @@ export function expectedOf(directory: Directory, onePasswordUsers: readonly stri
   };
 }
 
-/** Sorted; somebody who is there twice shows. */
+/** Sorts the entries; a repeated key becomes `key (again)`. */
 function unique<T>(entries: readonly (readonly [string, T])[]): Readonly<Record<string, T>> {
   const found = new Map<string, T>();
   for (const [key, value] of entries) found.set(found.has(key) ? `${key} (again)` : key, value);
   return Object.fromEntries([...found].sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-/** Where two evenings differ, in words. */
-export function differences(found: Evening, wanted: Evening): readonly string[] {
+/** Returns the differences of two states in words. */
+export function differences(found: VendorState, wanted: VendorState): readonly string[] {
   const parts = ["bitwarden", "teams", "onePassword"] as const;
   return parts.flatMap((part) =>
     Object.keys({ ...found[part], ...wanted[part] }).flatMap((key) => {
@@ -74,7 +73,7 @@ export function differences(found: Evening, wanted: Evening): readonly string[] 
 export const mailCount = ({ bitwarden }: Vendors): number =>
   [...bitwarden.state.allMails.values()].reduce((sum, mails) => sum + mails, 0);
 
-/** What is wrong at the vendors: members invited twice (none is ever removed here), and bugs of the emulators. */
+/** Returns members invited twice (none is ever removed here) and bugs of the emulators. */
 export function vendorViolations({ bitwarden, onePassword }: Vendors): readonly string[] {
   const twice = [...bitwarden.state.allMails].filter(([, mails]) => mails > 1);
   return [
@@ -85,7 +84,7 @@ export function vendorViolations({ bitwarden, onePassword }: Vendors): readonly 
   ];
 }
 
-/** Vendors where more users lost access within the window than the limit allows. `slackMs` shortens the window. */
+/** Returns the vendors where more users lost access in one window than allowed. `slackMs` shortens the window. */
 export function overRemovalLimit(
   { losses }: Vendors,
   { people, windowMs }: { readonly people: number; readonly windowMs: number },

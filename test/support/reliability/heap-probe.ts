@@ -1,20 +1,20 @@
 /**
- * Preloaded into `serve` by benches alone (`--expose-gc --import`): asked over the channel of a child process, it answers
- * with what is left after garbage collection. It opens no port, and production does not have it.
+ * Benches preload this into `serve` (`--expose-gc --import`). It answers a message of the parent process with the memory
+ * that is left after garbage collection. It opens no port and is not part of the product.
  */
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Memory in bytes after everything that nobody holds was collected. */
+/** Memory in bytes after garbage collection. */
 export interface LiveMemory {
   /** Of V8's heap. */
   readonly heapBytes: number;
-  /** Beside it, and held by objects in it: buffers, SQLite's statements, compiled code. */
+  /** Outside the heap, held by objects in it: buffers, SQLite statements, compiled code. */
   readonly externalBytes: number;
 }
 
 process.on("message", () => {
   void (async () => {
-    // What weak references and finalizers hold goes in the round after the one that found it unused.
+    // Objects behind weak references and finalizers are collected one round later.
     for (let round = 0; round < 3; round += 1) {
       globalThis.gc?.();
       await delay(50);

@@ -2,16 +2,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { after, type Directory, type Person, type Step, subjects, type Team, type Write } from "./day.ts";
 
-/** Where Rollcall can be reached at the moment; null while it is down. */
+/** Gives the current URL of Rollcall. */
 export interface Door {
-  /** Waits until there is a process that answers. */
+  /** Waits until a process answers, and returns its SCIM URL. */
   open(): Promise<string>;
 }
 
 export interface IdpOptions {
   readonly door: Door;
   readonly token: string;
-  /** Told when a request has been written, and when it was answered. */
+  /** Called when a request was sent, and when it was answered. */
   readonly onSent?: () => void;
   readonly onAnswered?: () => void;
 }
@@ -33,18 +33,18 @@ const group = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const patchOp = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /**
- * An identity provider as they are: one request for each change, the same again when no answer came or 5xx, and a lookup
- * by name when a creation is refused because an earlier try went through. It remembers what was acknowledged.
+ * An identity provider: one request per change, repeated after a 5xx or no answer. When a creation is refused because an
+ * earlier try succeeded, it looks the entity up by name. It remembers all acknowledged writes.
  */
 export class IdentityProvider {
-  /** What Rollcall has answered 2xx to. */
+  /** The directory after all writes that Rollcall answered with 2xx. */
   acknowledged: Directory = { people: new Map(), teams: new Map() };
-  /** Writes that were sent and are not answered: the directory may be before or after them. */
+  /** Writes that were sent and not answered: Rollcall may or may not have stored them. */
   readonly inDoubt = new Set<Write>();
-  /** SCIM ids by key; of people and teams that are gone, too (`everId`). */
+  /** SCIM ids by key. `everId` has keys by id, also of deleted people and teams. */
   readonly idOf = new Map<string, string>();
   readonly everId = new Map<string, string>();
-  /** Requests that got no answer, and that were answered 503. */
+  /** Numbers of requests: sent, without an answer, and answered 503 or 429. */
   readonly seen = { sent: 0, unanswered: 0, unavailable: 0, withoutRetryAfter: 0 };
   readonly #options: IdpOptions;
   readonly #agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 60_000 });
@@ -137,7 +137,7 @@ export class IdentityProvider {
       return true;
     }
     if (answer.status !== 409) throw unexpected("POST", resource, answer);
-    // An earlier try went through and its answer was lost.
+    // An earlier try succeeded and its answer was lost.
     const filter = encodeURIComponent(`${attribute} eq "${name}"`);
     const found = await this.#call("GET", `/${resource}?filter=${filter}`, null);
     if (found === null) return false;
@@ -162,7 +162,7 @@ export class IdentityProvider {
     return true;
   }
 
-  /** Null: no answer, or one that asks to come again. */
+  /** Returns null for no answer, and for one that asks to try again. */
   async #call(
     method: "GET" | "POST" | "PATCH" | "DELETE",
     path: string,
@@ -196,8 +196,8 @@ export class IdentityProvider {
   }
 
   /**
-   * Reads everything back and compares it with what was acknowledged. Whatever a write in doubt speaks of may be as
-   * before or as after it; nothing may be sent meanwhile. @returns what is wrong; null when no process answered.
+   * Reads everything back and compares it with the acknowledged writes. Subjects of a write without an answer may have
+   * either state. Nothing may be sent at the same time. Returns what is wrong, or null when no process answered.
    */
   async lostWrites(scimUrl: string): Promise<readonly string[] | null> {
     const users = await this.#list(scimUrl, "/Users?count=1000");

@@ -114,7 +114,7 @@ export class InProcessRollcall {
   #targets(random: () => number): readonly Target[] {
     const { clock, vendors } = this.#options;
     const { bitwarden, onePassword, urls } = vendors;
-    // The limits that the contract has for Bitwarden's cloud, and the defaults.
+    // Rollcall's default limits for Bitwarden's cloud.
     const http = { version: "0.0.0-test", clock: clock.now, sleep: clock.sleep, random };
     return [
       createBitwardenTarget({

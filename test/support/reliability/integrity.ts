@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { RollcallProcess } from "./rollcall-process.ts";
 
-/** Of whichever database: a server's own pages are its own business, so there it is the chain of the audit trail. */
+/** Checks the database: pages of a SQLite file, and the audit chain on PostgreSQL. Returns what is wrong. */
 export async function damageIn(rollcall: RollcallProcess): Promise<readonly string[]> {
   if (rollcall.storeUrl === null) return integrityOf(rollcall.storePath);
   const { code, err } = await rollcall.command("audit", "verify");

@@ -9,17 +9,17 @@ import { type LdapProxy, startProxy } from "../ldap/proxy.ts";
 import { type DirectoryServer, modify } from "../ldap/server.ts";
 import { Random } from "../random.ts";
 import { type Day, makeDay } from "./day.ts";
-import { differences, type Evening, expectedOf, lookAt, mailCount, vendorViolations } from "./final-state.ts";
+import { differences, expectedOf, mailCount, readVendors, type VendorState, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { integrityOf } from "./integrity.ts";
 import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
 import { Vendors } from "./vendors.ts";
 
-/** Where a poll of the directory was when the process was killed, as its database and the directory's answers tell. */
+/** Progress of a poll when the process was killed, read from its database and the directory's answers. */
 export const pollPoints = [
-  /** Answers were still to come: entries were being staged. */
+  /** Answers were still missing: entries were being staged. */
   "staging",
-  /** Everything was read, and the snapshot not committed. */
+  /** Everything was read, and the snapshot was not committed. */
   "committing",
   /** The snapshot was committed a moment ago. */
   "committed",
@@ -28,10 +28,10 @@ export type PollPoint = (typeof pollPoints)[number];
 
 export interface LdapCrashOptions {
   readonly seed: number;
-  /** How many people come at once, one number for each round; each round is killed `killsEach` times. */
+  /** People added at once, one number per round. Each round is killed `killsEach` times. */
   readonly sizes: readonly number[];
   readonly killsEach: number;
-  /** SCIM writes of the day beside it. */
+  /** SCIM writes of the day at the same time. */
   readonly writes: number;
 }
 
@@ -46,11 +46,11 @@ export interface LdapCrashReport {
 
 const suffix = "dc=example,dc=org";
 const calmWithinMs = 240_000;
-/** There from the start: enough that one who leaves is no shrink that is refused. */
+/** Users from the start, so many that one leaver is not refused as a shrunken directory. */
 const founders = Array.from({ length: 40 }, (_, index) => `founder${index}`);
 const pageSize = 200;
 
-/** A day with both sources: an identity provider writes, and a real slapd is polled, killed again and again in the poll. */
+/** Runs a day with two sources: SCIM writes and polls of a real slapd. The process is killed in the polls. */
 export async function ldapCrashRun(options: LdapCrashOptions): Promise<LdapCrashReport> {
   await using run = await LdapCrashRun.begin(options);
   return await run.live();
@@ -69,12 +69,12 @@ class LdapCrashRun {
   readonly #kills: Record<PollPoint, number> = { staging: 0, committing: 0, committed: 0 };
   readonly #violations: string[] = [];
   readonly #startedAt = performance.now();
-  /** Who should be in the directory, by uid; and those of each round, who come all at once or not at all. */
+  /** Users who should be in the directory, by uid. Each batch must be stored completely or not at all. */
   readonly #people = new Set<string>();
   readonly #batches: (readonly string[])[] = [];
   #running: Running | null = null;
   #killed = 0;
-  /** Searches of the poll under way that have ended, and of the poll before. */
+  /** Finished searches of the current poll, and of the poll before. */
   #ended = 0;
   #usually = 0;
   #polls = 0;
@@ -135,7 +135,7 @@ class LdapCrashRun {
     }
     await this.#write(steps, this.#day.steps.length);
     await this.#calm();
-    this.#checkEvening();
+    this.#checkFinalState();
     this.#violations.push(...(await leftInPlan(this.#rollcall)));
     const code = await this.#rollcall.stop();
     if (code !== 0) this.#violations.push(`serve ended with ${code} on SIGTERM`);
@@ -312,15 +312,19 @@ class LdapCrashRun {
     ];
   }
 
-  #checkEvening(): void {
+  #checkFinalState(): void {
     const { everId, acknowledged } = this.#idp;
-    const seen = lookAt(this.#vendors, everId);
+    const seen = readVendors(this.#vendors, everId);
     const own = <T>(all: Readonly<Record<string, T>>): Readonly<Record<string, T>> =>
       Object.fromEntries(Object.entries(all).filter(([key]) => !key.startsWith("?")));
-    const evening: Evening = { bitwarden: own(seen.bitwarden), teams: own(seen.teams), onePassword: seen.onePassword };
+    const found: VendorState = {
+      bitwarden: own(seen.bitwarden),
+      teams: own(seen.teams),
+      onePassword: seen.onePassword,
+    };
     this.#violations.push(
       ...vendorViolations(this.#vendors),
-      ...differences(evening, expectedOf(acknowledged, this.#day.onePasswordUsers)),
+      ...differences(found, expectedOf(acknowledged, this.#day.onePasswordUsers)),
       ...this.#wrongInDirectory(),
     );
     const { state } = this.#vendors.bitwarden;
@@ -328,11 +332,11 @@ class LdapCrashRun {
     const suspended = new Set(
       [...state.members.values()].flatMap(({ email, status }) => (status === memberStatus.revoked ? [email] : [])),
     );
-    const found = new Set(state.membersOfGroup("all")).difference(suspended);
+    const inTeam = new Set(state.membersOfGroup("all")).difference(suspended);
     const wanted = new Set(this.#team().map(address));
     this.#violations.push(
-      ...[...wanted.difference(found)].map((email) => `team all: ${email} is not in it`),
-      ...[...found.difference(wanted)].map((email) => `team all: ${email} is in it`),
+      ...[...wanted.difference(inTeam)].map((email) => `team all: ${email} is not in it`),
+      ...[...inTeam.difference(wanted)].map((email) => `team all: ${email} is in it`),
     );
   }
 

@@ -4,7 +4,7 @@ import { scimToken } from "./rollcall-process.ts";
 
 export interface LoadReport {
   readonly seconds: number;
-  /** Requests a second that were answered. */
+  /** Answered requests per second. */
   readonly answeredPerSecond: number;
   readonly acknowledged: number;
   readonly refused: number;
@@ -20,7 +20,7 @@ export interface LoadReport {
 
 let serial = 0;
 
-/** Creates people over that many connections, each sending as soon as it is answered. */
+/** Creates users over several connections. Each sends its next request when the last is answered. */
 export async function load(scimUrl: string, pid: number, connections: number, seconds: number): Promise<LoadReport> {
   const agent = new Agent({ connections, pipelining: 1 });
   const untilMs = performance.now() + seconds * 1000;
@@ -55,7 +55,7 @@ export async function load(scimUrl: string, pid: number, connections: number, se
           refused += 1;
           const seconds = Number(headers["retry-after"]);
           if (!(seconds > 0)) refusedWithoutRetryAfter += 1;
-          // As told, but not for long: this is a test of how much comes in.
+          // Waits as told, but shorter than Retry-After says, to keep the load up.
           await new Promise((resolve) => setTimeout(resolve, 100));
         } else otherwise[statusCode] = (otherwise[statusCode] ?? 0) + 1;
       } catch {

@@ -12,7 +12,7 @@ export const scimToken = "reliability-scim-token-0123456789abcdef";
 export const adminToken = "reliability-admin-token-0123456789";
 
 export interface RollcallOptions {
-  /** Configuration, log and (unless `storePath` says otherwise) database lie here. */
+  /** Folder of the configuration, the log and, without `storePath`, the database. */
   readonly folder: string;
   readonly targets: Readonly<Record<string, unknown>>;
   readonly guard?: Readonly<Record<string, unknown>>;
@@ -20,16 +20,16 @@ export interface RollcallOptions {
   /** `server.limits`. */
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly storePath?: string;
-  /** Of PostgreSQL, in place of a file. */
+  /** URL of a PostgreSQL database, instead of a file. */
   readonly storeUrl?: string;
   /** Default: one SCIM source, `idp`. */
   readonly sources?: Readonly<Record<string, unknown>>;
-  /** Options of `node` itself, e.g. `--import …`, and environment beside ours. */
+  /** Options of `node` itself, such as `--import …`, and additional environment. */
   readonly nodeOptions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Put before `node`, e.g. `prlimit --fsize=…`. */
+  /** Command before `node`, such as `prlimit --fsize=…`. */
   readonly launcher?: readonly string[];
-  /** With a channel over which it tells its `liveMemory`. Default false. */
+  /** True if `liveMemory` is used. Default false. */
   readonly isProbed?: boolean;
 }
 
@@ -48,12 +48,12 @@ interface TargetStatus {
   readonly problems: readonly unknown[];
 }
 
-/** `rollcall serve` as a process of its own, that is killed and started again on the same database. */
+/** `rollcall serve` in a process that can be killed and started again on the same database. */
 export class RollcallProcess {
   readonly configPath: string;
   readonly storePath: string;
   readonly storeUrl: string | null;
-  /** What it wrote to standard error since the last start. */
+  /** Standard error since the last start. */
   log = "";
   readonly #options: RollcallOptions;
   #child: ChildProcess | null = null;
@@ -68,7 +68,7 @@ export class RollcallProcess {
     this.configure({});
   }
 
-  /** Writes the configuration; what is given replaces what the options said. */
+  /** Writes the configuration. The given parts replace those of the options. */
   configure(more: { readonly targets?: Readonly<Record<string, unknown>> }): void {
     const { targets, guard, reconcile, limits = {}, sources } = this.#options;
     const config = {
@@ -131,7 +131,7 @@ export class RollcallProcess {
         text += chunk.toString();
         if (!text.trimEnd().endsWith("}")) return;
         const { scimUrl, adminUrl } = JSON.parse(text) as { readonly scimUrl?: string; readonly adminUrl?: string };
-        // An error is told as JSON, too; the end of the process follows.
+        // An error is JSON too; the process ends after it.
         if (scimUrl === undefined || adminUrl === undefined) return;
         resolve({ pid: child.pid ?? 0, scimUrl, adminUrl: adminUrl.replace(/\/$/, "") });
       });
@@ -140,7 +140,7 @@ export class RollcallProcess {
     });
   }
 
-  /** Starts it. @throws with what it said when it ends instead */
+  /** Starts it and waits until it listens. Throws with its log when it ends instead. */
   async start(): Promise<Running> {
     this.launch();
     const running = await this.listening();
@@ -148,7 +148,7 @@ export class RollcallProcess {
     return running;
   }
 
-  /** Collects its garbage and says what is left. @throws when it runs without a probe, or ends */
+  /** Collects garbage and returns the memory that is left. Throws without a probe, or when the process ends. */
   liveMemory(): Promise<LiveMemory> {
     const child = this.#child;
     if (child?.channel == null) throw new Error("it runs without a probe");
@@ -159,7 +159,7 @@ export class RollcallProcess {
     });
   }
 
-  /** A signal to the process that runs now, if one does. */
+  /** Sends a signal to the running process, if any. */
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }
@@ -174,7 +174,7 @@ export class RollcallProcess {
     await this.#exited;
   }
 
-  /** SIGTERM, and its exit code. */
+  /** Sends SIGTERM and returns the exit code. */
   async stop(): Promise<number | null> {
     this.signal("SIGTERM");
     return this.#exited;
@@ -195,7 +195,7 @@ export class RollcallProcess {
   }
 }
 
-/** Starts by a compiled copy of the code: a third of a second less for each of hundreds of starts. A kill leaves none behind, so one clean run does. */
+/** The compile cache saves a third of a second per start. A killed process writes none, so a clean run makes it. */
 const environment = {
   ...process.env,
   NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "rollcall-compile-cache"),
@@ -214,7 +214,7 @@ export const isDelivered = (targets: readonly TargetStatus[]): boolean =>
   targets.every(({ pending, failed, held }) => pending + failed + held === 0);
 
 /**
- * Waits until everything is delivered and `isDone` says so. `running` returns null while the process restarts.
+ * Waits until everything is delivered and `isDone` is true. `running` returns null while the process restarts.
  * Throws with the status and the log when that takes longer than `withinMs`.
  */
 export async function untilDelivered(

@@ -13,7 +13,7 @@ import {
 
 export type VendorName = "bitwarden" | "onepassword";
 
-/** Where a call to a vendor is: just arrived, done but not answered, answered. */
+/** Progress of a call to a vendor: arrived, done but not answered, answered. */
 export type CallStage = "arrived" | "done" | "answered";
 
 /** A call as a vendor sees it. */
@@ -23,7 +23,7 @@ export interface Call {
   readonly what: string;
 }
 
-/** What a watcher wants done: `drop` hangs up without going on (the work of a call that has arrived is then not done). */
+/** Decides about a call. `drop` closes the connection: an arrived call is then not carried out. */
 export type Watch = (stage: CallStage, call: Call) => "go on" | "drop";
 
 /** An answer on its way to Rollcall. */
@@ -33,7 +33,7 @@ export interface VendorAnswer {
   readonly body: Buffer;
 }
 
-/** Somebody lost access to a vendor, or a group there. */
+/** A person lost access to a vendor, or to a group there. */
 export interface Loss {
   readonly vendor: VendorName;
   readonly email: string;
@@ -47,21 +47,21 @@ export interface VendorsOptions {
   readonly onePassword?: Partial<OnePasswordOptions>;
 }
 
-/** Both emulated vendors, each behind a door that can be watched, and a record of who lost what when. */
+/** Both emulated vendors, each behind a proxy that can be watched, with a record of lost access. */
 export class Vendors {
   readonly bitwarden: BitwardenSandbox;
   readonly onePassword: OnePasswordSandbox;
   readonly losses: Loss[] = [];
   watch: Watch = () => "go on";
-  /** Changes a request's path, or an answer's body, on its way. */
+  /** Change the path of a request or the body of an answer. */
   rewritePath: (vendor: VendorName, path: string) => string = (_vendor, path) => path;
   rewriteBody: (call: Call, body: Buffer) => Buffer = (_call, body) => body;
-  /** Changes all of an answer on its way; null hangs up. */
+  /** Changes a whole answer; null closes the connection. */
   rewriteAnswer: (call: Call, answer: VendorAnswer) => VendorAnswer | null = (_call, answer) => answer;
   readonly #clock: () => number;
   readonly #closers: (() => Promise<void>)[] = [];
-  /** Answers that were meddled with. */
-  meddled = 0;
+  /** Answers that were changed. */
+  corrupted = 0;
   urls: Readonly<Record<VendorName, string>> = { bitwarden: "", onepassword: "" };
 
   private constructor(bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox, clock: () => number) {
@@ -165,7 +165,7 @@ export class Vendors {
     outgoing.end(sent.body, () => void this.watch("answered", call));
   }
 
-  /** What each address can reach: `*` stands for the vendor itself, the rest are its groups. */
+  /** Access by address: `*` is the vendor itself, the others are its groups. */
   #accesses(vendor: VendorName): ReadonlyMap<string, ReadonlySet<string>> {
     if (vendor === "onepassword") {
       return new Map(this.onePassword.state.emailsIn("ACTIVE").map((email) => [email, new Set(["*"])]));
@@ -189,7 +189,7 @@ export class Vendors {
   }
 }
 
-/** The most different people who lost something at one vendor within any window of that length. */
+/** Returns the maximum number of people who lost access at one vendor within one window. */
 export function mostLostWithin(losses: readonly Loss[], vendor: VendorName, windowMs: number): number {
   const own = losses.filter((loss) => loss.vendor === vendor);
   return own.reduce((most, { atMs }) => {

@@ -2,19 +2,19 @@ import type { Random } from "../random.ts";
 import type { Call, VendorAnswer } from "../reliability/vendors.ts";
 
 /**
- * A vendor's answer as nobody expects it. What a sound answer could say is left out: a list that is well formed and lies
- * (two people's keys exchanged, somebody left out of both the list and the question for them) can't be told from the truth.
+ * Changes an answer of a vendor so that it is not valid. Valid answers with false content are left out (two exchanged ids,
+ * a person missing in the list and in the single read), because no client can detect them.
  */
-export function meddled(call: Call, answer: VendorAnswer, random: Random): VendorAnswer | null {
-  const how = random.pick(meddlings);
+export function corrupted(call: Call, answer: VendorAnswer, random: Random): VendorAnswer | null {
+  const how = random.pick(corruptions);
   return how === undefined ? answer : how(answer, random, call);
 }
 
-type Meddling = (answer: VendorAnswer, random: Random, call: Call) => VendorAnswer | null;
+type Corruption = (answer: VendorAnswer, random: Random, call: Call) => VendorAnswer | null;
 
 const withText = (answer: VendorAnswer, text: string): VendorAnswer => ({ ...answer, body: Buffer.from(text) });
 
-/** Values of no type that is expected anywhere; none of them is anybody's id, address or state. */
+/** Values that no field expects. None of them is an id, an address or a state. */
 const strange = [
   "null",
   "true",
@@ -30,13 +30,13 @@ const strange = [
   "12345678901234567890123",
 ];
 
-/** In place of one value of a sound answer: no text and no null, which would be a key or a name in good form. */
+/** Replacements for one value of a valid answer. Texts and null are left out: they would be valid ids or names. */
 const ofAnotherType = strange.filter((value) => !value.startsWith('"') && value !== "null");
 
-const meddlings: readonly Meddling[] = [
-  // Statuses that say something else than the body.
+const corruptions: readonly Corruption[] = [
+  // Statuses that contradict the body.
   (answer, random, { kind }) => {
-    // A no to what was done is a lie in good form: it gives back what the removal had cost.
+    // A refusal of a change that was made is valid and false: it would undo the count of the removal.
     const refusals = kind === "write" ? [] : [400, 403, 409, 418, 451];
     return {
       ...answer,
@@ -48,12 +48,12 @@ const meddlings: readonly Meddling[] = [
     status: random.pick([301, 302, 307, 308]) ?? 302,
     headers: { location: "http://127.0.0.1:1/elsewhere" },
   }),
-  // Bodies that are no JSON, or not all of it.
+  // Bodies that are not JSON, or incomplete.
   (answer, random) => ({ ...answer, body: answer.body.subarray(0, random.below(answer.body.length + 1)) }),
   (answer, random) => {
     const body = Buffer.from(answer.body);
     if (body.length === 0) return answer;
-    // A byte that no text holds: a changed letter might be somebody else's id.
+    // A byte that no text contains. A changed letter could be the id of another person.
     body[random.below(body.length)] = 0xff;
     return { ...answer, body };
   },
@@ -62,9 +62,9 @@ const meddlings: readonly Meddling[] = [
   (answer) => withText(answer, `${answer.body.toString()}${answer.body.toString()}`),
   (answer) => withText(answer, `\ufeff)]}',\n${answer.body.toString()}`),
   (answer) => withText(answer, "[".repeat(50_000)),
-  // An empty list of groups would be a sound answer.
+  // An empty list of groups would be a valid answer.
   (answer, random) => withText(answer, random.pick(strange.filter((value) => value !== "[]")) ?? ""),
-  // A value of a type that nobody expects, somewhere.
+  // A value of an unexpected type.
   (answer, random) => {
     const text = answer.body.toString();
     const values = [...text.matchAll(/(?<=[:[,])(?:"(?:[^"\\]|\\.)*"|-?\d+|true|false|null)(?=[,}\]])/g)];
@@ -81,14 +81,14 @@ const meddlings: readonly Meddling[] = [
       answer,
       answer.body.toString().replace("{", '{"__proto__":{"polluted":1},"constructor":{"prototype":{}},'),
     ),
-  // Headers that lie.
+  // Wrong headers.
   (answer) => ({ ...answer, headers: { ...answer.headers, "content-type": "text/html; charset=utf-16" } }),
   (answer) => ({ ...answer, headers: { ...answer.headers, "content-encoding": "gzip" } }),
   (answer) => ({
     ...answer,
     headers: { ...answer.headers, "content-length": String(answer.body.length + 10), connection: "close" },
   }),
-  // A write that was done and is said to have been refused unread would be repeated: that, too, is a lie in good form.
+  // 429 means that a write was not read, so it would be repeated. After a write that was made, that is valid and false.
   (answer, _random, { kind }) => ({
     ...answer,
     status: kind === "write" ? 502 : 429,
