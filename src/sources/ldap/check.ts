@@ -1,7 +1,7 @@
 import { messageOf } from "../../domain/model/errors.ts";
 import type { SourceUser } from "../../domain/ports/import-store.ts";
 import type { CheckFinding } from "../../domain/ports/target.ts";
-import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
+import { connectLdap } from "./protocol/connection.ts";
 import { showDeleted } from "./protocol/controls.ts";
 import { parseFilter } from "./protocol/search.ts";
 import type { LdapSession } from "./protocol/session.ts";
@@ -21,14 +21,10 @@ const error = (message: string): CheckFinding => ({ level: "error", message });
  * Binds, reads one page of users and one of groups, and reports problems. Three converted users show a wrong attribute
  * at once. Writes nothing. A problem of the directory is a finding, not an exception.
  */
-export async function checkLdap(
-  settings: LdapSettings,
-  signal: AbortSignal,
-  resolveSrv?: ResolveSrv,
-): Promise<readonly CheckFinding[]> {
+export async function checkLdap(settings: LdapSettings, signal: AbortSignal): Promise<readonly CheckFinding[]> {
   const findings = [...settingsFindings(settings)];
   try {
-    const { session, url } = await connectLdap(settings, null, signal, resolveSrv);
+    const { session, url } = await connectLdap(settings, null, signal);
     try {
       const { bind } = settings;
       findings.push(ok(`${url}: connected and bound as ${bind.kind === "simple" ? bind.dn : bind.kind}`));

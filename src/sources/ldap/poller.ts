@@ -9,7 +9,7 @@ import type {
   PollState,
 } from "../../domain/ports/import-store.ts";
 import { noTracing, type Tracer } from "../../telemetry/index.ts";
-import { connectLdap, type ResolveSrv } from "./protocol/connection.ts";
+import { connectLdap } from "./protocol/connection.ts";
 import { ChangeFeed, type Cursor, completeCursor } from "./read/changes.ts";
 import { Findings } from "./read/convert.ts";
 import { readDelta, usesMemberOf } from "./read/delta.ts";
@@ -24,13 +24,7 @@ export interface LdapPollerParts {
   readonly now: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
   /** Called after each poll, also a failed one. It feeds the metric `rollcall_ldap_poll_seconds{source,mode}`. */
-  readonly measured?: (sample: {
-    readonly source: string;
-    readonly mode: PollMode;
-    readonly seconds: number;
-    readonly isOk: boolean;
-  }) => void;
-  readonly resolveSrv?: ResolveSrv;
+  readonly measured?: (sample: Pick<PollReport, "source" | "mode" | "seconds">) => void;
   /** Default: none. */
   readonly tracer?: Tracer;
 }
@@ -42,7 +36,6 @@ export interface PollRequest {
   readonly mode: "auto" | "full";
   /** True if one snapshot may shrink more than `minKeptPercent` allows. */
   readonly acceptShrink?: boolean;
-  readonly requestId?: string | null;
   /** Progress of a full poll: entries read, and the number in the previous snapshot (null if unknown). */
   readonly progress?: (read: number, expected: number | null) => void;
 }
@@ -68,10 +61,11 @@ interface StoredCursor {
   readonly cursor: Cursor | null;
 }
 
-/** One poll under way, on an open session. */
+/** One poll under way. */
 interface OpenPoll {
   readonly request: PollRequest;
   readonly state: PollState;
+  readonly startedAtMs: number;
   readonly stored: StoredCursor | null;
   readonly feed: ChangeFeed;
   readonly reader: DirectoryReader;
@@ -112,10 +106,10 @@ export class LdapPoller {
   #traced(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
     const { tracer = noTracing } = this.#parts;
     const { name: source } = this.settings;
-    const requestId = request.requestId ?? randomUUID();
+    const requestId = randomUUID();
     const attributes = { "rollcall.source": source, "rollcall.request_id": requestId };
     return tracer.span(`poll ${source}`, { attributes, requestId }, async (span) => {
-      const report = await this.#recorded({ ...request, requestId }, signal);
+      const report = await this.#recorded(request, requestId, signal);
       const { mode, entries, searches } = report;
       span.set({ "rollcall.mode": mode, "rollcall.entries": entries, "rollcall.searches": searches });
       return report;
@@ -123,14 +117,15 @@ export class LdapPoller {
   }
 
   /** Polls, and records the outcome in the store, the log and the metrics. */
-  async #recorded(request: PollRequest, signal: AbortSignal): Promise<PollReport> {
+  async #recorded(request: PollRequest, requestId: string, signal: AbortSignal): Promise<PollReport> {
     const { store, now, log, measured } = this.#parts;
     const { name: source } = this.settings;
     const startedAtMs = now();
     this.#mode = "full";
     try {
       const state = await store.pollState(source);
-      const read = await this.#read(request, state, startedAtMs, signal);
+      const cause: Cause = { actor: `ldap:${source}`, requestId };
+      const read = await this.#read({ request, state, cause, startedAtMs }, signal);
       const report: PollReport = { source, seconds: (now() - startedAtMs) / 1000, ...read };
       await store.recordPoll(source, {
         ok: true,
@@ -140,7 +135,6 @@ export class LdapPoller {
       });
       if (state.failingSinceMs !== null)
         log("info", "directory can be read again", { source, failingSince: timeOf(state.failingSinceMs) });
-      measured?.({ source, mode: report.mode, seconds: report.seconds, isOk: true });
       return report;
     } catch (error) {
       const failure =
@@ -148,8 +142,9 @@ export class LdapPoller {
           ? error
           : new RollcallError("SOURCE_INCOMPLETE", `poll of ${source} failed: ${messageOf(error)}`, { cause: error });
       if (failure.code !== "ABORTED") await this.#recordFailure(failure);
-      measured?.({ source, mode: this.#mode, seconds: (now() - startedAtMs) / 1000, isOk: false });
       throw failure;
+    } finally {
+      measured?.({ source, mode: this.#mode, seconds: (now() - startedAtMs) / 1000 });
     }
   }
 
@@ -167,32 +162,28 @@ export class LdapPoller {
   }
 
   async #read(
-    request: PollRequest,
-    state: PollState,
-    startedAtMs: number,
+    begun: Pick<OpenPoll, "request" | "state" | "cause" | "startedAtMs">,
     signal: AbortSignal,
   ): Promise<Omit<PollReport, "source" | "seconds">> {
-    const { now, resolveSrv } = this.#parts;
     const { settings } = this;
-    const stored = parseCursor(state.cursor);
-    const { session, url } = await connectLdap(settings, stored?.url ?? null, signal, resolveSrv);
+    const { minKeptPercent } = settings;
+    const { acceptShrink = false } = begun.request;
+    const stored = parseCursor(begun.state.cursor);
+    const { session, url } = await connectLdap(settings, stored?.url ?? null, signal);
     try {
       const poll: OpenPoll = {
-        request,
-        state,
+        ...begun,
         stored,
         feed: new ChangeFeed(session, settings, await readFacts(session, settings, signal), signal),
         reader: new DirectoryReader(session, settings, signal),
-        cause: { actor: `ldap:${settings.name}`, requestId: request.requestId ?? null },
         options: (cursor) => ({
-          minKeptPercent: settings.minKeptPercent,
-          acceptShrink: request.acceptShrink ?? false,
+          minKeptPercent,
+          acceptShrink,
           cursor: JSON.stringify({ fingerprint: this.#fingerprint, url, cursor } satisfies StoredCursor),
-          nowMs: now(),
+          nowMs: this.#parts.now(),
         }),
       };
-      const why = this.#whyFull(poll, startedAtMs);
-      const read = why === null ? await this.#readDelta(poll) : why;
+      const read = this.#whyFull(poll) ?? (await this.#readDelta(poll));
       const report = typeof read === "string" ? await this.#readFull(poll, read) : read;
       return { url, searches: session.searches, ...report };
     } finally {
@@ -201,14 +192,14 @@ export class LdapPoller {
   }
 
   /** Why a delta is not enough; null if it is. */
-  #whyFull({ request, state, stored }: OpenPoll, nowMs: number): string | null {
+  #whyFull({ request, state, stored, startedAtMs }: OpenPoll): string | null {
     if (request.mode === "full") return "requested";
     if (state.lastFullAtMs === null) return "first poll";
     if (stored === null || stored.cursor === null) return "the server lists no changes";
     if (stored.fingerprint !== this.#fingerprint) return "the configuration of the source changed";
     if (state.unconfirmedMissing > 0)
       return `${state.unconfirmedMissing} entries are missing for the first time: a second full poll decides`;
-    return nowMs - state.lastFullAtMs >= this.settings.fullEveryMs ? "fullEvery has passed" : null;
+    return startedAtMs - state.lastFullAtMs >= this.settings.fullEveryMs ? "fullEvery has passed" : null;
   }
 
   /** Reads the changes. Returns why everything must be read instead, if that is so. */
