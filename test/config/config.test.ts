@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Config, jsonSchema, Secret, scimSources } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/model/errors.ts";
-import { targetDefinitions } from "../../src/targets/registry.ts";
+import { targetDefinitions, targetTypes } from "../../src/targets/registry.ts";
 import { loadConfig, parseConfig } from "../support/config.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
@@ -353,7 +353,7 @@ describe("what is refused", () => {
     [
       "an unknown type of target",
       `${SCIM}targets: { x: { type: lastpass } }`,
-      "targets.x.type: must be bitwarden or onepassword",
+      `targets.x.type: must be ${targetTypes.join(" or ")}`,
     ],
     ["an unknown region", bitwarden("region: ca"), "targets.acme.region: must be us or eu"],
     [

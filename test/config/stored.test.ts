@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { type ConfigFile, readConfigFile, type StoredTarget } from "../../src/config/index.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { messageOf } from "../../src/domain/model/errors.ts";
-import { targetDefinitions } from "../../src/targets/registry.ts";
+import { targetDefinitions, targetTypes } from "../../src/targets/registry.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "rollcall-config-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -111,7 +111,7 @@ describe("a stored connection", () => {
   it("is what a missing credential is answered with", () => {
     const run = 'run "rollcall connect bitwarden --name acme"';
     expect(errorsOf(() => file("{ acme: { maxSeats: 7 } }").compose([]))).toEqual([
-      'targets.acme.type: is missing: bitwarden or onepassword; or run "rollcall connect bitwarden|onepassword --name acme"',
+      `targets.acme.type: is missing: ${targetTypes.join(" or ")}; or run "rollcall connect ${targetTypes.join("|")} --name acme"`,
     ]);
     expect(errorsOf(() => file("{ acme: { maxSeats: 7 } }").compose([{ name: "acme", problem: "locked" }]))).toEqual([
       "targets.acme.clientSecret: locked",

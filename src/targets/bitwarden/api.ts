@@ -165,7 +165,7 @@ export class BitwardenApi {
     return this.#client.readPages(operation, async (token) => {
       const query = token === "" ? "" : `?continuationToken=${encodeURIComponent(token)}`;
       const answer = await this.#readAnswer(operation, `${path}${query}`, signal);
-      if (answer.status === 404) throw this.#client.unexpected(operation, answer);
+      if (answer.status === 404) throw this.#client.errorOf(operation, answer);
       const { data, continuationToken } = this.#client.parse(operation, answer, vendorList(schema));
       return { items: data, next: continuationToken ?? "" };
     });
@@ -182,7 +182,7 @@ export class BitwardenApi {
     const reply = await this.#send(request, signal);
     if (reply.kind === "lost") throw reply.error;
     if (reply.status === 200 || reply.status === 404) return reply;
-    throw this.#client.unexpected(operation, reply);
+    throw this.#client.errorOf(operation, reply);
   }
 
   async #write(
@@ -207,7 +207,7 @@ export class BitwardenApi {
     if (reply.status === 404 && reply.text === "") return { kind: "absent" };
     if ([400, 402, 404, 409].includes(reply.status))
       return { kind: "refused", refusal: this.#refusalIn(operation, reply) };
-    const error = this.#client.unexpected(operation, reply);
+    const error = this.#client.errorOf(operation, reply);
     if (reply.status < 500) throw error;
     return { kind: "lost", error };
   }
@@ -223,6 +223,6 @@ export class BitwardenApi {
   #refusalIn(operation: string, answer: Answer): VendorError {
     const parsed = vendorError.safeParse(jsonOf(answer));
     if (parsed.success) return parsed.data;
-    throw this.#client.unexpected(operation, answer);
+    throw this.#client.errorOf(operation, answer);
   }
 }

@@ -60,7 +60,7 @@ export class ApiClient {
   }
 
   /** The error for an answer that has no meaning for this operation. */
-  unexpected(operation: string, answer: Answer): RollcallError {
+  errorOf(operation: string, answer: Answer): RollcallError {
     const what = `${operation} answered ${answer.status} with ${describeBody(answer)}`;
     if (answer.status === 403) {
       const message = `${what}; ${this.#advice.credentials}`;

@@ -77,7 +77,7 @@ export class OnePasswordApi {
     if (answer.kind === "lost") throw answer.error;
     if (answer.status === 404) return null;
     if (answer.status === 200) return this.#client.parse("users.get", answer, vendorUser);
-    throw this.#client.unexpected("users.get", answer);
+    throw this.#client.errorOf("users.get", answer);
   }
 
   suspendUser(id: string, signal: AbortSignal): Promise<Written> {
@@ -114,7 +114,7 @@ export class OnePasswordApi {
     if (first.status === 400) return null;
     const users = await this.#client.readPages("users.list", async (token) => {
       const answer = token === "" ? first : await this.#page(pageSize, token, signal);
-      if (answer.status !== 200) throw this.#client.unexpected("users.list", answer);
+      if (answer.status !== 200) throw this.#client.errorOf("users.list", answer);
       const page = this.#client.parse("users.list", answer, vendorPage);
       return { items: page.results ?? page.users ?? [], next: page.next_page_token ?? "" };
     });
@@ -133,7 +133,7 @@ export class OnePasswordApi {
       reply = await this.#send(request, path, signal);
     }
     if (reply.kind === "lost") throw reply.error;
-    if (reply.status >= 500) throw this.#client.unexpected("users.list", reply);
+    if (reply.status >= 500) throw this.#client.errorOf("users.list", reply);
     return reply;
   }
 
@@ -143,7 +143,7 @@ export class OnePasswordApi {
     if (reply.status === 200) return { kind: "done", body: vendorUser.safeParse(jsonOf(reply)).data ?? null };
     if (reply.status === 404) return { kind: "absent" };
     if ([400, 403, 409].includes(reply.status)) return { kind: "refused", refusal: slugOf(reply) };
-    const error = this.#client.unexpected(operation, reply);
+    const error = this.#client.errorOf(operation, reply);
     if (reply.status < 500) throw error;
     return { kind: "lost", error };
   }
@@ -158,7 +158,7 @@ export class OnePasswordApi {
     if (reply.kind === "lost" || reply.status !== 404) return reply;
     const versionBefore = this.#version;
     const list = await this.#page(1, "", signal);
-    if (list.status !== 200 && list.status !== 400) throw this.#client.unexpected("users.list", list);
+    if (list.status !== 200 && list.status !== 400) throw this.#client.errorOf("users.list", list);
     return this.#version === versionBefore ? reply : this.#send(request, path, signal);
   }
 
