@@ -1,8 +1,9 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ldapSources } from "../../src/config/index.ts";
 import { hasCode } from "../../src/domain/model/errors.ts";
+import { ldapPresets } from "../../src/domain/model/ldap-source.ts";
 import { loadConfig, parseConfig } from "../support/config.ts";
 
 const examples = join(import.meta.dirname, "../../config/examples");
@@ -23,7 +24,7 @@ const errorsOf = (source: string): string => {
 };
 
 describe("an LDAP source", () => {
-  it("needs little, and gets the contract's defaults", () => {
+  it("needs a URL and a base, and has defaults for all other keys", () => {
     const [source] = ldapSources(
       parse("url: ldaps://dc1.example.com, users: { baseDn: 'ou=people,dc=example,dc=com' }"),
     );
@@ -60,6 +61,11 @@ describe("an LDAP source", () => {
 });
 
 describe("config/examples", () => {
+  it.each(ldapPresets)("preset %s has an example and a row in the guides", (preset) => {
+    expect(readdirSync(examples)).toContain(`${preset}.yaml`);
+    expect(readFileSync(join(examples, "../../docs/guides/README.md"), "utf8")).toContain(`\`${preset}\``);
+  });
+
   it.each(readdirSync(examples).filter((name) => name.endsWith(".yaml")))("%s is complete and valid", (name) => {
     const env = new Proxy(
       {},
@@ -71,7 +77,7 @@ describe("config/examples", () => {
     } catch (error) {
       message = error instanceof Error ? error.message : String(error);
     }
-    // Files that only the reader's machine has (secrets, certificates) are the one thing that may be missing.
+    // Only secrets and certificates may be missing: they are files of the reader's machine.
     expect(
       message
         .split("\n")

@@ -11,7 +11,7 @@ import { emails, makeFolder, makeStage, removeFolder, type Stage, scimToken, sta
 
 const organizationId = "0d5a1d5c-6f0d-4f2e-9d6d-3f8b8d1c2a10";
 
-/** As `bwdc` writes it; the keys that it adds for the user interface are left out. */
+/** Settings of `bwdc`, without the keys for its user interface. */
 const ldapSettings = {
   ssl: true,
   startTls: false,
@@ -79,13 +79,13 @@ describe("import-dc", () => {
     await writeFile(join(folder, "data.json"), typeof data === "string" ? data : JSON.stringify(data));
     return rollcall(["import-dc", "data.json", ...args], { cwd: folder });
   };
-  /** What was printed is a configuration that starts. */
+  /** The printed configuration, parsed as at a start. */
   const configOf = ({ code, stdout, stderr }: Run) => {
     expect({ code, stderr }).toMatchObject({ code: 0 });
     return parseConfig(stdout, { fileName: "rollcall.yaml", baseDir: folder, env });
   };
 
-  it("reads every layout alike", async () => {
+  it("every layout gives the same configuration", async () => {
     const runs = [
       await convert(flat()),
       await convert({
@@ -125,7 +125,7 @@ describe("import-dc", () => {
     expect(runs[0]?.stderr).toMatch(/^next: set ROLLCALL_ADMIN_TOKEN, LDAP_BIND_PASSWORD, BW_CLIENT_SECRET; stop/m);
   });
 
-  it("Active Directory: the same object GUIDs, so that nothing has to be taken over", async () => {
+  it("for Active Directory no group is taken over, because the object GUIDs are the same", async () => {
     const config = configOf(
       await convert(
         flat({
@@ -176,7 +176,7 @@ describe("import-dc", () => {
     [2, "directoryGsuite", "google", /sends no groups/],
     [3, "directoryOkta", "okta", /okta\.md/],
     [4, "directoryOnelogin", "onelogin", /roles/],
-  ] as const)("directory %i pushes over SCIM from now on", async (directoryType, key, name, told) => {
+  ] as const)("directory %i becomes a SCIM source", async (directoryType, key, name, told) => {
     const run = await convert(
       flat({
         directoryType,
@@ -194,7 +194,7 @@ describe("import-dc", () => {
     expect(run.stderr).toMatch(/sync\.groupFilter: "x=y" is a query/);
   });
 
-  it("tells each setting that has no equivalent, and copies no secret", async () => {
+  it("each setting without an equivalent is reported, and no secret is copied", async () => {
     const run = await convert(
       flat({
         directoryLdap: { ...ldapSettings, password: "hunter2-in-clear", ssl: false, startTls: true, currentUser: true },
@@ -224,7 +224,7 @@ describe("import-dc", () => {
     expect(run.stdout + run.stderr).not.toContain("hunter2");
   });
 
-  it("writes a file, and never over one", async () => {
+  it("a file is written, but never over another one", async () => {
     const first = await convert(flat(), "-o", "out.yaml");
     expect(first).toMatchObject({ code: 0, stdout: "" });
     const written = await readFile(join(folder, "out.yaml"), "utf8");
@@ -237,7 +237,7 @@ describe("import-dc", () => {
   });
 
   it.each([
-    ["what is not JSON", "{", /is not JSON/],
+    ["text that is not JSON", "{", /is not JSON/],
     ["a list", "[]", /is not a configuration/],
     ["another JSON file", { a: 1 }, /directoryLdap and directoryConfigurations are missing/],
     ["no directory chosen", flat({ directoryType: null }), /names no directory/],
@@ -256,7 +256,7 @@ describe("import-dc", () => {
   });
 });
 
-/** What must not have changed for anybody: who is a member, as what, and in which groups. */
+/** Members with their state and groups, groups, and the number of mails. The move must not change them. */
 const picture = ({ bitwarden }: Stage) => ({
   members: [...bitwarden.state.members.values()]
     .map(({ id, email, status }) => ({ id, email, status, groups: bitwarden.state.groupsOfMember(email) }))
@@ -308,7 +308,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "an organization that Directo
     await server.stop();
   });
 
-  it("is taken over as it is: nobody invited again, revoked, or out of a group for a moment", async () => {
+  it("stays as it is: nobody is invited again, revoked or removed from a group", async () => {
     const before = picture(stage);
     const base = stage.bitwarden.apiUrl.replace(/\/api$/, "");
     await writeFile(
@@ -352,7 +352,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "an organization that Directo
     expect((await rollcall(["plan", "--detailed-exitcode", "-c", "moved.yaml"], options)).code).toBe(0);
   });
 
-  it("without takeOver the plan says that a second group would be made, and how to prevent it", async () => {
+  it("gets a second group without takeOver, and the plan says how to prevent it", async () => {
     await stage.configure({
       sources: {
         corp: {
@@ -375,7 +375,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "an organization that Directo
 });
 
 describe("an organization that Bitwarden's own SCIM filled", () => {
-  it("is taken over as it is, once the directory is complete", async () => {
+  it("stays as it is, once the directory is complete", async () => {
     await using stage = await makeStage();
     const people = emails(5);
     // What the identity provider sent as externalId (bitwarden/server, ScimUserRequestModel, ScimGroupRequestModel).
