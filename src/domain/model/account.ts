@@ -1,16 +1,16 @@
-/** `invited`, `accepted` and `active` people have (or are about to have) access; `staged` ones are provisioned but not invited. */
+/** `invited`, `accepted` and `active` accounts have access, or get it soon. `staged` ones are created but not invited. */
 export type AccountState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";
 
-/** A person as the target shows them. */
+/** An account as the target shows it. */
 export interface ObservedAccount {
   readonly remoteId: string;
   /** Trimmed, lower case. */
   readonly email: string;
   readonly externalId: string | null;
   readonly state: AccountState;
-  /** The vendor's role in lower case (`owner`, `admin`, `user`, `custom`); null where the API shows none. */
+  /** The target's role in lower case (`owner`, `admin`, `user`, `custom`). Null if the API shows none. */
   readonly role: string | null;
-  /** False while nobody has taken up the invitation: restoring such a person should mail them again. Null where unknown. */
+  /** False until the person accepts the invitation: after a restore they need a new mail. Null: not known. */
   readonly hasAccount: boolean | null;
 }
 
@@ -20,23 +20,23 @@ export interface ObservedGroup {
   readonly externalId: string | null;
 }
 
-/** What the target says right now (architecture, idea 5). */
+/** The accounts and groups that the target shows now. */
 export interface Observed {
-  /** True when `members` and `groups` are everything there is; then what is missing does not exist. */
+  /** True if `accounts` and `groups` are complete: an account that is not listed does not exist. */
   readonly isComplete: boolean;
   readonly accounts: readonly ObservedAccount[];
   readonly groups: readonly ObservedGroup[];
-  /** Of a scope with named entities: the remote ids that the target says do not exist. */
+  /** The remote ids that were asked for by name and do not exist. */
   readonly missingRemoteIds: readonly string[];
 }
 
-/** Per queried id the remote ids on the other side. An id that no longer exists is left out. */
+/** By the remote id that was asked for: the remote ids on the other side. An id that no longer exists is left out. */
 export type Memberships = ReadonlyMap<string, readonly string[]>;
 
 export interface TargetSupports {
   readonly invite: boolean;
   readonly remove: boolean;
   readonly groups: boolean;
-  /** Can a member carry our key? Where not, people are matched by e-mail address and the link alone. */
+  /** True if an account can carry Rollcall's key. If not, only the link and the e-mail address identify it. */
   readonly externalIds: boolean;
 }

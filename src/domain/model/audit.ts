@@ -1,6 +1,6 @@
 import type { EntityKind, Json } from "./entities.ts";
 
-/** What an audit row tells: who asked, what changed, which target call followed, with what outcome. */
+/** One fact: who asked, what changed, which call followed, with which outcome. */
 export interface AuditEntry {
   readonly actor: string;
   readonly requestId: string | null;
@@ -8,10 +8,10 @@ export interface AuditEntry {
   readonly action: string;
   readonly kind: EntityKind | null;
   readonly entityId: string | null;
-  /** The person's e-mail address or userName, or the group's name, as it was then. */
+  /** The user's e-mail address or userName, or the group's name, at that time. */
   readonly name: string | null;
   readonly target: string | null;
-  /** The entity's `rev` that this belongs to: joins a target call to the change that caused it. */
+  /** The entity's `rev` at that time. It joins a call to the change that caused it. */
   readonly rev: number | null;
   readonly detail: { readonly [key: string]: Json };
 }
@@ -21,49 +21,49 @@ export interface AuditRow extends AuditEntry {
   readonly atMs: number;
 }
 
-/** A place in the chain, to be kept elsewhere: everything up to it can then be proved not to have changed. */
+/** A place in the chain. Kept elsewhere, it proves that no row up to it has changed. */
 export interface AuditHead {
   readonly seq: number;
   /** SHA-256, 64 hex digits. */
   readonly hash: string;
 }
 
-/** A row with its place in the chain: SHA-256, hex, over the row and all before it. */
+/** A row with its hash: SHA-256 in hex over this row and all before it. */
 export interface ChainedRow extends AuditRow {
   readonly hash: string;
 }
 
-/** What a walk over the whole trail found. */
+/** Result of a check of the whole trail. */
 export interface AuditVerdict {
-  /** Rows that were looked at. */
+  /** Number of rows checked. */
   readonly rows: number;
   readonly firstAtMs: number | null;
   readonly lastAtMs: number | null;
-  /** The last row that follows from all before it; null for an empty trail. */
+  /** The last row that fits all before it. Null: the trail is empty. */
   readonly head: AuditHead | null;
   /** Null: intact. */
   readonly broken: {
-    /** The first row that does not follow from the one before it, or the first that is missing. */
+    /** The first row that is missing or does not fit the one before it. */
     readonly seq: number;
     readonly reason: string;
   } | null;
 }
 
-/** Which rows; each filter that is not null narrows it down. */
+/** Selects rows. Null: no filter. */
 export interface AuditFilter {
   /** At or after. */
   readonly sinceMs: number | null;
   /** Before. */
   readonly untilMs: number | null;
-  /** An e-mail address, userName or id: rows about who has it now, and about who had that address then. */
+  /** An e-mail address, userName or id. Selects rows about its present user and about users who had it at that time. */
   readonly person: string | null;
-  /** Calls to that target and decisions about it. */
+  /** Selects calls to that target and decisions about it. */
   readonly target: string | null;
-  /** Exactly, or as the beginning before a dot: `user` finds `user.create`. */
+  /** The whole action, or its part before a dot: `user` selects `user.create`. */
   readonly action: string | null;
 }
 
-/** How access was lost; the same words as in audit rows. */
+/** How access was lost. Audit rows use the same words. */
 export type LossKind = "suspend" | "remove" | "removeFromGroup" | "removeGroup";
 
 /** A decision that led to a removal. */
@@ -76,7 +76,7 @@ export interface LossCause {
   readonly detail: { readonly [key: string]: Json };
 }
 
-/** Somebody, or a group, that lost something in a target: what, when, why, on whose word. */
+/** One loss of access in a target, with its cause. */
 export interface LostAccess {
   readonly seq: number;
   readonly atMs: number;
@@ -85,22 +85,19 @@ export interface LostAccess {
   readonly kind: EntityKind | null;
   readonly entityId: string | null;
   readonly name: string | null;
-  /** The group, where one was lost. */
+  /** The group that was lost. Null: the whole access. */
   readonly group: string | null;
-  /** `unconfirmed`: the target did not say whether it did it. */
+  /** `unconfirmed`: the target did not answer. */
   readonly outcome: "applied" | "unconfirmed";
-  /**
-   * The change of the directory behind it. Null: nothing changed there; a full look found access that the directory or
-   * the configuration does not provide for (drift).
-   */
+  /** The change of the source behind it. Null: drift, or a change of the configuration. */
   readonly cause: LossCause | null;
-  /** Who let it pass, when the guard had held it. */
+  /** The approval, if the change was held. */
   readonly approval: LossCause | null;
 }
 
-/** A part of those who lost access, newest first. */
+/** A part of the list, newest first. */
 export interface LossPage {
   readonly losses: readonly LostAccess[];
-  /** For `beforeSeq`; null at the end. A page may have none and yet be followed by one: so many are looked at and no more. */
+  /** For `beforeSeq`. Null at the end. An empty page can have a next one: each page reads a limited number of rows. */
   readonly nextBeforeSeq: number | null;
 }

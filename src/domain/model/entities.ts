@@ -1,37 +1,37 @@
-/** JSON as parsed; what a SCIM resource is made of. */
+/** JSON as parsed. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** A person as a source describes them (architecture, idea 1). */
+/** A user as a source describes them. */
 export interface DirectoryUser {
-  /** Ours, a UUID; the SCIM `id` of people who come over SCIM. */
+  /** Rollcall's own UUID. For users of a SCIM source it is the SCIM `id`. */
   readonly id: string;
   /** Name of the source in the configuration. */
   readonly source: string;
-  /** The source's immutable key: SCIM id, objectGUID, entryUUID, nsUniqueId. Never a DN or an e-mail address. */
+  /** The source's key, which never changes: SCIM id, objectGUID, entryUUID, nsUniqueId. Never a DN or an address. */
   readonly externalId: string;
-  /** Trimmed, lower case; null when the source gives none. */
+  /** Trimmed, lower case. Null: the source has none. */
   readonly email: string | null;
   readonly displayName: string;
   readonly isActive: boolean;
-  /** Grows with every change of this person, memberships included. */
+  /** Grows with every change of the user, also of memberships. */
   readonly rev: number;
   readonly createdAtMs: number;
-  /** Since when the source no longer has this person; null while it has. */
+  /** When the user disappeared from the source. Null: present. */
   readonly absentSinceMs: number | null;
 }
 
-/** A group as a source describes it. Its members are rows of their own. */
+/** A group as a source describes it. Memberships are separate rows. */
 export interface DirectoryGroup {
   readonly id: string;
   readonly source: string;
   readonly externalId: string;
   readonly displayName: string;
-  /** Grows with every change of the group, memberships included. */
+  /** Grows with every change of the group, also of memberships. */
   readonly rev: number;
-  /** The `rev` of the last change of the group itself (name, presence): what makes its link dirty. A change of membership makes the *person* dirty. */
+  /** The `rev` of the last change of name or presence, which makes the link dirty. A new membership makes the user dirty. */
   readonly definitionRev: number;
   readonly absentSinceMs: number | null;
 }
@@ -43,13 +43,13 @@ export interface EntityRef {
   readonly id: string;
 }
 
-/** Who or what asked for a change; stored with it. Never a secret. */
+/** The origin of a change, stored with it. Never contains a secret. */
 export interface Cause {
   /** e.g. `scim:okta`, `ldap:corp`, `cli:approve`, `reconcile`. */
   readonly actor: string;
-  /** Joins a log line and an audit row; null outside a request. */
+  /** Joins log lines and audit rows. Null outside a request. */
   readonly requestId: string | null;
 }
 
-/** Trimmed and lower case: how e-mail addresses are stored and compared. */
+/** E-mail addresses are stored and compared trimmed and in lower case. */
 export const normalizeEmail = (value: string): string => value.trim().toLowerCase();

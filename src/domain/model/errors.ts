@@ -1,4 +1,4 @@
-/** Stable codes; callers decide by code, people read the message. */
+/** Stable codes. Callers decide by code; people read the message. */
 export type ErrorCode =
   | "CONFIG_INVALID"
   | "SECRET_UNREADABLE"
@@ -22,16 +22,16 @@ export type ErrorCode =
   | "DISMISSED"
   | "ABORTED";
 
-/** What a failed call means for the next attempt. */
+/** Facts about a failure that decide the next attempt. */
 export interface ErrorDetails {
   readonly cause?: unknown;
-  /** True when only a person can make the same call succeed (a policy, a seat limit): retried rarely. */
+  /** True if only a person can make the call succeed, for example by more seats. Such a call is retried rarely. */
   readonly isPermanent?: boolean;
-  /** The vendor's own wish for the next attempt, in milliseconds from now. */
+  /** When the target wants the next attempt, in milliseconds from now. */
   readonly retryAfterMs?: number;
 }
 
-/** The one error class of Rollcall. The message says what, on what, with numbers, then what to do. */
+/** The only error class of Rollcall. The message says what happened, with numbers, then what to do. */
 export class RollcallError extends Error {
   readonly code: ErrorCode;
   readonly isPermanent: boolean;
@@ -46,11 +46,11 @@ export class RollcallError extends Error {
   }
 }
 
-/** True when `error` is a RollcallError with that code. */
+/** True if `error` is a RollcallError with that code. */
 export const hasCode = (error: unknown, code: ErrorCode): error is RollcallError =>
   error instanceof RollcallError && error.code === code;
 
-/** A short text of any thrown value, fit for a log line or a status row. */
+/** Returns a short text of any thrown value, for log lines and status rows. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause.message : "";

@@ -1,7 +1,7 @@
 import type { EntityKind } from "./entities.ts";
 import { type Change, digestOf, type HeldReason } from "./plan.ts";
 
-/** A change that waits for a person, under its stable key (see `removalKeys`; `seat:<userId>` for seats). */
+/** A change that waits for a decision, under its stable key (see `removalKeys` and `grantKeys`; `seat:<userId>` for seats). */
 export interface HeldItem {
   readonly key: string;
   readonly kind: EntityKind;
@@ -10,41 +10,41 @@ export interface HeldItem {
   readonly change: Change;
   readonly sinceMs: number;
   readonly approvedAtMs: number | null;
-  /** When somebody said no: it waits from then on whatever the budget allows, until it is approved or not asked for any more. */
+  /** When it was dismissed. It waits, whatever the limit allows, until it is approved or no longer needed. */
   readonly dismissedAtMs: number | null;
-  /** The actor who said so. */
+  /** The actor who dismissed it. */
   readonly dismissedBy: string | null;
 }
 
-/** What tells whether somebody has decided about a held change. */
+/** The fields that show whether a held change was decided. */
 type Decided = Pick<HeldItem, "key" | "reason" | "approvedAtMs" | "dismissedAtMs">;
 
-/** Names of what waits in one target; each null when there is nothing under it. */
+/** Digests of the held changes of one target. Null: there are none of that kind. */
 export interface HeldDigests {
-  /** All that can be approved. */
+  /** All changes that can be approved. */
   readonly heldDigest: string | null;
-  /** What nobody has decided about. */
+  /** The undecided ones. */
   readonly undecidedDigest: string | null;
-  /** What somebody has dismissed. */
+  /** The dismissed ones. */
   readonly dismissedDigest: string | null;
 }
 
-/** Can it be approved? Seats need a higher `maxSeats`. */
+/** True if it can be approved. For seats `maxSeats` must grow instead. */
 export const isApprovable = ({ reason, approvedAtMs }: Pick<Decided, "reason" | "approvedAtMs">): boolean =>
   reason !== "seats" && approvedAtMs === null;
 
-/** Nobody has approved or dismissed it. */
+/** True if nobody has approved or dismissed it. */
 export const isUndecided = (item: Pick<Decided, "reason" | "approvedAtMs" | "dismissedAtMs">): boolean =>
   isApprovable(item) && item.dismissedAtMs === null;
 
-/** The digests of what waits. With nothing dismissed the first two are the same. */
+/** Returns the digests of held changes. If none is dismissed, the first two are equal. */
 export function heldDigests(items: readonly Decided[]): HeldDigests {
   const { all, undecided, dismissed } = sets(items);
   const digest = (list: readonly Decided[]): string | null => digestOf(list.map(({ key }) => key));
   return { heldDigest: digest(all), undecidedDigest: digest(undecided), dismissedDigest: digest(dismissed) };
 }
 
-/** Exactly what a digest names: all that waits, what is undecided of it, or what is dismissed. Empty: it names none of them. */
+/** Returns the changes that a digest names: all, the undecided or the dismissed ones. Empty: the digest names no set. */
 export function namedBy<T extends Decided>(items: readonly T[], digest: string): readonly T[] {
   const { all, undecided, dismissed } = sets(items);
   return [all, undecided, dismissed].find((list) => digestOf(list.map(({ key }) => key)) === digest) ?? [];

@@ -1,10 +1,10 @@
 import type { AccountState } from "./account.ts";
 import type { EntityKind } from "./entities.ts";
 
-/** Did Rollcall make the remote entity, or take over one that was there? */
+/** `adopted`: the account or group existed before Rollcall. */
 export type Ownership = "created" | "adopted";
 
-/** Why an entity needs no call although the target does not show it as wanted. */
+/** Why an entity needs no call although the target does not show it as desired. */
 export type LinkNote =
   | "not-in-target"
   | "out-of-scope"
@@ -19,40 +19,37 @@ export type LinkNote =
   | "source-gone"
   | "drift";
 
-/** What the target showed of a person when it was looked at: their state there, or that they are not there. */
+/** The state of an account at the last observation. */
 export type ObservedState = AccountState | "absent";
 
-/**
- * A target that can't be given people is looked through so often for who was in none of its lists and is to lose access:
- * a list may have lacked them every time so far. With a full look an hour, for a day.
- */
+/** Maximum observations of an account that no list shows and that should lose access. With one full run per hour: a day. */
 export const maxLookups = 28;
 
-/** How often who is to lose access was looked for in vain since the last change of the person, as of `link`. */
+/** Number of observations without the account since the last change of the user. */
 export const timesNotFound = (link: Link | null, rev: number): number =>
   link?.note === "not-in-target" && link.attemptedRev === rev ? link.attempts : 0;
 
-/** One row per (target, entity). Dirty is derived: `rev > appliedRev` (architecture, idea 3). */
+/** One row per target and entity. */
 export interface Link {
   readonly target: string;
   readonly kind: EntityKind;
   readonly entityId: string;
   readonly remoteId: string | null;
   readonly ownership: Ownership | null;
-  /** The `rev` (a group's `definitionRev`) that the target is known to show; 0 before the first success. */
+  /** The `rev` (of a group: `definitionRev`) that the target is known to show. 0 before the first success. */
   readonly appliedRev: number;
-  /** Does this person have access in the target, as far as last seen? Always false for groups. */
+  /** True if the account had access at the last observation. Always false for groups. */
   readonly hasAccess: boolean;
-  /** What the target showed when it was last looked at; null: not looked at yet, changed by a call since, or in doubt. Null for groups. */
+  /** State at the last observation. Null: never observed, changed by a call since, or in doubt. Always null for groups. */
   readonly observedState: ObservedState | null;
-  /** Since when, as far as Rollcall saw: first seen so, or made so by a call (an invitation sent again begins anew). */
+  /** When Rollcall first observed that state or caused it. A repeated invitation counts from its last mail. */
   readonly observedSinceMs: number | null;
-  /** True once Rollcall itself decided to suspend; cleared when it reactivates. */
+  /** True from Rollcall's own suspension until the account is active again. */
   readonly isSuspendedByUs: boolean;
   readonly note: LinkNote | null;
-  /** Of a person noted `not-in-target` who is to lose access: how often they were looked for (`timesNotFound`). */
+  /** Failed attempts, or observations without the account (see `timesNotFound`). */
   readonly attempts: number;
-  /** The `rev` that was tried last: a newer one is tried at once, whatever `retryAtMs` says. */
+  /** The `rev` of the last attempt. A newer one is tried at once, whatever `retryAtMs` says. */
   readonly attemptedRev: number;
   readonly retryAtMs: number | null;
   readonly errorCode: string | null;
@@ -60,5 +57,5 @@ export interface Link {
   readonly lastSuccessAtMs: number | null;
 }
 
-/** Dirty is derived, never stored: never looked at, or changed since the target was last known to show it. */
+/** True if the entity has changed since the target was last known to show it. Derived, never stored. */
 export const isDirty = (rev: number, link: Link | null): boolean => link === null || rev > link.appliedRev;

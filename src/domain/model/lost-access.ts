@@ -1,20 +1,20 @@
 import type { AuditRow, LossCause, LossKind, LostAccess } from "./audit.ts";
 import type { Json } from "./entities.ts";
 
-/** The actions of audit rows that tell of access taken away in a target. */
+/** The actions of audit rows that record a loss of access. */
 export const lossKinds = ["suspend", "remove", "removeFromGroup", "removeGroup"] as const satisfies readonly LossKind[];
 
 const isLossKind = (action: string): action is LossKind => (lossKinds as readonly string[]).includes(action);
 
 /**
- * A removal with its cause, from what is on record about the same entity before it, newest first. Null when nothing was
- * lost: the row tells of something else, or the call failed.
+ * Returns a removal with its cause. `history`: earlier rows about the same entity, newest first. Returns null if nothing was
+ * lost: the row records another action, or the call failed.
  *
- * | on record since the same was last taken away at this `rev`          | cause                      |
- * | ------------------------------------------------------------------- | -------------------------- |
- * | deleted, deactivated, or out of that group (or, losing all, of any) | the newest of these        |
- * | nothing since, but gone or inactive before (`removeAfter`)          | what made them so          |
- * | none of these                                                       | null: a full look found it |
+ * | rows since the same removal at this `rev` | cause |
+ * | --- | --- |
+ * | deleted, deactivated, or removed from that group (for the whole access: from any group) | the newest row |
+ * | none, but the user was deleted or deactivated before (`removeAfter`) | that row |
+ * | none | null: drift |
  */
 export function lossOf(row: AuditRow, history: readonly AuditRow[]): LostAccess | null {
   const { action, target, detail } = row;
@@ -47,7 +47,7 @@ const toCause = ({ seq, atMs, action, actor, requestId, detail }: AuditRow): Los
   detail,
 });
 
-/** A row's group: its name alone in rows about targets, `{ id, name }` in rows about the directory. */
+/** A row's group. Rows about targets have its name, rows about sources `{ id, name }`. */
 function groupIn({ group }: AuditRow["detail"]): string | null {
   if (typeof group === "string") return group;
   return isObject(group) && typeof group["name"] === "string" ? group["name"] : null;
@@ -60,7 +60,7 @@ function causeOf(row: AuditRow, action: LossKind, group: string | null, history:
   const upTo = row.rev ?? Number.POSITIVE_INFINITY;
   const isDone = (each: AuditRow): boolean =>
     each.target === row.target && each.detail["outcome"] === "applied" && (each.rev ?? 0) <= upTo;
-  // Taken away before, at the same rev: it had come back by hand. At an earlier one, what led to that is no news.
+  // Removed before at the same rev: it had come back by hand. What led to an earlier removal is not the cause of this one.
   const isSame = (each: AuditRow): boolean => each.action === action && sameGroup(each, action, group);
   const doneRev = history.find((each) => isDone(each) && isSame(each))?.rev ?? 0;
   const inDirectory = history.filter((each) => each.target === null && (each.rev ?? 0) <= upTo);
@@ -73,7 +73,7 @@ function causeOf(row: AuditRow, action: LossKind, group: string | null, history:
 const sameGroup = (row: AuditRow, action: LossKind, group: string | null): boolean =>
   action !== "removeFromGroup" || groupIn(row.detail) === group;
 
-/** Deleted or deactivated, made or back: what says whether the directory has somebody. */
+/** True if the row says that a source has the user or no longer has them. */
 const endsOrBegins = (row: AuditRow): boolean =>
   /\.(create|return|delete)$/.test(row.action) || activeTo(row) !== undefined;
 
@@ -86,11 +86,11 @@ function takesAway(row: AuditRow, action: LossKind, group: string | null): boole
   if (action === "removeGroup") return row.action === "group.delete";
   if (action === "removeFromGroup" && row.action === "group.leave") return groupIn(row.detail) === group;
   if (row.action === "user.delete" || activeTo(row) === false) return true;
-  // Out of a group may be out of the target's scope.
+  // Without the group the user may be out of the target's scope.
   return action !== "removeFromGroup" && row.action === "group.leave";
 }
 
-/** The approval of just this removal that no earlier one has used up. */
+/** The approval of exactly this removal, if no earlier removal has used it. */
 function approvalOf(
   { target, entityId }: AuditRow,
   action: LossKind,

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { EntityRef } from "./entities.ts";
 
-/** A person inside a change of memberships. */
+/** A user inside a change of memberships. */
 export interface MemberRef {
   readonly userId: string;
   readonly email: string;
-  /** Null when the person is invited by an earlier change of the same plan. */
+  /** Null: an earlier change of the same plan invites the user. */
   readonly remoteId: string | null;
 }
 
@@ -13,7 +13,7 @@ export interface MemberRef {
 export interface GroupRef {
   readonly groupId: string;
   readonly name: string;
-  /** Null when the group is created by an earlier change of the same plan. */
+  /** Null: an earlier change of the same plan creates the group. */
   readonly remoteId: string | null;
 }
 
@@ -32,7 +32,7 @@ interface OnRemoteGroup extends OnGroup {
   readonly remoteId: string;
 }
 
-/** What is to be done in one target: plain data, printed, hashed, audited, stored (architecture, idea 6). */
+/** One operation in one target, as plain data. It is printed, hashed, audited and stored. */
 export type Change =
   | ({ readonly op: "invite"; readonly externalId: string } & OnPerson)
   | ({ readonly op: "adopt"; readonly externalId: string } & OnRemotePerson)
@@ -53,19 +53,13 @@ export type Change =
 
 export type ChangeOp = Change["op"];
 
-/**
- * Why a change waits for a person. `restored`: only the restored copy of the database asks for it, nothing that a source
- * has told since (see `RestoredState`). `scope`: no group matches `userGroups`, so everybody would lose access: a slip, far
- * more often than not. `returning`: more people come back than is usual (`returnsOf`). `handed-on`:
- * the member was that of somebody who is gone and who, by name, was another person with the same address. All can be approved
- * but `seats`, which needs a higher `maxSeats`.
- */
+/** Why a change is held. Each reason has its guard in `decide/guards`. All but `seats` can be approved. */
 export type HeldReason = "budget" | "scope" | "restored" | "returning" | "handed-on" | "seats";
 
 export interface HeldChange {
   readonly change: Change;
   readonly reason: HeldReason;
-  /** Somebody said no to it: it waits whatever the budget allows. */
+  /** True if somebody dismissed it: it waits, whatever the limit allows. */
   readonly isDismissed: boolean;
 }
 
@@ -74,21 +68,21 @@ export interface SkippedChange {
   readonly reason: string;
 }
 
-/** What one reconcile run would do in one target (architecture, idea 7). */
+/** The changes of one run in one target. */
 export interface Plan {
-  /** In running order: what takes access away first, it never waits. */
+  /** In running order. Removals of access come first. */
   readonly changes: readonly Change[];
   readonly held: readonly HeldChange[];
   readonly skipped: readonly SkippedChange[];
-  /** Of what is held and can be approved; null when there is nothing. */
+  /** Names the held changes that can be approved. Null: there are none. */
   readonly heldDigest: string | null;
-  /** The part of it that nobody has decided about; null when there is nothing. */
+  /** Names the undecided ones of them. Null: there are none. */
   readonly undecidedDigest: string | null;
-  /** The part of it that somebody has dismissed; null when there is nothing. */
+  /** Names the dismissed ones of them. Null: there are none. */
   readonly dismissedDigest: string | null;
 }
 
-/** The directory entities that a change is about. */
+/** Returns the users and groups that a change is about. */
 export function entitiesOf(change: Change): readonly EntityRef[] {
   switch (change.op) {
     case "invite":
@@ -113,8 +107,8 @@ export function entitiesOf(change: Change): readonly EntityRef[] {
 }
 
 /**
- * The stable names of what a removal takes away, one for each access: `access:<userId>`, `member:<groupId>:<userId>`,
- * `group:<groupId>`. Empty for a change that takes nothing away. A held removal is stored and approved under these.
+ * Returns the stable keys of what a change takes away: `access:<userId>`, `member:<groupId>:<userId>`, `group:<groupId>`. A
+ * held removal is stored and approved under them. Empty: the change takes nothing away.
  */
 export function removalKeys(change: Change): readonly string[] {
   switch (change.op) {
@@ -143,10 +137,7 @@ export function removalKeys(change: Change): readonly string[] {
 /** Under what the removal limit counts an account instead of a user: it has no user, or its removal leaves no link. */
 export const accountChargeId = (remoteId: string): string => `remote:${remoteId}`;
 
-/**
- * The stable names of what a change gives, under which it is held after a restore: `invite:<userId>` and the like,
- * `join:<groupId>:<userId>`. Empty for a change that gives nothing.
- */
+/** Returns the stable keys of what a change gives: `invite:<userId>` and so on, `join:<groupId>:<userId>`. */
 export function grantKeys(change: Change): readonly string[] {
   switch (change.op) {
     case "invite":
@@ -170,7 +161,7 @@ export function grantKeys(change: Change): readonly string[] {
   }
 }
 
-/** Names a set of held removals: 16 hex digits of SHA-256, independent of order; null for none. */
+/** Names a set of held changes: 16 hex digits of SHA-256, in whatever order the keys come. Null: no keys. */
 export function digestOf(keys: readonly string[]): string | null {
   if (keys.length === 0) return null;
   return createHash("sha256")
@@ -179,7 +170,7 @@ export function digestOf(keys: readonly string[]): string | null {
     .slice(0, 16);
 }
 
-/** Makes a `switch` exhaustive: the compiler refuses a missing case. */
+/** Makes a `switch` exhaustive: a missing case does not compile. */
 export function unreachable(value: never): never {
   throw new TypeError(`no case for ${JSON.stringify(value)}`);
 }

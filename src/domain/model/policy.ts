@@ -1,25 +1,25 @@
 import type { ObservedAccount } from "./account.ts";
 
-/** What one target is allowed and asked to do: the configuration, in the words of the domain. */
+/** The configuration of one target, in the words of the domain. */
 export interface TargetPolicy {
-  /** Patterns of directory groups whose members belong here; null: everybody. */
+  /** Patterns of groups whose members belong in the target. Null: everybody belongs. */
   readonly userGroups: readonly string[] | null;
-  /** Patterns of groups that are pushed; null: all. */
+  /** Patterns of groups that the target gets. Null: all. */
   readonly groupInclude: readonly string[] | null;
   readonly groupExclude: readonly string[];
-  /** Patterns of groups that may take over a namesake which carries the externalId of another system. */
+  /** Patterns of groups that may adopt a group of the same name with another system's externalId. */
   readonly groupTakeOver: readonly string[];
   readonly onDeactivate: "suspend" | "remove" | "ignore";
   readonly onDelete: "suspend" | "remove" | "ignore";
-  /** How long someone must be gone from the directory before a suspended member is removed; null: never. */
+  /** Time after the deletion in the source until a suspended account is removed. Null: never. */
   readonly removeAfterMs: number | null;
-  /** Roles (`owner`, `admin`) or e-mail addresses that nothing is ever done to. Owners always are, named or not. */
+  /** Roles (`owner`, `admin`) and e-mail addresses that Rollcall never changes. Owners always belong to them. */
   readonly protect: readonly string[];
-  /** Who may be reactivated when the directory says active: people whom Rollcall suspended, everybody, nobody. */
+  /** Which suspended accounts of active users are restored. `own`: those that Rollcall suspended. */
   readonly reactivate: "own" | "always" | "never";
-  /** Seats that may be taken; null: no limit of ours. */
+  /** Maximum seats taken. Null: no limit. */
   readonly maxSeats: number | null;
-  /** How long a person must have been in the directory before an invitation goes out. */
+  /** Time between a user's creation and the invitation. */
   readonly settleMs: number;
   readonly driftPolicy: "enforce" | "report";
   readonly removalLimit: RemovalLimitPolicy;
@@ -33,13 +33,13 @@ export interface RemovalLimitPolicy {
   readonly windowMs: number;
 }
 
-/** Does any pattern match the name? `*` is any text, `?` one character; letter case does not count. */
+/** True if any pattern matches the name. `*` is any text, `?` one character. Letter case does not count. */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
   const characters = [...name.toLowerCase()];
   return patterns.some((pattern) => isMatch([...pattern.toLowerCase()], characters));
 }
 
-/** No regular expression: "a*a*a*b" against a long name would have one try for years. Here the last star alone is tried again. */
+/** A regular expression could take years for "a*a*a*b" and a long name. This tries only the last star again. */
 function isMatch(pattern: readonly string[], name: readonly string[]): boolean {
   let at = 0;
   let star = -1;
@@ -63,15 +63,15 @@ function isMatch(pattern: readonly string[], name: readonly string[]): boolean {
   return pattern.slice(at).every((character) => character === "*");
 }
 
-/** Owners always, and the roles and addresses that the configuration names. */
-export function isProtected(member: Pick<ObservedAccount, "role" | "email">, policy: TargetPolicy): boolean {
+/** True for owners, and for the roles and addresses that the configuration names. */
+export function isProtected(account: Pick<ObservedAccount, "role" | "email">, policy: TargetPolicy): boolean {
   return (
-    member.role === "owner" ||
-    policy.protect.some((each) => each.toLowerCase() === member.role) ||
-    isProtectedAddress(member.email, policy)
+    account.role === "owner" ||
+    policy.protect.some((each) => each.toLowerCase() === account.role) ||
+    isProtectedAddress(account.email, policy)
   );
 }
 
-/** Is the address one that the configuration names? */
+/** True if the configuration protects this address. */
 export const isProtectedAddress = (email: string | null, policy: TargetPolicy): boolean =>
   policy.protect.some((each) => each.toLowerCase() === email);

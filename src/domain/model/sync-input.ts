@@ -1,24 +1,24 @@
 import type { DirectoryGroup, DirectoryUser } from "./entities.ts";
 import type { Link } from "./link.ts";
 
-/** What is left of a source that is not in the configuration any more. */
+/** The remaining users and groups of a source that is no longer in the configuration. */
 export interface RemovedSource {
   readonly name: string;
   readonly users: number;
   readonly groups: number;
 }
 
-/** A person with all that deciding about one target needs. */
+/** A user with everything that a decision about one target needs. */
 export interface InputUser {
   readonly user: DirectoryUser;
   readonly link: Link | null;
-  /** Ids of the person's groups. */
+  /** Ids of the user's groups. */
   readonly groupIds: readonly string[];
-  /** Who keeps this e-mail address: the first that came of those present, else the person; null without an address. */
+  /** The user who keeps this e-mail address: the oldest present one, else this user. Null without an address. */
   readonly emailOwnerId: string | null;
 }
 
-/** Somebody who is linked to a member, as last known. */
+/** A present or deleted user who is linked to an account. */
 export type LinkedUser = Pick<DirectoryUser, "id" | "source" | "email" | "displayName" | "absentSinceMs">;
 
 export interface InputGroup {
@@ -26,24 +26,21 @@ export interface InputGroup {
   readonly link: Link | null;
 }
 
-/** The part of the directory that one run looks at. `groups` is always all of them; `dirtyGroupIds` says which to look at. */
+/** What one run works on. `groups` are always all groups; the run compares those in `dirtyGroupIds`. */
 export interface SyncInput {
   readonly isComplete: boolean;
   readonly users: readonly InputUser[];
   readonly groups: readonly InputGroup[];
   readonly dirtyGroupIds: ReadonlySet<string>;
-  /** At least those who keep the e-mail address of somebody in `users` who is gone, by id. */
+  /** By id: at least the present owners of e-mail addresses of deleted `users`. */
   readonly owners: ReadonlyMap<string, InputUser>;
-  /** People whose invitation somebody asked to have sent again, with when; by id. */
+  /** By user id: when somebody asked to send the invitation again. */
   readonly reinvites: ReadonlyMap<string, number>;
-  /** Sources that have people or groups and are not in the configuration any more: nobody speaks for these. Default none. */
+  /** Sources that have users or groups and are no longer in the configuration. Default none. */
   readonly removedSources?: ReadonlySet<string>;
 }
 
-/**
- * Everything, or what is dirty and due. With `hints` only those entities are looked at: an optimisation, never the
- * truth, because dirtiness is derived and a scan without hints finds the same.
- */
+/** Everything, or what is dirty and due. `hints` name entities to check. They save time: a scan finds the same without. */
 export type RunScope =
   | { readonly kind: "all" }
   | { readonly kind: "dirty"; readonly hints: readonly string[] | null; readonly limit: number };

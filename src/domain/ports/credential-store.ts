@@ -1,33 +1,30 @@
 import type { Cause } from "../model/entities.ts";
 
-/** What `connect` stored for one target; `sealed` opens only with the master key. Times are no secret. */
+/** The credential of one target, stored by `connect`. `sealed` opens only with the master key. */
 export interface StoredCredential {
   /** The target's name, 1 to 63 characters. */
   readonly name: string;
-  /** Which vendor: `bitwarden`, `onepassword`. In the clear, so that it can be listed without the key. */
+  /** `bitwarden`, `onepassword`. Not encrypted, so that it can be listed without the key. */
   readonly type: string;
-  /** Which key sealed it, 16 hex digits. */
+  /** The key that sealed it: 16 hex digits. */
   readonly keyId: string;
   /** Base64. */
   readonly sealed: string;
   readonly createdAtMs: number;
-  /** When its content last changed; sealing it anew under another key is no change. */
+  /** When the content last changed. A change of the master key does not count. */
   readonly changedAtMs: number;
-  /** When the vendor last accepted it in `connect`. */
+  /** When the target last accepted it in `connect`. */
   readonly verifiedAtMs: number;
 }
 
 export interface CredentialStore {
-  /** By name. */
+  /** Sorted by name. */
   credentials(): Promise<readonly StoredCredential[]>;
-  /** Adds it, or replaces the one of that name (which keeps its `createdAtMs`). */
+  /** Adds the credential, or replaces the one with that name, which keeps its `createdAtMs`. */
   putCredential(credential: StoredCredential, cause: Cause): Promise<void>;
-  /** @returns false when there is none of that name. */
+  /** Returns false if there is no credential with that name. */
   removeCredential(name: string, cause: Cause): Promise<boolean>;
-  /**
-   * Replaces how every credential is sealed, all of them in one transaction. `reseal` sees each row, and what it throws
-   * leaves everything as it was. @returns how many rows it changed.
-   */
+  /** Seals every credential with another key, in one transaction. If `reseal` throws, nothing changes. Returns the number. */
   resealCredentials(
     reseal: (row: StoredCredential) => Pick<StoredCredential, "keyId" | "sealed">,
     nowMs: number,

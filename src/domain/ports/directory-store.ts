@@ -10,33 +10,30 @@ import type { SyncStore } from "./sync-store.ts";
 export interface TokenStore {
   tokens(): Promise<readonly StoredToken[]>;
   addToken(token: StoredToken, cause: Cause): Promise<void>;
-  /**
-   * Adds `next` in the place of the token `id`, which is good until `untilMs`, or for less if it would have expired before.
-   * @returns false when there is no such token that is still good; nothing is added then.
-   */
+  /** Adds `next` and lets token `id` expire at `untilMs` or earlier. Returns false, and adds nothing, if `id` is not valid. */
   rotateToken(id: string, next: StoredToken, untilMs: number, cause: Cause): Promise<boolean>;
-  /** Notes when tokens were last used, by id; of two times the later. Not in the audit trail. */
+  /** Stores the last use of tokens, by id, if it is later than the stored one. Writes no audit row. */
   noteTokenUse(usedAtMs: ReadonlyMap<string, number>): Promise<void>;
-  /** @returns false when there is no such token that is still good. */
+  /** Returns false if the token is not valid. */
   revokeToken(id: string, nowMs: number, cause: Cause): Promise<boolean>;
 }
 
-/** What one process tells the one that reconciles. */
+/** A message to the process that reconciles. */
 export type Notice =
   | { readonly kind: "changed"; readonly refs: readonly EntityRef[] }
-  /** Somebody wants a full look at that target. */
+  /** Somebody wants a full run of that target. */
   | { readonly kind: "look"; readonly target: string };
 
-/** The right to reconcile on a database; one process has it. */
+/** The right to reconcile on a database. Only one process has it. */
 export interface ReconcileLock {
-  /** Aborted when it is gone although nobody gave it back. Never for a SQLite file. */
+  /** Aborted when the lock is lost without a release. Never for a SQLite file. */
   readonly lost: AbortSignal;
-  /** Calls the listener with what other processes tell. Nobody else serves a SQLite file. */
+  /** Calls the listener with messages of other processes. There are none for a SQLite file. */
   listen(listener: (notice: Notice) => void): void;
   release(): Promise<void>;
 }
 
-/** The one durable thing (architecture, idea 4). */
+/** The database. */
 export interface DirectoryStore
   extends ScimStore,
     ImportStore,
@@ -47,13 +44,13 @@ export interface DirectoryStore
     CredentialStore,
     ConsoleStore,
     AlertStore {
-  /** Called after each commit with the entities that it changed. Returns how to stop listening. */
+  /** Calls the listener after each commit with the changed entities. Returns how to stop listening. */
   onChange(listener: (changed: readonly EntityRef[]) => void): () => void;
-  /** Tells those who listen to `onChange` what another process has changed. */
+  /** Calls the `onChange` listeners with changes of another process. */
   changedElsewhere(refs: readonly EntityRef[]): void;
-  /** Asks the process that reconciles for a full look at a target. */
+  /** Asks the process that reconciles for a full run of a target. */
   askLook(target: string): void;
-  /** Can it take writes now? @throws `STORE_UNAVAILABLE` with the reason. */
+  /** Throws `STORE_UNAVAILABLE` with the reason if the database takes no writes. */
   assertWritable(): Promise<void>;
   close(): Promise<void>;
 }

@@ -3,20 +3,20 @@ import type { RollcallError } from "../model/errors.ts";
 import type { Change } from "../model/plan.ts";
 import type { Tracer } from "./tracer.ts";
 
-/** Everything, or these entities. A person without a remote id can only be found in everything: the adapter decides. */
+/** Everything, or these entities by their remote ids. The adapter may answer with everything. */
 export type ObserveScope =
   | { readonly kind: "all" }
   | { readonly kind: "named"; readonly accountIds: readonly string[]; readonly groupIds: readonly string[] };
 
-/** Whose memberships to read; all ids are remote ids. */
+/** The groups or accounts whose memberships to read. All ids are remote ids. */
 export type MembershipQuery =
   | { readonly by: "group"; readonly groupIds: readonly string[] }
   | { readonly by: "account"; readonly accountIds: readonly string[] };
 
-/** What became of one change (architecture, idea 10). */
+/** Result of one change. Only an observation proves that an `unconfirmed` change was made. */
 export type Outcome =
   | { readonly status: "applied"; readonly change: Change; readonly remoteId?: string }
-  /** `observeAfterMs`: how long the target may still be busy with it (a call that timed out); default: look soon. */
+  /** `observeAfterMs`: how long the target may still work on it, for example after a timeout. Default: observe soon. */
   | { readonly status: "unconfirmed"; readonly change: Change; readonly observeAfterMs?: number }
   | { readonly status: "failed"; readonly change: Change; readonly error: RollcallError };
 
@@ -35,7 +35,7 @@ export interface TargetRequest {
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** What the process gives to a target that it opens. */
+/** The process around a target. */
 export interface TargetEnvironment {
   /** The target's name in the configuration. Messages begin with it. */
   readonly name: string;
@@ -53,29 +53,25 @@ export interface TargetEnvironment {
 }
 
 /**
- * A password manager's account or organization. Knows its API; knows no source, no store, no guard.
- * Every method throws `RollcallError` (`TARGET_*`, `UNEXPECTED_RESPONSE`, `ABORTED`) when the target as a whole can't be used;
- * a refusal of one change is that change's outcome.
+ * A Bitwarden organization or a 1Password account. It knows only its API. Every method throws `RollcallError` (`TARGET_*`,
+ * `UNEXPECTED_RESPONSE`, `ABORTED`) if the target as a whole can't be used. A refusal of one change is that change's outcome.
  */
 export interface Target {
   readonly name: string;
   readonly type: string;
-  /** The vendor's id of the organization or account whose people it shows. */
+  /** The vendor's id of the organization or account. */
   readonly account: string;
   readonly supports: TargetSupports;
-  /** @throws `TARGET_INCOMPLETE` rather than give a part of a list for the whole. */
+  /** Throws `TARGET_INCOMPLETE` if it can't read a complete list. */
   observe(scope: ObserveScope, signal: AbortSignal): Promise<Observed>;
-  /** @throws `UNEXPECTED_RESPONSE` on a target without groups. */
+  /** Throws `UNEXPECTED_RESPONSE` on a target without groups. */
   observeMemberships(query: MembershipQuery, signal: AbortSignal): Promise<Memberships>;
-  /** Gives one outcome for each change, in an order of its own, as soon as it is known. `observed` is what the plan was made from. */
+  /** Yields one outcome per change, as soon as it is known, in any order. `observed`: what the plan was made from. */
   apply(changes: readonly Change[], observed: Observed, signal: AbortSignal): AsyncIterable<Outcome>;
-  /** Token and one read; never throws for what is wrong with the target, but says it. */
+  /** Gets a token and reads once. Reports what is wrong with the target instead of throwing. */
   check(signal: AbortSignal): Promise<readonly CheckFinding[]>;
-  /**
-   * Permissions that the credentials seem to lack, in the vendor's words, as far as that shows without changing anything;
-   * only where the vendor has several. @throws as the others
-   */
+  /** Returns permissions that the credentials seem to lack, in the vendor's words. Changes nothing. */
   missingPermissions?(signal: AbortSignal): Promise<readonly string[]>;
-  /** Gives back what the vendor lent (access tokens); never throws. */
+  /** Revokes access tokens. Never throws. */
   close(signal: AbortSignal): Promise<void>;
 }
