@@ -16,7 +16,7 @@ import { recordIntent } from "./record-intent.ts";
 import { outcomeRecorder } from "./record-outcome.ts";
 import type { Decision, ReconcileContext, RunInput } from "./run.ts";
 
-/** What one run did. */
+/** Result of one run. */
 export interface RunReport {
   readonly plan: Plan;
   /** True if the run stopped at `RunScope.limit`: more may be dirty. */

@@ -10,8 +10,8 @@ import { inSync, isSameLink, linkOfGroup, linkOfUser, notFoundYet, waiting } fro
 import type { Decision, Progress, ReconcileContext, Run, RunInput } from "./run.ts";
 
 /**
- * Writes before the first call what must survive a crash: links as observed, what the limit will cost, what is held.
- * Throws DISMISSED if one of the changes was dismissed meanwhile; then nothing is written.
+ * Writes before the first call everything that must survive a crash: links as observed, charges, held changes. Throws DISMISSED,
+ * and writes nothing, if one of the changes was dismissed meanwhile.
  */
 export async function recordIntent(context: ReconcileContext, decision: Decision): Promise<Run> {
   const { target, store, now } = context;
@@ -121,7 +121,7 @@ export const storedKeys = (change: Change, knownKeys: ReadonlySet<string>): read
   ...grantKeys(change).filter((key) => knownKeys.has(key)),
 ];
 
-/** What an earlier run asked for without an answer, and this observation shows. An import says nothing about one user. */
+/** Changes that an earlier run made without an answer, and that this observation shows. An import answers for no single user. */
 const confirmedNow = (before: ReadonlyMap<string, Link | null>, progress: ReadonlyMap<string, Progress>) =>
   [...progress.values()].flatMap(({ link, rev }) => {
     const earlier = before.get(link.entityId) ?? null;

@@ -15,7 +15,7 @@ type OutcomeRecord = Required<
 /** Maximum request ids with one outcome. A bulk request changes a thousand users, and a thousand requests one group. */
 const maxRequestIds = 20;
 
-/** Writes what comes of the changes of a run. Outcomes that come during a write share the next write. */
+/** Writes the outcomes of a run. Outcomes that come during a write share the next write. */
 export function outcomeRecorder(context: ReconcileContext, decision: Decision, run: Run) {
   const { target, store, now } = context;
   let waitingRecords: OutcomeRecord[] = [];
@@ -37,7 +37,7 @@ export function outcomeRecorder(context: ReconcileContext, decision: Decision, r
     if (failure !== null) throw failure.error;
   };
   return {
-    /** Throws what an earlier write threw: no further change is made if outcomes can't be recorded. */
+    /** Throws the error of an earlier write: without a record no further change may be made. */
     add(outcome: Outcome): void {
       const requestIds = entitiesOf(outcome.change).flatMap(({ id }) => run.causes.get(id) ?? []);
       context.onOutcome?.(outcome, [...new Set(requestIds)].slice(0, maxRequestIds));
@@ -45,7 +45,7 @@ export function outcomeRecorder(context: ReconcileContext, decision: Decision, r
       waitingRecords.push(recordOf(context, decision, run, outcome));
       writing ??= write();
     },
-    /** Waits for the last write. Throws what a write threw. */
+    /** Waits for the last write. Throws the error of a write. */
     async finish(): Promise<void> {
       await writing;
       throwFailure();
@@ -96,7 +96,7 @@ function recordOf(context: ReconcileContext, decision: Decision, run: Run, outco
 }
 
 /**
- * What an outcome means for the link of one entity.
+ * Returns the link of one entity after an outcome.
  *
  * | outcome | link |
  * |---|---|

@@ -10,7 +10,7 @@ import type { SyncStore } from "../domain/ports/sync-store.ts";
 import type { Outcome, Target } from "../domain/ports/target.ts";
 import type { Tracer } from "../telemetry/index.ts";
 
-/** What a reconciler works with. */
+/** The parts of a reconciler. */
 export interface ReconcileContext {
   readonly target: Target;
   readonly store: SyncStore;
@@ -31,7 +31,7 @@ export interface ReconcileContext {
   readonly tracer?: Tracer;
 }
 
-/** What the store knows at the start of a run. */
+/** The facts that a run reads from the store. */
 export interface RunInput {
   readonly sync: SyncInput;
   readonly held: readonly HeldItem[];
@@ -46,7 +46,7 @@ export interface RunInput {
   readonly isFirstRun: boolean;
 }
 
-/** What one run knows and decided before it changes anything. */
+/** Everything that a run knows and decided before it changes anything. */
 export interface Decision {
   readonly input: RunInput;
   readonly observation: Observation;
@@ -68,7 +68,7 @@ export interface Progress {
   hasFailed: boolean;
 }
 
-/** What a run carries from its first write to its last. */
+/** State of a run from its first write to its last. */
 export interface Run {
   readonly progress: ReadonlyMap<string, Progress>;
   /** Request ids by entity id (see `SyncStore.causes`). */

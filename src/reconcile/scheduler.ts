@@ -5,7 +5,7 @@ import type { ConnectionState } from "../domain/ports/sync-store.ts";
 import { backoff } from "./link-updates.ts";
 import type { Reconciler, RunReport } from "./reconciler.ts";
 
-/** What the loop of one target needs. */
+/** The parts of one target's loop. */
 export interface LoopParts {
   readonly name: string;
   readonly type: string;

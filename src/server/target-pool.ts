@@ -165,7 +165,7 @@ export async function createFleet(parts: FleetParts): Promise<Fleet> {
     syncNow(name) {
       const berth = berths.get(name);
       if (isWorking) berth?.syncNow();
-      else if (berth !== undefined) store.askLook(name);
+      else if (berth !== undefined) store.requestFullRun(name);
       return berth !== undefined;
     },
     failure: failure.promise,

@@ -122,7 +122,7 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
       return () => listeners.delete(listener);
     },
     changedElsewhere,
-    askLook: (target) => driver.announce?.({ kind: "look", target }),
+    requestFullRun: (target) => driver.announce?.({ kind: "look", target }),
     // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
     assertWritable: () =>
       driver.transaction(async (sql) => {

@@ -130,7 +130,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     const heard: Notice[] = [];
     lock.listen((notice) => heard.push(notice));
     const { id } = await hire(other, "ada");
-    other.askLook("bw");
+    other.requestFullRun("bw");
     await until(() => heard.length === 2, 5000, "two notices");
     expect(heard).toEqual([
       { kind: "changed", refs: [{ kind: "user", id }] },

@@ -35,7 +35,7 @@ interface Held {
   readonly isDismissed: boolean;
 }
 
-/** Asks each guard in turn. What no guard holds becomes the plan. */
+/** Asks each guard in order. The plan has the changes that no guard holds. */
 export function applyGuards(guards: readonly Guard[], context: GuardContext): GuardedPlan {
   const { diff, dismissed } = context;
   let open = candidatesOf(diff);

@@ -46,7 +46,7 @@ export function compareGroup(item: InputGroup, claims: GroupClaims, context: Com
   const managed = { observed, isManaged: true };
   if (observed === null) {
     const { isComplete, missingRemoteIds } = observation.observed;
-    // This run did not ask for the group. What the last complete observation found still holds.
+    // This run did not ask for the group. The result of the last complete observation still holds.
     if (!isComplete && link?.remoteId === null && link.note === "ambiguous") return result({ note: "ambiguous" });
     const isUnknown = link?.remoteId != null && !isComplete && !missingRemoteIds.includes(link.remoteId);
     if (isUnknown) return result(managed);

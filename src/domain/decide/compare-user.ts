@@ -8,7 +8,7 @@ import { type Desired, desiredStateOf } from "./desired-state.ts";
 import { matchAccount } from "./match.ts";
 import { hasNewOwner, isEmailReassigned } from "./reassigned-email.ts";
 
-/** What holds for all users of one run. */
+/** The input that is the same for all users of a run. */
 export interface UserContext extends CompareInput {
   /** Ids of the groups whose members belong in the target. Null: everybody belongs. */
   readonly scope: ReadonlySet<string> | null;
@@ -58,7 +58,7 @@ export function compareUser(input: InputUser, context: UserContext): Result {
 }
 
 function desiredFor(input: InputUser, context: UserContext): Desired {
-  // Whatever became of the address, the new owner decides about the account.
+  // The new owner decides about the account, even if its address has changed since.
   if (hasNewOwner(input, context)) return { state: "untouched", note: null };
   const { owners, removedSources = new Set<string>() } = context.input;
   return desiredStateOf(input, {

@@ -6,7 +6,7 @@ import type { InputGroup, InputUser, SyncInput } from "../model/sync-input.ts";
 import type { Desired } from "./desired-state.ts";
 import type { Observation } from "./match.ts";
 
-/** What desired and observed state are compared from. */
+/** The input of a comparison of desired and observed state. */
 export interface CompareInput {
   readonly input: SyncInput;
   readonly observation: Observation;

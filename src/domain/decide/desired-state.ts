@@ -4,7 +4,7 @@ import { matchesAny, type TargetPolicy } from "../model/policy.ts";
 import type { InputGroup, InputUser } from "../model/sync-input.ts";
 import { mayBeSamePerson } from "./same-person.ts";
 
-/** What the source and the configuration want for one user in one target. */
+/** The state that source and configuration want for one user in one target. */
 export type Desired =
   | { readonly state: "active" }
   /** `claim`: how an account without a link may be found in order to do it. */

@@ -3,7 +3,7 @@ import { normalizeEmail } from "../model/entities.ts";
 import type { InputGroup, InputUser, LinkedUser } from "../model/sync-input.ts";
 import type { Desired } from "./desired-state.ts";
 
-/** What a target showed, indexed, with the users who are linked to its accounts. */
+/** The accounts and groups of a target, indexed, with the users who are linked to them. */
 export interface Observation {
   readonly observed: Observed;
   /** By remote id of an account that may be matched by address: the present user who is linked to it. */
@@ -75,7 +75,7 @@ export function matchAccount(
   return isLinkedToOther ? { kind: "ambiguous" } : byEmail;
 }
 
-/** What the sources' groups claim in the target, so that no remote group belongs to two of them. */
+/** The remote groups that groups of the sources claim, so that none belongs to two of them. */
 export interface GroupClaims {
   /** Remote ids that links name. */
   readonly linked: ReadonlySet<string>;

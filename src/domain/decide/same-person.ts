@@ -1,4 +1,4 @@
-/** What two people are told apart by. */
+/** The facts that distinguish two people. */
 export interface Named {
   /** Trimmed, lower case; null without one. */
   readonly email: string | null;

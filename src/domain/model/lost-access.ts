@@ -60,7 +60,7 @@ function causeOf(row: AuditRow, action: LossKind, group: string | null, history:
   const upTo = row.rev ?? Number.POSITIVE_INFINITY;
   const isDone = (each: AuditRow): boolean =>
     each.target === row.target && each.detail["outcome"] === "applied" && (each.rev ?? 0) <= upTo;
-  // Removed before at the same rev: it had come back by hand. What led to an earlier removal is not the cause of this one.
+  // Removed before at the same rev: it had come back by hand. An earlier removal has its own cause.
   const isSame = (each: AuditRow): boolean => each.action === action && sameGroup(each, action, group);
   const doneRev = history.find((each) => isDone(each) && isSame(each))?.rev ?? 0;
   const inDirectory = history.filter((each) => each.target === null && (each.rev ?? 0) <= upTo);

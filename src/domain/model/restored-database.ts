@@ -1,6 +1,6 @@
 /**
- * What a target must know after the database was put back from a backup. An old copy wants what was right at its time. It
- * would let in users who have left since, and lock out users who came back. Changes that only the copy asks for wait.
+ * The state of one target after the database was put back from a backup. The copy wants the access of its own time: it would
+ * let in users who have left since, and lock out users who came back. So changes that only the copy asks for wait.
  */
 export interface RestoredState {
   /** When the restored copy was first used, in milliseconds since the epoch. */

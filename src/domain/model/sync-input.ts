@@ -26,7 +26,7 @@ export interface InputGroup {
   readonly link: Link | null;
 }
 
-/** What one run works on. `groups` are always all groups; the run compares those in `dirtyGroupIds`. */
+/** The input of one run. `groups` are always all groups; the run compares those in `dirtyGroupIds`. */
 export interface SyncInput {
   readonly isComplete: boolean;
   readonly users: readonly InputUser[];

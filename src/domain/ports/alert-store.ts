@@ -23,7 +23,7 @@ export interface AlertStore {
   /** Maximum `limit` entities, in a stable order. */
   failures(target: string, limit: number): Promise<readonly FailedEntity[]>;
   heldSummary(target: string): Promise<HeldSummary>;
-  /** What `putAlertState` wrote last; null at first. Only the alerts room knows its form. */
+  /** The last state that `putAlertState` wrote, in the alerts' own format. Null: there is none. */
   alertState(): Promise<string | null>;
   putAlertState(state: string): Promise<void>;
 }

@@ -4,26 +4,26 @@ import type { HeldItem } from "../model/held-change.ts";
 import type { LinkNote, ObservedState, Ownership } from "../model/link.ts";
 
 /**
- * How an entity stands with one target; exactly one holds, the first that fits: `held`, `failed`, `pending`, `missing`
- * (the target does not know the person and cannot be given them), `inSync`. The same as in `TargetCounts`.
+ * State of an entity in one target. The first that fits counts: `held`, `failed`, `pending`, `missing` (no account, and the
+ * target can't invite), `inSync`. The same as in `TargetCounts`.
  */
 export type SyncState = "inSync" | "pending" | "failed" | "held" | "missing";
 
 /** One entity in one target. */
 export interface SyncStatus {
   readonly target: string;
-  /** Null: gone from the directory, and the target has nothing of it (any more). */
+  /** Null: deleted in the source, and the target has nothing of it. */
   readonly state: SyncState | null;
   readonly note: LinkNote | null;
   readonly remoteId: string | null;
   readonly ownership: Ownership | null;
   /** Always false for groups. */
   readonly hasAccess: boolean;
-  /** What the target showed when it was last looked at; null: not looked at yet, or changed by a call since. Null for groups. */
+  /** See `Link.observedState`. */
   readonly seenState: ObservedState | null;
-  /** Since when, as far as Rollcall saw: when it was first seen so, or when the call that made it so was answered. */
+  /** See `Link.observedSinceMs`. */
   readonly seenSinceMs: number | null;
-  /** When somebody asked for a new invitation that has not been sent yet. */
+  /** When somebody asked to send the invitation again. Null: nobody, or it was sent. */
   readonly reinviteAskedAtMs: number | null;
   readonly attempts: number;
   readonly retryAtMs: number | null;
@@ -32,7 +32,7 @@ export interface SyncStatus {
   readonly lastSuccessAtMs: number | null;
 }
 
-/** A person in a list. */
+/** A user in a list. */
 export interface PersonItem {
   readonly id: string;
   readonly source: string;
@@ -40,9 +40,9 @@ export interface PersonItem {
   readonly userName: string;
   readonly email: string | null;
   readonly isActive: boolean;
-  /** Since when the source no longer has this person; null while it has. */
+  /** When the user disappeared from the source. Null: present. */
   readonly absentSinceMs: number | null;
-  /** One for each target that was asked for, in that order. */
+  /** One for each target of the query, in that order. */
   readonly syncStatuses: readonly SyncStatus[];
 }
 
@@ -51,68 +51,68 @@ export interface GroupItem {
   readonly id: string;
   readonly source: string;
   readonly displayName: string;
-  /** People in it whom the source has. */
+  /** Number of present members. */
   readonly memberCount: number;
   readonly absentSinceMs: number | null;
   readonly syncStatuses: readonly SyncStatus[];
 }
 
-/** A part of a list, in a stable order. */
+/** Part of a list, in a stable order. */
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Give it back for what follows; null at the end. */
+  /** Cursor of the next page. Null at the end. */
   readonly nextCursor: string | null;
-  /** How many there are in all. */
+  /** Number of items on all pages. */
   readonly total: number;
 }
 
-/** Whom to show by how they stand with a target. */
+/** Selects entities by their state in a target. */
 export type SyncStatusFilter =
   | { readonly by: "state"; readonly state: SyncState }
   | { readonly by: "note"; readonly note: LinkNote }
-  /** `accepted`: took up the invitation, and waits for an administrator of the target to confirm them. */
+  /** `accepted`: the person accepted, and an administrator of the target must confirm. */
   | { readonly by: "seen"; readonly seen: ObservedState };
 
 interface EntityQuery {
-  /** Names of the targets to tell about: the store knows links, not the configuration. */
+  /** Names of the targets to show. The store does not know the configuration. */
   readonly connections: readonly string[];
   /**
-   * Empty: everybody. Else what the name contains, of a person also the e-mail address, the userName (letter case does
-   * not count) or the whole id. At most 200 characters are looked at.
+   * Part of the name, or of a user's e-mail address or userName; letter case does not count. Or the whole id. Empty: all. Maximum
+   * 200 characters count.
    */
   readonly search: string;
   readonly source: string | null;
-  /** `present`: the source has it; `inactive`: has it, switched off (no group is); `gone`: had it. Null: all. */
+  /** `present`: the source has it. `inactive`: the source has it disabled. `gone`: deleted. Null: all. */
   readonly presence: "present" | "inactive" | "gone" | null;
-  /** Only entities that stand so with any of `connections`. Ask with one name there for one target. */
+  /** Selects entities that are in this state in any of `connections`. */
   readonly standing: SyncStatusFilter | null;
-  /** `nextCursor` of the page before; null: from the start. One that was not given by the same method is taken for null. */
+  /** `nextCursor` of the page before. Null, or a cursor of another method: from the start. */
   readonly cursor: string | null;
   /** 1 to 200. */
   readonly limit: number;
 }
 
-/** Which people, by name. */
+/** Selects users. They are sorted by name. */
 export interface PeopleQuery extends EntityQuery {
-  /** Only members of that group; null: all. */
+  /** Selects members of that group. Null: all. */
   readonly groupId: string | null;
 }
 
-/** Which groups, by name. */
-export interface GroupsQuery extends EntityQuery {}
+/** Selects groups. They are sorted by name. */
+export type GroupsQuery = EntityQuery;
 
-/** One person with all but the history (see `activity`). */
+/** One user with everything but the history (see `activity`). */
 export interface PersonDetail extends PersonItem {
   readonly externalId: string;
   readonly rev: number;
   readonly createdAtMs: number;
   readonly modifiedAtMs: number;
-  /** By name, at most 1000. */
+  /** Sorted by name, maximum 1000. */
   readonly groups: readonly { readonly id: string; readonly displayName: string }[];
   readonly held: readonly (HeldItem & { readonly target: string })[];
 }
 
-/** One group; its members are `people` with its id. */
+/** One group. Its members come from `people` with its id. */
 export interface GroupDetail extends GroupItem {
   readonly externalId: string;
   readonly rev: number;
@@ -120,13 +120,13 @@ export interface GroupDetail extends GroupItem {
   readonly modifiedAtMs: number;
 }
 
-/** What happened; each filter that is not null narrows it down. */
+/** Selects audit rows. Null: no filter. */
 export interface ActivityQuery {
-  /** A person or a group. */
+  /** A user or a group. */
   readonly entityId: string | null;
-  /** Calls to that target and decisions about it. */
+  /** Selects calls to that target and decisions about it. */
   readonly target: string | null;
-  /** Exactly, or as the beginning before a dot: `user` finds `user.create`. */
+  /** The whole action, or its part before a dot: `user` selects `user.create`. */
   readonly action: string | null;
   /** The beginning of the actor: `scim:`, `scim:okta`, `reconcile`. */
   readonly actor: string | null;
@@ -135,7 +135,7 @@ export interface ActivityQuery {
   /** Before. */
   readonly untilMs: number | null;
   readonly isFailureOnly: boolean;
-  /** Newest first: rows with a smaller `seq` than this; null: from the newest. */
+  /** Selects rows with a smaller `seq`. Null: from the newest. */
   readonly beforeSeq: number | null;
   /** 1 to 500. */
   readonly limit: number;
@@ -144,101 +144,95 @@ export interface ActivityQuery {
 /** Newest first. */
 export interface ActivityPage {
   readonly rows: readonly AuditRow[];
-  /** For `beforeSeq`; null at the end. */
+  /** For `beforeSeq`. Null at the end. */
   readonly nextBeforeSeq: number | null;
 }
 
-/** One hour of one target. Hours without anything are left out. */
+/** One hour of one target. Hours without activity are left out. */
 export interface HourTally {
   readonly target: string;
-  /** The hour's beginning, milliseconds since the epoch. */
+  /** Start of the hour, in milliseconds since the epoch. */
   readonly hourMs: number;
-  /** Calls by outcome; one call about several people counts for each. */
+  /** Calls by outcome. A call about several users counts once per user. */
   readonly applied: number;
   readonly unconfirmed: number;
   readonly failed: number;
-  /** Changes of the directory that the target was seen to have taken over. */
+  /** Changes of sources that the target was observed to have. */
   readonly delivered: number;
-  /** From the change in the directory to there: half of them took at most this long, to within 41 %; null without any. */
+  /** Median time from the change in the source until then, to within 41 %. Null: there were none. */
   readonly medianMs: number | null;
-  /** The same for 95 of 100. */
+  /** 95th percentile of the same. */
   readonly p95Ms: number | null;
 }
 
-/** Why a person should look. */
+/** Why an administrator should act. */
 export type AttentionKind =
-  /** Removals beyond the budget that nobody has approved or dismissed. */
+  /** Undecided removals beyond the limit. */
   | "held"
-  /** The same of what only a restored copy of the database asks for, taking or giving access. */
+  /** Undecided changes that only a restored copy of the database asks for. */
   | "restored"
-  /** People who would lose access as no group matches `users.groups`. */
+  /** Users who would lose access because no group matches `users.groups`. */
   | "scope"
-  /** People who would get access back, more than is usual. */
+  /** Restores beyond the return limit. */
   | "returning"
-  /** People who would be given what was somebody else's, who had the address before. */
+  /** Users who would get the account of a deleted user with the same address. */
   | "handed-on"
   /** Invitations beyond `maxSeats`. */
   | "seats"
-  /** The target refuses, or has failed five times or more. */
+  /** Changes that the target refused, or that failed five times or more. */
   | "failing"
-  /** Accepted their invitation: an administrator of the target must confirm them. */
+  /** Accepted invitations that an administrator of the target must confirm. */
   | "accepted"
-  /** Not in the target, which cannot be given them. */
+  /** Users without an account in a target that can't invite. */
   | "missing"
-  /** Invited so long ago that the invitation has expired, or does within a day. */
+  /** Invitations that have expired, or will within a day. */
   | "invitation";
 
-/** Those of one kind in one target. */
+/** All of one kind in one target. */
 export interface Attention {
   readonly target: string;
   readonly kind: AttentionKind;
   /** At least 1. */
   readonly count: number;
-  /** Since when the first of them waits; null where that is not known. */
+  /** Since when the first of them waits. Null: not known. */
   readonly sinceMs: number | null;
-  /** The first few, those who wait longest first. */
+  /** The first few. Those that wait longest come first. */
   readonly first: readonly AttentionItem[];
 }
 
-/** Somebody, or a group, named. */
+/** A user or group with its name. */
 export interface AttentionItem {
   readonly kind: EntityKind;
   readonly entityId: string;
   readonly name: string;
   readonly sinceMs: number | null;
-  /** What the target said, where it said something. */
+  /** The answer of the target, if it gave one. */
   readonly error: string | null;
 }
 
-/** What the console and the API read. Nothing here holds other work up for long: large questions are asked in parts. */
+/** Queries of console and API. Large queries run in parts, so that they do not block other work. */
 export interface ConsoleStore {
   people(query: PeopleQuery): Promise<Page<PersonItem>>;
   person(id: string, connections: readonly string[]): Promise<PersonDetail | null>;
   groups(query: GroupsQuery): Promise<Page<GroupItem>>;
   group(id: string, connections: readonly string[]): Promise<GroupDetail | null>;
   activity(query: ActivityQuery): Promise<ActivityPage>;
-  /** Rows after `afterSeq` that fit, oldest first, and up to where was looked: for following live. `beforeSeq` does not count. */
+  /** For live updates: matching rows after `afterSeq`, oldest first, and the last `seq` that was checked. Ignores `beforeSeq`. */
   activityAfter(
     query: ActivityQuery,
     afterSeq: number,
   ): Promise<{ readonly rows: readonly AuditRow[]; readonly lookedAtSeq: number }>;
-  /** The newest row's `seq`; 0 without any. */
+  /** The `seq` of the newest row. 0: there is none. */
   newestSeq(): Promise<number>;
-  /** Hours that begin at or after `sinceMs`, at most 14 days back, oldest first. */
+  /** Hours that begin at or after `sinceMs`, oldest first. Maximum 14 days back. */
   hourly(connections: readonly string[], sinceMs: number): Promise<readonly HourTally[]>;
-  /** What asks for a person in these targets. */
+  /** Everything in these targets that needs an administrator. */
   attention(connections: readonly string[], nowMs: number): Promise<readonly Attention[]>;
-  /**
-   * Has this entity looked at now in that target, whatever it waits for; nothing is recorded of the look itself.
-   * @returns false when there is no such entity.
-   */
+  /** Makes an entity due at once in a target, whatever it waits for. Returns false if it does not exist. */
   askSync(target: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean>;
-  /**
-   * Has the next run send that person's invitation again; nothing is sent to who has taken it up meanwhile.
-   * @returns false when there is no such person, or the target does not show them as invited.
-   */
+  /** Lets the next run send an invitation again, if it is still open. Returns false if the target shows no invitation. */
   askReinvite(target: string, userId: string, cause: Cause, nowMs: number): Promise<boolean>;
 }
 
-/** How long a Bitwarden invitation can be taken up (server 2026.8: `OrganizationInviteExpirationHours`, 120). */
+/** How long a Bitwarden invitation is valid (server 2026.8: `OrganizationInviteExpirationHours`, 120). */
 export const invitationLifeMs = 5 * 24 * 60 * 60_000;

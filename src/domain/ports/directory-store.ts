@@ -49,7 +49,7 @@ export interface DirectoryStore
   /** Calls the `onChange` listeners with changes of another process. */
   changedElsewhere(refs: readonly EntityRef[]): void;
   /** Asks the process that reconciles for a full run of a target. */
-  askLook(target: string): void;
+  requestFullRun(target: string): void;
   /** Throws `STORE_UNAVAILABLE` with the reason if the database takes no writes. */
   assertWritable(): Promise<void>;
   close(): Promise<void>;

@@ -1,90 +1,86 @@
 import type { Cause } from "../model/entities.ts";
 
-/**
- * A name by which entries refer to each other: `dn:<normalised DN>`, `uid:<lower case>` or `rid:<primary group id>`.
- * Locators change (a rename, a move); they are never identity.
- */
+/** How entries refer to each other: `dn:<normalized DN>`, `uid:<lower case>`, `rid:<primary group id>`. It can change. */
 export type Locator = string;
 
-/** A person as a polled source shows them, converted. */
+/** A user of a polled source, converted. */
 export interface SourceUser {
-  /** The source's immutable key: entryUUID, nsUniqueId, ipaUniqueID, objectGUID. */
+  /** The source's key, which never changes: entryUUID, nsUniqueId, ipaUniqueID, objectGUID. */
   readonly externalId: string;
-  /** By what the server's list of changes names the entry; equals `externalId` unless another id attribute is configured. */
+  /** The name of the entry in the server's list of changes. Equals `externalId` if no other id attribute is configured. */
   readonly entryId: string;
   readonly userName: string;
-  /** Trimmed, lower case; null when the entry has none. */
+  /** Trimmed, lower case. Null: the entry has none. */
   readonly email: string | null;
   readonly displayName: string;
   readonly isActive: boolean;
-  /** Milliseconds since the epoch from when on the account is inactive without any change of the entry; null for never. */
+  /** When the entry becomes inactive without a change, in milliseconds since the epoch. Null: never. */
   readonly activeUntilMs: number | null;
   readonly locators: readonly Locator[];
-  /** Groups that this person names (memberOf, the primary group). */
+  /** Groups that the entry names (memberOf, the primary group). */
   readonly memberOf: readonly Locator[];
 }
 
-/** A group as a polled source shows it. Nested groups are members too: the store flattens them. */
+/** A group of a polled source. Nested groups are members too; the store flattens them. */
 export interface SourceGroup {
   readonly externalId: string;
   readonly entryId: string;
   readonly displayName: string;
   readonly locators: readonly Locator[];
-  /** Direct members, people and groups alike; locators that resolve to nobody are kept: they may resolve later. */
+  /** Direct members, users and groups. Unknown locators are kept: they may resolve later. */
   readonly members: readonly Locator[];
-  /** Groups that this group names (memberOf). */
+  /** Groups that the entry names (memberOf). */
   readonly memberOf: readonly Locator[];
 }
 
 export interface CommitOptions {
-  /** 0 to 100: a picture that still has fewer than this share of the people of the last one is refused. */
+  /** A snapshot that keeps a smaller share of the known users is refused. 0 to 100. */
   readonly minKeptPercent: number;
-  /** Lets one shrink through. */
+  /** True if the snapshot may shrink by any amount. */
   readonly acceptShrink: boolean;
-  /** What the source wants back as `PollState.cursor`; null when only a complete poll may follow. */
+  /** The next `PollState.cursor`. Null: the next poll must be a full one. */
   readonly cursor: string | null;
   readonly nowMs: number;
 }
 
-/** What a commit did. All zero: nothing was written but the cursor. */
+/** Result of a commit. All zero: only the cursor was written. */
 export interface CommitResult {
   readonly usersAdded: number;
   readonly usersChanged: number;
-  /** People and groups now absent. */
+  /** Users that are absent now. */
   readonly usersRemoved: number;
   readonly groupsAdded: number;
   readonly groupsChanged: number;
   readonly groupsRemoved: number;
   readonly membershipsAdded: number;
   readonly membershipsRemoved: number;
-  /** Missing from this complete picture for the first time: absent if the next one lacks them too. */
+  /** Missing from this snapshot for the first time. If the next one lacks them too, they become absent. */
   readonly unconfirmedMissing: number;
 }
 
-/** A complete picture being staged: nothing is visible before `commit`. Pages arrive in any order. */
+/** A complete read in progress. Nothing is visible before `commit`. Pages come in any order. */
 export interface Snapshot {
-  /** @returns external ids that came before in this picture; the first one is kept. */
+  /** Returns external ids that came before in this snapshot. The first entry counts. */
   addUsers(page: readonly SourceUser[]): Promise<readonly string[]>;
   addGroups(page: readonly SourceGroup[]): Promise<readonly string[]>;
   /**
-   * Makes the picture the state of the source. Unchanged rows keep their `rev`. Who is missing becomes absent only when
-   * the last complete picture lacked them too.
-   * @throws `SNAPSHOT_REFUSED` with the numbers when it shrinks too much; `REV_MISMATCH` when another poll began meanwhile
+   * Makes the snapshot the state of the source. Unchanged rows keep their `rev`. A missing entry becomes absent only if the
+   * last snapshot lacked it too. Throws `SNAPSHOT_REFUSED` if it shrinks too much, `REV_MISMATCH` if another poll has begun.
    */
   commit(options: CommitOptions, cause: Cause): Promise<CommitResult>;
-  /** Drops what was staged. */
+  /** Discards the snapshot. */
   abort(): Promise<void>;
 }
 
-/** What changed since the cursor, entry by entry. */
+/** The changes since the cursor. */
 export interface SourceDelta {
   readonly users: readonly SourceUser[];
   readonly groups: readonly SourceGroup[];
-  /** Entry ids that the server says are deleted, or that changed and are no longer within the search: absent at once. Unknown ids are ignored. */
+  /** Entry ids that were deleted or no longer match the search. They become absent at once. Unknown ids are ignored. */
   readonly goneEntryIds: readonly string[];
 }
 
-/** Counts and examples from the last poll, shown by `status`. `examples` holds at most 50 names. */
+/** A count with examples from the last poll, shown by `status`. Maximum 50 examples. */
 export interface PollFinding {
   readonly kind:
     | "without-email"
@@ -98,7 +94,7 @@ export interface PollFinding {
   readonly examples: readonly string[];
 }
 
-/** How a polled source is doing; survives a restart. */
+/** Stored state of a polled source. */
 export interface PollState {
   readonly cursor: string | null;
   readonly lastSuccessAtMs: number | null;
@@ -111,7 +107,7 @@ export interface PollState {
   readonly groups: number;
 }
 
-/** What `recordPoll` keeps besides what a commit writes itself. */
+/** Result of a poll. A commit writes its own part. */
 export type PollRecord =
   | {
       readonly ok: true;
@@ -121,22 +117,19 @@ export type PollRecord =
     }
   | { readonly ok: false; readonly atMs: number; readonly errorCode: string; readonly errorMessage: string };
 
-/**
- * The directory as a polled source writes it (architecture, idea 4). One snapshot or delta per source at a time.
- * All writes throw `STORE_UNAVAILABLE` (try again later).
- */
+/** Writes of a polled source. One snapshot or delta per source at a time. Writes throw `STORE_UNAVAILABLE` (try again later). */
 export interface ImportStore {
   beginSnapshot(source: string): Promise<Snapshot>;
-  /** @throws `SNAPSHOT_REFUSED` when more people go than `minKeptPercent` allows. */
+  /** Throws `SNAPSHOT_REFUSED` if it removes more users than `minKeptPercent` allows. */
   applyDelta(source: string, delta: SourceDelta, options: CommitOptions, cause: Cause): Promise<CommitResult>;
-  /** The locators of entries known and present, by entry id: tells a rename. */
+  /** By entry id: the locators of present entries. A difference shows a rename. */
   locatorsOf(source: string, entryIds: readonly string[]): Promise<ReadonlyMap<string, readonly Locator[]>>;
-  /** Entry ids of the groups that name one of these locators as a member. */
+  /** Entry ids of groups with one of these locators as a member. */
   groupsNaming(source: string, locators: readonly Locator[]): Promise<readonly string[]>;
   pollState(source: string): Promise<PollState>;
-  /** How the people who are present in a source came there; null when there are none. */
+  /** How the present users of a source were written. Null: there are none. */
   originOf(source: string): Promise<"polled" | "written" | null>;
-  /** Of the last complete poll, with what the store can tell by itself: people without e-mail, addresses that several people claim. */
+  /** Findings of the last full poll, with the store's own: users without e-mail address, addresses that several users have. */
   findings(source: string): Promise<readonly PollFinding[]>;
   recordPoll(source: string, record: PollRecord): Promise<void>;
 }

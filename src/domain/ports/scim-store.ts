@@ -1,14 +1,14 @@
 import type { Cause, JsonObject } from "../model/entities.ts";
 
 /**
- * What the SCIM source keeps and asks for. `resource` is the SCIM resource as it should be read back, without what is
- * derived: no `id`, `meta`, `schemas`, no `groups` of a person, no `members` of a group; never a `password`.
+ * A stored SCIM resource. `resource` lacks the derived attributes: `id`, `meta`, `schemas`, `groups` of a user, `members` of a
+ * group. It never has a `password`.
  */
 export interface UserRecord {
   readonly id: string;
   readonly rev: number;
   readonly createdAtMs: number;
-  /** When the person's own attributes changed last; a change of membership bumps `rev` only. */
+  /** Last change of its own attributes. A change of membership increases only `rev`. */
   readonly modifiedAtMs: number;
   readonly resource: JsonObject;
 }
@@ -16,9 +16,9 @@ export interface UserRecord {
 export interface UserWrite {
   readonly resource: JsonObject;
   readonly userName: string;
-  /** The SCIM attribute of the identity provider, compared exactly. */
+  /** The SCIM attribute `externalId`. It is compared exactly. */
   readonly externalId: string | null;
-  /** The address that targets are given; see requirement 41. */
+  /** The address that targets get. */
   readonly email: string | null;
   /** All addresses, for filters. */
   readonly emails: readonly string[];
@@ -26,13 +26,7 @@ export interface UserWrite {
   readonly isActive: boolean;
 }
 
-export interface GroupRecord {
-  readonly id: string;
-  readonly rev: number;
-  readonly createdAtMs: number;
-  readonly modifiedAtMs: number;
-  readonly resource: JsonObject;
-}
+export type GroupRecord = UserRecord;
 
 export interface GroupWrite {
   readonly resource: JsonObject;
@@ -40,13 +34,13 @@ export interface GroupWrite {
   readonly externalId: string | null;
 }
 
-/** One step on a group's members, by row; steps run in order. Ids that name no person of the source are left out and reported. */
-export type MemberEdit =
-  | { readonly op: "add"; readonly userIds: readonly string[] }
-  | { readonly op: "remove"; readonly userIds: readonly string[] }
-  | { readonly op: "replace"; readonly userIds: readonly string[] };
+/** One edit of a group's members. Edits run in order. Unknown user ids are left out and reported. */
+export interface MemberEdit {
+  readonly op: "add" | "remove" | "replace";
+  readonly userIds: readonly string[];
+}
 
-/** What an update makes of a group; `write` null leaves the attributes alone. */
+/** An edit of a group. `write` null: the attributes stay. */
 export interface GroupEdit {
   readonly write: GroupWrite | null;
   readonly members: readonly MemberEdit[];
@@ -57,16 +51,15 @@ export interface GroupResult {
   readonly unknownMembers: readonly string[];
 }
 
-/** A reference shown in `groups` of a person or `members` of a group. */
+/** A reference in `groups` of a user or `members` of a group. */
 export interface Reference {
   readonly id: string;
   readonly displayName: string;
 }
 
 /**
- * What the store can decide by its columns. Text is compared without regard to case except `id` and `externalId`.
- * Times are milliseconds. `emails` holds when any address of the person matches; `members` when any member (a group's),
- * `groups` when any group (a person's) has that id.
+ * A condition that columns can decide. Letter case counts only for `id` and `externalId`. Times are in milliseconds. `emails`,
+ * `members` and `groups` hold if any of the values matches.
  */
 export type Criterion =
   | { readonly op: "and" | "or"; readonly of: readonly Criterion[] }
@@ -87,19 +80,19 @@ export type Criterion =
   | { readonly op: "eq"; readonly field: "isActive"; readonly value: boolean }
   | { readonly op: "eq"; readonly field: "members" | "groups"; readonly value: string };
 
-/** `userName` exists for people only, `displayName` for both kinds. */
+/** `userName` exists only for users. */
 export type TextField = "id" | "userName" | "externalId" | "displayName" | "emails";
 
 export interface ListQuery {
   readonly where: Criterion;
-  /** Null sorts by creation: stable under paging. */
+  /** Null: by creation, which is stable under paging. */
   readonly sort: {
     readonly field: "id" | "userName" | "externalId" | "displayName" | "createdAtMs" | "modifiedAtMs";
     readonly isDescending: boolean;
   } | null;
   /** 0-based. */
   readonly offset: number;
-  /** 0 counts only. */
+  /** 0: only count. */
   readonly limit: number;
 }
 
@@ -109,20 +102,20 @@ export interface ListPage<T> {
 }
 
 /**
- * The directory as a SCIM source reads and writes it. Writes are durable when the promise resolves, and each is one
- * transaction with its audit row. Everything is confined to `source`: an id of another source does not exist here.
+ * Reads and writes of a SCIM source. A write is durable when the promise resolves. It is one transaction with its audit row.
+ * An id of another source does not exist here.
  *
- * Writes throw `UNIQUENESS` (a userName, or a group's displayName where `isNameUnique`, is taken),
- * `REV_MISMATCH` (`expectedRev` given and different), `NOT_FOUND`, `UNKNOWN_MEMBER` (only with `unknownMembers: "reject"`),
- * `STORE_UNAVAILABLE` (try again later). A callback that throws rolls its write back and the error reaches the caller.
+ * Writes throw `UNIQUENESS` (the userName, or with `isNameUnique` the displayName, is taken), `REV_MISMATCH` (`expectedRev` is
+ * given and differs), `NOT_FOUND`, `UNKNOWN_MEMBER` (only with `unknownMembers: "reject"`) and `STORE_UNAVAILABLE` (try again
+ * later). A callback that throws rolls the write back.
  */
 export interface ScimStore {
   getUser(source: string, id: string): Promise<UserRecord | null>;
   listUsers(source: string, query: ListQuery): Promise<ListPage<UserRecord>>;
-  /** Pages of at most `pageSize` in order of creation, for conditions that columns can't decide. Other work runs between pages. */
+  /** Yields pages in order of creation, for conditions that columns can't decide. Other work runs between pages. */
   scanUsers(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly UserRecord[]>;
   createUser(source: string, write: UserWrite, cause: Cause): Promise<UserRecord>;
-  /** `edit` is called inside the transaction with the present record; null means that nothing changes (`rev` and `modifiedAtMs` stay). */
+  /** Calls `edit` with the present record inside the transaction. If it returns null, nothing changes, not even `rev`. */
   updateUser(
     source: string,
     id: string,
@@ -131,7 +124,7 @@ export interface ScimStore {
     cause: Cause,
   ): Promise<UserRecord>;
   deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void>;
-  /** Groups of each person, by user id; people without groups are left out. */
+  /** Groups by user id. Users without groups are left out. */
   groupsOfUsers(source: string, userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>>;
 
   getGroup(source: string, id: string): Promise<GroupRecord | null>;
@@ -145,9 +138,8 @@ export interface ScimStore {
     cause: Cause,
   ): Promise<GroupResult>;
   /**
-   * `edit` is called inside the transaction with the present record; it may read the members there (rarely needed: a
-   * value filter on something else than `value`). Null means that nothing changes. An edit that adds present members or
-   * removes absent ones changes nothing either: `rev` and `modifiedAtMs` stay.
+   * Calls `edit` with the present record inside the transaction. `members` reads the members, for a value filter on something
+   * else than `value`. Nothing changes, not even `rev`, if `edit` returns null or its members are as before.
    */
   updateGroup(
     source: string,
@@ -161,17 +153,17 @@ export interface ScimStore {
     cause: Cause,
   ): Promise<GroupResult>;
   deleteGroup(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void>;
-  /** Members of each group, by group id, in a stable order; groups without members are left out. */
+  /** Members by group id, in a stable order. Groups without members are left out. */
   membersOfGroups(source: string, groupIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>>;
 }
 
 export interface GroupOptions {
-  /** Refuse a displayName that another group of the source has. */
+  /** True if a displayName that another group of the source has is refused. */
   readonly isNameUnique: boolean;
   readonly unknownMembers: "skip" | "reject";
 }
 
-/** A SCIM bearer token as stored: the token itself is shown once and never kept. */
+/** A stored SCIM bearer token. The token itself is shown once and never stored. */
 export interface StoredToken {
   readonly id: string;
   readonly source: string;
@@ -180,27 +172,26 @@ export interface StoredToken {
   readonly label: string;
   readonly createdAtMs: number;
   readonly revokedAtMs: number | null;
-  /** From then on it is refused; null: never. */
+  /** When it expires. Null: never. */
   readonly expiresAtMs: number | null;
-  /** To within a minute; null: not yet, or not since releases note it. */
+  /** To within a minute. Null: not known. */
   readonly lastUsedAtMs: number | null;
 }
 
-/** How long before its end people are told that a token expires. */
+/** How long before its expiry a token is reported. */
 export const tokenNoticeMs = 14 * 24 * 3_600_000;
 
-/** Tokens that people should replace soon: neither revoked nor over yet, but within `tokenNoticeMs`. */
+/** Returns valid tokens that expire within `tokenNoticeMs`. */
 export const expiringSoon = (tokens: readonly StoredToken[], nowMs: number): readonly StoredToken[] =>
   tokens.filter(
     ({ revokedAtMs, expiresAtMs }) =>
       revokedAtMs === null && expiresAtMs !== null && expiresAtMs > nowMs && expiresAtMs - nowMs <= tokenNoticeMs,
   );
 
-/** Would a request with it be answered? */
+/** True if a request with this token is accepted. */
 export const isTokenGood = ({ revokedAtMs, expiresAtMs }: StoredToken, nowMs: number): boolean =>
   revokedAtMs === null && (expiresAtMs === null || expiresAtMs > nowMs);
 
-/** What has become of a token. */
 export const tokenState = (token: StoredToken, nowMs: number): "good" | "expired" | "revoked" => {
   if (token.revokedAtMs !== null) return "revoked";
   return isTokenGood(token, nowMs) ? "good" : "expired";

@@ -5,45 +5,45 @@ import type { Link } from "../model/link.ts";
 import type { RestoredState } from "../model/restored-database.ts";
 import type { LinkedUser, RemovedSource, RunScope, SyncInput } from "../model/sync-input.ts";
 
-/** What a run leaves behind, written in one transaction. */
+/** The writes of a run, made in one transaction. */
 export interface RunRecord {
-  /** The account that the target leads to, of a first run. */
+  /** `Target.account`, in the first run. */
   readonly account?: string;
   readonly links?: readonly Link[];
   readonly audit?: readonly AuditEntry[];
-  /** People who lose access now: each costs one of the budget, once per window. Written before the call is made. */
+  /** Charge ids that use up the removal limit. Each counts once per window. Written before the call. */
   readonly charge?: readonly string[];
-  /** People whose access, lost before the window, is given back now. Written before the call is made. */
+  /** Ids of users who get access back that they lost before the window. Written before the call. */
   readonly returning?: readonly string[];
-  /** People charged by this run whose removal the target refused for good: given back. */
+  /** Charge ids of this run whose removal the target refused permanently. They no longer count. */
   readonly refund?: readonly string[];
   /**
-   * What is held now among the entities looked at; null `considered` means all. Held rows of other entities stay, and
-   * those under a key of `keep`, which is being carried out: they were approved. A decision about what stays held stays.
+   * The held changes of the entities in `considered` (null: of all). Rows of other entities stay. So do rows under a key of
+   * `keep`: they were approved and are carried out now. A change that stays held keeps its decision.
    */
   readonly held?: {
     readonly considered: ReadonlySet<string> | null;
     readonly items: readonly HeldItem[];
     readonly keep: ReadonlySet<string>;
   };
-  /** The restore of a backup has no consequences left here. */
+  /** True if the restore of a backup has no effect any more. */
   readonly endsRestore?: boolean;
-  /** Keys whose removal is done: an approval is used up. */
+  /** Keys of changes that are done. Their approvals are used up. */
   readonly done?: readonly string[];
-  /** Entities that the target has now taken over all changes of, after a call, with the `rev` that it showed before. */
+  /** Entities that are in sync now, after a call, with the `rev` that the target showed before. */
   readonly delivered?: readonly { readonly entityId: string; readonly sinceRev: number }[];
-  /** Requests to invite again that are carried out or have nothing left to do. Later ones for the same person stay. */
+  /** Requests to send an invitation again that are done or no longer needed. Later requests stay. */
   readonly answered?: readonly { readonly userId: string; readonly askedAtMs: number }[];
 }
 
-/** How a source or target is doing; survives a restart, so that `status` can tell from another process. */
+/** Health of a source or target. Stored, so that `status` can show it from another process. */
 export interface ConnectionState {
   readonly name: string;
   readonly role: "source" | "target";
   readonly type: string;
   readonly lastSuccessAtMs: number | null;
   readonly failingSinceMs: number | null;
-  /** When a target that fails as a whole is tried again; null: when there is something to do, or nobody does. */
+  /** When a target that fails as a whole is tried again. Null: with the next change, or no process runs. */
   readonly retryAtMs: number | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
@@ -54,95 +54,92 @@ export interface TargetCounts {
   readonly pending: number;
   readonly failed: number;
   readonly held: number;
-  /** People whom the target does not know and cannot be given (1Password): in none of the others. */
+  /** Users without an account in a target that can't invite (1Password). Not counted in the other numbers. */
   readonly missing: number;
-  /** Since when the oldest pending change waits; null when nothing is pending. */
+  /** Since when the oldest pending change waits. Null: nothing is pending. */
   readonly oldestPendingMs: number | null;
 }
 
-/** An old copy, as somebody said it is. Times in milliseconds since the epoch. */
+/** A database that somebody marked as restored. Times in milliseconds since the epoch. */
 export interface MarkedRestore {
-  /** When `backup` made it; null: it did not. */
+  /** When `backup` made it. Null: another program did. */
   readonly madeAtMs: number | null;
-  /** The newest row of its audit trail: it was made then or later. Null: it has none. */
+  /** Time of the newest audit row. Null: there is none. */
   readonly newestAtMs: number | null;
   readonly isRepeated: boolean;
 }
 
-/** Links, budget, held removals and state of each target. `target` is its name in the configuration. */
+/** Links, limits, held changes and state of each target. `target` is its name in the configuration. */
 export interface SyncStore {
-  /** `sources`: those of the configuration; null: every one counts. */
+  /** `sources`: names of the configured sources. Null: every source counts. */
   readInput(target: string, scope: RunScope, nowMs: number, sources?: readonly string[] | null): Promise<SyncInput>;
   /**
-   * Which present person each of these members is linked to, by remote id; without who came from one of `removedSources` and
-   * shares the e-mail address with somebody who did not.
+   * By remote id: the present user who is linked to the account. Left out: users of `removedSources` if a user of another
+   * source has the same e-mail address.
    */
   linkedTo(
     target: string,
     remoteIds: readonly string[],
     removedSources?: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, string>>;
-  /** Everybody, present or gone, who is linked to each of these members, by remote id. */
+  /** By remote id: all users, present or deleted, who are linked to the account. */
   linkedUsers(target: string, remoteIds: readonly string[]): Promise<ReadonlyMap<string, readonly LinkedUser[]>>;
-  /** When the next retry of this target falls due; null when none waits. */
+  /** When the next retry of this target is due. Null: none waits. */
   nextRetryAtMs(target: string): Promise<number | null>;
-  /** The account (`Target.account`) that the links of the target are of; null before the first run. */
+  /** The account (`Target.account`) that the links of the target belong to. Null before the first run. */
   accountOf(target: string): Promise<string | null>;
   peopleWithAccess(target: string): Promise<number>;
-  /** People charged to the budget after `sinceMs`, with when. */
+  /** Charge ids of the removals after `sinceMs`, with their time. */
   charges(target: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
-  /** People who got access back after `sinceMs` (`RunRecord.returning`), with when. */
+  /** Ids of users who got access back after `sinceMs` (`RunRecord.returning`), with the time. */
   returned(target: string, sinceMs: number): Promise<ReadonlyMap<string, number>>;
   held(target: string): Promise<readonly HeldItem[]>;
   /**
-   * Is this file a copy that `backup` made, worked on for the first time? Then its word counts less from now on in these
-   * connections (see `RestoredState`), approvals in it are void, and sources are polled completely. To be asked before
-   * anything else is done. @returns when the backup was made; null: this is no copy, or was asked before.
+   * Checks whether this file is a copy made by `backup` and opened for the first time. If so, it counts as restored for these
+   * targets (see `RestoredState`), its approvals are void, and sources are polled completely. Must be the first call.
+   * Returns when the backup was made, or null.
    */
   noticeRestore(connections: readonly string[], nowMs: number): Promise<number | null>;
-  /**
-   * Somebody says that this file is an old copy that was put back, whoever made it: the same follows. Said again before
-   * anything else has happened, it changes nothing but that the time begins anew.
-   */
+  /** Marks this file as restored, with the same effects. A second call without other changes only starts the window again. */
   markRestored(connections: readonly string[], cause: Cause, nowMs: number): Promise<MarkedRestore>;
-  /** Null: not restored, or over. */
+  /** Null: not restored, or the restore has no effect any more. The sets contain only ids that were asked for. */
   restored(
     target: string,
     about: { readonly userIds: readonly string[]; readonly groupIds: readonly string[] },
   ): Promise<RestoredState | null>;
   /**
-   * The requests that changed these entities since the target last showed them as wanted: request ids by entity id, the
-   * newest first, at most 10 of each. Who changed without a request, or not at all (drift), is left out.
+   * By entity id: the requests that changed the entity since the target last showed it as desired. Newest first, maximum 10.
+   * Entities that no request changed are left out.
    */
   causes(target: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
-  /** @throws `DISMISSED`, with nothing written, when a key of `held.keep` was dismissed since the run asked: it is to ask again. */
+  /** Throws `DISMISSED` and writes nothing if a key of `held.keep` was dismissed since the run read it. */
   commit(target: string, record: RunRecord, nowMs: number): Promise<void>;
   /**
-   * Lets what is held with exactly that digest (see `namedBy`) pass once, dismissed or not. The caution after a restore
-   * ends when nothing is left that is held for it. Gives the number; 0 when there is no such digest.
+   * Approves exactly the held changes of that digest (see `namedBy`), dismissed or not. They pass once. Returns their number, 0
+   * if the digest names none.
    */
   approve(target: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
-  /** Stores removals as held and approved that a fresh plan showed under that digest. */
+  /** Stores changes of a new plan as held and approved. */
   approveItems(target: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
   /**
-   * Has what is held with exactly that digest wait whatever the budget allows, until somebody approves it or nothing asks
-   * for it any more. What is held later is not dismissed. Gives the number; 0 when there is no such digest.
+   * Dismisses exactly the held changes of that digest: they wait, whatever the limit allows, until they are approved or no longer
+   * needed. Returns their number, 0 if the digest names none.
    */
   dismiss(target: string, digest: string, cause: Cause, nowMs: number): Promise<number>;
-  /** Stores removals as held and dismissed that a fresh plan showed under that digest. */
+  /** Stores changes of a new plan as held and dismissed. */
   dismissItems(target: string, items: readonly HeldItem[], cause: Cause, nowMs: number): Promise<void>;
 
   putConnection(state: ConnectionState): Promise<void>;
   connections(): Promise<readonly ConnectionState[]>;
-  /** People and groups present, per source. */
+  /** Number of present users and groups by source. */
   sourceCounts(): Promise<
     ReadonlyMap<string, { readonly users: number; readonly groups: number; readonly lastChangeAtMs: number | null }>
   >;
   /**
-   * Sources that are not among these, with their people who are active and whose address nobody else has, and their
-   * groups whose name no other group has; without those of which nothing is left.
+   * Returns the sources that are not in `sources`. Counted are active users whose address no configured source has, and groups
+   * whose name no configured source has. A source with neither is left out.
    */
   removedSources(sources: readonly string[]): Promise<readonly RemovedSource[]>;
-  /** Counts entities of these kinds; a target without groups is only asked for its people. */
+  /** Counts entities of these kinds. */
   targetCounts(target: string, kinds?: readonly EntityKind[]): Promise<TargetCounts>;
 }

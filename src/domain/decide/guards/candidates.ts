@@ -44,8 +44,8 @@ function candidateOf(membership: MembershipChange): Candidate {
 }
 
 /**
- * The user pays once, whatever they lose. But to remove an account with access costs one for that account: its user could
- * then claim the next account by address, and would take any number of accounts for one charge.
+ * A user costs one, however much they lose. But the removal of an account with access is charged to the account. Its user can
+ * claim another account by address afterwards, and could otherwise take any number of accounts for one charge.
  */
 const chargeIdOf = (
   change: Extract<Change, { readonly op: "suspend" | "remove" }>,

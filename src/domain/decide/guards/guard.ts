@@ -32,7 +32,7 @@ export type Candidate = Removal | Grant;
 export const isRemoval = (candidate: Candidate): candidate is Removal => candidate.effect === "takes";
 export const isGrant = (candidate: Candidate): candidate is Grant => candidate.effect === "gives";
 
-/** What the guards read. All sets are of one target. */
+/** The input of the guards, for one target. */
 export interface GuardContext {
   readonly diff: Diff;
   readonly policy: TargetPolicy;
@@ -55,7 +55,7 @@ export interface GuardContext {
   readonly restored: RestoredState | null;
 }
 
-/** What the run must record before its first call. */
+/** Entries that the run must write before its first call. */
 export interface LedgerEntries {
   /** Charge ids that use up the limit now. */
   readonly charge: readonly string[];
@@ -70,7 +70,7 @@ export interface Verdict {
   readonly entries?: Partial<LedgerEntries>;
 }
 
-/** One rule. It holds changes for one reason; what it does not hold goes to the next guard. */
+/** One rule. It holds changes for one reason, and leaves all others to the next guard. */
 export interface Guard {
   readonly reason: HeldReason;
   /** `candidates` are in the order in which a limit is used up. Changes held by an earlier guard are not among them. */

@@ -2,7 +2,7 @@ import type { RemovalLimitPolicy } from "../../model/policy.ts";
 import { isWithinRestoreWindow } from "../../model/restored-database.ts";
 import { type Guard, isRemoval, type Removal } from "./guard.ts";
 
-/** What the limit is computed from. */
+/** The input of the limit. */
 export interface LimitInput {
   /** Number of accounts with access now. */
   readonly peopleWithAccess: number;
