@@ -56,7 +56,7 @@ function within(extension: string | null, attributes: ReadonlyMap<string, Attrib
   return sub === undefined ? UNKNOWN : { kind: "attribute" as const, extension, attribute, sub };
 }
 
-/** The attribute whose type decides: the sub-attribute where the path names one. */
+/** The sub-attribute if the path has one, otherwise the attribute. Its type is the type of the values. */
 export const leafOf = ({ attribute, sub }: AttributePath): Attribute => sub ?? attribute;
 
 /** The path in canonical spelling, without the URN: `emails.value`. */

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as yieldToOthers } from "node:timers/promises";
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
 import { badRequest, ScimError } from "./errors.ts";
 import { isArray, isObject, ownAnyCase } from "./json.ts";
@@ -7,8 +7,8 @@ import type { ScimAnswer } from "./resources.ts";
 const REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 
-/** Number of operations after which other requests get their turn. */
-const operationsPerTurn = 10;
+/** Number of operations before the event loop serves other requests. */
+const operationsPerRound = 10;
 
 /** One operation, with references to earlier ones resolved. */
 export interface BulkCall {
@@ -51,7 +51,8 @@ type Parsed = Operation | ScimError;
  */
 export async function runBulk(body: JsonObject, maxOperations: number, runner: BulkRunner): Promise<ScimAnswer> {
   const { operations, failOnErrors } = parseBulk(body, maxOperations);
-  const results = new Map<number, JsonObject>();
+  const results: (JsonObject | undefined)[] = [];
+  let settled = 0;
   /** Null for an operation that failed. */
   const ids = new Map<string, string | null>();
   const known = new Set(operations.flatMap((each) => (isOperation(each) && each.bulkId !== null ? [each.bulkId] : [])));
@@ -65,14 +66,15 @@ export async function runBulk(body: JsonObject, maxOperations: number, runner: B
     for (const { operation, at } of batch) {
       if (failures >= failOnErrors) break;
       const { result, isFailed } = await settle(operation, ready.length === 0, ids, runner);
-      results.set(at, result);
+      results[at] = result;
+      settled++;
       if (isFailed) failures++;
-      if (results.size % operationsPerTurn === 0) await nextTurn();
+      if (settled % operationsPerRound === 0) await yieldToOthers();
     }
     const done = new Set(batch);
     waiting = waiting.filter((each) => !done.has(each));
   }
-  const inOrder = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+  const inOrder = results.filter((each) => each !== undefined);
   return { status: 200, body: { schemas: [RESPONSE_URN], Operations: inOrder }, headers: {} };
 }
 

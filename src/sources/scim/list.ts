@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as yieldToOthers } from "node:timers/promises";
 import type { JsonObject } from "../../domain/model/entities.ts";
 import type { Criterion, ListPage, ListQuery } from "../../domain/ports/scim-store.ts";
 import type { AttributePath } from "./attribute-path.ts";
@@ -169,7 +169,7 @@ async function scanPage(
       else if (total >= offset && records.length < limit) records.push(record);
       total++;
     }
-    await nextTurn();
+    await yieldToOthers();
   }
   if (sort === null) return { total, records };
   keys.sort((a, b) => compareKeys(a.key, b.key) * (sort.isDescending ? -1 : 1));

@@ -45,7 +45,7 @@ export function usersEndpoint(store: ScimStore, patchOperations: number): Endpoi
 }
 
 /**
- * The columns of a user beside the resource.
+ * Returns the resource of a user with the columns that the store derives from it.
  * @throws ScimError 400 invalidValue without a userName or an email address
  */
 export function toUserWrite(patched: JsonObject): UserWrite {
