@@ -11,7 +11,7 @@ const oidc = z
       .string()
       .refine(isIssuer, "must be an http:// or https:// URL without user, query and fragment")
       .describe(
-        "As the provider writes it, with or without a slash at its end; /.well-known/openid-configuration is below it.",
+        "Exactly as the provider writes it, with or without a slash at its end; /.well-known/openid-configuration is below it.",
       ),
     clientId: z.string().min(1),
     clientSecret: secret,
@@ -19,18 +19,16 @@ const oidc = z
       .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "must be a scope: visible ASCII without a space"))
       .default(["openid", "profile", "email"])
       .refine((scopes) => scopes.includes("openid"), "must include openid")
-      .describe("Default openid, profile, email. Some providers tell groups only with one more, such as groups."),
+      .describe("Default openid, profile, email. Some providers need one more for groups, such as groups."),
     rolesClaim: z
       .string()
       .min(1)
       .default("groups")
-      .describe(
-        "The claim that holds groups or roles, or a path with dots such as realm_access.roles. Default groups.",
-      ),
+      .describe("The claim with groups or roles, or a path with dots such as realm_access.roles. Default groups."),
     roles: z
       .strictObject({ viewer: claimValues, operator: claimValues, admin: claimValues })
       .refine((roles) => Object.values(roles).flat().length > 0, "must name at least one group")
-      .describe("Which values of that claim give which role; somebody with none of them is not let in."),
+      .describe("Values of that claim for each role. People without any of them can't sign in."),
     allowInsecureHttp: z.boolean().default(false).describe("Allows an issuer of plain http://. Default false."),
   })
   .check(across((section, report) => checkTransport(section, ["issuer"], report)));
@@ -42,7 +40,7 @@ function isIssuer(text: string): boolean {
   );
 }
 
-/** The admin listener: who may sign in, and how browsers reach it. */
+/** The admin listener: its address, and the ways to sign in. */
 export const admin = (baseDir: string) =>
   z
     .strictObject({
@@ -52,14 +50,14 @@ export const admin = (baseDir: string) =>
       publicUrl: httpUrl
         .optional()
         .describe(
-          "What browsers reach, e.g. https://rollcall.example.com; with https its cookies are for https only. Default: as the request says.",
+          "The URL that browsers use, e.g. https://rollcall.example.com; with https, cookies are for https only. Default: the one of each request.",
         ),
       allowInsecureHttp: z.boolean().default(false).describe("Allows a publicUrl of plain http://. Default false."),
-      token: secret.describe("Signs in to the admin pages and API with every right."),
+      token: secret.describe("Signs in to the admin pages and the API with all rights."),
       operatorToken: secret
         .optional()
-        .describe("Signs in as operator: looks, syncs, approves, reinvites. Default none."),
-      viewerToken: secret.optional().describe("Signs in as viewer: looks; enough for /metrics. Default none."),
+        .describe("Signs in as operator: may read, sync, approve and reinvite. Default none."),
+      viewerToken: secret.optional().describe("Signs in as viewer: may read; enough for /metrics. Default none."),
       trustProxy,
       tls: listenerTls(baseDir).optional(),
       oidc: oidc.optional().describe("People sign in at the identity provider. Needs publicUrl. Default: tokens only."),
@@ -80,14 +78,14 @@ export const admin = (baseDir: string) =>
 
 function checkOidc({ oidc: provider, publicUrl }: Readonly<Record<string, unknown>>, report: Report): void {
   if (provider === undefined || publicUrl === undefined) {
-    if (provider !== undefined) report(["publicUrl"], "is needed for oidc: the provider sends people back there");
+    if (provider !== undefined) report(["publicUrl"], "is needed for oidc: the provider sends people back to it");
     return;
   }
   const url = typeof publicUrl === "string" ? URL.parse(publicUrl) : null;
   if (url !== null && url.pathname !== "/") report(["publicUrl"], "must have no path: the pages are at its root");
 }
 
-/** One token with two roles would be somebody's mistake. */
+/** Reports one token for two roles, which is a mistake. */
 function checkDistinct(section: Readonly<Record<string, unknown>>, report: Report): void {
   const seen = new Map<string, string>();
   for (const key of ["token", "operatorToken", "viewerToken"]) {

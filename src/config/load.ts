@@ -18,78 +18,75 @@ type DeepReadonly<T> = T extends Secret | ((...given: never) => unknown)
     ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
     : T;
 
-/** A whole configuration: checked, complete with its defaults, frozen. Durations are milliseconds, secrets are wrapped. */
+/** A whole configuration: valid, complete with its defaults, frozen. Durations are milliseconds, secrets are wrapped. */
 export type Config = DeepReadonly<z.output<ReturnType<typeof configSchema>>>;
-/** One source; `type` tells which. */
 export type SourceConfig = Config["sources"][number];
-/** An identity provider that pushes over SCIM. Without `tokens`, those of `rollcall token create` count. */
+/** An identity provider that pushes over SCIM. Without `tokens`, only tokens of `rollcall token create` are valid. */
 export type ScimSourceConfig = Extract<SourceConfig, { type: "scim" }>;
-/** A directory that is polled over LDAP. Files of `tls` are paths, not read yet. */
+/** A directory that Rollcall polls over LDAP. Files of `tls` are paths. */
 export type LdapSourceConfig = Extract<SourceConfig, { type: "ldap" }>;
-/** One target; `type` tells which. `users.groups` null: everybody; `guard` is the budget that counts for it. */
+/** One target. `guard` is its removal limit, the general one included. */
 export type TargetConfig = Config["targets"][number];
-/** Who is told of what asks for a person. */
 export type AlertsConfig = NonNullable<Config["alerts"]>;
-/** One channel; `type` tells which. */
 export type AlertChannelConfig = AlertsConfig["channels"][number];
-/** The removal budget of a target: clamp(percent, atLeast, atMost) within `windowMs`. */
+/** A removal limit: clamp(percent, atLeast, atMost) within `windowMs`. */
 export type GuardConfig = TargetConfig["guard"];
 
-/** The sources that identity providers push to. */
+/** Returns the sources that identity providers push to. */
 export const scimSources = (config: Config): readonly ScimSourceConfig[] =>
   config.sources.filter((source): source is ScimSourceConfig => source.type === "scim");
 
-/** The sources that are polled. */
+/** Returns the sources that Rollcall polls. */
 export const ldapSources = (config: Config): readonly LdapSourceConfig[] =>
   config.sources.filter((source): source is LdapSourceConfig => source.type === "ldap");
 
-/** What {@link parseConfigFile} needs besides the text. */
+/** Everything that {@link parseConfigFile} needs besides the text. */
 export interface ParseOptions extends ReferenceScope {
-  /** How error messages call the file. */
+  /** The name of the file in error messages. */
   readonly fileName: string;
   /** The types of targets that the file may name. */
   readonly types: TargetTypes;
 }
 
-const MAX_FILE_BYTES = 262_144;
-/** One wrong bracket can make every later line wrong. */
-const MAX_YAML_ERRORS = 20;
-/** Aliases multiply: this bounds how often anything may be repeated. */
-const MAX_ALIASES = 50;
+const maxFileBytes = 262_144;
+/** Maximum YAML errors in a message. One wrong bracket can make every later line wrong. */
+const maxYamlErrors = 20;
+/** Maximum number of nodes that aliases may add. Nested aliases multiply. */
+const maxAliases = 50;
 
-/** What must be known of a configuration before what is stored can be opened. */
+/** The settings that are needed to open stored connections. */
 export interface StoreSettings {
   readonly store: StoreConfig;
-  /** 32 bytes in base64 each; the first seals, all open. None: nothing can be stored. */
+  /** 32 bytes in base64 each. The first one encrypts, all decrypt. Without a key, nothing can be stored. */
   readonly masterKeys: readonly Secret[];
 }
 
-/** A target put together from a file and from what somebody filled in. */
+/** A target made from the configuration file and from the keys that a person filled in. */
 export type Draft =
   | { readonly target: TargetConfig }
-  /** `field` is the key of the target that is wrong, `name` for its name. */
+  /** `field` is the wrong key of the target, or `name`. */
   | { readonly problems: readonly { readonly field: string; readonly message: string }[] };
 
-/** A configuration file that was read, with its references resolved, and not checked yet. */
+/** A configuration file that was read and whose references are resolved. It is not validated yet. */
 export interface ConfigFile {
   /** Absolute. */
   readonly fileName: string;
-  /** Where its secrets come from. */
+  /** The places that its secrets come from. */
   readonly secretPlaces: readonly SecretPlace[];
-  /** @throws `CONFIG_INVALID` with everything that is wrong with the file when `store` or `masterKey` is */
+  /** @throws `CONFIG_INVALID` with every error of the file when `store` or `masterKey` has one */
   settings(): StoreSettings;
-  /** The targets that the file names, with their keys as they are there. */
+  /** The sections of targets, as they are in the file. */
   readonly targets: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /**
-   * The whole configuration, without the targets of the file that `leaveOut` names.
-   * @throws `CONFIG_INVALID` with everything that is wrong
+   * Returns the whole configuration, without the targets of the file that `leaveOut` names.
+   * @throws `CONFIG_INVALID` with every error
    */
   compose(stored: readonly StoredTarget[], leaveOut?: ReadonlySet<string>): Config;
-  /** One target, as it would be with these keys stored; null: with nothing stored. */
+  /** Returns one target as it would be with these keys stored. Null: nothing is stored. */
   draft(name: string, keys: Readonly<Record<string, string>> | null): Draft;
 }
 
-/** Reads a configuration file. @throws `CONFIG_INVALID` when it can't be read, or is no YAML */
+/** Reads a configuration file. @throws `CONFIG_INVALID` when it can't be read or is not YAML */
 export function readConfigFile(path: string, env: NodeJS.ProcessEnv, types: TargetTypes): ConfigFile {
   const fileName = resolve(path);
   return parseConfigFile(readText(fileName), { baseDir: dirname(fileName), env, fileName, types });
@@ -98,15 +95,15 @@ export function readConfigFile(path: string, env: NodeJS.ProcessEnv, types: Targ
 function readText(path: string): string {
   try {
     const { size } = statSync(path);
-    if (size <= MAX_FILE_BYTES) return readFileSync(path, "utf8");
+    if (size <= maxFileBytes) return readFileSync(path, "utf8");
   } catch (error) {
-    // The cause says the same again, less plainly.
+    // Without the cause, which repeats the message with less clear words.
     throw new RollcallError("CONFIG_INVALID", `no configuration: ${unreadable(path, error)}`);
   }
-  throw new RollcallError("CONFIG_INVALID", `the configuration ${path} is larger than ${MAX_FILE_BYTES} bytes`);
+  throw new RollcallError("CONFIG_INVALID", `the configuration ${path} is larger than ${maxFileBytes} bytes`);
 }
 
-/** A configuration file from its text. @throws `CONFIG_INVALID` when it is no YAML */
+/** Reads a configuration from its text, YAML or JSON. @throws `CONFIG_INVALID` when it is not YAML */
 export function parseConfigFile(text: string, { fileName, types, ...scope }: ParseOptions): ConfigFile {
   const schema = configSchema(scope.baseDir, types);
   const unresolved: Problem[] = [];
@@ -140,7 +137,7 @@ interface Schema {
   readonly types: TargetTypes;
 }
 
-/** `unknown`: what is stored can't be known, so nothing is missing that might be. */
+/** `stored` is `unknown` while nothing stored can be opened. Then no credential counts as missing. */
 function checkTree(
   tree: unknown,
   stored: readonly StoredTarget[] | "unknown",
@@ -154,7 +151,7 @@ function checkTree(
   const result = schema.safeParse(whole, { error: describeIssue });
   const all = problemsOf(result.error?.issues ?? [], earlier);
   const targets = isSection(whole) ? whole["targets"] : undefined;
-  // What may be stored, or is and can't be opened, is not missing.
+  // A credential that may be stored is not missing.
   const isUnknown = ({ path }: Problem): boolean =>
     stored === "unknown" || stored.some((each) => "problem" in each && each.name === path[1]);
   const problems = all
@@ -186,7 +183,7 @@ function draftOf(
   return { problems: problems.map(({ path, message }) => ({ field: String(path[2] ?? "name"), message })) };
 }
 
-/** The JSON Schema (draft 7) of the file, for editors. Where a text has a form, a reference may stand instead. */
+/** Returns the JSON Schema (draft 7) of the file, for editors. A reference may replace any text with a pattern. */
 export function jsonSchema(types: TargetTypes): object {
   const credentialKeys = types.flatMap((type) => type.credentialKeys);
   return z.toJSONSchema(configSchema("/", types), {
@@ -194,7 +191,7 @@ export function jsonSchema(types: TargetTypes): object {
     io: "input",
     override: ({ jsonSchema: node, path }) => {
       const { description: _, default: __, ...form } = node;
-      // What `connect` stores need not stand in the file.
+      // `connect` can store the credentials instead.
       if (node.properties?.["clientSecret"] !== undefined)
         node.required = (node.required ?? []).filter((key) => !credentialKeys.includes(key));
       if (path.at(-1) === "propertyNames" || (form.pattern ?? form.enum) === undefined) return;
@@ -206,17 +203,17 @@ export function jsonSchema(types: TargetTypes): object {
 
 function parseYaml(text: string, fileName: string): unknown {
   const lines = new LineCounter();
-  // Pretty errors quote the line they are about, and with it a secret that stands there.
+  // Pretty errors quote the line, which may have a secret.
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines, stringKeys: true });
-  const errors = [...document.errors, ...document.warnings].slice(0, MAX_YAML_ERRORS);
+  const errors = [...document.errors, ...document.warnings].slice(0, maxYamlErrors);
   if (errors.length > 0)
     throw invalid(
       fileName,
       errors.map((error) => describeYamlError(error, document, lines)),
     );
   try {
-    // Through JSON: an alias of what it stands in would make a tree without end.
-    return JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: MAX_ALIASES })));
+    // Through JSON, because an alias of its own parent would make an endless tree.
+    return JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: maxAliases })));
   } catch (error) {
     throw new RollcallError("CONFIG_INVALID", `${fileName}: too many aliases (*name), or one within itself`, {
       cause: error,
@@ -224,7 +221,7 @@ function parseYaml(text: string, fileName: string): unknown {
   }
 }
 
-/** The parser's own messages may quote the text, so only its codes are used. */
+/** Uses only the codes of the parser. Its messages may quote the text, and with it a secret. */
 function describeYamlError(
   { code, pos }: YAMLError,
   document: ReturnType<typeof parseDocument>,
@@ -233,10 +230,10 @@ function describeYamlError(
   const { line, col } = lines.linePos(pos[0]);
   if (code !== "DUPLICATE_KEY")
     return `line ${line}, column ${col}: not valid YAML (${code.toLowerCase().replaceAll("_", " ")})`;
-  return printProblem({ path: pathAt(document, pos[0]), message: `is there twice, again in line ${line}` });
+  return printProblem({ path: pathAt(document, pos[0]), message: `appears twice, again in line ${line}` });
 }
 
-/** The keys that lead to the one that begins at `offset`. */
+/** Returns the path of the key that begins at `offset`. */
 function pathAt(document: ReturnType<typeof parseDocument>, offset: number): readonly string[] {
   let found: readonly string[] = [];
   visit(document, {

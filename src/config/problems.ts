@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { isSection } from "./fields.ts";
 import type { Problem } from "./references.ts";
 
-const NOUNS: Readonly<Record<string, string>> = {
+const nouns: Readonly<Record<string, string>> = {
   string: "text",
   number: "a number",
   int: "a whole number",
@@ -12,7 +12,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   record: "a mapping",
 };
 
-/** zod's error map: what is wrong in a few words, never with the value, which may be a secret. */
+/** An error map for zod. Messages never have the value, which may be a secret. */
 export const describeIssue: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case "invalid_type":
@@ -36,7 +36,7 @@ export const describeIssue: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
-/** zod's issues as problems: each unknown key has one of its own, and what `earlier` tells of a place is not told again. */
+/** Turns zod's issues into problems, one per unknown key, and adds them to `earlier` ones. One place is reported once. */
 export function problemsOf(issues: readonly z.core.$ZodIssue[], earlier: readonly Problem[]): readonly Problem[] {
   const found = issues.flatMap((issue): Problem[] => {
     if (issue.code !== "unrecognized_keys") return [issue];
@@ -54,7 +54,7 @@ export function printProblem({ path, message }: Problem): string {
   return place === "" ? message : `${place.slice(1)}: ${message}`;
 }
 
-/** `token:abc` without the space is one key to YAML, and its second half a secret. */
+/** Hides the end of a key such as `token:abc`. Without a space after the colon, YAML reads the secret as part of the key. */
 function printKey(key: string): string {
   if (/^[\w$-][\w$.-]*$/.test(key)) return key;
   const [head] = /^[^:=]*[:=](?=.)/.exec(key) ?? [];
@@ -64,10 +64,10 @@ function printKey(key: string): string {
 function describeType(expected: string, input: unknown): string {
   if (input === undefined) return "is missing";
   const quotes = expected === "string" && /^(number|boolean)$/.test(typeof input) ? ": put it in quotes" : "";
-  return `must be ${NOUNS[expected] ?? expected}${quotes}`;
+  return `must be ${nouns[expected] ?? expected}${quotes}`;
 }
 
-/** Of sections whose `type` tells what else they hold: none is something else than a wrong one. */
+/** Describes a section whose `type` is missing or unknown. */
 function describeKind(options: readonly unknown[], key: unknown, input: unknown): string {
   const isAbsent = isSection(input) && typeof key === "string" && input[key] === undefined;
   return isAbsent ? `is missing: ${oneOf(options)}` : `must be ${oneOf(options)}`;
@@ -95,7 +95,7 @@ function describeUnknownKey(key: string, known: readonly string[]): string {
   return nearest === undefined ? "unknown key" : `unknown key; did you mean '${nearest.name}'?`;
 }
 
-/** How many characters to add, drop, replace or swap with their neighbour (optimal string alignment). */
+/** Returns the number of characters to add, drop, replace or swap with their neighbour (optimal string alignment). */
 function editDistance(from: string, to: string): number {
   let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

@@ -1,25 +1,25 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 
-/** Where `${ENV}` and `file:PATH` are looked up. */
+/** What `${ENV}` and `file:PATH` refer to. */
 export interface ReferenceScope {
-  /** Folder that a relative PATH starts from: the configuration file's. */
+  /** The folder of the configuration file. A relative PATH starts there. */
   readonly baseDir: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Something wrong at one place of the file. The message never holds a value. */
+/** An error at one place of the file. The message never has a value, which may be a secret. */
 export interface Problem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
 
-/** Stands for a reference that could not be resolved: present, and of no valid type. */
-const UNRESOLVED = Symbol("unresolved");
+/** Replaces a reference that could not be resolved: the key is present, with a value of no valid type. */
+const unresolved = Symbol("unresolved");
 
-const MAX_SECRET_FILE_BYTES = 65_536;
+const maxSecretFileBytes = 65_536;
 
-/** `tree` with every `${ENV}` and `file:PATH` replaced by what it names; what can't be is added to `problems`. */
+/** Returns `tree` with every `${ENV}` and `file:PATH` replaced by its value. Adds to `problems` where there is none. */
 export function resolveReferences(tree: unknown, scope: ReferenceScope, problems: Problem[]): unknown {
   const walk = (value: unknown, path: readonly PropertyKey[]): unknown => {
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
@@ -31,16 +31,16 @@ export function resolveReferences(tree: unknown, scope: ReferenceScope, problems
     const text = resolveText(value, scope, failures);
     if (failures.length === 0) return text;
     problems.push(...failures.map((message) => ({ path, message })));
-    return UNRESOLVED;
+    return unresolved;
   };
   return walk(tree, []);
 }
 
-/** What a variable or a file gives is taken as it is: a secret that begins with `file:` or holds `${` stays itself. */
+/** Resolves a text once: the value of a variable or file is final, even if it begins with `file:` or contains `${`. */
 function resolveText(text: string, scope: ReferenceScope, failures: string[]): string {
   const expanded = text.replace(/\$\{([^}]*)\}?/g, (reference, name: string) => {
     if (!/^\$\{[A-Za-z_][A-Za-z0-9_]*\}$/.test(reference)) {
-      failures.push("${…} must hold the name of an environment variable: letters, digits and _");
+      failures.push("${…} must contain the name of an environment variable: letters, digits and _");
       return "";
     }
     const value = scope.env[name];
@@ -51,7 +51,7 @@ function resolveText(text: string, scope: ReferenceScope, failures: string[]): s
   return readSecretFile(resolve(scope.baseDir, expanded.slice("file:".length)), failures);
 }
 
-/** The file that a text refers to, absolute; null: none. A variable that is not set counts as empty. */
+/** Returns the absolute path of the file that a text refers to; null if none. An unset variable counts as empty. */
 export function fileNamed(text: string, { baseDir, env }: ReferenceScope): string | null {
   if (!text.startsWith("file:")) return null;
   const path = text.slice("file:".length).replace(/\$\{([^}]*)\}/g, (_, name: string) => env[name] ?? "");
@@ -61,9 +61,9 @@ export function fileNamed(text: string, { baseDir, env }: ReferenceScope): strin
 function readSecretFile(path: string, failures: string[]): string {
   try {
     const stat = statSync(path);
-    if (stat.isFile() && stat.size <= MAX_SECRET_FILE_BYTES) return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+    if (stat.isFile() && stat.size <= maxSecretFileBytes) return readFileSync(path, "utf8").replace(/\r?\n$/, "");
     failures.push(
-      stat.isDirectory() ? `${path} is a directory` : `${path} is not a file of at most ${MAX_SECRET_FILE_BYTES} bytes`,
+      stat.isDirectory() ? `${path} is a directory` : `${path} is not a file of at most ${maxSecretFileBytes} bytes`,
     );
   } catch (error) {
     failures.push(unreadable(path, error));
@@ -71,7 +71,7 @@ function readSecretFile(path: string, failures: string[]): string {
   return "";
 }
 
-/** Why a file can't be read, with its path, in a few words. */
+/** Says why a file can't be read. The text has its path. */
 export function unreadable(path: string, error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
   if (code === "ENOENT") return `there is no file ${path}`;

@@ -16,17 +16,17 @@ const scimSource = z
       .union([bearerToken, z.array(bearerToken).min(1)])
       .optional()
       .describe(
-        "Bearer token, or a list for rotation; random and long (`check` warns below 128 bits: 22 characters of base64, 32 of hex). Default: those of `rollcall token create`.",
+        "Bearer token, or a list for rotation. Random and long: `check` warns below 128 bits, 22 characters of base64 or 32 of hex. Default: tokens of `rollcall token create`.",
       ),
     groupNamesUnique: z.boolean().default(true).describe("Refuses a second group of the same name. Default true."),
     unknownMembers: z
       .enum(["skip", "reject"])
       .default("skip")
-      .describe("A group member that no user has as id is left out, or the request is refused. Default skip."),
+      .describe("A group member whose id no user has is skipped, or the request is rejected. Default skip."),
   })
   .transform(({ token, ...rest }) => ({ ...rest, tokens: [token ?? []].flat().map((text) => new Secret(text)) }));
 
-/** One more type of source is one more member here. */
+/** A new type of source is one more member here. */
 const source = z.discriminatedUnion("type", [scimSource, ldapSource]);
 
 /** The types of targets that a configuration may name. At least one. */
@@ -44,13 +44,13 @@ const masterKeys = z
   .optional()
   .transform((keys) => [keys ?? []].flat().map((text) => new Secret(text)));
 
-/** Only where state lives and what opens it: known even when the rest of the file is wrong. */
+/** The keys that are needed to open stored connections. The rest of the file may be invalid. */
 export const storeSettings = (baseDir: string) =>
   z
     .object({ store: store(baseDir), masterKey: masterKeys })
     .transform(({ store: place, masterKey: keys }) => ({ store: place, masterKeys: keys }));
 
-/** The whole file. References must have been resolved. `baseDir` is what a relative path of the store starts from. */
+/** The whole file, with its references resolved. Relative paths start from `baseDir`. */
 export const configSchema = (baseDir: string, types: TargetTypes) =>
   z
     .strictObject({
@@ -58,16 +58,19 @@ export const configSchema = (baseDir: string, types: TargetTypes) =>
       server: server(baseDir).prefault({}),
       admin: admin(baseDir).optional().describe("Pages, API and metrics. Default: none."),
       store: store(baseDir).describe(
-        "Where state lives: sqlite:PATH, relative to this file, or postgres://USER:PASSWORD@HOST/DATABASE. Default sqlite:./data/rollcall.db.",
+        "The database: sqlite:PATH, relative to this file, or postgres://USER:PASSWORD@HOST/DATABASE. Default sqlite:./data/rollcall.db.",
       ),
       masterKey: masterKeys.describe(
-        "Encrypts what `rollcall connect` stores: 32 bytes in base64, as file:PATH or ${ENV}. A list while it is replaced: the first encrypts, all decrypt. Default none.",
+        "Encrypts what `rollcall connect` stores: 32 bytes in base64, as file:PATH or ${ENV}. A list while you replace it: the first one encrypts, all decrypt. Default none.",
       ),
       sources: z
         .record(name, source)
         .refine((sources) => Object.keys(sources).length > 0, "needs at least one source")
-        .describe("Where people and groups come from, by name."),
-      targets: z.record(name, target(types)).default({}).describe("Where they go, by name."),
+        .describe("Sources of people and groups, by name."),
+      targets: z
+        .record(name, target(types))
+        .default({})
+        .describe("The organizations and accounts that follow the sources, by name."),
       guard: guard
         .prefault({})
         .describe("The removal budget: how many people may lose access in a target within the window."),
@@ -75,15 +78,17 @@ export const configSchema = (baseDir: string, types: TargetTypes) =>
         .strictObject({
           every: duration("100ms", "7d")
             .prefault("1h")
-            .describe("How often a target is compared as a whole. Default 1h."),
-          settle: duration("0s", "1h").prefault("2s").describe("Delay of invitations, never of a removal. Default 2s."),
+            .describe("Interval of complete comparisons of a target. Default 1h."),
+          settle: duration("0s", "1h")
+            .prefault("2s")
+            .describe("Delay of invitations. It never delays a removal. Default 2s."),
           driftPolicy: z
             .enum(["enforce", "report"])
             .default("enforce")
-            .describe("What is done about changes by hand. Default enforce."),
+            .describe("Reaction to changes that people make in the target: undo or report them. Default enforce."),
         })
         .prefault({}),
-      alerts: alerts(name).optional().describe("Who is told when something asks for a person. Default: nobody."),
+      alerts: alerts(name).optional().describe("Messages about problems that need a person. Default: none."),
     })
     .check(across(checkListeners), across(checkTokens), across(checkGuards))
     .transform(({ $schema: _, sources, targets, reconcile, guard: general, masterKey: keys, ...rest }) => ({
@@ -101,7 +106,7 @@ export const configSchema = (baseDir: string, types: TargetTypes) =>
       reconcile: { everyMs: reconcile.every, settleMs: reconcile.settle, driftPolicy: reconcile.driftPolicy },
     }));
 
-const WILDCARDS = ["0.0.0.0", "::"];
+const wildcards = ["0.0.0.0", "::"];
 
 function checkListeners({ server: ours, admin: theirs }: Readonly<Record<string, unknown>>, report: Report): void {
   const [a, b] = [ours, theirs].map((section) =>
@@ -111,9 +116,8 @@ function checkListeners({ server: ours, admin: theirs }: Readonly<Record<string,
   const [hostA, hostB] = [a, b].map((address) =>
     String(address["host"]).toLowerCase().replace("localhost", "127.0.0.1"),
   );
-  const isShared = hostA === hostB || WILDCARDS.includes(hostA ?? "") || WILDCARDS.includes(hostB ?? "");
-  if (isShared)
-    report(["admin", "listen"], "must differ from server.listen: the admin pages have a listener of their own");
+  const isShared = hostA === hostB || wildcards.includes(hostA ?? "") || wildcards.includes(hostB ?? "");
+  if (isShared) report(["admin", "listen"], "must differ from server.listen: the admin pages need their own listener");
 }
 
 function checkTokens({ sources }: Readonly<Record<string, unknown>>, report: Report): void {

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 
-/** A value that never prints: text, JSON and `inspect` show `[redacted]`; only `reveal()` gives it. */
+/** A value that is never printed: text, JSON and `inspect` show `[redacted]`. Only `reveal()` returns it. */
 export class Secret {
   readonly #value: string;
 
@@ -9,7 +9,7 @@ export class Secret {
     Object.freeze(this);
   }
 
-  /** The value itself; call it where it is used, and nowhere else. */
+  /** Returns the value. Call it only where the value is used. */
   reveal(): string {
     return this.#value;
   }

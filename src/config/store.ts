@@ -2,37 +2,37 @@ import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { Secret } from "./secret.ts";
 
-/** Where state lives. */
+/** The place of the database. */
 export type StoreConfig =
   /** `path` is absolute. */
   | { readonly kind: "sqlite"; readonly path: string }
-  /** `name` is the URL without what is secret in it. */
+  /** `name` is the URL without its secrets. */
   | { readonly kind: "postgres"; readonly url: Secret; readonly name: string };
 
-/** The place as messages name it. */
+/** Returns the place for messages, without secrets. */
 export const storeName = (store: StoreConfig): string => (store.kind === "sqlite" ? store.path : store.name);
 
-/** What may follow the `?` of a URL; `pg` would take much more. */
+/** Parameters that a URL may have. The driver accepts many more. */
 const parameters = ["host", "options", "sslmode", "sslrootcert", "sslcert", "sslkey"];
 const modes = ["disable", "prefer", "require", "verify-ca", "verify-full", "no-verify"];
 const files = ["sslrootcert", "sslcert", "sslkey"];
 
-/** Why that is no URL that leads to a database; null when it is one. It must not quote any of it. */
+/** Returns why this is not the URL of a database; null if it is one. The text has no part of the URL, which has a password. */
 function problemOf(text: string): string | null {
   const url = URL.parse(text);
   if (url === null)
-    return "is no URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25";
+    return "is not a URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25";
   if (url.hostname === "" && !url.searchParams.has("host"))
-    return "names no host: postgres://USER:PASSWORD@HOST/DATABASE";
-  if (url.hostname.includes(",")) return "names several hosts; give one, or an address that leads to the primary";
-  if (!/^\/[^/]+$/.test(url.pathname)) return "names no database: postgres://USER:PASSWORD@HOST/DATABASE";
+    return "has no host: postgres://USER:PASSWORD@HOST/DATABASE";
+  if (url.hostname.includes(",")) return "has several hosts: give one, or an address that leads to the primary";
+  if (!/^\/[^/]+$/.test(url.pathname)) return "has no database: postgres://USER:PASSWORD@HOST/DATABASE";
   const unknown = [...url.searchParams.keys()].filter((key) => !parameters.includes(key));
   if (unknown.length > 0) return `has parameters other than ${parameters.join(", ")}`;
   const mode = url.searchParams.get("sslmode");
   return mode === null || modes.includes(mode) ? null : `sslmode must be one of ${modes.join(", ")}`;
 }
 
-/** Files of certificates lie relative to the configuration. */
+/** Paths of certificates start from the folder of the configuration. */
 function postgres(text: string, baseDir: string): StoreConfig {
   const url = new URL(text);
   for (const key of files) {

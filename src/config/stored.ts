@@ -2,16 +2,16 @@ import { isSection } from "./fields.ts";
 import type { Problem } from "./references.ts";
 import type { TargetTypes } from "./schema.ts";
 
-/** What `connect` stored for one connection, opened: keys of `targets.NAME` as the file could have them. */
+/** One stored connection, decrypted: keys of `targets.NAME` as the file could have them. */
 export type StoredTarget =
   | { readonly name: string; readonly keys: Readonly<Record<string, string>> }
-  /** What was stored can't be opened; `problem` says why. */
+  /** It can't be decrypted; `problem` says why. */
   | { readonly name: string; readonly problem: string };
 
 /**
- * The file's targets over the stored ones: the file wins key by key, and a stored connection that it doesn't name is a
- * target with all defaults. A stored secret goes only where it was verified: a file that says otherwise beside it is a
- * problem.
+ * Merges stored connections into the targets of the file. The file wins key by key. A stored connection without a section
+ * in the file is a target with all defaults. A stored secret is only for the server and account that `connect` verified:
+ * if the file names another one, that is a problem.
  */
 export function mergeStored(
   targets: unknown,
@@ -51,10 +51,10 @@ const disagreements = (
     .filter((key) => typeof own[key] === "string" && plain(String(own[key])) !== plain(keys[key] ?? ""))
     .map((key) => ({
       path: ["targets", name, key],
-      message: `differs from the stored connection${keys[key] === undefined ? "" : ` (${keys[key]})`}, whose secret is only for that: make them the same, set clientSecret here, or run "rollcall connect" again`,
+      message: `differs from the stored connection${keys[key] === undefined ? "" : ` (${keys[key]})`}, whose secret is only for that one: make them the same, set clientSecret here, or run "rollcall connect" again`,
     }));
 
-/** Keys of a target that say whose secret it is, and where it may be sent. */
+/** Keys that say whose secret it is, and where it may be sent. */
 const whoseKeys = (types: TargetTypes): readonly string[] =>
   [...new Set(["type", ...types.flatMap((type) => [...type.placeKeys, ...type.credentialKeys])])].filter(
     (key) => key !== "clientSecret",
@@ -71,7 +71,7 @@ export function isMissingCredential(
   return section === "targets" && deeper.length === 0 && asked.includes(key) && message.startsWith("is missing");
 }
 
-/** The same problem, with how a missing credential may come. */
+/** Returns the problem with a hint at `connect` if a credential is missing. */
 export function withConnectHint(problem: Problem, targets: unknown, types: TargetTypes): Problem {
   if (!isMissingCredential(problem, types)) return problem;
   const name = String(problem.path[1]);

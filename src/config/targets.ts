@@ -41,10 +41,10 @@ export const targetKeys = {
   clientSecret: secret.describe("Write it as ${ENV} or file:PATH."),
   users: z
     .strictObject({
-      groups: patterns.min(1).describe("Members of these directory groups belong here: globs with * and ?."),
+      groups: patterns.min(1).describe("Members of these directory groups belong in this target: globs with * and ?."),
     })
     .optional()
-    .describe("Who belongs in this target. Default everybody."),
+    .describe("The people who belong in this target. Default everybody."),
   guard: guardOverride.optional().describe("Differences from the general removal limit."),
   allowInsecureHttp: z.boolean().default(false).describe("Allows plain http:// to other machines. Default false."),
   caFile: z
@@ -56,7 +56,7 @@ export const targetKeys = {
     ),
 };
 
-/** What every target has in a configuration, whatever its type. `guard` is what the target sets for itself. */
+/** One target of a configuration, in a shape that is the same for every type. `guard` has only the keys that the target sets. */
 export interface TargetSection {
   readonly type: string;
   /** Resolved from `region` where one is given. */
@@ -73,7 +73,7 @@ export interface TargetSection {
   readonly guard?: z.output<typeof guardOverride> | undefined;
   readonly allowInsecureHttp: boolean;
   readonly caFile?: string | undefined;
-  /** What the target's own keys mean for decisions. */
+  /** The part of the policy that depends on the type. */
   readonly policy: OwnPolicy;
   /** Opens the target. It makes no call yet. */
   open(environment: TargetEnvironment): Target;
@@ -82,7 +82,7 @@ export interface TargetSection {
 /** The part of a policy that depends on the target's type. */
 export type OwnPolicy = Omit<TargetPolicy, "userGroups" | "settleMs" | "driftPolicy" | "removalLimit">;
 
-/** What the configuration needs to know about a type of target. The folder `targets` defines the types. */
+/** One type of target, as far as the configuration needs it. `src/targets` defines the types. */
 export interface TargetType {
   /** The value of the key `type`. */
   readonly type: string;

@@ -281,7 +281,7 @@ describe("what is refused", () => {
     [
       "client certificates that nobody signs",
       `${SCIM}admin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCert: required } }`,
-      "admin.tls.clientCaFile: is missing: clientCert says that certificates of clients are looked at, this is who signs them",
+      "admin.tls.clientCaFile: is missing: clientCert needs the authority that signs client certificates",
     ],
     ["empty sources", "sources: {}", "sources: needs at least one source"],
     ["a source without type", "sources: { a: {} }", "sources.a.type: is missing: scim or ldap"],
@@ -293,22 +293,22 @@ describe("what is refused", () => {
     [
       "a URL that is none",
       `${SCIM}store: 'postgres://u:canary/%@h:x/db'`,
-      "store: is no URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25",
+      "store: is not a URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25",
     ],
     [
       "a server without a database",
       `${SCIM}store: postgres://u:canary@h`,
-      "store: names no database: postgres://USER:PASSWORD@HOST/DATABASE",
+      "store: has no database: postgres://USER:PASSWORD@HOST/DATABASE",
     ],
     [
       "a database without a server",
       `${SCIM}store: postgres:///db`,
-      "store: names no host: postgres://USER:PASSWORD@HOST/DATABASE",
+      "store: has no host: postgres://USER:PASSWORD@HOST/DATABASE",
     ],
     [
       "two servers",
       `${SCIM}store: 'postgres://u:canary@a,b/db'`,
-      "store: names several hosts; give one, or an address that leads to the primary",
+      "store: has several hosts: give one, or an address that leads to the primary",
     ],
     [
       "another parameter",
@@ -338,7 +338,7 @@ describe("what is refused", () => {
     [
       "a token with a space",
       "sources: { a: { type: scim, token: 'canary canary canary' } }",
-      "sources.a.token: must hold visible ASCII characters only, and no space",
+      "sources.a.token: must be visible ASCII characters without a space",
     ],
     [
       "a token that is a number",
@@ -455,7 +455,7 @@ describe("what is refused", () => {
     [
       "sign-in over a provider that can't send anybody back",
       `${SCIM}admin: { token: x, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }`,
-      "admin.publicUrl: is needed for oidc: the provider sends people back there",
+      "admin.publicUrl: is needed for oidc: the provider sends people back to it",
     ],
     [
       "a provider over plain http",
@@ -471,7 +471,7 @@ describe("what is refused", () => {
     ...["127.0.0.1:8080", "localhost:8080", "0.0.0.0:8080", "'[::]:8080'"].map((address): [string, string, string] => [
       `both listeners on ${address}`,
       `${SCIM}admin: { token: x, listen: ${address} }`,
-      "admin.listen: must differ from server.listen: the admin pages have a listener of their own",
+      "admin.listen: must differ from server.listen: the admin pages need their own listener",
     ]),
     ["an unknown key", `${SCIM}zebra: 1`, "zebra: unknown key"],
     ["a typo", `${SCIM}tragets: {}`, "tragets: unknown key; did you mean 'targets'?"],
@@ -489,19 +489,19 @@ describe("what is refused", () => {
     [
       "a variable with a default",
       `${SCIM}admin: { token: "\${X:-canary}" }`,
-      "admin.token: ${…} must hold the name of an environment variable: letters, digits and _",
+      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
     ],
     [
       "an open reference",
       `${SCIM}admin: { token: "\${canary" }`,
-      "admin.token: ${…} must hold the name of an environment variable: letters, digits and _",
+      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
     ],
     ["a missing file", `${SCIM}admin: { token: "file:nope" }`, `admin.token: there is no file ${dir}/nope`],
     ["a folder as file", `${SCIM}admin: { token: "file:." }`, `admin.token: ${dir} is a directory`],
     [
       "a key that is there twice",
       "sources:\n  a: { type: scim }\n  a: { type: scim }",
-      "sources.a: is there twice, again in line 3",
+      "sources.a: appears twice, again in line 3",
     ],
     ["broken YAML", 'admin:\n  token: "canary', "line 2, column 17: not valid YAML (missing char)"],
     ["a tag", "admin: { token: !env canary }", "line 1, column 17: not valid YAML (tag resolve failed)"],

@@ -63,7 +63,7 @@ describe("a stored connection", () => {
 
   it("does not get its secret sent where it was not given for", () => {
     const why = (value: string): string =>
-      `differs from the stored connection${value}, whose secret is only for that: make them the same, set clientSecret here, or run "rollcall connect" again`;
+      `differs from the stored connection${value}, whose secret is only for that one: make them the same, set clientSecret here, or run "rollcall connect" again`;
     const other = ID.replace(/0$/, "1");
     const elsewhere = "apiUrl: https://evil.example/api, identityUrl: https://evil.example/identity";
     expect(errorsOf(() => file(`{ acme: { clientId: ${other} } }`).compose([acme]))).toEqual([
