@@ -52,7 +52,7 @@ export interface Condition {
   readonly sinceMs: number;
   /** One line. */
   readonly title: string;
-  /** What it means and what to do. Names no person. */
+  /** The consequence, and what to do. Names no person. */
   readonly text: string;
   /** How many it concerns. When the number doubles, a channel is told again. 0 where there is no number. */
   readonly size: number;

@@ -64,7 +64,7 @@ export function parseState(text: string): AlertState | null {
   try {
     return stored.parse(JSON.parse(text));
   } catch {
-    // Neither JSON nor this form. What it held cannot be used.
+    // The text is not JSON, or has another form.
     return null;
   }
 }

@@ -1,36 +1,35 @@
 import { createLogger as createWinston, format, transports } from "winston";
 import { redact, redactText } from "./redact.ts";
 
-/** From the rarest to the most frequent. */
+/** From the most severe to the most detailed. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What to tell beside the message. Credentials are removed by key and by form; anything else may be given. */
+/** Fields beside the message. Any value is allowed; credentials are removed. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes one line for each call and never throws. An error goes into a field of its own, e.g. `{ error }`. */
+/** Writes one line per call and never throws. Pass an error as a field: `{ error }`. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** A logger that adds these fields to every line. */
+  /** Returns a logger that adds these fields to every line. */
   child(fields: LogFields): Logger;
 }
 
-/** How a logger writes. */
 export interface LoggerOptions {
-  /** The most frequent level that is written. Default `info`. */
+  /** The most detailed level that is written. Default `info`. */
   readonly level?: LogLevel;
-  /** One JSON object or one readable line. Default `pretty` on a terminal, `json` elsewhere. */
+  /** `json`: one JSON object per line. Default `pretty` on a terminal, otherwise `json`. */
   readonly format?: "json" | "pretty";
-  /** Default standard error: standard output belongs to what commands print. */
+  /** Default: standard error, because commands print their results to standard output. */
   readonly stream?: NodeJS.WritableStream & { readonly isTTY?: boolean };
   /** Default `Date.now`. */
   readonly nowMs?: () => number;
 }
 
-/** The one kind of logger: redacting, bounded, one line for each call. */
+/** Makes a logger that removes credentials and limits the size of each line. */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level = "info", stream = process.stderr, nowMs = Date.now } = options;
   const render =
@@ -44,7 +43,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   const write = (at: LogLevel, message: string, bound: LogFields, fields: LogFields | undefined): void => {
     if (!winston.isLevelEnabled(at)) return;
     const time = new Date(nowMs()).toISOString();
-    // Rendered here: winston joins a field `message` to the message, and its own JSON format throws on odd values.
+    // Rendered here, because winston merges a field `message` into the message, and its JSON format throws on some values.
     winston.log({
       level: at,
       message: render({ time, level: at, message: redactText(String(message)) }, { ...bound, ...fields }),
@@ -66,12 +65,12 @@ interface Line {
   readonly message: string;
 }
 
-/** Keys of the line itself win over fields of the same name. */
+/** `time`, `level` and `message` win over fields of the same name. */
 function renderJson(line: Line, fields: LogFields): string {
   return JSON.stringify(Object.assign({ ...line }, redact(fields), line));
 }
 
-/** `12:34:56 WARN  message  target=acme attempts=3`, an error's stack below. */
+/** `12:34:56 WARN  message  target=acme attempts=3`, followed by the stack of an error. */
 function renderPretty({ time, level, message }: Line, fields: LogFields): string {
   const stacks: string[] = [];
   const texts = Object.entries(redact(fields) as object).map(([key, value]: [string, unknown]) => {
@@ -101,6 +100,6 @@ const isErrorCopy = (value: unknown): value is { message: string; stack: string;
   "message" in value &&
   typeof value.stack === "string";
 
-/** Control characters spelled out: what a directory calls its people must not steer a terminal or fake a line. */
+/** Escapes control characters: a name from a directory must not control the terminal or imitate a line. */
 const printable = (text: string): string =>
   text.replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -1,55 +1,55 @@
-const REDACTED = "[redacted]";
-/** Longer texts are cut, so that one field can't fill a disk. */
-const MAX_TEXT = 8_192;
-const MAX_DEPTH = 8;
-/** Values in one line, at every depth together. */
-const MAX_VALUES = 1_000;
+const redacted = "[redacted]";
+/** Maximum characters of a text, so that one field cannot fill a disk. */
+const maxText = 8_192;
+const maxDepth = 8;
+/** Maximum values in one line, at all depths together. */
+const maxValues = 1_000;
 
-/** A 1Password is no password. Compared without `-`, `_` and case: `client_secret`, `bindPassword`, `set-cookie`, `access_token`, `x-api-key`. */
-const SECRET_KEY =
+/** Keys of secrets: `client_secret`, `bindPassword`, `set-cookie`, `x-api-key`. Compared without `-`, `_` and case. The product name 1Password does not match. */
+const secretKey =
   /(authorization|cookie|passwd|(?<!(?<![a-z\d])(?:one|1))password|passphrase|secret|token|credential|apikey|masterkey|privatekey|secretkey)s?$/;
 
-const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
-  [/\b(Bearer|Basic)\s+[\w.~+/=-]{4,}/gi, `$1 ${REDACTED}`],
-  // A JSON Web Token: Bitwarden's access tokens.
-  [/\beyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)*/g, REDACTED],
-  // Ory's prefixes: 1Password's access tokens (contract sheet of the Users API, §2).
-  [/\bory_[a-z]{2}_[\w.~-]+/g, REDACTED],
-  // Form bodies, query strings, JSON inside a text.
+const secretTexts: readonly (readonly [RegExp, string])[] = [
+  [/\b(Bearer|Basic)\s+[\w.~+/=-]{4,}/gi, `$1 ${redacted}`],
+  // JSON Web Tokens, such as Bitwarden's access tokens.
+  [/\beyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)*/g, redacted],
+  // Tokens with a prefix of Ory, such as 1Password's access tokens.
+  [/\bory_[a-z]{2}_[\w.~-]+/g, redacted],
+  // Form bodies, query strings and JSON inside a text.
   [
     /(client_secret|clientSecret|access_token|refresh_token|(?<!(?<![a-z\d])(?:one|1))password|bindPassword|masterKey|token)(\\*"?\s*[=:]\s*\\*"?)[^\s"&,}]+/gi,
-    `$1$2${REDACTED}`,
+    `$1$2${redacted}`,
   ],
-  [/(:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${REDACTED}@`],
+  [/(:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${redacted}@`],
 ];
 
-/** The text without what looks like a credential, cut at 8,192 characters. */
+/** Returns the text without anything that looks like a credential, cut at 8,192 characters. */
 export function redactText(text: string): string {
-  let result = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
-  for (const [pattern, replacement] of SECRET_TEXT) result = result.replace(pattern, replacement);
+  let result = text.length > maxText ? `${text.slice(0, maxText)}… (${text.length} characters)` : text;
+  for (const [pattern, replacement] of secretTexts) result = result.replace(pattern, replacement);
   return result;
 }
 
 /**
- * A copy of any value that is safe to print: plain JSON, credentials removed by key and by form, bounded in depth and
- * size. Never throws.
+ * Returns a copy of any value that is safe to print: plain JSON without credentials, limited in depth and size. Credentials
+ * are recognized by their key and by their form. Never throws.
  */
 export function redact(value: unknown): unknown {
-  return copy(value, [], { left: MAX_VALUES });
+  return copy(value, [], { left: maxValues });
 }
 
-/** How many more values the copy may hold. */
-interface Budget {
+/** How many more values the copy may contain. */
+interface Remaining {
   left: number;
 }
 
-function copy(value: unknown, ancestors: readonly object[], budget: Budget): unknown {
+function copy(value: unknown, ancestors: readonly object[], remaining: Remaining): unknown {
   try {
-    if (budget.left-- <= 0) return "[…]";
-    if (typeof value === "object" && value !== null) return copyObject(value, ancestors, budget);
+    if (remaining.left-- <= 0) return "[…]";
+    if (typeof value === "object" && value !== null) return copyObject(value, ancestors, remaining);
     return copyPrimitive(value);
   } catch {
-    // A getter, a Proxy or a toJSON that throws: what it hides is not worth the line.
+    // A getter, a Proxy or a toJSON threw.
     return "[unreadable]";
   }
 }
@@ -60,44 +60,44 @@ function copyPrimitive(value: unknown): unknown {
   return redactText(typeof value === "function" ? `[function ${value.name}]` : String(value));
 }
 
-function copyObject(value: object, ancestors: readonly object[], budget: Budget): unknown {
+function copyObject(value: object, ancestors: readonly object[], remaining: Remaining): unknown {
   if (ancestors.includes(value)) return "[circular]";
-  if (ancestors.length >= MAX_DEPTH) return "[…]";
+  if (ancestors.length >= maxDepth) return "[…]";
   const inside = [...ancestors, value];
-  if (value instanceof Error) return copyEntries(Object.entries(fieldsOfError(value)), inside, budget);
+  if (value instanceof Error) return copyEntries(Object.entries(fieldsOfError(value)), inside, remaining);
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (value instanceof Map) return copyEntries([...value].slice(0, MAX_VALUES), inside, budget);
-  if (value instanceof Set) return copyItems([...value].slice(0, MAX_VALUES), inside, budget);
-  if (Array.isArray(value)) return copyItems(value, inside, budget);
-  if ("toJSON" in value && typeof value.toJSON === "function") return copy(value.toJSON(), inside, budget);
-  return copyEntries(Object.entries(value), inside, budget);
+  if (value instanceof Map) return copyEntries([...value].slice(0, maxValues), inside, remaining);
+  if (value instanceof Set) return copyItems([...value].slice(0, maxValues), inside, remaining);
+  if (Array.isArray(value)) return copyItems(value, inside, remaining);
+  if ("toJSON" in value && typeof value.toJSON === "function") return copy(value.toJSON(), inside, remaining);
+  return copyEntries(Object.entries(value), inside, remaining);
 }
 
-function copyItems(items: readonly unknown[], inside: readonly object[], budget: Budget): unknown {
-  const kept = items.slice(0, Math.max(0, budget.left)).map((item) => copy(item, inside, budget));
+function copyItems(items: readonly unknown[], inside: readonly object[], remaining: Remaining): unknown {
+  const kept = items.slice(0, Math.max(0, remaining.left)).map((item) => copy(item, inside, remaining));
   return kept.length < items.length ? [...kept, `… ${items.length} items`] : kept;
 }
 
 function copyEntries(
   entries: readonly (readonly [unknown, unknown])[],
   inside: readonly object[],
-  budget: Budget,
+  remaining: Remaining,
 ): unknown {
-  const kept = entries.slice(0, Math.max(0, budget.left)).map(([key, value]) => {
+  const kept = entries.slice(0, Math.max(0, remaining.left)).map(([key, value]) => {
     const name = redactText(String(key));
-    return [name, isSecret(name, value) ? REDACTED : copy(value, inside, budget)];
+    return [name, isSecret(name, value) ? redacted : copy(value, inside, remaining)];
   });
   return Object.fromEntries(kept.length < entries.length ? [...kept, ["…", `${entries.length} keys`]] : kept);
 }
 
-/** True for a value that stands under a key such as `client_secret`; nothing and a yes or no give nothing away. */
+/** True if the key names a secret, such as `client_secret`. Empty values and booleans reveal nothing. */
 const isSecret = (key: string, value: unknown): boolean =>
   value !== null &&
   value !== undefined &&
   typeof value !== "boolean" &&
-  SECRET_KEY.test(key.toLowerCase().replace(/[-_]/g, ""));
+  secretKey.test(key.toLowerCase().replace(/[-_]/g, ""));
 
-/** What an error is made of, with the fields of its own (`code`, `errno`, …) and its chain of causes. */
+/** Returns the parts of an error: its own fields (`code`, `errno`, …) and its chain of causes. */
 function fieldsOfError(error: Error): Readonly<Record<string, unknown>> {
   const { name, message, stack, cause } = error;
   const errors = error instanceof AggregateError ? { errors: error.errors } : {};
