@@ -2,9 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { ChangeOp } from "../domain/model/plan.ts";
 import type { Outcome } from "../domain/ports/target.ts";
 
-/** One answered SCIM request. Labels come from fixed sets, never from what a client sends. */
+/** One answered SCIM request. Labels come from fixed sets, never from the client. */
 export interface ScimRequestSample {
-  /** Name of the source; empty when the token was refused. */
+  /** Name of the source; empty if the token was refused. */
   readonly source: string;
   readonly method: string;
   /** `Users`, `Groups`, `Bulk`, …: never an id. */
@@ -14,33 +14,33 @@ export interface ScimRequestSample {
   readonly seconds: number;
 }
 
-/** One SCIM request that was refused for now, with Retry-After. */
+/** One SCIM request that was refused with Retry-After. */
 export interface ShedSample {
-  /** Name of the source; empty when it is not known. */
+  /** Name of the source; empty if it is unknown. */
   readonly source: string;
   /** `inFlight`, `rate`, …: see `docs/reliability.md`, "Load". */
   readonly reason: string;
 }
 
-/** One change that a target was asked for. */
+/** One change that was sent to a target. */
 export interface ChangeSample {
   readonly target: string;
   readonly op: ChangeOp;
   readonly outcome: Outcome["status"];
 }
 
-/** How a target's people and groups stand; the states of `rollcall status`. */
+/** Users and groups of a target by sync state, as in `rollcall status`. */
 export interface EntitiesSample {
   readonly target: string;
   readonly inSync: number;
   readonly pending: number;
   readonly failed: number;
   readonly held: number;
-  /** Of the held: who waits only for what somebody has dismissed. */
+  /** The part of `held` that somebody has dismissed. */
   readonly dismissed: number;
-  /** People whom the target does not know and can't be given. */
+  /** People who have no account in the target, where Rollcall cannot create one. */
   readonly missing: number;
-  /** Age of the oldest change that is not delivered; 0 when none waits. */
+  /** Age of the oldest change that is not delivered; 0 for none. */
   readonly oldestPendingSeconds: number;
 }
 
@@ -52,17 +52,17 @@ const entityStates = [
   "missing",
 ] as const satisfies readonly (keyof EntitiesSample)[];
 
-/** How a source or a target as a whole is doing. */
+/** Health of a source or a target as a whole. */
 export interface HealthSample {
   readonly role: "source" | "target";
   readonly name: string;
-  /** Milliseconds since the epoch; null before the first success: then there is no such sample. */
+  /** Milliseconds since the epoch. Null before the first success; then the metric is absent. */
   readonly lastSuccessAtMs: number | null;
-  /** How long it has been failing; 0 while it works. */
+  /** Time since it began to fail; 0 while it works. */
   readonly failingSeconds: number;
 }
 
-/** The removal budget of one target within its window. */
+/** The removal limit of one target within its window. */
 export interface BudgetSample {
   readonly target: string;
   /** People who may lose access within the window. */
@@ -76,7 +76,7 @@ export interface TargetRequestSample {
   readonly target: string;
   /** `GET members`, `token`, …: never an id. */
   readonly operation: string;
-  /** HTTP status, or a short word where there was none: `timeout`, `unreachable`. */
+  /** HTTP status, or a short word without one: `timeout`, `unreachable`. */
   readonly status: number | string;
   readonly seconds: number;
 }
@@ -88,7 +88,7 @@ export interface LdapPollSample {
   readonly seconds: number;
 }
 
-/** What became of one message to people. */
+/** The outcome of one alert message. */
 export interface AlertSample {
   /** Name of the channel in the configuration. */
   readonly channel: string;
@@ -98,7 +98,7 @@ export interface AlertSample {
   readonly outcome: "sent" | "failed" | "dropped";
 }
 
-/** What Rollcall counts. Names and labels are a promise (contract, "HTTP"). */
+/** The metrics of Rollcall. Their names and labels do not change: dashboards and alert rules use them. */
 export interface Metrics {
   scimRequest(sample: ScimRequestSample): void;
   scimShed(sample: ShedSample): void;
@@ -111,28 +111,28 @@ export interface Metrics {
   budget(sample: BudgetSample): void;
   /** Sets `rollcall_leader`. */
   leader(isLeader: boolean): void;
-  /** Drops the gauges of a target that is no longer connected; what was counted stays. */
+  /** Drops the gauges of a target that was disconnected. Its counters stay. */
   forgetTarget(target: string): void;
   targetRequest(sample: TargetRequestSample): void;
   ldapPoll(sample: LdapPollSample): void;
   alert(sample: AlertSample): void;
-  /** All of it in the Prometheus text format. */
+  /** Returns all metrics in the Prometheus text format. */
   text(): Promise<string>;
   /** Content type of `text()`. */
   readonly contentType: string;
 }
 
-const SCIM_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-const POLL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
-const TARGET_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const scimBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const pollBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const targetBuckets = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** What `rollcall_build_info` tells. */
+/** Labels of `rollcall_build_info`. */
 export interface Build {
-  /** Of Rollcall. */
+  /** Version of Rollcall. */
   readonly version: string;
 }
 
-/** Metrics in a registry of their own, those of the process (`rollcall_process_…`, `rollcall_nodejs_…`) included. */
+/** Makes the metrics in their own registry, including those of the process (`rollcall_process_…`, `rollcall_nodejs_…`). */
 export function createMetrics({ version }: Build): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -149,55 +149,56 @@ export function createMetrics({ version }: Build): Metrics {
   );
   const scimSeconds = new Histogram({
     ...define("scim_request_seconds", "Time to answer a SCIM request.", ["method", "resource"]),
-    buckets: SCIM_SECONDS,
+    buckets: scimBuckets,
   });
   const shed = new Counter(
-    define("scim_shed_total", "SCIM requests and connections refused for now, by reason.", ["source", "reason"]),
+    define("scim_shed_total", "SCIM requests and connections refused with Retry-After, by reason.", [
+      "source",
+      "reason",
+    ]),
   );
-  const changes = new Counter(define("changes_total", "Changes asked of targets.", ["target", "op", "outcome"]));
+  const changes = new Counter(define("changes_total", "Changes sent to targets.", ["target", "op", "outcome"]));
   const entities = new Gauge(
-    define("entities", "People and groups by how they stand in a target.", ["target", "state"]),
+    define("entities", "People and groups by their sync state in a target.", ["target", "state"]),
   );
   const oldestPending = new Gauge(
     define("oldest_pending_seconds", "Age of the oldest undelivered change.", ["target"]),
   );
   const leader = new Gauge(define("leader", "1 where this process reconciles, 0 on a standby.", []));
-  const held = new Gauge(define("removals_held", "People and groups whose removal waits for an approval.", ["target"]));
-  const dismissed = new Gauge(
-    define("removals_dismissed", "Of the held: those that somebody has dismissed.", ["target"]),
-  );
+  const held = new Gauge(define("removals_held", "People and groups whose removal waits for a decision.", ["target"]));
+  const dismissed = new Gauge(define("removals_dismissed", "The held ones that somebody has dismissed.", ["target"]));
   const targetSeconds = new Histogram({
     ...define("target_request_seconds", "Time of calls to a vendor.", ["target", "operation", "status"]),
-    buckets: TARGET_SECONDS,
+    buckets: targetBuckets,
   });
 
   const pollSeconds = new Histogram({
     ...define("ldap_poll_seconds", "Time to poll a directory.", ["source", "mode"]),
-    buckets: POLL_SECONDS,
+    buckets: pollBuckets,
   });
 
-  new Gauge(define("build_info", "Always 1; the labels tell what runs.", ["version", "node"])).set(
+  new Gauge(define("build_info", "Always 1. The labels name the versions.", ["version", "node"])).set(
     { version, node: process.versions.node },
     1,
   );
   const gaugesOf = (role: "source" | "target") => ({
     lastSuccess: new Gauge(
-      define(`${role}_last_success_timestamp_seconds`, `When the ${role} was last heard of, in Unix time.`, [role]),
+      define(`${role}_last_success_timestamp_seconds`, `Last success of the ${role}, in Unix time.`, [role]),
     ),
     failing: new Gauge(
-      define(`${role}_failing_seconds`, `How long the ${role} has been failing; 0: it works.`, [role]),
+      define(`${role}_failing_seconds`, `How long the ${role} has been failing; 0 if it works.`, [role]),
     ),
   });
   const health = { source: gaugesOf("source"), target: gaugesOf("target") };
   const budgetAllowed = new Gauge(
-    define("budget_allowed", "People who may lose access within the budget's window.", ["target"]),
+    define("budget_allowed", "People who may lose access within the window of the removal limit.", ["target"]),
   );
   const budgetSpent = new Gauge(define("budget_spent", "People who have lost access within that window.", ["target"]));
   const budgetRatio = new Gauge(
-    define("budget_used_ratio", "Spent share of the removal budget, 0 to 1; 1 for a budget of 0.", ["target"]),
+    define("budget_used_ratio", "Used share of the removal limit, 0 to 1; 1 for a limit of 0.", ["target"]),
   );
 
-  const alerts = new Counter(define("alerts_total", "Messages to people.", ["channel", "kind", "outcome"]));
+  const alerts = new Counter(define("alerts_total", "Alert messages.", ["channel", "kind", "outcome"]));
 
   return {
     scimRequest: ({ source, method, resource, status, seconds }) => {
@@ -206,11 +207,11 @@ export function createMetrics({ version }: Build): Metrics {
     },
     scimShed: ({ source, reason }) => shed.inc({ source, reason }),
     change: ({ target, op, outcome }) => changes.inc({ target, op, outcome }),
-    entities: ({ target, oldestPendingSeconds, dismissed: decided, ...counts }) => {
+    entities: ({ target, oldestPendingSeconds, dismissed: dismissedCount, ...counts }) => {
       for (const [state, count] of Object.entries(counts)) entities.set({ target, state }, count);
       oldestPending.set({ target }, oldestPendingSeconds);
       held.set({ target }, counts.held);
-      dismissed.set({ target }, decided);
+      dismissed.set({ target }, dismissedCount);
     },
     health: ({ role, name, lastSuccessAtMs, failingSeconds }) => {
       if (lastSuccessAtMs !== null) health[role].lastSuccess.set({ [role]: name }, lastSuccessAtMs / 1000);

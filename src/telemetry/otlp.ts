@@ -25,22 +25,23 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { RollcallError } from "../domain/model/errors.ts";
-import type { SpanAttributes, SpanOptions, Tracer, TraceSpan } from "../domain/ports/tracer.ts";
+import { noSpan, type SpanAttributes, type SpanOptions, type Tracer, type TraceSpan } from "../domain/ports/tracer.ts";
 import { createLogger } from "./logger.ts";
 
-/** Requests whose spans are remembered; a link to an older one is left out, its id stays. */
-const rememberedAtMost = 5000;
-const linksAtMost = 20;
+/** Maximum requests whose spans are remembered. Work for an older request gets its id, but no link. */
+const maxRemembered = 5000;
+/** Maximum request ids per span. A bulk request can have thousands. */
+const maxLinks = 20;
 
-/** Whom the work around is done for: spans below tell it too. */
+/** The requests that caused the surrounding work. Spans below link to them too. */
 interface Purpose {
   requestIds: readonly string[];
 }
 const purposeKey = createContextKey("rollcall.purpose");
 
-/** Sends spans in batches, as JSON over HTTP. Registers nothing global but where its own troubles are logged. */
+/** Sends spans in batches, as JSON over HTTP. Registers nothing globally except the log of its own errors. */
 export function createOtlpTracer(env: NodeJS.ProcessEnv, version: string): Tracer {
-  logTroubles();
+  logExportErrors();
   const provider = new TracerProvider({
     resource: defaultResource()
       .merge(resourceFromAttributes({ "service.name": "rollcall", "service.version": version }))
@@ -55,14 +56,14 @@ export function createOtlpTracer(env: NodeJS.ProcessEnv, version: string): Trace
     remembered.delete(requestId);
     remembered.set(requestId, context);
     const [oldest] = remembered.keys();
-    if (remembered.size > rememberedAtMost && oldest !== undefined) remembered.delete(oldest);
+    if (remembered.size > maxRemembered && oldest !== undefined) remembered.delete(oldest);
   };
 
   return {
     isOn: true,
     span(name, options, work) {
       const active = contexts.active();
-      if (options.isDetail === true && trace.getSpan(active) === undefined) return work(notRecorded);
+      if (options.isDetail === true && trace.getSpan(active) === undefined) return work(noSpan);
       const around = options.traceparent === undefined ? active : withRemoteParent(active, options.traceparent);
       const span = tracer.startSpan(name, { kind: kindOf(options), attributes: copied(options.attributes) }, around);
       const above = around.getValue(purposeKey) as Purpose | undefined;
@@ -77,7 +78,7 @@ export function createOtlpTracer(env: NodeJS.ProcessEnv, version: string): Trace
       const timer = setTimeout(() => resolve(false), withinMs);
       const done = provider.shutdown().then(
         () => true,
-        // Told by `logTroubles`.
+        // `logExportErrors` logs it.
         () => true,
       );
       const isDone = await Promise.race([done, promise]);
@@ -87,9 +88,7 @@ export function createOtlpTracer(env: NodeJS.ProcessEnv, version: string): Trace
   };
 }
 
-const notRecorded: TraceSpan = { set: () => undefined, linkRequests: () => undefined, fail: () => undefined };
-
-/** The API wants lists that could be written to. */
+/** Copies lists, because the API expects mutable ones. */
 const copied = (attributes: SpanAttributes = {}): Attributes =>
   Object.fromEntries(
     Object.entries(attributes).map(([key, value]) => [key, typeof value === "object" ? [...value] : value]),
@@ -109,7 +108,7 @@ const traceSpan = (span: Span, purpose: Purpose, remembered: ReadonlyMap<string,
 
 function link(span: Span, requestIds: readonly string[], remembered: ReadonlyMap<string, SpanContext>): void {
   if (requestIds.length === 0) return;
-  const shown = requestIds.slice(0, linksAtMost);
+  const shown = requestIds.slice(0, maxLinks);
   span.setAttribute("rollcall.request_ids", [...shown]);
   for (const id of shown) {
     const context = remembered.get(id);
@@ -117,7 +116,7 @@ function link(span: Span, requestIds: readonly string[], remembered: ReadonlyMap
   }
 }
 
-/** An error's message may quote what a vendor or a person wrote: only its code is told. */
+/** Records only the code of an error. Its message may quote a vendor or a person. */
 async function finish<T>(span: Span, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -130,7 +129,7 @@ async function finish<T>(span: Span, work: Promise<T>): Promise<T> {
   }
 }
 
-/** `00-<trace id>-<span id>-<flags>`; anything else is left alone (W3C Trace Context §3.2). */
+/** Reads `00-<trace id>-<span id>-<flags>` and ignores any other value (W3C Trace Context §3.2). */
 function withRemoteParent(context: Context, traceparent: string): Context {
   const [, traceId, spanId, flags] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent) ?? [];
   if (traceId === undefined || spanId === undefined || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return context;
@@ -138,7 +137,7 @@ function withRemoteParent(context: Context, traceparent: string): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
 }
 
-/** OTEL_TRACES_SAMPLER and its argument; the SDK leaves them to us. Default: as the caller says, else all. */
+/** Reads OTEL_TRACES_SAMPLER and its argument; the SDK does not. Default: the decision of the caller, otherwise every trace. */
 function samplerOf(env: NodeJS.ProcessEnv): Sampler {
   const ratio = Number(env["OTEL_TRACES_SAMPLER_ARG"] ?? "1");
   const byRatio = new TraceIdRatioBasedSampler(ratio >= 0 && ratio <= 1 ? ratio : 1);
@@ -158,8 +157,8 @@ function samplerOf(env: NodeJS.ProcessEnv): Sampler {
   }
 }
 
-/** A collector that is away would otherwise be away in silence. Once a minute is enough. */
-function logTroubles(): void {
+/** Logs export errors once a minute. Without this, an unreachable collector would go unnoticed. */
+function logExportErrors(): void {
   const logger = createLogger({ level: "warn" });
   let toldAtMs = Number.NEGATIVE_INFINITY;
   const tell = (message: string): void => {

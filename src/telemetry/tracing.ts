@@ -1,8 +1,8 @@
 import { noTracing, type Tracer } from "../domain/ports/tracer.ts";
 
 /**
- * Traces over OTLP/HTTP when the usual variables say where to (OTEL_EXPORTER_OTLP_ENDPOINT or …_TRACES_ENDPOINT); else
- * nothing of it is even loaded.
+ * Sends traces over OTLP/HTTP if OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set. Otherwise the
+ * libraries are not loaded.
  */
 export async function openTracing(env: NodeJS.ProcessEnv, version: string): Promise<Tracer> {
   const endpoint = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] || env["OTEL_EXPORTER_OTLP_ENDPOINT"];

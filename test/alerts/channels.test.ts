@@ -43,7 +43,7 @@ async function refusalOf(sending: Promise<unknown>): Promise<SendError> {
 }
 
 describe("a webhook", () => {
-  it("is JSON, signed with its time", async () => {
+  it("is JSON, signed together with the time", async () => {
     await using receiver = await startReceiver();
     const channel = webhookChannel({ ...rules, url: receiver.url, secret }, letterhead, post, Date.now);
     expect(await channel.send(message, patient())).toBe("200");
@@ -75,7 +75,7 @@ describe("a webhook", () => {
     expect(isSigned(secret, got, Date.now() + 600_000)).toBe(false);
   });
 
-  it("has the signature that the documentation gives as an example", async () => {
+  it("is accepted by the example code of the documentation", async () => {
     await using receiver = await startReceiver();
     const channel = webhookChannel(
       { ...rules, url: receiver.url, secret: "0123456789abcdef" },
@@ -97,7 +97,7 @@ describe("a webhook", () => {
     expect(verify.isFromRollcall("0123456789abcdef", "nonsense", got?.body ?? "", 1_893_456_010)).toBe(false);
   });
 
-  it("that refuses says how and for how long, in one line", async () => {
+  it("that refuses a message gives one line with the reason and the time to wait", async () => {
     await using receiver = await startReceiver();
     const channel = slackChannel({ ...rules, url: receiver.url }, bare, post);
     const host = new URL(receiver.url).host;
@@ -125,7 +125,7 @@ describe("a webhook", () => {
   });
 
   it.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"])(
-    "goes nowhere near %s",
+    "is never sent to %s",
     async (address) => {
       const host = address.includes(":") ? `[${address}]` : address;
       const slack = slackChannel({ ...rules, url: `https://${host}/s3cr3t` }, bare, post);
@@ -137,7 +137,7 @@ describe("a webhook", () => {
 });
 
 describe("a message for Slack", () => {
-  it("is text and blocks, without markup that came from outside", () => {
+  it("has text and blocks, and escapes foreign markup", () => {
     const body = JSON.parse(slackBody({ ...message, title: "<!channel> & *all* <https://evil|click>" }, letterhead));
     expect(body).toEqual({
       text: 'Warning: &lt;!channel&gt; &amp; *all* &lt;https://evil|click&gt;\nLook at &lt;them&gt; &amp; "approve", ünïcode too.\n.a line with a dot',
@@ -162,7 +162,7 @@ describe("a message for Slack", () => {
     });
   });
 
-  it("mentions nobody and links nowhere in products that read Markdown", () => {
+  it("contains no mention and no link for products that read Markdown", () => {
     const said = "@all @channel @here @everyone @ada: [sign in](https://evil.example) ![](https://evil.example/pixel)";
     const body = slackBody({ ...message, title: said, text: said }, bare);
     expect(body).not.toMatch(/@[a-z]/);
@@ -171,7 +171,7 @@ describe("a message for Slack", () => {
     expect(body).toContain("sign in");
   });
 
-  it("keeps to Slack's 3,000 characters", () => {
+  it("has at most 3,000 characters per section", () => {
     const { blocks } = JSON.parse(slackBody({ ...message, title: "t".repeat(9000), text: "x".repeat(9000) }, bare));
     expect(blocks[0].text.text.length).toBeLessThan(3000);
     expect(blocks[0].text.text).toMatch(/x…$/);
@@ -198,7 +198,7 @@ describe("a mail", () => {
   const auth = { user: "rollcall", pass: "swordfish" };
   const login = "\0rollcall\0swordfish";
 
-  it("reaches every recipient, whatever its text holds", async () => {
+  it("reaches every recipient with any text", async () => {
     await using smtp = await startSmtp();
     const said = await emailChannel({ ...mailOptions, port: smtp.port }, letterhead).send(message, patient());
     expect(said).toContain("queued as 4711");
@@ -216,7 +216,7 @@ describe("a mail", () => {
     expect(mail?.data).toContain("https://rollcall.example.com");
   });
 
-  it("has a subject of one line, whatever comes", async () => {
+  it("has a subject of one line, also if the title has line breaks", async () => {
     await using smtp = await startSmtp();
     const odd = { ...message, title: "one\r\nBcc: victim@example.com\r\n\r\nbody" };
     await emailChannel({ ...mailOptions, port: smtp.port }, bare).send(odd, patient());
@@ -237,7 +237,7 @@ describe("a mail", () => {
   const mailTo = (port: number, more: Partial<EmailOptions>): AlertChannel =>
     emailChannel({ ...mailOptions, port, auth, ...more }, bare);
 
-  it("never goes out, and no password with it, where encryption is missing or not to be trusted", async () => {
+  it("is not sent, and no password either, without trusted encryption", async () => {
     await using plain = await startSmtp({ login });
     expect(
       (await refusalOf(mailTo(plain.port, { security: "starttls", ca }).send(message, patient()))).message,
@@ -249,7 +249,7 @@ describe("a mail", () => {
     expect([...plain.mails, ...tls.mails]).toEqual([]);
   });
 
-  it("that is refused says by whom and why", async () => {
+  it("that is refused gives the server and the reason", async () => {
     await using smtp = await startSmtp({ certificates: folder, login, refuses: /^nobody/ });
     const options = { security: "starttls", ca } as const;
     const wrong = mailTo(smtp.port, { ...options, auth: { ...auth, pass: "wrong-swordfish" } });
@@ -267,7 +267,7 @@ describe("a mail", () => {
     );
   });
 
-  it("gives up when told to", async () => {
+  it("is given up when the signal aborts", async () => {
     await using smtp = await startSmtp({ certificates: folder, isTls: true });
     // Waits for a greeting in the clear that never comes.
     const stuck = mailTo(smtp.port, { security: "starttls", ca }).send(message, AbortSignal.timeout(200));

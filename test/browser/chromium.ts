@@ -5,11 +5,11 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 const candidates = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const executablePath = candidates.find((path) => existsSync(path)) ?? null;
 
-/** Why these tests can't run here; null when they can. With CI=true they run, and fail. */
+/** Why these tests cannot run here; null if they can. With CI=true they run and fail. */
 export const missing: string | null =
   executablePath !== null || process.env["CI"] === "true" ? null : "no Chromium; run 'sudo test/install-servers.sh'";
 
-/** A browser with a profile of its own, gone with it; it reaches nothing but what a page asks for. */
+/** Starts a browser with a temporary profile. It makes no requests of its own. */
 export function openBrowser(): Promise<Browser> {
   if (executablePath === null)
     throw new Error(`there is no Chromium at ${candidates.join(", ")}: run test/install-servers.sh`);
@@ -28,13 +28,13 @@ export function openBrowser(): Promise<Browser> {
   });
 }
 
-/** One visit: what it saw go wrong is gathered, whatever the test looks at. */
+/** One visit. Collects everything that goes wrong, also what the test does not check. */
 export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
   /** Requests to anywhere else, errors of scripts and of the console, violations of the content security policy. */
   readonly wrongs: readonly string[];
-  /** What a test provoked is no wrong: a refused form is a failed request to the browser. */
+  /** Removes errors that the test caused on purpose. The browser reports a refused form as a failed request. */
   forgive(pattern: RegExp): void;
   close(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export interface VisitOptions {
   readonly javaScript?: boolean;
 }
 
-/** A page of a browser that knows nobody yet. */
+/** Opens a page without cookies. */
 export async function visit(browser: Browser, origin: string, options: VisitOptions = {}): Promise<Visit> {
   const { scheme = "light", width = 1280, height = 900, javaScript = true } = options;
   const context = await browser.newContext({
@@ -85,9 +85,9 @@ export async function visit(browser: Browser, origin: string, options: VisitOpti
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe-core finds serious or critical, a line each. */
+/** Returns the serious and critical findings of axe-core, one per line. */
 export async function accessibilityProblems(page: Page): Promise<readonly string[]> {
-  // Over the debugging protocol: the page's own policy would refuse it, as it should.
+  // Loaded over the debugging protocol, because the content security policy of the page refuses it.
   await page.evaluate(axeSource);
   return await page.evaluate<readonly string[]>(`axe.run().then(({ violations }) =>
     violations
@@ -96,6 +96,6 @@ export async function accessibilityProblems(page: Page): Promise<readonly string
   )`);
 }
 
-/** How many pixels the page is wider than its window. */
+/** Returns by how many pixels the page is wider than its window. */
 export const overflow = (page: Page): Promise<number> =>
   page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");

@@ -17,7 +17,7 @@ import {
 
 const viewerToken = "e2e-viewer-token-0123456789";
 const operatorToken = "e2e-operator-token-0123456789";
-/** Longer than any cell was made for. */
+/** Longer than any table cell. */
 const longName =
   "wolfeschlegelsteinhausenbergerdorff-featherstonehaugh.the-third.of-nether-wallop@subsidiary.example.com";
 
@@ -95,7 +95,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     ];
   };
 
-  it("asks who comes, and leads to where they wanted to go", async () => {
+  it("asks for sign-in and then shows the requested page", async () => {
     const { page, forgive } = await come();
     await page.goto("/people?state=held");
     expect(new URL(page.url()).pathname).toBe("/sign-in");
@@ -119,7 +119,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     ["light", 1280],
     ["dark", 375],
   ] as const)(
-    "has no page in %s at %i px that axe finds a serious fault in, or that is wider than the window",
+    "has no accessibility problem and no horizontal overflow in %s at %i px on any page",
     async (scheme, width) => {
       const { page } = await signIn({ scheme, width });
       for (const path of await pathsOfAll()) {
@@ -132,7 +132,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     120_000,
   );
 
-  it("is walked by keyboard: first the way past the navigation, then everything visibly in focus", async () => {
+  it("can be used by keyboard: the skip link comes first, and the focus is always visible", async () => {
     const { page } = await signIn();
     await page.goto("/people");
     await page.keyboard.press("Tab");
@@ -148,7 +148,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     }
   });
 
-  it("puts on top what needs a person, with the way to it, and follows by itself", async () => {
+  it("shows what needs a person first, with a link, and updates itself", async () => {
     const { page } = await signIn();
     const attention = page.getByRole("region", { name: /need/ });
     await attention.getByText("53 removals are held back in acme-bitwarden").waitFor();
@@ -164,7 +164,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     );
   });
 
-  it("finds people while somebody types, and by states and targets", async () => {
+  it("finds people while somebody types, and by state and target", async () => {
     const { page } = await signIn();
     await page.goto("/people");
     await page.getByLabel("Search").pressSequentially("nether-wallop");
@@ -180,7 +180,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await page.getByText("3 of 53 people").waitFor();
   });
 
-  it("shows one person's story, syncs them, and invites them again", async () => {
+  it("shows the history of a person, syncs them and invites them again", async () => {
     const { page } = await signIn({}, operatorToken);
     const email = "person-58@example.com";
     const mails = () => stage.bitwarden.state.memberByEmail(email);
@@ -205,7 +205,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     });
   });
 
-  it("shows names as they are, whatever they try to be", async () => {
+  it("shows names as text, also if they contain markup", async () => {
     const evil = `"'><img src=/evil onerror="window.ran=1"><script>window.ran=1</script>=1+1`;
     const { body } = await serve.idp.call("POST", "/Users", {
       schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -233,7 +233,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     visits.at(-1)?.forgive(/404/);
   });
 
-  it("works the plan out in the background, and gives it as a file that no spreadsheet runs", async () => {
+  it("computes the plan in the background and exports it without spreadsheet formulas", async () => {
     const { page } = await signIn();
     await page.goto("/plan");
     const section = page.getByRole("region", { name: /^acme-bitwarden/ });
@@ -248,7 +248,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     expect(csv).toContain("who,change,what would happen,held since");
   });
 
-  it("is followed live, paused and gone on with", async () => {
+  it("shows new activity live, and can pause and continue", async () => {
     const { page } = await signIn();
     await page.goto("/activity");
     await page.getByText("Live: new rows appear by themselves.").waitFor();
@@ -272,14 +272,14 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     expect(rows.filter((row) => row.name === "seen-live@example.com" && row.action === "user.create")).toHaveLength(1);
   });
 
-  describe("connections", () => {
+  describe("a connection", () => {
     let other: BitwardenSandbox;
     beforeAll(async () => {
       other = await startBitwarden();
     });
     afterAll(() => other?.close());
 
-    it("are verified first, kept sealed, rotated and let go", async () => {
+    it("is verified, stored encrypted, rotated and removed", async () => {
       const { page, forgive } = await signIn();
       await page.goto("/connections");
       await page.getByRole("link", { name: "Connect Bitwarden" }).click();
@@ -329,7 +329,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       );
     });
 
-    it("to an identity provider are a URL and a token, shown once and revoked when wanted", async () => {
+    it("to an identity provider is a URL and a token that is shown once and can be revoked", async () => {
       const { page } = await signIn();
       await page.goto("/connections");
       await page.getByRole("link", { name: "Connect an identity provider" }).click();
@@ -365,7 +365,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     });
   });
 
-  it("shows a viewer everything and lets them change nothing", async () => {
+  it("shows a viewer everything and refuses every change", async () => {
     const { page, context } = await signIn({}, viewerToken);
     for (const path of (await pathsOfAll()).filter((each) => !each.startsWith("/connections/new"))) {
       await page.goto(path);
@@ -446,7 +446,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     expect(row).toMatch(/,acme-bitwarden,suspend,user,[^,]+,person-07@example\.com,.*,console:admin/);
   });
 
-  it("lets the process stop at once, however many follow the log", async () => {
+  it("does not delay the end of the process while the log is open", async () => {
     const { page, forgive } = await signIn();
     await page.goto("/activity");
     await page.getByText("Live: new rows appear by themselves.").waitFor();

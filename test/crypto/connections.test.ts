@@ -70,8 +70,8 @@ const draft = (more: Partial<ConnectionDraft> = {}): ConnectionDraft => ({
 });
 const save = (more: Partial<ConnectionDraft> = {}) => desk().saveConnection(draft(more), "admin:ada", forever);
 
-describe("verifying", () => {
-  it("tells who is there and stores nothing", async () => {
+describe("verifying a connection", () => {
+  it("returns the people of the target and stores nothing", async () => {
     for (const [email, status] of [
       ["a@x.y", "invited"],
       ["b@x.y", "confirmed"],
@@ -95,7 +95,7 @@ describe("verifying", () => {
     expect(await store.audit(0, 10)).toEqual([]);
   });
 
-  it("says what is wrong beside its field, and asks no vendor for what can be seen", async () => {
+  it("reports errors by field, and calls no vendor for errors that are visible without", async () => {
     const errorsOf = async (more: Partial<ConnectionDraft>, targets?: string) => {
       const verified = await desk(targets).verifyConnection(draft(more), forever);
       return verified.ok ? {} : verified.errors;
@@ -119,7 +119,7 @@ describe("verifying", () => {
     });
   });
 
-  it("warns of whom it will invite, unless the file says who belongs", async () => {
+  it("warns about the people that it will invite, unless the file limits them", async () => {
     const user = {
       userName: "ada",
       externalId: null,
@@ -141,7 +141,7 @@ describe("verifying", () => {
 });
 
 describe("a stored connection", () => {
-  it("is sealed, told of in the audit trail, and listed without its secret", async () => {
+  it("is encrypted, audited, and listed without its secret", async () => {
     expect((await save({ clientSecret: ` ${bitwarden.clientSecret}\n` })).ok).toBe(true);
     const [row] = await store.credentials();
     if (row === undefined) throw new Error("nothing stored");
@@ -172,7 +172,7 @@ describe("a stored connection", () => {
     expect(JSON.stringify([row, listed, await store.audit(0, 10)])).not.toContain(bitwarden.clientSecret);
   });
 
-  it("is listed as it does, and beside those of the file", async () => {
+  it("is listed with its health and together with those of the file", async () => {
     await save();
     const state = { name: "acme", role: "target" as const, type: "bitwarden" };
     await store.putConnection({
@@ -193,7 +193,7 @@ describe("a stored connection", () => {
     expect(await desk().listConnections()).toMatchObject([{ name: "acme", state: "unreadable", host: null }]);
   });
 
-  it("gets a new secret only if the vendor takes it", async () => {
+  it("gets a new secret only if the vendor accepts it", async () => {
     await save();
     const [before] = await store.credentials();
     nowMs = 2000;
@@ -209,7 +209,7 @@ describe("a stored connection", () => {
     });
   });
 
-  it("can't be led to another organization by the same name", async () => {
+  it("cannot be changed to another organization under the same name", async () => {
     await save();
     const other = await startBitwarden({ organizationId: "5a1db0c5-0000-4000-8000-00000000000f" });
     const moved = { apiUrl: other.apiUrl, identityUrl: other.identityUrl, clientId: other.clientId };
@@ -223,7 +223,7 @@ describe("a stored connection", () => {
     await other.close();
   });
 
-  it("is forgotten with what that means said before", async () => {
+  it("is removed after its consequences were shown", async () => {
     await save();
     const said = (await desk("{ acme: {} }").removalConsequences("acme")).join("\n");
     expect(said).toContain("Nobody's access is taken away");
@@ -234,7 +234,7 @@ describe("a stored connection", () => {
     expect(await desk().listConnections()).toEqual([]);
   });
 
-  it("of 1Password gives its access token back after verifying, also when that fails", async () => {
+  it("of 1Password revokes its access token after verification, also after a failure", async () => {
     const one = { ...draft({ type: "onepassword", apiUrl: onePassword.apiUrl, accountId: onePassword.accountId }) };
     const { identityUrl: _, ...plain } = one;
     const keys = { ...plain, name: "op", clientId: onePassword.clientId, clientSecret: onePassword.clientSecret };
@@ -247,7 +247,7 @@ describe("a stored connection", () => {
 });
 
 describe("without a master key", () => {
-  it("nothing can be stored, and that is said before anybody types a secret", async () => {
+  it("nothing can be stored, which is said before anybody types a secret", async () => {
     ring = createKeyRing([]);
     expect(desk().cannotStore()).toContain("no masterKey is configured");
     expect(await save()).toMatchObject({
@@ -257,7 +257,7 @@ describe("without a master key", () => {
     expect(bitwarden.requests.total).toBe(0);
   });
 
-  it("targets can still be asked to sync", () => {
+  it("a sync of a target can still be requested", () => {
     expect([desk().syncNow("runs"), desk().syncNow("acme")]).toEqual([true, false]);
   });
 });

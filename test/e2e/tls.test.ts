@@ -74,12 +74,12 @@ describe("TLS of the SCIM listener", () => {
     writeFileSync(join(stage.folder, "server.pem"), next.cert);
     serve.child.kill("SIGHUP");
     await until(() =>
-      expect(serve.stderr()).toMatch(/server\.key is not the key of .*the certificate that is in use stays/),
+      expect(serve.stderr()).toMatch(/server\.key is not the key of .*the certificate in use stays/),
     );
     expect((await shown(serve.scimUrl)).name).toBe("CN=one.example.com");
     writeFileSync(join(stage.folder, "server.key"), "no key at all");
     serve.child.kill("SIGHUP");
-    await until(() => expect(serve.stderr()).toMatch(/server\.key is no PEM private key/));
+    await until(() => expect(serve.stderr()).toMatch(/server\.key is not a PEM private key/));
     expect((await get(`${serve.baseUrl}/healthz`, "")).status).toBe(200);
     writeFileSync(join(stage.folder, "server.key"), next.key);
     serve.child.kill("SIGHUP");

@@ -130,7 +130,7 @@ describe("addresses", () => {
     expect([own, cloud, local].filter((host) => refuseAddress(host, address, cloudDomains) !== null)).toEqual(refused);
   });
 
-  it("of clouds are known by any of their names, and by no other", () => {
+  it("of the vendors' clouds are recognized by every name of theirs, and by no other", () => {
     const isCloud = (host: string): boolean => refuseAddress(host, "10.0.0.1", cloudDomains) !== null;
     expect(
       ["identity.bitwarden.eu", "API.1Password.com", "api.1password.ca.", "bitwarden.com"].filter(isCloud),
@@ -138,7 +138,7 @@ describe("addresses", () => {
     expect(["notbitwarden.com", "bitwarden.com.example.org", "api.bitwarden.example"].filter(isCloud)).toEqual([]);
   });
 
-  it("in a URL are read however they are written", () => {
+  it("in a URL are recognized in every notation", () => {
     const refused = [
       "http://2852039166/",
       "http://0xa9.0xfe.0251.254/",
@@ -152,7 +152,7 @@ describe("addresses", () => {
   });
 });
 
-describe("a name that leads where it must not", () => {
+describe("a name that leads to a forbidden address", () => {
   it.each([
     ["https://vault.example.com/", "127.0.0.1", "write localhost in the URL"],
     ["https://vault.example.com/", "169.254.169.254", "never allowed"],
@@ -175,14 +175,14 @@ describe("a name that leads where it must not", () => {
     expect([asked(), reached]).toEqual([1, 0]);
   });
 
-  it("is refused if one of its addresses is", async () => {
+  it("is refused if only one of its addresses is forbidden", async () => {
     const { lookup } = resolver(["104.18.12.33", "169.254.169.254"]);
     await expect(client({ lookup }).send(get("https://vault.example.com/"), patient)).rejects.toThrow(
       "169.254.169.254",
     );
   });
 
-  it("is looked up once for a connection: what was checked is what is called", async () => {
+  it("is resolved once per connection, so the checked address is the one that is used", async () => {
     const { lookup, asked } = resolver(["104.18.12.33"], ["127.0.0.1"]);
     const found = await new Promise((resolve, reject) =>
       guardedLookup(lookup)("vault.example.com", { all: true }, (error, addresses) =>
@@ -199,7 +199,7 @@ describe("a name that leads where it must not", () => {
     ).rejects.toThrow("this machine");
   });
 
-  it("an address in the URL is no way around", async () => {
+  it("is refused as well if the URL contains the address", async () => {
     for (const url of ["http://169.254.169.254/latest/meta-data", "https://[fd00:ec2::254]/", "https://0.0.0.0/"])
       await expect(client({ allowInsecureHttp: true }).send(get(url), patient)).rejects.toMatchObject({
         code: "TARGET_UNREACHABLE",
@@ -207,7 +207,7 @@ describe("a name that leads where it must not", () => {
       });
   });
 
-  it("localhost is this machine, and nothing else", async () => {
+  it("is refused if it is localhost and leads to another machine", async () => {
     const port = await vendor("x");
     expect(
       await client({ lookup: resolver(["127.0.0.1"]).lookup }).send(get(`https://localhost:${port}/`), patient),
@@ -218,7 +218,7 @@ describe("a name that leads where it must not", () => {
   });
 });
 
-it("a redirect is never followed, wherever it leads", async () => {
+it("a redirect is never followed", async () => {
   let reached = 0;
   const elsewhere = await vendor("x", (_request, response) => {
     reached += 1;
@@ -242,7 +242,7 @@ describe("certificates", () => {
     });
   };
 
-  it("of a private authority are good with caFile only, and the message says so", async () => {
+  it("of a private authority are accepted only with caFile, and the message says so", async () => {
     const url = `https://localhost:${await vendor("x")}/`;
     expect(await client().send(get(url), patient)).toMatchObject({ status: 200 });
     await refused(
@@ -253,12 +253,12 @@ describe("certificates", () => {
     await refused({ ca: authority("Another").cert }, url, /caFile/);
   });
 
-  it("are verified whatever the environment says", async () => {
+  it("are verified although NODE_TLS_REJECT_UNAUTHORIZED is 0", async () => {
     vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
     await refused({ ca: undefined }, `https://localhost:${await vendor("x")}/`, /UNABLE_TO_VERIFY/);
   });
 
-  it("must be for the name, and not over", async () => {
+  it("must contain the name and must not have expired", async () => {
     const port = await portOf(createHttpsServer(ca.server({ name: "x", toMs: Date.now() - 1000 })));
     await refused({}, `https://localhost:${port}/`, /CERT_HAS_EXPIRED/);
     const { lookup } = resolver(["127.0.0.1"]);
@@ -269,7 +269,7 @@ describe("certificates", () => {
 });
 
 describe("a proxy", () => {
-  it("named by HTTPS_PROXY is asked to connect, with its password; TLS is with the vendor all the same", async () => {
+  it("of HTTPS_PROXY gets its password and a CONNECT, and TLS ends at the vendor", async () => {
     let port = 0;
     const { asked, port: proxyPort } = await proxy(() => port);
     port = await vendor("vault.example.com");
@@ -283,7 +283,7 @@ describe("a proxy", () => {
     await expect(client({ ca: undefined }).send(get("https://vault.example.com/"), patient)).rejects.toThrow("caFile");
   });
 
-  it("that is no URL is refused by the name of its variable, and its password kept", () => {
+  it("that is not a URL is refused with the name of the variable and without its password", () => {
     for (const value of ["user:hunter22@proxy:3128", "socks5://user:hunter22@proxy:1080", "hunter22"]) {
       vi.stubEnv("HTTPS_PROXY", value);
       expect(() => client()).toThrow("the environment variable HTTPS_PROXY is not a proxy URL");
@@ -293,7 +293,7 @@ describe("a proxy", () => {
     expect(() => client()).not.toThrow();
   });
 
-  it("is not asked for what NO_PROXY names, nor for this machine", async () => {
+  it("is not used for hosts of NO_PROXY and for this machine", async () => {
     const port = await vendor("vault.example.com");
     const { asked, port: proxyPort } = await proxy(() => port);
     vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${proxyPort}`);
@@ -308,7 +308,7 @@ describe("a proxy", () => {
     expect(asked).toEqual([]);
   });
 
-  it("that refuses, or is not there, is named; a call is not taken for sent", async () => {
+  it("that refuses or does not answer is named in the error, and the call counts as not sent", async () => {
     const { port } = await proxy(() => 0, 407);
     vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${port}`);
     const write: HttpRequest = {
@@ -331,7 +331,7 @@ describe("a proxy", () => {
     });
   });
 
-  it("cannot be used to reach what the URL itself must not name", async () => {
+  it("does not reach an address that the URL must not contain", async () => {
     const { asked, port } = await proxy(() => 0);
     vi.stubEnv("HTTPS_PROXY", `http://127.0.0.1:${port}`);
     await expect(client().send(get("https://169.254.169.254/"), patient)).rejects.toThrow("never allowed");

@@ -41,7 +41,7 @@ function doorOf(limits: Partial<AdmissionLimits>) {
 }
 
 describe("requests in flight", () => {
-  it("are bounded for a source, which leaves room for another, and bounded for all", () => {
+  it("are limited for each source, so that another source can still send, and for all of them", () => {
     const { enter, stay, shed } = doorOf({});
     const leave = stay("okta");
     stay("okta");
@@ -59,7 +59,7 @@ describe("requests in flight", () => {
     stay("entra");
   });
 
-  it("end once, however often it is said", () => {
+  it("are counted down once, although leave is called more than once", () => {
     const { enter, stay } = doorOf({ requestsInFlightPerSource: 1 });
     const leave = stay("okta");
     leave();
@@ -68,7 +68,7 @@ describe("requests in flight", () => {
     expect(enter("okta").kind).toBe("refused");
   });
 
-  it("bring a bounded number of bytes, and one that comes alone is let in with any", () => {
+  it("have a limited number of bytes together, but a single request may have any size", () => {
     const { enter, stay, shed } = doorOf({ requestsInFlight: 500, requestsInFlightPerSource: 500, burst: 500 });
     const leaves = Array.from({ length: 16 }, () => stay("okta", 4 * mebibyte));
     expect(enter("okta", 1)).toMatchObject({ status: 503, detail: expect.stringContaining("memory") });
@@ -84,7 +84,7 @@ describe("requests in flight", () => {
 });
 
 describe("the rate of a source", () => {
-  it("may burst, is bounded in the long run, and is its own", () => {
+  it("allows a burst, is limited on average, and does not affect other sources", () => {
     const { enter, stay, pass, shed } = doorOf({ burst: 4 });
     for (let index = 0; index < 4; index += 1) stay("okta")();
     expect(enter("okta")).toMatchObject({ kind: "refused", status: 429, retryAfterMs: 1000 });
@@ -99,13 +99,13 @@ describe("the rate of a source", () => {
     expect(shed).toEqual(["okta:rate", "okta:rate", "okta:rate"]);
   });
 
-  it("tells how long to wait where one request takes seconds", () => {
+  it("gives the time to wait if a request is allowed only every few seconds", () => {
     const { enter, stay } = doorOf({ burst: 1, requestsPerSecond: 0.1 });
     stay("okta")();
     expect(enter("okta")).toMatchObject({ status: 429, retryAfterMs: 10_000 });
   });
 
-  it("is not spent by requests that were refused for another reason", () => {
+  it("does not count requests that were refused for another reason", () => {
     const { enter, stay } = doorOf({ requestsInFlightPerSource: 1, burst: 2 });
     const leave = stay("okta");
     for (let index = 0; index < 10; index += 1) expect(enter("okta")).toMatchObject({ status: 503 });
@@ -114,7 +114,7 @@ describe("the rate of a source", () => {
   });
 });
 
-it("refusals are told at once, then every ten seconds, with their number", () => {
+it("the first refusal is logged immediately, further ones every ten seconds with their number", () => {
   const { parts, pass } = world();
   const lines: unknown[] = [];
   const tell = createShedReport((message, fields) => lines.push([message, fields]), parts.monotonic);
@@ -123,7 +123,7 @@ it("refusals are told at once, then every ten seconds, with their number", () =>
   pass(10_000);
   tell({ source: "", reason: "connections" });
   expect(lines[1]).toEqual([
-    "scim: 1000 requests refused with Retry-After since this was last said",
+    "scim: 1000 requests refused with Retry-After since the last report",
     { refused: { "inFlightOfSource of okta": 999, connections: 1 } },
   ]);
 });

@@ -44,7 +44,7 @@ function watch(now: () => number = Date.now) {
   return { used, lines };
 }
 
-it("changed files are found without any signal, also where a link is turned over, each once", async () => {
+it("changed files are used without a signal, also if a symbolic link was replaced, each once", async () => {
   put("one");
   const { used, lines } = watch();
   put("two");
@@ -64,10 +64,10 @@ it("changed files are found without any signal, also where a link is turned over
   await vi.waitUntil(() => used.length === 3);
   const errors = lines.filter((line) => line.startsWith("error:"));
   expect(errors.length).toBeLessThanOrEqual(3);
-  expect(errors[0]).toMatch(/cannot read .*; the certificate that is in use stays$/);
+  expect(errors[0]).toMatch(/cannot read .*; the certificate in use stays$/);
 });
 
-it("the end is told from 14 days before, once a day, until there is another", async () => {
+it("expiry is logged once a day from 14 days before, until there is a new certificate", async () => {
   const startMs = Date.now();
   put("ends", startMs + 15 * dayMs);
   let nowMs = startMs;
@@ -90,7 +90,7 @@ it("the end is told from 14 days before, once a day, until there is another", as
   expect(lines.at(-1)).toMatch(/^info: server\.tls: new files are in use; .*DNS:fresh.* 7\d days from now$/);
 });
 
-it("what is not valid yet is said, with the clock as a likely reason", () => {
+it("a certificate that is not valid yet is reported with the clock as a likely reason", () => {
   put("early");
   const read = readCertificates("server.tls", files);
   expect(describeValidity(read, Date.now() - dayMs)).toMatchObject({
@@ -100,25 +100,22 @@ it("what is not valid yet is said, with the clock as a likely reason", () => {
 });
 
 it.each([
-  ["an empty file", "", "is no PEM certificate"],
-  ["text", "hello", "is no PEM certificate"],
-  ["half a certificate", ca.cert.slice(0, 200), "is no PEM certificate"],
+  ["an empty file", "", "is not a PEM certificate"],
+  ["text", "hello", "is not a PEM certificate"],
+  ["half a certificate", ca.cert.slice(0, 200), "is not a PEM certificate"],
   ["far too much", "x".repeat(1024 * 1024 + 1), "larger than 1048576 bytes"],
-])(
-  "%s in place of a certificate is refused with the name of the file, and nothing of what is in it",
-  (_, text, why) => {
-    put("fine");
-    writeFileSync(files.certFile, text);
-    const error = (() => {
-      try {
-        return String(readCertificates("server.tls", files));
-      } catch (thrown) {
-        const { message, cause } = thrown as Error;
-        return `${message} ${String(cause)}`;
-      }
-    })();
-    expect(error).toContain(`server.tls.certFile: `);
-    expect(error).toContain(why);
-    expect(error.length).toBeLessThan(400);
-  },
-);
+])("%s as the certificate is refused with the name of the file and without its content", (_, text, why) => {
+  put("fine");
+  writeFileSync(files.certFile, text);
+  const error = (() => {
+    try {
+      return String(readCertificates("server.tls", files));
+    } catch (thrown) {
+      const { message, cause } = thrown as Error;
+      return `${message} ${String(cause)}`;
+    }
+  })();
+  expect(error).toContain(`server.tls.certFile: `);
+  expect(error).toContain(why);
+  expect(error.length).toBeLessThan(400);
+});

@@ -55,7 +55,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-it("a sync is asked of a target that there is, and nothing else is written down", async () => {
+it("a sync can be requested only for an existing target", async () => {
   const _csrf = await tab.csrf("/nothing-here");
   for (const target of ["", "other", "acme\n", "x".repeat(30_000)])
     expect((await tab.post("/people/u1/sync", { _csrf, target })).status).toBe(404);
@@ -64,12 +64,12 @@ it("a sync is asked of a target that there is, and nothing else is written down"
   expect(asked).toHaveLength(1);
 });
 
-it("an address that can't be decoded is the request's fault, and no error of ours", async () => {
+it("an address that cannot be decoded is a client error", async () => {
   expect((await tab.get("/people/%zz")).status).toBe(400);
   expect(logged).toEqual([]);
 });
 
-it("a plan that is being worked out is looked for by an id that may hold dots", async () => {
+it("a plan in progress is found by a name that contains dots", async () => {
   const _csrf = await tab.csrf("/nothing-here");
   expect((await tab.post("/plan/acme.prod/work-out", { _csrf })).status).toBe(303);
   expect((await tab.get("/plan")).text).toMatch(/id="plan-acme\.prod" [^>]*hx-select="\[id='plan-acme\.prod'\]"/);

@@ -27,7 +27,7 @@ describe("html", () => {
     expect(html`${value}`.toString()).toBe(text);
   });
 
-  it("takes nothing for markup that was not made by a template", () => {
+  it("escapes everything that a template did not make", () => {
     const forged = { toString: () => "<script>", text: "<script>" } as unknown as string;
     expect(() => html`${forged}`).toThrow(TypeError);
   });
@@ -51,7 +51,7 @@ describe("where a sign-in leads", () => {
 describe("the status that pages share", () => {
   const status = { sources: [], targets: [] };
 
-  it("is counted once in two seconds, anew after something was done, and a failure is kept from nobody", async () => {
+  it("is read once in two seconds, again after a change, and a failure reaches every page", async () => {
     let [asked, clock, isBroken] = [0, 0, false];
     const memory = createStatusMemory(
       async () => {
@@ -82,7 +82,7 @@ describe("the status that pages share", () => {
 describe("plans", () => {
   const plan = { changes: [], held: [], skipped: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null };
 
-  it("are worked out once at a time, and forgotten after half an hour", async () => {
+  it("are computed once at a time and forgotten after half an hour", async () => {
     let [clock, begun] = [0, 0];
     const running = Promise.withResolvers<typeof plan>();
     const desk = createPlanDesk({
@@ -104,7 +104,7 @@ describe("plans", () => {
     expect(desk.find("a")).toBeNull();
   });
 
-  it("that fail say why", async () => {
+  it("that fail give the reason", async () => {
     const desk = createPlanDesk({ now: () => 0, plan: () => Promise.reject(new Error("502 from the API")) });
     desk.start("a");
     await Promise.resolve();
@@ -133,7 +133,7 @@ describe("what needs a person", () => {
   };
   const found = { target: "op", count: 9, sinceMs: null, first: [] };
 
-  it("names failures first, then what is held, then what can wait", () => {
+  it("lists failures first, then held changes, then the rest", () => {
     const lines = attentionLines({
       status: { sources: [], targets: [{ ...target, error: { code: "TARGET_UNREACHABLE", message: "no answer" } }] },
       attention: [
@@ -155,7 +155,7 @@ describe("what needs a person", () => {
     expect(lines[3]?.title).toBe("2 people not in op");
   });
 
-  it("says when a target that fails is tried again", () => {
+  it("says when a failing target is tried again", () => {
     const told = (retryAt: string | null): string =>
       String(
         attentionLines({
@@ -176,7 +176,7 @@ describe("what needs a person", () => {
     expect(told(null)).toContain("It is tried again now;");
   });
 
-  it("says why it is held, in a look at everything and in the plan", () => {
+  it("gives the reason of a held change on the overview and in the plan", () => {
     const visitor: Visitor = {
       role: "viewer",
       name: "v",
@@ -211,7 +211,7 @@ describe("what needs a person", () => {
     expect(line?.title).toBe("No group matches users.groups of op: 9 removals are held back");
   });
 
-  it("says how many removals passed before the others were held", () => {
+  it("says how many removals were made before the others were held", () => {
     const told = (spent: number): string =>
       String(
         attentionLines({
@@ -226,7 +226,7 @@ describe("what needs a person", () => {
     expect(told(0)).not.toContain("already");
   });
 
-  it("is a token that ends within two weeks, and no other", () => {
+  it("includes a token that expires within two weeks, and no other", () => {
     const dayMs = 86_400_000;
     const token = {
       id: "t",
@@ -254,7 +254,7 @@ describe("what needs a person", () => {
     ]);
   });
 
-  it("is nothing when those who are missing have left", () => {
+  it("does not include missing accounts of people who have left", () => {
     const status = { sources: [], targets: [{ ...target, missing: 0 }] };
     expect(
       attentionLines({

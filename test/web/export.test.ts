@@ -30,14 +30,14 @@ async function csvOf(name: string): Promise<string> {
 const recordsOf = (text: string): readonly string[] => text.match(/(?:"(?:[^"]|"")*"|[^"\r\n])+/g) ?? [];
 
 describe("a name in an export as CSV", () => {
-  it.each(["\n", "\r", "\r\n"])("can't begin a row of its own with the line break %j", async (lineBreak) => {
+  it.each(["\n", "\r", "\r\n"])("cannot start a new row with the line break %j", async (lineBreak) => {
     const forged = `eng${lineBreak}=cmd|'/C calc'!A0`;
     const text = await csvOf(forged);
     expect(recordsOf(text)).toHaveLength(2);
     expect(text).toContain(`"${forged}"`);
   });
 
-  it.each(["=", "+", "-", "@", "\t", "\r"])("is no formula when it begins with %j", async (first) => {
+  it.each(["=", "+", "-", "@", "\t", "\r"])("is not a formula when it begins with %j", async (first) => {
     expect(recordsOf(await csvOf(`${first}cmd|'/C calc'!A0`))[1]).toMatch(/,"?'[=+\-@\t\r]cmd/);
   });
 });

@@ -58,7 +58,7 @@ async function dial({ url }: Listener) {
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 describe("connections", () => {
-  it("beyond the limit are told to come again, health apart, and the others go on", async () => {
+  it("beyond the limit get 503 except for health checks, and the others continue", async () => {
     let crowded = 0;
     const listener = await up(ok, { connections: 3, onCrowded: () => (crowded += 1) });
     const inside = [await dial(listener), await dial(listener), await dial(listener)];
@@ -84,7 +84,7 @@ describe("connections", () => {
     expect(await inside[1]?.ask(get("/scim/v2/Users"))).toMatch(/^HTTP\/1\.1 200/);
   });
 
-  it("beyond the limit that ask for nothing make room soon", async () => {
+  it("beyond the limit that send nothing are soon closed", async () => {
     const listener = await up(ok, { connections: 1, timeouts: { reserveMs: 100 } });
     const first = await dial(listener);
     await first.ask(get("/"));
@@ -93,7 +93,7 @@ describe("connections", () => {
     expect(await first.ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
   });
 
-  it("that are far too many are dropped, and counted", async () => {
+  it("far beyond the limit are dropped and counted", async () => {
     let crowded = 0;
     const listener = await up(ok, { connections: 1, onCrowded: () => (crowded += 1) });
     const dials = await Promise.all(Array.from({ length: 70 }, () => dial(listener)));
@@ -106,7 +106,7 @@ describe("connections", () => {
 describe("slow clients", () => {
   const timeouts = { headersMs: 200, requestMs: 400, keepAliveMs: 200, silenceMs: 300 };
 
-  it("that trickle headers are cut", async () => {
+  it("that send headers too slowly are disconnected", async () => {
     const listener = await up(ok, { timeouts });
     const { socket, text, over } = await dial(listener);
     const drip = setInterval(() => socket.write("X: y\r\n"), 20);
@@ -116,7 +116,7 @@ describe("slow clients", () => {
     expect(text()).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  it("that trickle a body are cut, and their request is over although they do not hang up", async () => {
+  it("that send a body too slowly are disconnected, and their request ends although they keep the connection", async () => {
     const ended = Promise.withResolvers<boolean>();
     const listener = await up(
       (request, response) => {
@@ -133,7 +133,7 @@ describe("slow clients", () => {
     expect(text()).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  it("that do not read their answer are cut", async () => {
+  it("that do not read their answer are disconnected", async () => {
     const ended = Promise.withResolvers<void>();
     const listener = await up(
       (_request, response) => {
@@ -148,7 +148,7 @@ describe("slow clients", () => {
     await ended.promise;
   });
 
-  it("that keep a connection without using it are cut", async () => {
+  it("that keep an idle connection are disconnected", async () => {
     const listener = await up(ok, { timeouts });
     const { ask, over } = await dial(listener);
     expect(await ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
@@ -156,7 +156,7 @@ describe("slow clients", () => {
   });
 });
 
-describe("what is too much", () => {
+describe("a request beyond a limit", () => {
   it.each([
     ["a long URL", get(`/${"x".repeat(8192)}`), 414],
     ["many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(100)}\r\n`, 431],
@@ -185,7 +185,7 @@ describe("what is too much", () => {
     expect(asked).toBe(0);
   });
 
-  it("99 headers and a URL of 8 KB are not", async () => {
+  it("does not have 99 headers or a URL of 8 KB: these are accepted", async () => {
     const listener = await up(ok);
     const { ask } = await dial(listener);
     const request = `GET /${"x".repeat(8191)} HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(99)}\r\n`;
@@ -198,7 +198,7 @@ describe("TLS", () => {
   const clients = authority("Client CA");
   const context = { ...ca.server({ name: "x" }), ca: clients.cert };
 
-  it("with optional client certificates takes who has none, or a good one, and nobody with another", async () => {
+  it("with optional client certificates accepts no certificate or a valid one, and refuses others", async () => {
     const listener = await up(ok, { tls: { context, clientCert: "optional" } });
     const statusFor = async (own: object): Promise<string> => {
       const port = Number(new URL(listener.url).port);
@@ -219,7 +219,7 @@ describe("TLS", () => {
     expect(await statusFor(clients.client({ name: "past", toMs: Date.now() - 1000 }))).toBe("");
   });
 
-  it("gives up on a handshake that does not go on, and on one that never begins", async () => {
+  it("ends a handshake that stalls or never begins", async () => {
     const listener = await up(ok, { tls: { context, clientCert: "none" }, timeouts: { handshakeMs: 150 } });
     const silent = await dial(listener);
     const stuck = await dial(listener);
@@ -228,7 +228,7 @@ describe("TLS", () => {
   });
 });
 
-it("pipelined requests are answered in their order, each once", async () => {
+it("pipelined requests are answered in order, each once", async () => {
   const listener = await up((request, response) => void setImmediate(() => response.end(request.url)));
   const { socket, text } = await dial(listener);
   socket.write(Array.from({ length: 500 }, (_, index) => get(`/n${index};`)).join(""));

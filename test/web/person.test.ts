@@ -50,14 +50,14 @@ const page = (person: PersonDetail): string =>
     nowMs: 0,
   }).toString();
 
-it("who is invited can be invited again, unless the directory no longer wants them there", () => {
+it("an invited person can be invited again while the directory still gives them access", () => {
   expect(page(ada)).toContain("Invite again");
   expect(page({ ...ada, isActive: false })).not.toContain("Invite again");
   expect(page({ ...ada, absentSinceMs: 0 })).not.toContain("Invite again");
   expect(page({ ...ada, syncStatuses: [{ ...standing, note: "out-of-scope" }] })).not.toContain("Invite again");
 });
 
-it("a key at the source that is the id here is told once", () => {
+it("a source key that equals the Rollcall id is shown once", () => {
   expect(page(ada)).not.toContain("Key at the source");
   expect(page({ ...ada, externalId: "guid-7" })).toContain("guid-7");
 });

@@ -153,7 +153,7 @@ describe("roles on the admin listener", () => {
   const urlOf = (path: string): string => path.replace(/[:{]\w+\}?/g, "any");
   const below = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role));
 
-  it("are said above for every route that there is", () => {
+  it("are listed above for every route", () => {
     const { app, console, api } = build();
     const there = [
       ...registered(app.router),
@@ -166,7 +166,7 @@ describe("roles on the admin listener", () => {
     expect(there.toSorted()).toEqual([...open, ...routes.map(({ method, path }) => `${method} ${path}`)].toSorted());
   });
 
-  it.each(routes)("$method $path is for $role and above", async ({ method, path, role }) => {
+  it.each(routes)("allow $method $path from $role on", async ({ method, path, role }) => {
     const ask = async (headers: Record<string, string>): Promise<number> => {
       const answer = await fetch(server.url + urlOf(path), { method, headers, redirect: "manual" });
       await answer.body?.cancel();

@@ -17,8 +17,8 @@ const ask = (parts: Partial<ScimAppParts> = {}) =>
     }),
   );
 
-describe("beside SCIM", () => {
-  it("answers probes without a token", async () => {
+describe("the SCIM listener", () => {
+  it("answers health checks without a token", async () => {
     await ask()
       .get("/healthz")
       .expect(200, "ok\n")
@@ -26,7 +26,7 @@ describe("beside SCIM", () => {
     await ask().get("/readyz").expect(200, "ready\n");
   });
 
-  it("says why writes can't be taken, while the process lives", async () => {
+  it("gives the reason why it accepts no writes, while the process lives", async () => {
     const full = ask({ assertReady: () => Promise.reject(new Error("database or disk is full")) });
     await full.get("/readyz").expect(503, "not ready: database or disk is full\n");
     await full.get("/healthz").expect(200);
@@ -48,7 +48,7 @@ describe("beside SCIM", () => {
     });
   });
 
-  it("says nothing of what it is made of, and lets nothing be framed, sniffed or cached as something else", async () => {
+  it("does not reveal its software, and forbids framing, sniffing and caching", async () => {
     const { headers } = await ask().get("/healthz");
     expect(headers).not.toHaveProperty("x-powered-by");
     expect(headers).toMatchObject({
@@ -66,7 +66,7 @@ describe("behind a proxy", () => {
     "x-forwarded-host": "scim.example.com",
   };
 
-  it("the client, the scheme and the host are the proxy's word only if it is trusted", async () => {
+  it("takes client, scheme and host from the proxy only if the proxy is trusted", async () => {
     const strange = await ask().get("/scim/v2/Users").set(forwarded);
     expect(strange.body).toMatchObject({ path: "/Users", protocol: "http" });
     expect([strange.body.ip, strange.body.host]).not.toContain("203.0.113.7");

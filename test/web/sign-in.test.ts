@@ -85,16 +85,19 @@ afterEach(async () => {
 });
 
 describe("a token", () => {
-  it.each(tokens)("signs in with the role $role, and is audited without being told", async ({ role, token }) => {
-    await start();
-    const tab = await signIn(token);
-    expect((await tab.get("/")).text).toMatch(new RegExp(`^${role} console:${role} \\(token [0-9a-f]{8}\\)`));
-    expect(audited).toMatchObject([{ action: "console.sign-in", detail: { role } }]);
-    expect(JSON.stringify(audited)).not.toContain(token);
-    expect([...tab.cookies.values()].join()).not.toContain(token);
-  });
+  it.each(tokens)(
+    "signs in with the role $role and is named in the audit trail by its fingerprint",
+    async ({ role, token }) => {
+      await start();
+      const tab = await signIn(token);
+      expect((await tab.get("/")).text).toMatch(new RegExp(`^${role} console:${role} \\(token [0-9a-f]{8}\\)`));
+      expect(audited).toMatchObject([{ action: "console.sign-in", detail: { role } }]);
+      expect(JSON.stringify(audited)).not.toContain(token);
+      expect([...tab.cookies.values()].join()).not.toContain(token);
+    },
+  );
 
-  it("that is wrong does not, and says nothing about which is right", async () => {
+  it("that is wrong does not sign in, and the answer reveals nothing about the right one", async () => {
     await start();
     const tab = openTab(base);
     for (const token of ["", "x", `${admin}x`, admin.slice(0, -1), admin.toUpperCase()]) {
@@ -107,7 +110,7 @@ describe("a token", () => {
     expect(audited).toEqual([]);
   });
 
-  it("leads back to where somebody wanted to go, and nowhere else", async () => {
+  it("leads back to the requested page of this console, and never to another site", async () => {
     await start();
     for (const [to, location] of [
       ["/people?state=failed", "/people?state=failed"],
@@ -121,7 +124,7 @@ describe("a token", () => {
       expect((await openTab(base).post("/sign-in", { token: viewer, to })).location, to).toBe(location);
   });
 
-  it("is a bearer token as well, with the same role", async () => {
+  it("is also a bearer token with the same role", async () => {
     await start();
     const ask = (method: string, path: string, token: string) =>
       fetch(base + path, { method, headers: { authorization: `Bearer ${token}` } }).then(({ status }) => status);
@@ -137,7 +140,7 @@ describe("a token", () => {
 });
 
 describe("a session", () => {
-  it("is an HttpOnly cookie that JavaScript and other sites' forms do not get; over https it is bound to the host", async () => {
+  it("is an HttpOnly cookie that scripts and forms of other sites do not get, and over https it is bound to the host", async () => {
     await start();
     const plain = (await openTab(base).post("/sign-in", { token: admin, to: "/" })).headers.getSetCookie()[0] ?? "";
     expect(plain).toMatch(/^rollcall=[\w-]+; Max-Age=43200; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/);
@@ -148,7 +151,7 @@ describe("a session", () => {
     );
   });
 
-  it("ends after 12 hours without anybody, and after seven days whatever happens", async () => {
+  it("ends after 12 hours without a request of a person, and after seven days in any case", async () => {
     await start();
     const tab = await signIn(admin);
     clock += 11 * hourMs;
@@ -168,7 +171,7 @@ describe("a session", () => {
     expect((await busy.get("/")).status).toBe(401);
   });
 
-  it("outlives a restart, and not a new token", async () => {
+  it("survives a restart and ends when the token is replaced", async () => {
     await start();
     const tab = await signIn(viewer);
     const again = async (settings: Parameters<typeof start>[0]) => {
@@ -202,7 +205,7 @@ describe("a session", () => {
     expect((await later.get("/")).status).toBe(401);
   });
 
-  it("ends when a group that gives a role is taken out of the configuration", async () => {
+  it("ends when a group that gives a role is removed from the configuration", async () => {
     const oidc = {
       issuer: "https://login.example.com",
       clientId: "rollcall",
@@ -223,14 +226,14 @@ describe("a session", () => {
     expect(await again({ ...oidc, roles: { ...oidc.roles, admin: ["identity"] } })).toBe(401);
   });
 
-  it("does not begin when it can't be written into the audit trail", async () => {
+  it("does not begin if the audit trail cannot be written", async () => {
     await start({ record: () => Promise.reject(new Error("the disk is full")) });
     const tab = openTab(base);
     expect((await tab.post("/sign-in", { token: admin, to: "/" })).status).toBe(500);
     expect(tab.cookies.size).toBe(0);
   });
 
-  it("that is signed out stays so for a copy of its cookie", async () => {
+  it("that was signed out cannot be continued with a copy of its cookie", async () => {
     await start();
     const tab = await signIn(admin);
     const copy = openTab(base);
@@ -244,7 +247,7 @@ describe("a session", () => {
     expect(audited.map(({ action }) => action)).toEqual(["console.sign-in", "console.sign-out"]);
   });
 
-  it("that somebody wrote or changed is none", async () => {
+  it("that somebody forged or changed is refused", async () => {
     await start();
     const tab = await signIn(viewer);
     const good = tab.cookies.get("rollcall") ?? "";
@@ -281,7 +284,7 @@ describe("a session", () => {
 });
 
 describe("a write with a session's cookie", () => {
-  it("needs a page of ours and its token", async () => {
+  it("must come from a page of this console with its token", async () => {
     await start();
     const tab = await signIn(operator);
     const _csrf = await tab.csrf();
@@ -303,7 +306,7 @@ describe("a write with a session's cookie", () => {
       ).toBe(403);
   });
 
-  it("is known by its Origin where a browser says no more", async () => {
+  it("is accepted by its Origin if the browser sends no Sec-Fetch-Site", async () => {
     await start();
     const tab = await signIn(operator);
     const _csrf = await tab.csrf();
@@ -325,7 +328,7 @@ describe("a write with a session's cookie", () => {
     );
   });
 
-  it("to the API carries the token in a header", async () => {
+  it("to the API needs the token in a header", async () => {
     await start();
     const tab = await signIn(admin);
     const csrf = await tab.csrf();
@@ -343,7 +346,7 @@ describe("a write with a session's cookie", () => {
     ]).toEqual([200, 403, 403]);
   });
 
-  it("does not sign somebody in from elsewhere", async () => {
+  it("from another site does not sign in", async () => {
     await start();
     expect(
       (await openTab(base).post("/sign-in", { token: admin, to: "/" }, { "sec-fetch-site": "cross-site" })).status,
@@ -351,8 +354,8 @@ describe("a write with a session's cookie", () => {
   });
 });
 
-describe("guessing", () => {
-  it("is over for an address after ten wrong tokens, for a minute", async () => {
+describe("guessing tokens", () => {
+  it("is blocked for an address for a minute after ten wrong tokens", async () => {
     await start();
     const tab = openTab(base);
     for (let guess = 0; guess < 10; guess += 1)
@@ -386,7 +389,7 @@ describe("guessing", () => {
     expect((await tab.post("/sign-in", { token: "guess", to: "/" }, elsewhere)).status).toBe(401);
   });
 
-  it("keeps nobody out who has a token that can't be guessed", async () => {
+  it("does not lock out the owner of a token that cannot be guessed", async () => {
     const long = "f".repeat(32);
     const { attempts } = await start({ tokens: [{ role: "admin", token: long }] });
     const tab = openTab(base);
@@ -399,21 +402,21 @@ describe("guessing", () => {
     expect(slept).toEqual([]);
   });
 
-  it("is in the log, as often as an address is heard", async () => {
+  it("is logged until the address is blocked", async () => {
     await start();
     for (let guess = 0; guess < 15; guess += 1)
       await fetch(base, { headers: { authorization: `Bearer guess-${guess}` } });
     expect(warned).toEqual(Array<string>(10).fill("api: a wrong token from 127.0.0.1"));
   });
 
-  it("costs a session nothing: who is in goes on", async () => {
+  it("does not affect sessions", async () => {
     await start();
     const tab = await signIn(admin);
     for (let guess = 0; guess < 12; guess += 1) await openTab(base).post("/sign-in", { token: "guess", to: "/" });
     expect((await tab.get("/")).status).toBe(200);
   });
 
-  it("from everywhere slows the next sign-in down by two seconds at most", async () => {
+  it("from many addresses slows down the next sign-in by two seconds at most", async () => {
     const { attempts } = await start();
     for (let guess = 0; guess < 10_000; guess += 1)
       attempts.failed(`10.${guess >> 16}.${(guess >> 8) & 255}.${guess & 255}`);
@@ -483,7 +486,7 @@ describe("OpenID Connect", () => {
     expect(audited.at(-1)).toMatchObject({ action: "console.sign-in", actor: "console:ada@example.com (oidc)" });
   });
 
-  it("lets nobody in without a role, nor under an address that nobody has verified", async () => {
+  it("refuses a person without a role, and does not use an unverified address as the name", async () => {
     await startWith();
     provider.person = { sub: "u2", email: "eve@example.com", groups: ["guests"] };
     const tab = openTab(base);
@@ -516,7 +519,7 @@ describe("OpenID Connect", () => {
     expect((await tab.get("/")).text).toContain("viewer console:u4 (oidc)");
   });
 
-  it("calls nobody by what can't be seen", async () => {
+  it("removes invisible characters from names", async () => {
     await startWith();
     provider.person = {
       sub: "u3",
@@ -529,7 +532,7 @@ describe("OpenID Connect", () => {
     expect((await tab.get("/")).text).toContain("viewer console:eve[31mada (oidc)");
   });
 
-  it("finds roles in a claim below another, or where only userinfo tells them", async () => {
+  it("finds roles in a nested claim and in userinfo", async () => {
     await startWith({ rolesClaim: "realm_access.roles" });
     provider.person = { sub: "u1", preferred_username: "ada", realm_access: { roles: ["helpdesk"] } };
     const tab = openTab(base);
@@ -563,7 +566,7 @@ describe("OpenID Connect", () => {
     expect((await comeBack(tab, await goThere(tab))).status).toBe(303);
   });
 
-  it("refuses another state, another browser, an old flow, and a code that was used", async () => {
+  it("refuses another state, another browser, an old flow, and a used code", async () => {
     await startWith();
     const tab = openTab(base);
     const forged = await goThere(tab);
@@ -583,7 +586,7 @@ describe("OpenID Connect", () => {
     expect((await replay.get("/")).status).toBe(401);
   });
 
-  it("ends after a day: the provider is asked again who may be here", async () => {
+  it("ends the session after a day, so that the provider decides again", async () => {
     await startWith();
     const tab = openTab(base);
     await comeBack(tab, await goThere(tab));
@@ -602,7 +605,7 @@ describe("OpenID Connect", () => {
   };
   const exchanges = (): number => provider.asked.get("/token") ?? 0;
 
-  it("does not let strangers have the provider asked about codes that they made up, more than twenty times a minute", async () => {
+  it("calls the provider at most twenty times a minute for invented codes of one address", async () => {
     await startWith();
     const tab = openTab(base);
     for (let index = 0; index < 20; index += 1) expect((await madeUp(tab, index)).status).toBe(403);
@@ -621,7 +624,7 @@ describe("OpenID Connect", () => {
     expect(exchanges()).toBe(21);
   });
 
-  it("asks nothing about what was not begun in that browser, and counts neither that nor who succeeds", async () => {
+  it("does not call the provider for a sign-in that began elsewhere, and counts neither that nor a success", async () => {
     await startWith();
     const [url, tab] = [await goThere(openTab(base)), openTab(base)];
     for (let index = 0; index < 25; index += 1) {
@@ -641,7 +644,7 @@ describe("OpenID Connect", () => {
     }
   });
 
-  it("asks a provider that is down once in five seconds how it is to be used, and goes on when it is back", async () => {
+  it("repeats discovery of a provider that is down every five seconds, and works when it is back", async () => {
     await startWith();
     provider.isDown = true;
     const discoveries = (): number => provider.asked.get("/.well-known/openid-configuration") ?? 0;
@@ -656,7 +659,7 @@ describe("OpenID Connect", () => {
     expect((await comeBack(tab, await goThere(tab))).status).toBe(303);
   });
 
-  it("that does not answer leaves the token", async () => {
+  it("leaves sign-in by token if the provider does not answer", async () => {
     await startWith();
     await provider.close();
     closing.pop();

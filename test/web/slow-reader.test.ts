@@ -48,7 +48,7 @@ async function ask(answer: (response: Response) => Promise<void>) {
   return { client, response: await begun.promise, done: done.promise };
 }
 
-it("a live log that nobody reads is not written on, and goes on with who reads it", async () => {
+it("a live log pauses while the client does not read, and continues when it reads", async () => {
   let looks = 0;
   const reader: Pick<ConsoleStore, "activityAfter" | "newestSeq"> = {
     newestSeq: async () => 0,
@@ -77,7 +77,7 @@ it("a live log that nobody reads is not written on, and goes on with who reads i
   await done;
 });
 
-it("an export ends when its reader goes while the next page is fetched", async () => {
+it("an export ends when the client disconnects while the next page is read", async () => {
   let isClosed = false;
   const { done } = await ask((response) => {
     const pages = async function* () {

@@ -31,7 +31,8 @@ export interface Tracer {
   close(withinMs: number): Promise<boolean>;
 }
 
-const noSpan: TraceSpan = { set: () => undefined, linkRequests: () => undefined, fail: () => undefined };
+/** A span that is not recorded. */
+export const noSpan: TraceSpan = { set: () => undefined, linkRequests: () => undefined, fail: () => undefined };
 
 /** Does nothing. */
 export const noTracing: Tracer = {

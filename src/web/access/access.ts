@@ -5,31 +5,31 @@ import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./rol
 import { createSessions, type Session, type Sessions } from "./session.ts";
 
 export interface AccessParts {
-  /** Tokens of the configuration; each signs in to the console and is a bearer token of the API. */
+  /** Tokens of the configuration. Each signs in to the console and is a bearer token of the API. */
   readonly tokens: readonly RoleToken[];
-  /** What sign-in rests on besides, secrets and rules: sessions end when any of it changes. */
+  /** Other secrets and rules of sign-in. All sessions end when one of them changes. */
   readonly moreSecrets: readonly string[];
-  /** What browsers reach, e.g. `https://rollcall.example.com`; null: as each request says. */
+  /** Address for browsers, e.g. `https://rollcall.example.com`; null: taken from each request. */
   readonly publicUrl: string | null;
-  /** Does the listener itself speak TLS? */
+  /** True if the listener itself uses TLS. */
   readonly isTls: boolean;
   readonly now: () => number;
-  /** Told of wrong bearer tokens: ten a minute of each address at most. Default: nobody. */
+  /** Called for each wrong bearer token, at most ten times a minute per address. */
   readonly warn?: (message: string) => void;
 }
 
-/** Who may come in, shared by pages, API and metrics. */
+/** Authentication, shared by pages, API and metrics. */
 export interface Access {
   readonly sessions: Sessions;
   readonly attempts: SignInLimit;
   readonly publicOrigin: string | null;
   readonly isSecure: boolean;
   findToken: ReturnType<typeof tokenFinder>;
-  /** Seals under the same secrets as sessions. */
+  /** Makes a seal under the same secrets as the sessions. */
   sealFor(purpose: string): Seal;
   /**
-   * Finds out who asks and goes on either way: {@link requireRole} decides. A wrong bearer token is refused here, and so is
-   * a write with a session's cookie that no page of ours has sent. Of a write's body only a small form is read.
+   * Identifies the visitor. {@link requireRole} decides later whether that is enough. Refuses a wrong bearer token, and a
+   * write with a session cookie that no page of ours sent. Reads the body only of small forms.
    */
   readonly identify: RequestHandler;
 }
@@ -46,14 +46,13 @@ export function isSameOrigin(request: Request, publicOrigin: string | null): boo
   return publicOrigin === null ? URL.parse(origin)?.host === host : origin === publicOrigin;
 }
 
-/** A form of the console is small. */
 const readForm = express.urlencoded({ extended: false, limit: "32kb", parameterLimit: 200 });
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD" || method === "OPTIONS";
 
 export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn }: AccessParts): Access {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
-  // With its role: a token that is given another one ends the sessions it began.
+  // Includes the role, so that sessions end when the role of their token changes.
   const secrets = [...tokens.map(({ role, token }) => `${role} ${token}`), ...moreSecrets];
   const sessions = createSessions({ secrets, isSecure, now });
   const attempts = createSignInLimit(now);
@@ -66,7 +65,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
     if (session === null) return next();
     admit(response, visitorOfSession(session, sessions));
     if (isSafe(request.method)) {
-      // What a page asks by itself says nothing about whether somebody still sits there.
+      // Automatic requests of a page do not show that a person is present.
       if (request.query["live"] === undefined && request.headers.accept !== "text/event-stream")
         sessions.touch(response, session);
       return next();
@@ -129,7 +128,7 @@ function checkCsrf(
   });
 }
 
-/** The fields of a form that was sent; of a field that came more than once the first. */
+/** Returns the fields of a form. If a field was sent more than once, the first value counts. */
 export function formOf(request: Request): Readonly<Record<string, string | undefined>> {
   const body: unknown = request.body;
   if (typeof body !== "object" || body === null) return {};
@@ -144,7 +143,7 @@ const refuseForgery = (response: Response): void =>
     .json(
       problem(
         "FORGED",
-        "this request was not sent by a page of this console, or the page is from before you signed in: reload it",
+        "this request does not come from a page of this console, or the page was loaded before you signed in: reload it",
       ),
     );
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fingerprint, hashToken } from "../../crypto/tokens.ts";
 import type { StoredToken } from "../../domain/ports/scim-store.ts";
 
-/** Who a request comes from. */
+/** The authenticated sender of a request. */
 export interface Principal {
   readonly source: string;
   /** For the audit trail, e.g. `scim:okta (token 1a2b3c4d)`; never the token. */
@@ -11,13 +11,13 @@ export interface Principal {
 }
 
 interface KnownToken extends Principal {
-  /** Null: of the configuration. */
+  /** Null for a token of the configuration. */
   readonly id: string | null;
   readonly expiresAtMs: number | null;
   readonly hash: Buffer;
 }
 
-/** Compares with every known token, each in constant time: how long it takes says nothing about which was close. */
+/** Compares with every known token in constant time, so that the duration reveals nothing about the tokens. */
 function find(known: readonly KnownToken[], presented: Buffer): KnownToken | null {
   let found: KnownToken | null = null;
   for (const each of known) if (timingSafeEqual(each.hash, presented)) found = each;
@@ -35,23 +35,23 @@ const principalOf = (source: string, hash: string, id: string | null, expiresAtM
 export interface AuthenticatorParts {
   /** Tokens of the configuration, by source. */
   readonly configured: readonly { readonly source: string; readonly token: string }[];
-  /** Tokens made by `rollcall token create`, perhaps while this process runs. */
+  /** Reads tokens of `rollcall token create`. Another process may add some at any time. */
   readonly stored: () => Promise<readonly StoredToken[]>;
-  /** Sources that exist; a stored token of another one is refused. */
+  /** Configured sources. A stored token of another source is refused. */
   readonly sources: ReadonlySet<string>;
   readonly now: () => number;
-  /** Told of each use of a stored token, by its id. Must not throw. */
+  /** Called with the id at each use of a stored token. Must not throw. */
   readonly used?: (id: string) => void;
 }
 
-/** How long a revoked token may still be taken for good. */
+/** Maximum time that a revoked token is still accepted. */
 const refreshMs = 1000;
-/** Unknown tokens have the store looked at no more often than this, all together: whoever guesses costs next to nothing. */
-const lookEveryMs = 100;
+/** Minimum time between two reads of the store for unknown tokens, so that guesses cause little load. */
+const rereadEveryMs = 100;
 
 /**
- * Finds whose a bearer token is. Known tokens are answered at once from memory; an unknown one is looked up once more,
- * because another process may have made it a moment ago.
+ * Returns a function that finds the source of a bearer token. Known tokens are found in memory. An unknown token causes one
+ * more read of the store, because another process may have just created it.
  */
 export function createAuthenticator({ configured, stored, sources, now, used }: AuthenticatorParts) {
   const fixed = configured.map(({ source, token }) => principalOf(source, hashToken(token), null, null));
@@ -63,17 +63,17 @@ export function createAuthenticator({ configured, stored, sources, now, used }: 
     const good = (await stored()).filter((token) => token.revokedAtMs === null && sources.has(token.source));
     known = [...fixed, ...good.map((token) => principalOf(token.source, token.hash, token.id, token.expiresAtMs))];
   };
-  let nextLook: Promise<void> | null = null;
-  /** A look that begins after this call: one under way may have missed a token made since. */
-  const look = (): Promise<void> => {
-    nextLook ??= (async () => {
-      await delay(Math.min(lookEveryMs, Math.max(0, readAtMs + lookEveryMs - now())));
-      nextLook = null;
+  let nextRead: Promise<void> | null = null;
+  /** Waits for a read that begins after this call. A read in progress may have missed a new token. */
+  const readAgain = (): Promise<void> => {
+    nextRead ??= (async () => {
+      await delay(Math.min(rereadEveryMs, Math.max(0, readAtMs + rereadEveryMs - now())));
+      nextRead = null;
       await refresh();
     })();
-    return nextLook;
+    return nextRead;
   };
-  const admitted = (found: KnownToken | null): Principal | null => {
+  const accept = (found: KnownToken | null): Principal | null => {
     if (found === null || (found.expiresAtMs !== null && found.expiresAtMs <= now())) return null;
     if (found.id !== null) used?.(found.id);
     return found;
@@ -83,8 +83,8 @@ export function createAuthenticator({ configured, stored, sources, now, used }: 
     const isStale = Math.abs(now() - readAtMs) >= refreshMs;
     if (isStale) await refresh();
     const found = find(known, presented);
-    if (found !== null || isStale) return admitted(found);
-    await look();
-    return admitted(find(known, presented));
+    if (found !== null || isStale) return accept(found);
+    await readAgain();
+    return accept(find(known, presented));
   };
 }

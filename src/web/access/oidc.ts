@@ -8,26 +8,26 @@ import { createDispatcher } from "../../net/dispatcher.ts";
 import { createProviderCallLimit } from "./attempts.ts";
 import { ROLES, type Role } from "./role.ts";
 
-/** How people sign in with an identity provider. */
+/** Settings of sign-in with an identity provider. */
 export interface OidcSettings {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
   readonly scopes: readonly string[];
-  /** A claim, or a path into one with dots: `groups`, `realm_access.roles`. */
+  /** Name of a claim, or a path with dots: `groups`, `realm_access.roles`. */
   readonly rolesClaim: string;
-  /** Values of that claim that give each role. */
+  /** The values of that claim that give each role. */
   readonly roles: Readonly<Record<Role, readonly string[]>>;
 }
 
 /**
- * All that decides who is let in as what, as one text; it holds the secret. A role is sealed into the session: when a group
- * is taken out of `roles`, that must not have to wait until the session ends.
+ * Returns everything that decides about access and roles, as one text with the secret. Sessions end when it changes,
+ * because they contain the role.
  */
 export const termsOf = ({ issuer, clientId, clientSecret, rolesClaim, roles }: OidcSettings): string =>
   JSON.stringify([issuer, clientId, clientSecret, rolesClaim, roles.viewer, roles.operator, roles.admin]);
 
-/** Somebody the provider vouches for; role null: none of their groups has one here. */
+/** A person who signed in at the provider. Role null: none of their groups has a role here. */
 export interface OidcPerson {
   readonly name: string;
   readonly role: Role | null;
@@ -35,12 +35,12 @@ export interface OidcPerson {
 
 /** The authorization code flow with PKCE, state and nonce (OpenID Connect Core 1.0 §3.1). */
 export interface Oidc {
-  /** Where to send the browser, and what it must bring back in a cookie. @throws Error when the provider can't be reached */
+  /** Returns the address for the browser, and the cookie that it must send back. @throws Error if the provider cannot be reached */
   start(returnTo: string): Promise<{ readonly url: URL; readonly flow: string }>;
   /**
-   * What the provider answered, checked: state, nonce, issuer, audience, times and the ID token's signature.
-   * The provider is asked only about a sign-in that was begun in that browser, and so often from that address and from all.
-   * @throws Error with what is wrong; nothing of it is secret. TooManySignIns when it has to wait
+   * Checks the provider's answer: state, nonce, issuer, audience, times and the signature of the ID token. Calls the
+   * provider only for a sign-in that began in this browser, within the limits per address and for all addresses.
+   * @throws Error with the reason, which contains no secret. TooManySignIns if the person must wait
    */
   finish(
     query: URLSearchParams,
@@ -49,10 +49,10 @@ export interface Oidc {
   ): Promise<OidcPerson & { readonly returnTo: string }>;
 }
 
-/** Somebody who takes longer to sign in there begins anew. */
+/** Maximum time for a person to sign in at the provider. */
 export const flowLifeMs = 10 * 60_000;
 const timeoutSeconds = 10;
-/** How long it is believed that the provider can't be asked how it is to be used. */
+/** Time until discovery is tried again after a failure. */
 const failureLifeMs = 5000;
 
 const flowShape = z.object({
@@ -65,21 +65,21 @@ const flowShape = z.object({
 
 export interface OidcParts {
   readonly settings: OidcSettings;
-  /** What browsers reach. */
+  /** Address for browsers. */
   readonly publicUrl: string;
   readonly seal: Seal;
   readonly now: () => number;
 }
 
-/** The path that has to be registered at the provider. */
+/** The redirect path that must be registered at the provider. */
 export const callbackPath = "/sign-in/oidc/callback";
 
 export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc {
   const redirectUri = `${publicUrl}${callbackPath}`;
   let discovered: Promise<client.Configuration> | null = null;
   let failedAtMs: number | null = null;
-  // Asked for once somebody wants to sign in: Rollcall starts without the provider. Whoever reaches the page can have it
-  // asked for, so a failure is the answer for a moment.
+  // Discovered at the first sign-in, so that Rollcall starts without the provider. Strangers can cause this call too, so a
+  // failure is remembered for a moment.
   const configuration = (): Promise<client.Configuration> => {
     if (failedAtMs !== null && Math.abs(now() - failedAtMs) >= failureLifeMs) [discovered, failedAtMs] = [null, null];
     discovered ??= discover(settings).catch((error: unknown) => {
@@ -112,10 +112,10 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
     async finish(query, sealed, address) {
       const flow = flowShape.safeParse(sealed === null ? null : seal.open(sealed));
       if (!flow.success || now() - flow.data.atMs > flowLifeMs)
-        throw new Error("this sign-in was not begun in this browser, or more than ten minutes ago");
+        throw new Error("this sign-in did not begin in this browser, or it began more than ten minutes ago");
       const { returnTo, ...checks } = flow.data;
       const ask = async (): Promise<OidcPerson> => personOf(settings, await configuration(), answerAt(query), checks);
-      // What has another state, or tells of an error, is refused without a call.
+      // An answer with another state, or with an error, is refused without a call.
       const isAsked = query.has("code") && query.get("state") === checks.state;
       return { ...(await (isAsked ? calls.within(address, ask) : ask())), returnTo };
     },
@@ -128,7 +128,7 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
   }
 }
 
-/** Exchanges the code, and reads who that is. */
+/** Exchanges the code and reads the name and the role. */
 async function personOf(
   settings: OidcSettings,
   provider: client.Configuration,
@@ -143,7 +143,7 @@ async function personOf(
   });
   const claims: Record<string, unknown> = { ...tokens.claims() };
   const subject = String(claims["sub"]);
-  // Some providers tell groups only there.
+  // Some providers return groups only from the userinfo endpoint.
   if (claimAt(claims, settings.rolesClaim) === undefined && provider.serverMetadata().userinfo_endpoint !== undefined)
     Object.assign(claims, await client.fetchUserInfo(provider, tokens.access_token, subject));
   return {
@@ -155,7 +155,7 @@ async function personOf(
 async function discover({ issuer, clientId, clientSecret }: OidcSettings) {
   const post = client.ClientSecretPost(clientSecret);
   const basic = client.ClientSecretBasic(clientSecret);
-  // Without a list it is basic (OpenID Connect Discovery 1.0 §3).
+  // Without a list, basic is the default (OpenID Connect Discovery 1.0 §3).
   const authenticate: client.ClientAuth = (server, ...rest) =>
     (server.token_endpoint_auth_methods_supported?.includes("client_secret_basic") === false ? post : basic)(
       server,
@@ -164,23 +164,23 @@ async function discover({ issuer, clientId, clientSecret }: OidcSettings) {
   return await client.discovery(new URL(issuer), clientId, undefined, authenticate, {
     timeout: timeoutSeconds,
     [client.customFetch]: outwardFetch(),
-    // Plain http gets here only where the configuration allows it. The ID token's signature is checked too, not only the TLS that it came over.
+    // The configuration decides whether plain http is allowed. The signature of the ID token is always checked.
     execute: [client.enableNonRepudiationChecks, ...(issuer.startsWith("http:") ? [client.allowInsecureRequests] : [])],
   });
 }
 
-/** The endpoints are the provider's word: they lead no further than any other URL that this process is given. */
+/** The provider names its endpoints. They are checked like every other outgoing URL. */
 function outwardFetch(): client.CustomFetch {
   const dispatcher = createDispatcher({ connectMs: timeoutSeconds * 1000 });
   return async (url, options) => {
     const refused = refuseHost(new URL(url).hostname);
     if (refused !== null) throw refused;
-    // The same class, but the library's types know it by its global name.
+    // The same class at run time, but the library expects the global type.
     return (await fetch(url, { ...options, dispatcher } as Parameters<typeof fetch>[1])) as unknown as Response;
   };
 }
 
-/** The claim of that very name, else the one that the dots lead to. */
+/** Returns the claim with exactly this name, otherwise the one at the path. */
 function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unknown {
   if (Object.hasOwn(claims, path)) return claims[path];
   let value: unknown = claims;
@@ -191,16 +191,16 @@ function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unkno
   return value;
 }
 
-/** The highest role that any of the values gives. */
+/** Returns the highest role that one of the values gives. */
 function roleOf(claim: unknown, roles: OidcSettings["roles"]): Role | null {
   const values = new Set((Array.isArray(claim) ? claim : [claim]).filter((each) => typeof each === "string"));
   return ROLES.findLast((role) => roles[role].some((value) => values.has(value))) ?? null;
 }
 
 /**
- * An unverified address could be somebody else's: then another name is used, but for one that is that address again. `name`
- * is what people write into their profile: no address is taken from there. Without what is not seen, or turns text around:
- * it names people in the audit trail.
+ * Returns the name for the audit trail. An unverified address may belong to somebody else, so it is not used, also not as
+ * the user name. People write `name` themselves, so it must not look like an address. Invisible characters and those that
+ * change the direction of text are removed.
  */
 function nameIn(claims: Readonly<Record<string, unknown>>): string | null {
   const said = (claim: string): string => {
@@ -221,7 +221,7 @@ const visible = (text: string): string =>
     .trim()
     .slice(0, 200);
 
-/** What went wrong, for the log: never a token or a code. */
+/** Returns the reason for the log, without tokens and codes. */
 export function describeOidcError(error: unknown): string {
   if (error instanceof client.AuthorizationResponseError || error instanceof client.ResponseBodyError)
     return `the provider answered ${error.error}${error.error_description === undefined ? "" : `: ${error.error_description}`}`.slice(

@@ -1,52 +1,51 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler, Response } from "express";
 
-/** What somebody may do: a viewer looks; an operator also runs, approves and reinvites; an admin also connects and disconnects. */
+/** A viewer reads; an operator also syncs, approves and reinvites; an admin also connects and disconnects. */
 export type Role = "viewer" | "operator" | "admin";
 
-/** Least first. */
+/** From the least to the most powerful. */
 export const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
 
-/** May somebody with `role` do what `needed` is needed for? */
+/** True if `role` includes the rights of `needed`. */
 export const allows = (role: Role, needed: Role): boolean => ROLES.indexOf(role) >= ROLES.indexOf(needed);
 
-/** Who asks, once known. */
+/** The authenticated visitor of a request. */
 export interface Visitor {
   readonly role: Role;
-  /** For people: an e-mail address, or "admin token". */
+  /** Shown on pages: an e-mail address, or "admin token". */
   readonly name: string;
   /** For the audit trail, e.g. `console:ada@example.com (oidc)`, `api:viewer (token 1a2b3c4d)`; never a secret. */
   readonly actor: string;
-  /** A browser's session, or a bearer token. */
   readonly via: "session" | "token";
-  /** What forms and API writes of this session must carry; null for a bearer token, which no other site can send. */
+  /** Token that forms and API writes of this session must contain. Null with a bearer token, which other sites cannot send. */
   readonly csrfToken: string | null;
-  /** For answers that go on and on: false once the session is over or signed out. */
+  /** For streams: false once the session has ended. */
   readonly isStillIn: () => boolean;
 }
 
 const key = "visitor";
 
-/** Notes who asks, for everything that comes after. */
+/** Stores the visitor for later handlers. */
 export const admit = (response: Response, visitor: Visitor): void => {
   response.locals[key] = visitor;
 };
 
-/** Who asks, or null when nobody has signed in. */
+/** Returns the visitor; null if nobody is signed in. */
 export const findVisitor = (response: Response): Visitor | null =>
   (response.locals[key] as Visitor | undefined) ?? null;
 
-/** Who asks, behind {@link requireRole}. @throws TypeError where that was forgotten */
+/** Returns the visitor behind {@link requireRole}. @throws TypeError if the route lacks it */
 export function visitorOf(response: Response): Visitor {
   const visitor = findVisitor(response);
   if (visitor === null) throw new TypeError("this route lacks requireRole");
   return visitor;
 }
 
-/** An error as the API gives it. */
+/** Returns an error in the form of the API. */
 export const problem = (code: string, message: string) => ({ error: { code, message } });
 
-/** Lets those in who have at least this role: 401 for nobody, 403 for too little. The answer is JSON; pages have their own. */
+/** Requires at least this role: otherwise 401 without a visitor, 403 with a lower role. Answers JSON; pages have their own check. */
 export function requireRole(needed: Role): RequestHandler {
   return (_request, response, next) => {
     const visitor = findVisitor(response);
@@ -63,28 +62,28 @@ export function requireRole(needed: Role): RequestHandler {
   };
 }
 
-/** A token of the configuration that signs in with a role. */
+/** A token of the configuration and its role. */
 export interface RoleToken {
   readonly role: Role;
   readonly token: string;
 }
 
-/** SHA-256; hashing first makes the comparison independent of length. */
+/** SHA-256. Hashes have the same length, so the comparison does not depend on the length of the token. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Of so many characters no token is found by trying: `openssl rand -hex 16` makes 32. */
+/** Minimum length of a token that nobody can guess. `openssl rand -hex 16` makes 32 characters. */
 const unguessableChars = 32;
 
-/** A token that was found. */
+/** A valid token. */
 export interface FoundToken {
   readonly role: Role;
-  /** Names it in the audit trail. */
+  /** Names the token in the audit trail. */
   readonly fingerprint: string;
-  /** Long enough to be heard however many wrong ones came from the same address: limiting guesses protects short ones. */
+  /** True if the limit of guesses does not apply: it protects only short tokens. */
   readonly isUnguessable: boolean;
 }
 
-/** Finds the role of a token; compares with every known one, each in constant time. */
+/** Returns a function that finds the role of a token. Compares with every known token in constant time. */
 export function tokenFinder(tokens: readonly RoleToken[]) {
   const known = tokens.map(({ role, token }) => ({ role, hash: digest(token) }));
   return (presented: string): FoundToken | null => {

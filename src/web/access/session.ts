@@ -5,16 +5,16 @@ import { deriveKey } from "../../crypto/aes-gcm.ts";
 import { createSeal } from "../../crypto/seal.ts";
 
 const hourMs = 3_600_000;
-/** Without a request of a person for this long, a session ends. */
+/** A session ends after this time without a request of a person. */
 const idleMs = 12 * hourMs;
-/** However busy it is, a session that began with a token ends after this long. */
+/** Maximum age of a session that began with a token. */
 const tokenLifeMs = 7 * 24 * hourMs;
-/** The identity provider says who may be here: it is asked again every day. */
+/** Maximum age of a session that began at the identity provider, which decides again every day. */
 const oidcLifeMs = 24 * hourMs;
-/** How often use is noted: not every answer sets a cookie. */
+/** Minimum time between two updates of the cookie. */
 const touchMs = 60_000;
-/** Signed-out sessions are remembered until they would have ended; more than this many never are at a time. */
-const revokedLimit = 10_000;
+/** Maximum signed-out sessions that are remembered. Each is remembered until it would have ended. */
+const maxRevoked = 10_000;
 
 const sessionShape = z.object({
   id: z.string(),
@@ -26,33 +26,33 @@ const sessionShape = z.object({
   seenAtMs: z.number(),
 });
 
-/** Somebody's signed-in browser. */
+/** The session of a signed-in browser. */
 export type Session = Readonly<z.output<typeof sessionShape>>;
 
 export interface SessionsParts {
-  /** Every secret of the admin section: when one changes, all sessions end. */
+  /** All secrets of the section `admin`. When one changes, all sessions end. */
   readonly secrets: readonly string[];
-  /** True where browsers come over https. */
+  /** True if browsers use https. */
   readonly isSecure: boolean;
   readonly now: () => number;
 }
 
-/** Sessions kept in a sealed cookie: nothing to store, and a restart signs nobody out. */
+/** Sessions live in a sealed cookie: nothing is stored, and a restart signs nobody out. */
 export interface Sessions {
   begin(response: Response, who: Pick<Session, "role" | "name" | "actor" | "by">): Session;
-  /** The session that a request shows, when it is still good. */
+  /** Returns the session of a request; null if there is none or it has ended. */
   find(request: Request): Session | null;
-  /** Notes that a person was here. */
+  /** Records that a person is active. */
   touch(response: Response, session: Session): void;
-  /** Ends it: the cookie is taken back, and a copy of it is refused. */
+  /** Ends the session: clears the cookie and refuses copies of it. */
   end(response: Response, session: Session): void;
   isGood(session: Session): boolean;
-  /** What forms of this session carry: another site can neither read nor guess it. */
+  /** Returns the token for the forms of this session. Other sites can neither read nor guess it. */
   csrfToken(session: Session): string;
   isCsrfToken(session: Session, presented: string): boolean;
 }
 
-/** The value of a cookie in a request; null when there is none. */
+/** Returns the value of a cookie; null for none. */
 export function readCookie(request: Request, name: string): string | null {
   for (const part of (request.headers.cookie ?? "").split(";")) {
     const [key, ...value] = part.trim().split("=");
@@ -61,7 +61,7 @@ export function readCookie(request: Request, name: string): string | null {
   return null;
 }
 
-/** `__Host-` binds a cookie to this very host and to https, which browsers then hold to. */
+/** Returns the cookie name. With the prefix `__Host-`, browsers bind the cookie to this host and to https. */
 export const cookieName = (name: string, isSecure: boolean): string => (isSecure ? `__Host-${name}` : name);
 
 export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessions {
@@ -71,7 +71,7 @@ export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessi
   const macKey = deriveKey(JSON.stringify(secrets), "csrf token");
 
   const lifeMs = (session: Session): number => (session.by === "oidc" ? oidcLifeMs : tokenLifeMs);
-  // Lax, not Strict: who follows a link from an alert is still signed in. Writes ask for more (see `access.ts`).
+  // Lax, not Strict, so that a person who follows a link in an alert is still signed in. Writes need more (see `access.ts`).
   const attributes = { httpOnly: true, secure: isSecure, sameSite: "lax", path: "/" } as const;
   const write = (response: Response, session: Session): void =>
     void response.cookie(name, seal(session), { ...attributes, maxAge: idleMs });
@@ -96,8 +96,8 @@ export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessi
       if (now() - session.seenAtMs >= touchMs) write(response, { ...session, seenAtMs: now() });
     },
     end(response, session) {
-      // The oldest go first where there are too many.
-      for (const [id, untilMs] of revoked) if (untilMs <= now() || revoked.size >= revokedLimit) revoked.delete(id);
+      // If there are too many, the oldest are removed first.
+      for (const [id, untilMs] of revoked) if (untilMs <= now() || revoked.size >= maxRevoked) revoked.delete(id);
       revoked.set(session.id, session.beganAtMs + lifeMs(session));
       response.clearCookie(name, attributes);
     },

@@ -1,43 +1,42 @@
-/** What is worked on at once, and how fast it may come; see `server.limits` of the configuration. */
+/** Limits of SCIM requests; see `server.limits` of the configuration. */
 export interface AdmissionLimits {
-  /** Of all sources together. */
+  /** For all sources together. */
   readonly requestsInFlight: number;
   readonly requestsInFlightPerSource: number;
-  /** Of each source, in the long run. */
+  /** Average per source. */
   readonly requestsPerSecond: number;
-  /** Requests of a source that may come at once after a quiet time. */
+  /** Maximum requests of a source at once after a quiet time. */
   readonly burst: number;
 }
 
-/** Why a request was refused; the label of `rollcall_scim_shed_total`. */
+/** Reason of a refusal; label of `rollcall_scim_shed_total`. */
 export type ShedReason = "connections" | "inFlight" | "inFlightOfSource" | "memory" | "rate" | "wrongTokens";
 
-/** A request that may go on: `leave` when its answer is away, or nobody waits for it any more. More than once does no harm. */
+/** An accepted request. Call `leave` when it is answered or abandoned. Further calls have no effect. */
 export interface Admitted {
   readonly kind: "admitted";
   readonly leave: () => void;
 }
 
-/** A request that is to come again later. */
+/** A refused request. The client should retry later. */
 export interface Refused {
   readonly kind: "refused";
-  /** 503: the process has enough to do. 429 (RFC 6585 §4): this source has sent enough. */
+  /** 503: the process is busy. 429 (RFC 6585 §4): this source exceeds its rate. */
   readonly status: 429 | 503;
   readonly retryAfterMs: number;
   readonly detail: string;
 }
 
-/** What {@link createAdmission} needs besides its limits. */
 export interface AdmissionParts {
-  /** A clock that never goes back, in milliseconds. */
+  /** A monotonic clock in milliseconds. */
   readonly monotonic: () => number;
   readonly onShed: (shed: { readonly source: string; readonly reason: ShedReason }) => void;
 }
 
-/** Bodies are in memory while a request is worked on: as many bytes of them, at most, as a few large Bulk requests have. */
-const bodyBytes = 128 * 1024 * 1024;
-const bodyBytesPerSource = 64 * 1024 * 1024;
-/** What waits is worked off within a second: `docs/reliability.md`, "Load". */
+/** Maximum bytes of request bodies in memory: those of a few large Bulk requests. */
+const maxBodyBytes = 128 * 1024 * 1024;
+const maxBodyBytesPerSource = 64 * 1024 * 1024;
+/** Within a second, the requests in progress are finished: docs/reliability.md, "Load". */
 const retryMs = 1000;
 
 interface Load {
@@ -46,18 +45,18 @@ interface Load {
 }
 
 interface SourceLoad extends Load {
-  /** Requests that may come now, as of `refilledAtMs`. */
+  /** Requests that may come at once at `refilledAtMs`. */
   tokens: number;
   refilledAtMs: number;
 }
 
 /**
- * Decides which requests are taken on. Asked after the token is known to be good and before a byte of the body is read;
- * a refusal costs next to nothing, and what is taken on is bounded in number and in bytes, for all and for each source.
+ * Decides which requests are accepted. Runs after the token was checked and before the body is read, so a refusal costs
+ * almost nothing. Limits the number and the bytes of requests, for each source and for all of them.
  */
 export function createAdmission(limits: AdmissionLimits, { monotonic, onShed }: AdmissionParts) {
   const all: Load = { requests: 0, bytes: 0 };
-  // As many as the configuration has sources: only good tokens lead here.
+  // Bounded by the number of configured sources, because only valid tokens get here.
   const sources = new Map<string, SourceLoad>();
 
   const loadOf = (source: string): SourceLoad => {
@@ -69,14 +68,12 @@ export function createAdmission(limits: AdmissionLimits, { monotonic, onShed }: 
   };
 
   const refusal = (load: SourceLoad, source: string, bytes: number): readonly [ShedReason, Refused] | null => {
-    if (all.requests >= limits.requestsInFlight)
-      return busy("inFlight", `${all.requests} requests are being worked on already`);
+    if (all.requests >= limits.requestsInFlight) return busy("inFlight", `${all.requests} requests are in progress`);
     if (load.requests >= limits.requestsInFlightPerSource)
-      return busy("inFlightOfSource", `${load.requests} requests of source ${source} are being worked on already`);
-    const isTooMuch = all.bytes + bytes > bodyBytes || load.bytes + bytes > bodyBytesPerSource;
-    // One that comes alone is always let in, whatever it brings: its own limit is elsewhere.
-    if (isTooMuch && load.requests > 0)
-      return busy("memory", "bodies of other requests fill the memory that is for them");
+      return busy("inFlightOfSource", `${load.requests} requests of source ${source} are in progress`);
+    const isTooMuch = all.bytes + bytes > maxBodyBytes || load.bytes + bytes > maxBodyBytesPerSource;
+    // A single request is always accepted. The size of one body is limited elsewhere.
+    if (isTooMuch && load.requests > 0) return busy("memory", "other requests use all the memory for request bodies");
     if (load.tokens < 1) {
       const detail = `source ${source} sends more than ${limits.requestsPerSecond} requests a second; try again later`;
       const retryAfterMs = Math.max(retryMs, ((1 - load.tokens) / limits.requestsPerSecond) * 1000);
@@ -131,23 +128,23 @@ function refill(load: SourceLoad, { requestsPerSecond, burst }: AdmissionLimits,
   load.refilledAtMs = nowMs;
 }
 
-/** How often refusals are logged, at most. */
-const tellEveryMs = 10_000;
+/** Minimum time between two log lines about refusals. */
+const logEveryMs = 10_000;
 
-/** Tells of refusals in a line now and then, with their number: a line for each would be one more load. */
+/** Logs refusals with their number from time to time. One line per refusal would add load. */
 export function createShedReport(
   log: (message: string, fields: Readonly<Record<string, unknown>>) => void,
   monotonic: () => number,
 ) {
-  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let loggedAtMs = Number.NEGATIVE_INFINITY;
   const counts = new Map<string, number>();
   return ({ source, reason }: { readonly source: string; readonly reason: ShedReason }): void => {
     const key = source === "" ? reason : `${reason} of ${source}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
-    if (monotonic() - toldAtMs < tellEveryMs) return;
-    toldAtMs = monotonic();
+    if (monotonic() - loggedAtMs < logEveryMs) return;
+    loggedAtMs = monotonic();
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-    log(`scim: ${total} ${total === 1 ? "request" : "requests"} refused with Retry-After since this was last said`, {
+    log(`scim: ${total} ${total === 1 ? "request" : "requests"} refused with Retry-After since the last report`, {
       refused: Object.fromEntries(counts),
     });
     counts.clear();

@@ -3,54 +3,54 @@ import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 
-/** The files that a TLS listener is made of: PEM, absolute paths; see `server.tls` of the configuration. */
+/** The PEM files of a TLS listener, with absolute paths; see `server.tls` of the configuration. */
 export interface CertificateFiles {
-  /** The certificate, and after it those between it and the authority's. */
+  /** The certificate, followed by the intermediate certificates. */
   readonly certFile: string;
   readonly keyFile: string;
-  /** Who signs the certificates of clients; null: none is asked for. */
+  /** The authority of client certificates; null: clients need none. */
   readonly clientCaFile: string | null;
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
 }
 
-/** What the files hold, found to be fit for use. */
+/** The validated content of the files. */
 export interface Certificates {
   readonly context: SecureContextOptions;
-  /** Names and validity of the first certificate, for people. */
+  /** Names in the first certificate, for messages. */
   readonly subject: string;
   readonly validFromMs: number;
   readonly validToMs: number;
-  /** Changes when a byte of any file does. */
+  /** Changes when a file changes. */
   readonly digest: string;
 }
 
-const fileBytes = 1024 * 1024;
+const maxFileBytes = 1024 * 1024;
 const dayMs = 86_400_000;
-/** Time to renew by hand what does not renew itself. */
+/** Expiry causes a warning this long before, so that somebody can renew by hand. */
 const warnBeforeMs = 14 * dayMs;
 
 /**
- * Reads the files and tries them.
- * @param name how messages begin, e.g. `server.tls`
- * @throws `CONFIG_INVALID` for a file that can't be read, a certificate or key that is none, or two that do not belong together
+ * Reads and validates the files.
+ * @param name beginning of messages, e.g. `server.tls`
+ * @throws `CONFIG_INVALID` if a file cannot be read or is invalid, or if the key does not belong to the certificate
  */
 export function readCertificates(name: string, files: CertificateFiles): Certificates {
   const cert = readPem(name, "certFile", files.certFile);
   const key = readPem(name, "keyFile", files.keyFile);
   const ca = files.clientCaFile === null ? undefined : readPem(name, "clientCaFile", files.clientCaFile);
   const certificate = attempt(
-    `${name}.certFile: ${files.certFile} is no PEM certificate`,
+    `${name}.certFile: ${files.certFile} is not a PEM certificate`,
     () => new X509Certificate(cert),
   );
-  const privateKey = attempt(`${name}.keyFile: ${files.keyFile} is no PEM private key without a passphrase`, () =>
+  const privateKey = attempt(`${name}.keyFile: ${files.keyFile} is not a PEM private key without a passphrase`, () =>
     createPrivateKey(key),
   );
   if (!certificate.checkPrivateKey(privateKey))
     throw new RollcallError("CONFIG_INVALID", `${name}.keyFile: ${files.keyFile} is not the key of ${files.certFile}`);
   if (ca !== undefined)
-    attempt(`${name}.clientCaFile: ${files.clientCaFile} is no PEM certificate`, () => new X509Certificate(ca));
+    attempt(`${name}.clientCaFile: ${files.clientCaFile} is not a PEM certificate`, () => new X509Certificate(ca));
   const context = { cert, key, minVersion: files.minVersion, ...(ca === undefined ? {} : { ca }) };
-  attempt(`${name}: ${files.certFile} and what is with it cannot be used`, () => createSecureContext(context));
+  attempt(`${name}: ${files.certFile} and its chain cannot be used`, () => createSecureContext(context));
   return {
     context,
     subject: (certificate.subjectAltName ?? certificate.subject).replaceAll("\n", ", "),
@@ -68,12 +68,12 @@ export function readCertificates(name: string, files: CertificateFiles): Certifi
 
 function readPem(name: string, key: string, path: string): string {
   return attempt(`${name}.${key}: cannot read ${path}`, () => {
-    if (statSync(path).size > fileBytes) throw new Error(`it is larger than ${fileBytes} bytes`);
+    if (statSync(path).size > maxFileBytes) throw new Error(`it is larger than ${maxFileBytes} bytes`);
     return readFileSync(path, "utf8");
   });
 }
 
-/** OpenSSL's own words are kept as the cause: they tell of the form, never of what is in the file. */
+/** Keeps the error of OpenSSL as the cause. It describes the form of the file, never its content. */
 function attempt<T>(what: string, work: () => T): T {
   try {
     return work();
@@ -82,7 +82,7 @@ function attempt<T>(what: string, work: () => T): T {
   }
 }
 
-/** Whether a certificate is good now, and for how long, in words. */
+/** Describes whether a certificate is valid, and for how long. */
 export function describeValidity(
   { subject, validFromMs, validToMs }: Certificates,
   nowMs: number,
@@ -98,34 +98,32 @@ export function describeValidity(
   return { level: "ok", message: until };
 }
 
-/** What {@link watchCertificates} needs. */
 export interface WatchParts {
-  /** How messages begin, e.g. `server.tls`. */
+  /** Beginning of messages, e.g. `server.tls`. */
   readonly name: string;
   readonly files: CertificateFiles;
-  /** What is in use now. */
+  /** The certificates in use. */
   readonly inUse: Certificates;
-  /** Takes new ones into use, for connections from now on. */
+  /** Uses new certificates for new connections. */
   readonly use: (certificates: Certificates) => void;
   readonly now: () => number;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
-  /** How often the files are looked at, in milliseconds. Default 10 s. */
+  /** Time between two reads of the files. Default 10 s. */
   readonly everyMs?: number;
 }
 
-/** A watch over certificate files. */
 export interface CertificateWatch {
-  /** Looks at once, as after SIGHUP. */
+  /** Reads the files immediately, as after SIGHUP. */
   look(): void;
   close(): void;
 }
 
-const lookEveryMs = 10_000;
+const readEveryMs = 10_000;
 
 /**
- * Takes changed files into use without a restart. It reads them again and again, as no notice can be relied on where
- * files are links that are turned over (Kubernetes secrets, certbot). What can't be used is logged once, and what is in
- * use stays; half of a pair that is being replaced is such a case, and mends itself. Expiry is logged once a day.
+ * Uses changed files without a restart. Reads them periodically, because file notifications are not reliable for symbolic
+ * links that are replaced (Kubernetes secrets, certbot). If the files are invalid, logs that once and keeps the certificate
+ * in use. That happens for a moment while certificate and key are replaced. Logs expiry once a day.
  */
 export function watchCertificates({
   name,
@@ -134,16 +132,16 @@ export function watchCertificates({
   use,
   now,
   log,
-  everyMs = lookEveryMs,
+  everyMs = readEveryMs,
 }: WatchParts): CertificateWatch {
   let current = inUse;
   let failure = "";
-  let toldDay = -1;
-  const tellValidity = (): void => {
+  let loggedDay = -1;
+  const logValidity = (): void => {
     const day = Math.floor(now() / dayMs);
     const { level, message } = describeValidity(current, now());
-    if (level === "ok" || day === toldDay) return;
-    toldDay = day;
+    if (level === "ok" || day === loggedDay) return;
+    loggedDay = day;
     log(level === "error" ? "error" : "warn", `${name}: ${message}`);
   };
   const look = (): void => {
@@ -153,17 +151,17 @@ export function watchCertificates({
       if (read.digest !== current.digest) {
         use(read);
         current = read;
-        toldDay = -1;
+        loggedDay = -1;
         log("info", `${name}: new files are in use; ${describeValidity(read, now()).message}`);
       }
     } catch (error) {
-      const message = `${messageOf(error)}; the certificate that is in use stays`;
+      const message = `${messageOf(error)}; the certificate in use stays`;
       if (message !== failure) log("error", message);
       failure = message;
     }
-    tellValidity();
+    logValidity();
   };
-  tellValidity();
+  logValidity();
   const timer = setInterval(look, everyMs);
   timer.unref();
   return { look, close: () => clearInterval(timer) };

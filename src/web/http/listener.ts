@@ -11,49 +11,48 @@ export interface Address {
   readonly port: number;
 }
 
-/** A listener that is up. */
+/** A running listener. */
 export interface Listener {
-  /** With the port that was taken, e.g. `http://127.0.0.1:8080`. */
+  /** With the actual port, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** Takes another certificate for connections from now on; nothing for a listener without TLS. */
+  /** Uses another certificate for new connections. No effect without TLS. */
   useContext(context: SecureContextOptions): void;
-  /** Takes no more connections, lets requests finish for at most `graceMs`, then cuts. */
+  /** Accepts no more connections, lets requests finish for at most `graceMs`, then closes all connections. */
   close(graceMs: number): Promise<void>;
 }
 
-/** How long a client may keep a connection waiting, in milliseconds. */
+/** Maximum times of a connection, in milliseconds. */
 export interface ListenerTimeouts {
   /** For all headers of a request. Default 15 s. */
   readonly headersMs: number;
-  /** For a whole request, its body included, however lively it trickles. Default 60 s. */
+  /** For a whole request with its body, also if it arrives in small pieces. Default 60 s. */
   readonly requestMs: number;
   /** Between two requests. Default 65 s: longer than the 60 s of most proxies, so that they close first. */
   readonly keepAliveMs: number;
-  /** Without a byte in either direction: a client that does not read its answer. Default 120 s. */
+  /** Without a byte in either direction, for example if a client does not read its answer. Default 120 s. */
   readonly silenceMs: number;
-  /** For a request on a connection beyond the limit. Default 5 s. */
+  /** For a connection beyond the limit. Default 5 s. */
   readonly reserveMs: number;
   /** For a TLS handshake. Default 10 s. */
   readonly handshakeMs: number;
-  /** How often the first two are looked at. Default 2 s. */
+  /** Time between two checks of the first two. Default 2 s. */
   readonly lookEveryMs: number;
 }
 
-/** What a listener takes upon itself. */
 export interface ListenerOptions {
-  /** Open connections. Default 1000. Beyond, requests other than for health are answered 503, and hung up on. */
+  /** Maximum open connections. Default 1000. Beyond, requests except health checks get 503 and the connection is closed. */
   readonly connections?: number;
   readonly timeouts?: Partial<ListenerTimeouts>;
   /** Default: plain HTTP. */
   readonly tls?: ListenerTls;
-  /** Told of each request or connection that was too many. */
+  /** Called for each request or connection beyond the limit. */
   readonly onCrowded?: () => void;
 }
 
 /** TLS of a listener. */
 export interface ListenerTls {
   readonly context: SecureContextOptions;
-  /** `required`: who shows no certificate that the context's authority signed gets no further than the handshake. `optional`: who shows a wrong one. */
+  /** `required`: the handshake fails without a certificate of the authority. `optional`: it fails only with a wrong certificate. */
   readonly clientCert: "none" | "optional" | "required";
 }
 
@@ -67,17 +66,17 @@ const defaultTimeouts: ListenerTimeouts = {
   lookEveryMs: 2000,
 };
 const defaultConnections = 1000;
-/** Connections beyond the limit that are told so, and that health is answered on; what comes on top is dropped. */
+/** Connections beyond the limit that still get an answer: 503, or the health check. Further connections are dropped. */
 const reserve = 64;
-/** Bytes of the request line and all headers together. */
-const headBytes = 16_384;
-const urlBytes = 8192;
-const headerCount = 100;
-/** What has been refused unread may still be read by its client: closing at once would take the answer away from it. */
+/** Maximum bytes of the request line and all headers together. */
+const maxHeadBytes = 16_384;
+const maxUrlBytes = 8192;
+const maxHeaders = 100;
+/** Time for a client to read the refusal before its connection is closed. */
 const lingerMs = 1000;
 const sweepMs = 50;
 
-/** @throws `CONFIG_INVALID` when the address can't be listened on. */
+/** Listens on an address. @throws `CONFIG_INVALID` if that fails */
 export async function listen(
   address: Address,
   handler: RequestListener,
@@ -92,8 +91,8 @@ export async function listen(
     requestTimeout: timeouts.requestMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     connectionsCheckingInterval: timeouts.lookEveryMs,
-    maxHeaderSize: headBytes,
-    // Node would refuse it without a body.
+    maxHeaderSize: maxHeadBytes,
+    // Checked below. Node would answer 400 without a body.
     requireHostHeader: false,
   };
   const serve: RequestListener = (request, response) => {
@@ -107,8 +106,8 @@ export async function listen(
     tls === undefined
       ? createServer(serverOptions, serve)
       : createSecureServer({ ...serverOptions, ...secureOptions(tls), handshakeTimeout: timeouts.handshakeMs }, serve);
-  // One more than is let in: so many tell that there were more, as what is beyond is dropped without a word.
-  server.maxHeadersCount = headerCount + 1;
+  // One more than the limit. Node drops further headers silently, so this one shows that there were too many.
+  server.maxHeadersCount = maxHeaders + 1;
   server.maxConnections = connections + reserve;
   server.setTimeout(timeouts.silenceMs);
   if (tls === undefined) server.on("connection", crowd.add);
@@ -119,7 +118,7 @@ export async function listen(
     });
   server.on("drop", onCrowded);
   server.on("clientError", refuse);
-  // Node would answer 417 without a body.
+  // Without this, Node answers 417 without a body.
   server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) =>
     answer(response, noExpectation),
   );
@@ -149,11 +148,11 @@ const secureOptions = ({ context, clientCert }: ListenerTls) => ({
   rejectUnauthorized: clientCert === "required",
 });
 
-/** Shows a certificate that nobody vouches for. */
+/** True if the client shows a certificate that the authority did not sign. */
 const isStranger = (socket: TLSSocket, { clientCert }: ListenerTls): boolean =>
   clientCert === "optional" && !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 
-/** Counts connections, and knows which ones came when there were enough. */
+/** Counts open connections and remembers those beyond the limit. */
 function createCrowd(limit: number, reserveMs: number) {
   let open = 0;
   const beyond = new WeakSet<Duplex>();
@@ -170,7 +169,7 @@ function createCrowd(limit: number, reserveMs: number) {
   return { add, isBeyond: (socket: Duplex): boolean => beyond.has(socket) };
 }
 
-/** An answer without a look at what is asked for. */
+/** An answer that does not depend on the content of the request. */
 interface Refusal {
   readonly status: number;
   readonly reason: string;
@@ -187,12 +186,12 @@ const tooManyConnections: Refusal = {
 const longUrl: Refusal = {
   status: 414,
   reason: "URI Too Long",
-  detail: `the URL is longer than ${urlBytes} bytes; POST to /.search takes longer filters`,
+  detail: `the URL is longer than ${maxUrlBytes} bytes; POST to /.search takes longer filters`,
 };
 const manyHeaders: Refusal = {
   status: 431,
   reason: "Request Header Fields Too Large",
-  detail: `there are more than ${headerCount} headers`,
+  detail: `there are more than ${maxHeaders} headers`,
 };
 
 const noExpectation: Refusal = {
@@ -204,14 +203,14 @@ const noExpectation: Refusal = {
 /** RFC 9112 §3.2. */
 const noHost: Refusal = { status: 400, reason: "Bad Request", detail: "HTTP/1.1 needs one Host header" };
 
-/** Health is answered however many there are: what asks for it decides whether this process lives on. */
+/** Health checks are always answered, because an orchestrator restarts a process that does not answer. */
 const isHealth = (url: string): boolean => /^\/(healthz|readyz)(\?|$)/.test(url);
 
 function refusalOf({ url = "", rawHeaders, headers, httpVersion }: IncomingMessage, isBeyond: boolean): Refusal | null {
   if (isBeyond && !isHealth(url)) return tooManyConnections;
-  if (url.length > urlBytes) return longUrl;
+  if (url.length > maxUrlBytes) return longUrl;
   if (headers.host === undefined && httpVersion === "1.1") return noHost;
-  return rawHeaders.length / 2 > headerCount ? manyHeaders : null;
+  return rawHeaders.length / 2 > maxHeaders ? manyHeaders : null;
 }
 
 function answer(response: ServerResponse, { status, detail, headers = {} }: Refusal): void {
@@ -224,15 +223,15 @@ const unreadable: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
     reason: "Request Header Fields Too Large",
-    detail: `the request line and its headers are larger than ${headBytes} bytes`,
+    detail: `the request line and its headers are larger than ${maxHeadBytes} bytes`,
   },
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: "Request Timeout", detail: "the request took too long to arrive" },
 };
 const noHttp: Refusal = { status: 400, reason: "Bad Request", detail: "this is not an HTTP request" };
 
-/** What cannot be read as HTTP is answered like any other bad request, as a SCIM error (RFC 7644 §3.12), and hung up on. */
+/** Answers a request that is not HTTP with a SCIM error (RFC 7644 §3.12) and closes the connection. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // What does not get through a handshake can't be answered in words: plain HTTP, and certificates that are missing.
+  // Without a finished TLS handshake no answer is possible: plain HTTP, or a missing certificate.
   const isUnsecured = socket instanceof TLSSocket && socket.getProtocol() === null;
   if (error.code === "ECONNRESET" || !socket.writable || isUnsecured) return void socket.destroy();
   const { status, reason, detail } = unreadable[error.code ?? ""] ?? noHttp;
@@ -244,14 +243,14 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
     "Connection: close",
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
-  // A client that does not hang up would keep its request, and its place among those in flight, for ever.
+  // A client that keeps the connection open would count as a request in flight forever.
   const cut = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(cut));
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection whose last request is answered becomes idle, and would stay open until its client lets go.
+  // After its last answer a connection becomes idle. It would stay open until the client closes it.
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;

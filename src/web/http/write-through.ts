@@ -1,19 +1,19 @@
 import { once } from "node:events";
 import type { Response } from "express";
 
-/** Who takes nothing for that long is gone. */
-const stuckMs = 60_000;
+/** Maximum time that a client may take without reading. */
+const maxStallMs = 60_000;
 
 /**
- * Writes, and waits until the client has taken it: who reads slowly holds up nobody but themselves, and fills no memory.
- * False when there is nobody to write to any more: gone, or stuck for a minute and hung up on.
+ * Writes and waits until the client has read it, so that a slow client uses no memory and delays only itself.
+ * Returns false if the client is gone, or did not read for a minute and was disconnected.
  */
 export async function writeThrough(response: Response, text: string): Promise<boolean> {
   if (response.destroyed) return false;
   if (response.write(text)) return true;
   const over = new AbortController();
   const end = (): void => over.abort();
-  const stuck = setTimeout(end, stuckMs);
+  const stuck = setTimeout(end, maxStallMs);
   response.once("close", end);
   try {
     await once(response, "drain", { signal: over.signal });
