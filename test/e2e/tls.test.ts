@@ -73,9 +73,7 @@ describe("TLS of the SCIM listener", () => {
     // Half of the pair: the key of the old certificate stays for a moment.
     writeFileSync(join(stage.folder, "server.pem"), next.cert);
     serve.child.kill("SIGHUP");
-    await until(() =>
-      expect(serve.stderr()).toMatch(/server\.key is not the key of .*the certificate in use stays/),
-    );
+    await until(() => expect(serve.stderr()).toMatch(/server\.key is not the key of .*the certificate in use stays/));
     expect((await shown(serve.scimUrl)).name).toBe("CN=one.example.com");
     writeFileSync(join(stage.folder, "server.key"), "no key at all");
     serve.child.kill("SIGHUP");
