@@ -5,12 +5,12 @@ import { LdapPoller } from "../../src/sources/ldap/poller.ts";
 import { overlapMs } from "../../src/sources/ldap/read/stamp.ts";
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { snapshotRows } from "../../src/store/import/import.ts";
-import { migrate } from "../../src/store/schema/migrations.ts";
+import { prepareSchema } from "../../src/store/schema/version.ts";
 import { ldapSettings } from "../../test/support/ldap/settings.ts";
 
 const [, , url = "", file = "", suffix = "", bindDn = "", bindPassword = ""] = process.argv;
 const driver = openSqlite(file);
-await migrate(driver);
+await prepareSchema(driver);
 const settings = ldapSettings({
   preset: "openldap",
   url: [url],

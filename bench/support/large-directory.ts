@@ -51,7 +51,7 @@ export async function largeDirectory(nowMs: number): Promise<LargeDirectory> {
 
   insert(
     `users (id, source, source_key, user_name, user_name_key, external_id, email, display_name, display_name_key,
-      is_active, rev, created_ms, modified_ms, absent_since_ms, resource)`,
+      is_active, rev, created_at_ms, modified_at_ms, absent_since_ms, resource)`,
     50_000,
     `, person AS (
       SELECT n.i, ${id(1, "n.i")} AS id, given.name || ' ' || family.name || ' ' || n.i AS name,
@@ -71,7 +71,7 @@ export async function largeDirectory(nowMs: number): Promise<LargeDirectory> {
     INSERT INTO user_emails (email, user_seq) SELECT email, seq FROM users WHERE absent_since_ms IS NULL;
     INSERT INTO memberships (group_seq, user_seq) SELECT 1, seq FROM users WHERE absent_since_ms IS NULL`);
   insert(
-    `groups (id, source, source_key, display_name, display_name_key, rev, definition_rev, created_ms, modified_ms, resource)`,
+    `groups (id, source, source_key, display_name, display_name_key, rev, definition_rev, created_at_ms, modified_at_ms, resource)`,
     5000,
     `SELECT ${id(2, "i")}, 'okta', ${id(2, "i")}, 'Team ' || i, 'team ' || i, 1, 1, ${nowMs}, ${nowMs},
       json_object('displayName', 'Team ' || i) FROM n`,
@@ -84,7 +84,7 @@ export async function largeDirectory(nowMs: number): Promise<LargeDirectory> {
   for (const target of targets) {
     insert(
       `links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, note, attempts,
-        attempted_rev, retry_at_ms, error_code, error_message, last_success_ms, seen_state, seen_since_ms)`,
+        attempted_rev, retry_at_ms, error_code, error_message, last_success_at_ms, observed_state, observed_since_ms)`,
       50_000,
       `SELECT '${target}', 'user', ${id(1, "i")}, iif(i % 203 = 7, NULL, 'remote-' || i), 'created', iif(i % 501 = 6, 2, 3),
         i % 25 <> 0, 0, iif(i % 203 = 7, 'not-in-target', NULL), iif(i % 997 = 5, 7, 0), 3,
@@ -95,9 +95,9 @@ export async function largeDirectory(nowMs: number): Promise<LargeDirectory> {
     );
     db.exec(`
       INSERT INTO links (target, kind, entity_id, remote_id, ownership, applied_rev, has_access, is_suspended_by_us, attempts,
-        attempted_rev, last_success_ms)
+        attempted_rev, last_success_at_ms)
         SELECT '${target}', 'group', id, 'group-' || seq, 'created', 1, 0, 0, 0, 1, ${nowMs - 1000} FROM groups;
-      INSERT INTO held (target, key, kind, entity_id, reason, change, since_ms)
+      INSERT INTO held_changes (target, key, kind, entity_id, reason, change, since_ms)
         SELECT '${target}', 'access:' || id, 'user', id, 'budget', '{"op":"suspend"}', ${nowMs - 5000} FROM users WHERE seq % 2003 = 12`);
   }
   insert(

@@ -6,20 +6,20 @@ import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import { auditTrail } from "./audit/audit-trail.ts";
 import { openToRead } from "./database/file.ts";
 import { openForReading } from "./database/sqlite.ts";
-import { newestStep, presentStep } from "./schema/migrations.ts";
+import { readVersion, schemaVersion } from "./schema/version.ts";
 
-/** A copy that was made and checked. */
+/** A checked copy. */
 export interface Backup {
   readonly bytes: number;
-  /** Of the audit trail in it. */
+  /** Rows of its audit trail. */
   readonly rows: number;
   readonly head: AuditHead | null;
 }
 
 /**
- * A consistent copy of a SQLite file while others write to it, readable by this user alone, checked, and on the disk when
- * the promise resolves. It is marked, so that the first `serve` on it knows that it was put back (see `RestoredState`).
- * @throws `STORE_UNAVAILABLE` when there is something at `file` already, or the copy is not whole; nothing is left then.
+ * Copies a SQLite file while others write to it. The copy is readable by this user alone, checked, and durable when the
+ * promise resolves. It has a mark: the first `serve` on it knows that it was restored (see `RestoredState`).
+ * Throws `STORE_UNAVAILABLE` when `file` exists or the copy is damaged; then nothing is left behind.
  */
 export async function backupSqlite(path: string, file: string, nowMs: number): Promise<Backup> {
   const failed = (what: string, cause?: unknown): RollcallError =>
@@ -30,15 +30,15 @@ export async function backupSqlite(path: string, file: string, nowMs: number): P
   const source = openForReading(path);
   const partial = `${resolve(file)}.partial-${process.pid}`;
   try {
-    const step = await presentStep(source);
-    if (step !== newestStep)
-      throw failed(`the database has schema ${step}, not ${newestStep}; "rollcall status" brings it up to date`);
-    // Made here, for this user alone: SQLite takes an empty file for a new database.
+    const version = await readVersion(source);
+    if (version !== schemaVersion)
+      throw failed(`the database has schema ${version}, not ${schemaVersion}; "rollcall status" brings it up to date`);
+    // Made here, for this user alone. For SQLite an empty file is a new database.
     closeSync(openSync(partial, "wx", 0o600));
     copy(path, partial);
     const backup = await checked(partial, nowMs, failed);
     flush(partial);
-    // Unlike a rename this never takes the place of a file that came meanwhile.
+    // Unlike a rename, this never replaces a file that somebody made meanwhile.
     linkSync(partial, file);
     rmSync(partial);
     flush(folder);
@@ -51,7 +51,7 @@ export async function backupSqlite(path: string, file: string, nowMs: number): P
   }
 }
 
-/** SQLite refuses this under `query_only`, though it writes nothing to the source. One moment of it, whoever writes. */
+/** Copies one moment of the source, whoever writes. Not on a `query_only` connection, where SQLite refuses VACUUM. */
 function copy(path: string, to: string): void {
   const { value: db, assertUnchanged } = openToRead(path, (url) => new DatabaseSync(url, { timeout: 5000 }));
   try {
@@ -62,11 +62,11 @@ function copy(path: string, to: string): void {
   }
 }
 
-/** Marks the copy, then reads it back: each page by SQLite, each row of the audit by its chain. */
+/** Marks the copy, then checks it: each page by SQLite, each audit row by its hash. */
 async function checked(path: string, nowMs: number, failed: (what: string) => RollcallError): Promise<Backup> {
   const db = new DatabaseSync(path);
   try {
-    db.prepare("INSERT INTO backup_marks (made_ms) VALUES (?)").run(nowMs);
+    db.prepare("INSERT INTO backup_marks (made_at_ms) VALUES (?)").run(nowMs);
     const found = db
       .prepare("PRAGMA integrity_check")
       .all()

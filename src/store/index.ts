@@ -2,44 +2,41 @@ import type { EntityRef } from "../domain/model/entities.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { AuditTrail } from "../domain/ports/audit-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import { noTracing, type Tracer } from "../telemetry/index.ts";
+import { noTracing, type Tracer } from "../domain/ports/tracer.ts";
 import { auditTrail } from "./audit/audit-trail.ts";
-import type { Driver } from "./database/driver.ts";
+import type { Driver, Reading } from "./database/driver.ts";
 import { isThere } from "./database/file.ts";
-import { copyToMemory, openForReading, openSqlite, openSqliteToRead, type Reading } from "./database/sqlite.ts";
+import { copyToMemory, openForReading, openSqlite, openSqliteToRead } from "./database/sqlite.ts";
 import { groupRows } from "./directory/groups.ts";
 import { userRows } from "./directory/users.ts";
 import { snapshotRows } from "./import/import.ts";
-import { auditChainStep, migrate, newestStep, presentStep } from "./schema/migrations.ts";
+import { assertKnown, checkVersion, prepareSchema, readVersion, schemaVersion } from "./schema/version.ts";
 import { alertRows } from "./settings/alerts.ts";
 import { credentialRows } from "./settings/credentials.ts";
 import { tokenRows } from "./settings/scim-tokens.ts";
-import { restoreRows } from "./sync/restores.ts";
-import { auditRows, syncRows } from "./sync/sync.ts";
+import { syncRows } from "./sync/sync.ts";
 import { consoleRows } from "./views/console.ts";
 import { countByState } from "./views/sync-status.ts";
+import { auditRows } from "./views/user-details.ts";
 
 export { backupSqlite } from "./backup.ts";
-export { lockForReconciling, readSealedCredentials } from "./database/sqlite.ts";
+export { lockForReconciling } from "./database/sqlite.ts";
 
 export interface StoreOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Default: none. */
+  /** Default: no tracing. */
   readonly tracer?: Tracer;
 }
 
-/**
- * Opens (or makes) the directory in a SQLite file; `:memory:` for a passing one.
- * @throws `STORE_UNAVAILABLE` when the file can't be opened or is of a newer release.
- */
+/** Opens or makes a SQLite file; `:memory:` for a temporary database. Throws `STORE_UNAVAILABLE`. */
 export const openSqliteStore = (path: string, options: StoreOptions = { now: Date.now }): Promise<DirectoryStore> =>
   openStore(openSqlite(path), options);
 
 /**
- * The directory of a file for commands that read it: where this user can't write, what would write is refused with the
- * reason. Null when there is no file.
- * @throws `STORE_UNAVAILABLE` when it can't be read, or is of an older release and can't be brought up to date here
+ * Opens a SQLite file for a command that reads. Where this user may not write, writes are refused with the reason.
+ * Returns null when there is no file. Throws `STORE_UNAVAILABLE` when the file can't be read, or is of an older release
+ * and can't be brought up to date here.
  */
 export async function openSqliteStoreToRead(path: string, options: StoreOptions): Promise<DirectoryStore | null> {
   if (!isThere(path)) return null;
@@ -47,39 +44,41 @@ export async function openSqliteStoreToRead(path: string, options: StoreOptions)
   try {
     return await openStore(driver, options);
   } catch (error) {
-    const step = await presentStep(driver);
+    const version = await readVersion(driver);
     await driver.close();
-    if (step >= newestStep) throw error;
+    if (version < 0 || version >= schemaVersion) throw error;
     throw new RollcallError(
       "STORE_UNAVAILABLE",
-      `database ${path}: has schema ${step}, this Rollcall works with ${newestStep}, and it can't be brought up to date: ${messageOf(error)}`,
+      `database ${path}: has schema ${version}, this Rollcall works with ${schemaVersion}, and it can't be brought up to date: ${messageOf(error)}`,
       { cause: error },
     );
   }
 }
 
-/** A copy of the directory in memory, for `plan`: polled into and compared, and written nowhere. */
-export const copySqliteStore = async (path: string, options: StoreOptions): Promise<DirectoryStore> =>
-  openStore(await copyToMemory(path, migrate), options);
+/** A copy of a SQLite file in memory, for `plan`. */
+export async function copySqliteStore(path: string, options: StoreOptions): Promise<DirectoryStore> {
+  if (isThere(path)) await checkVersion(openForReading(path));
+  return await openStore(await copyToMemory(path, prepareSchema), options);
+}
 
 /**
- * The audit trail of a SQLite file, to be read while another process writes; nothing is written.
- * @throws `STORE_UNAVAILABLE` when there is no file, or an older release wrote it last.
+ * The audit trail over any driver, which is closed with it. It can be read while another process writes.
+ * Throws `STORE_UNAVAILABLE` when there is none.
  */
-export const openAuditTrail = (path: string): Promise<AuditTrail & Pick<DirectoryStore, "close">> =>
-  trailOver(openForReading(path));
-
-/** The audit trail over any driver, which is closed with it. @throws `STORE_UNAVAILABLE` when there is none yet */
-export async function trailOver(reading: Reading): Promise<AuditTrail & Pick<DirectoryStore, "close">> {
-  const step = await presentStep(reading);
-  if (step < auditChainStep) {
+export async function openAuditTrail(reading: Reading): Promise<AuditTrail & Pick<DirectoryStore, "close">> {
+  try {
+    const version = await readVersion(reading);
+    assertKnown(version);
+    if (version === 0)
+      throw new RollcallError(
+        "STORE_UNAVAILABLE",
+        'the database has no tables of Rollcall yet; "rollcall serve" or "rollcall sync" makes them',
+      );
+    return { ...auditTrail(reading), close: reading.close };
+  } catch (error) {
     await reading.close();
-    throw new RollcallError(
-      "STORE_UNAVAILABLE",
-      `the database has schema ${step}, without a chain; "rollcall status" brings it up to date`,
-    );
+    throw error;
   }
-  return { ...auditTrail(reading), close: reading.close };
 }
 
 /** Each write is a span of its request, run or poll. */
@@ -92,9 +91,9 @@ function traced(driver: Driver, tracer: Tracer): Driver {
   };
 }
 
-/** The directory over any driver. */
+/** The store over any driver. */
 export async function openStore(plain: Driver, { now, tracer = noTracing }: StoreOptions): Promise<DirectoryStore> {
-  await migrate(plain);
+  await prepareSchema(plain);
   const driver = tracer.isOn ? traced(plain, tracer) : plain;
   const listeners = new Set<(changed: readonly EntityRef[]) => void>();
   const changedElsewhere = (refs: readonly EntityRef[]): void => {
@@ -110,7 +109,6 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     ...snapshotRows(driver, { changed }),
     ...syncRows(driver),
     targetCounts: (target, kinds = ["user", "group"]) => countByState(driver, target, kinds),
-    ...restoreRows(driver),
     ...auditRows(driver),
     ...auditTrail(driver),
     ...tokenRows(driver),
@@ -123,7 +121,7 @@ export async function openStore(plain: Driver, { now, tracer = noTracing }: Stor
     },
     changedElsewhere,
     requestFullRun: (target) => driver.announce?.({ kind: "look", target }),
-    // Takes the write lock and gives it back: finds a file that went read-only or a disk that is full.
+    // Takes the write lock and writes a row: finds a file that became read-only, or a full disk.
     assertWritable: () =>
       driver.transaction(async (sql) => {
         await sql.run("DELETE FROM write_probe");

@@ -163,7 +163,7 @@ fillTheDayBefore(join(folder, "data/rollcall.db"));
 function fillTheDayBefore(path: string): void {
   const database = new DatabaseSync(path, { timeout: 30_000 });
   const hourMs = 3_600_000;
-  const insert = database.prepare("INSERT OR IGNORE INTO tallies (target, hour_ms, what, n) VALUES (?, ?, ?, ?)");
+  const insert = database.prepare("INSERT OR IGNORE INTO hourly_counts (target, hour_ms, name, n) VALUES (?, ?, ?, ?)");
   for (let back = 1; back < 24; back += 1) {
     const atMs = Math.floor(Date.now() / hourMs) * hourMs - back * hourMs;
     const isDay = new Date(atMs).getUTCHours() > 6 && new Date(atMs).getUTCHours() < 19;

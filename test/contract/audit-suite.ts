@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuditEntry, AuditFilter } from "../../src/domain/model/audit.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { SourceUser } from "../../src/domain/ports/import-store.ts";
-import type { StoreHarness } from "./store-suite.ts";
+import type { StoreHarness } from "./store-world.ts";
 
 const cause = { actor: "scim:okta", requestId: "r-1" };
 const everything: AuditFilter = { sinceMs: null, untilMs: null, person: null, target: null, action: null };

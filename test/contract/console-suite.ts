@@ -6,7 +6,7 @@ import type { Link } from "../../src/domain/model/link.ts";
 import type { ActivityQuery, GroupsQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
-import type { StoreHarness } from "./store-suite.ts";
+import type { StoreHarness } from "./store-world.ts";
 
 const cause: Cause = { actor: "scim:okta", requestId: "r-1" };
 const hour = 3_600_000;

@@ -5,7 +5,8 @@ import { openStore } from "../../src/store/index.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { auditContract } from "./audit-suite.ts";
 import { consoleContract } from "./console-suite.ts";
-import { type StoreHarness, storeContract } from "./store-suite.ts";
+import { storeContract } from "./store-suite.ts";
+import type { StoreHarness } from "./store-world.ts";
 
 // Each statement is a round trip, and some cases have tens of thousands.
 vi.setConfig({ testTimeout: 90_000 });

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqlite } from "../../src/store/database/sqlite.ts";
+import { sqliteDatabase } from "../../src/store/database.ts";
 import { lockForReconciling, openSqliteStore, openStore } from "../../src/store/index.ts";
 import { sqliteHarness } from "./store-sqlite.ts";
 import { storeContract } from "./store-suite.ts";
@@ -124,7 +125,7 @@ describe("a SQLite file between processes", () => {
   it("of a newer release is left alone, and what is no database is refused", async () => {
     const driver = openSqlite(path);
     await (await openStore(driver, { now: Date.now })).assertWritable();
-    await driver.transaction((sql) => sql.run("INSERT INTO schema_steps (id) VALUES (999)"));
+    await driver.transaction((sql) => sql.run("UPDATE schema_version SET version = 999"));
     await driver.close();
     await expect(openSqliteStore(path)).rejects.toMatchObject({
       code: "STORE_UNAVAILABLE",
@@ -137,6 +138,16 @@ describe("a SQLite file between processes", () => {
     const text = join(folder, "text.db");
     writeFileSync(text, "this is no database, though it is long enough to be looked at as one".repeat(50));
     await expect((async () => openSqliteStore(text))()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+  });
+
+  it("of a development version is refused with what to do", async () => {
+    const driver = openSqlite(path);
+    await driver.transaction((sql) => sql.run("CREATE TABLE schema_steps (id INTEGER PRIMARY KEY)"));
+    await driver.close();
+    const refusal = { code: "STORE_UNAVAILABLE", message: expect.stringContaining("name a new database") };
+    await expect(openSqliteStore(path)).rejects.toMatchObject(refusal);
+    await expect(sqliteDatabase(path, { now: Date.now }).openToRead()).rejects.toMatchObject(refusal);
+    await expect(sqliteDatabase(path, { now: Date.now }).storedCredentials()).rejects.toMatchObject(refusal);
   });
 
   it("in memory is one of its own, without a file", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import type { StoreHarness } from "./store-suite.ts";
+import type { StoreHarness } from "./store-world.ts";
 
 /** A new SQLite file for each test. */
 export async function sqliteHarness(): Promise<StoreHarness> {

@@ -148,7 +148,7 @@ describe.skipIf(noSamba !== null)(noSamba ?? "Active Directory", () => {
     const cursor = String((await world.store.pollState("corp")).cursor);
     const other = '"invocationId":"00000000-0000-0000-0000-000000000000"';
     await world.driver.transaction((sql) =>
-      sql.run("UPDATE poll_states SET cursor_text = ?", [cursor.replace(/"invocationId":"[^"]+"/, other)]),
+      sql.run("UPDATE poll_states SET cursor = ?", [cursor.replace(/"invocationId":"[^"]+"/, other)]),
     );
     expect(await world.poll()).toMatchObject({
       mode: "full",

@@ -52,7 +52,7 @@ test("writes that keep coming share a commit; one that is alone waits one turn; 
   const no = () => Promise.reject(new Error("not asked for"));
   const { transaction } = groupCommit({
     sql: { all: no, get: no, run: no },
-    jobsAtMost: 64,
+    maxJobs: 64,
     begin: nothing,
     savepoint: nothing,
     release: nothing,

@@ -4,7 +4,7 @@ import type { Page, PeopleQuery, SyncState, SyncStatus } from "../../src/domain/
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
-import type { StoreHarness } from "../contract/store-suite.ts";
+import type { StoreHarness } from "../contract/store-world.ts";
 import { Random } from "../support/random.ts";
 
 const cause = { actor: "test", requestId: null };

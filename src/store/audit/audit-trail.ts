@@ -1,84 +1,68 @@
-import type {
-  AuditFilter,
-  AuditHead,
-  AuditRow,
-  AuditVerdict,
-  ChainedRow,
-  LostAccess,
-} from "../../domain/model/audit.ts";
+import type { AuditFilter, AuditHead, AuditVerdict, LostAccess } from "../../domain/model/audit.ts";
 import { lossKinds, lossOf } from "../../domain/model/lost-access.ts";
 import type { AuditTrail } from "../../domain/ports/audit-store.ts";
 import { breathe } from "../database/batches.ts";
-import { fold } from "../database/conditions.ts";
-import type { Driver, Row, Sql, SqlValue } from "../database/driver.ts";
-import { chainStart, expectedHash, toAuditRow } from "./audit.ts";
+import { allOf, always, type Condition, condition, fold } from "../database/conditions.ts";
+import type { Driver, Row, Sql } from "../database/driver.ts";
+import { first, integer } from "../database/table.ts";
+import { chainStart, expectedHash, toAuditRow, toChainedRow } from "./audit.ts";
 
-/** Places of the trail that one statement looks at: some milliseconds, however few of them fit a filter. */
-const windowRows = 2000;
-/** Rows about one entity that a cause is looked for in. */
-const historyAtMost = 300;
-
-/** Losses that one statement looks at, whoever they are about: some milliseconds. */
+/** Rows that one statement reads, however few of them fit a filter: some milliseconds. */
+const rowsPerPage = 2000;
+/** Maximum rows about one entity that are searched for a cause. */
+const maxHistory = 300;
+/** Rows about lost access that one statement reads, and the number after which a page ends even if it is not full. */
 const lossesPerStatement = 500;
-/** Then a page ends, whether or not it is full. */
-const lossesLookedAt = 20_000;
+const maxLossesRead = 20_000;
 
-/** Rows that tell of access taken away, written out: so the index that has only them is found. */
-const isLossText = `target IS NOT NULL AND action IN (${lossKinds.map((kind) => `'${kind}'`).join(", ")})`;
-
-/** Of step 7. Few rows of a trail are losses. */
-export const lossIndex = `CREATE INDEX audit_losses ON audit (seq) WHERE ${isLossText}`;
+/** Rows about access that was taken away. Without parameters, so that SQLite finds the index with this condition. */
+export const lostAccessIndexCondition = `target IS NOT NULL AND action IN (${lossKinds.map((kind) => `'${kind}'`).join(", ")})`;
 
 /** Reads and checks the audit trail: see `AuditTrail`. */
 export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">): AuditTrail {
-  const rows = (filter: AuditFilter, more: Condition = anything) => forward(read, both(condition(filter), more));
   return {
     async *auditRows(filter) {
-      for await (const page of rows(filter)) yield page.map(toChainedRow);
+      for await (const page of pages(read, auditCondition(filter))) yield page.map(toChainedRow);
     },
 
     async newestAuditRows(filter, limit) {
-      const where = condition(filter);
-      const found: ChainedRow[] = [];
-      for (let before = (await lastSeq(read)) + 1; before > 1 && found.length < limit; before -= windowRows) {
+      const where = auditCondition(filter);
+      const found: Row[] = [];
+      for (let before = (await lastSeq(read)) + 1; before > 1 && found.length < limit; before -= rowsPerPage) {
         const page = await read.all(
           `SELECT * FROM audit WHERE seq < ? AND seq >= ? AND ${where.text} ORDER BY seq DESC LIMIT ?`,
-          [before, before - windowRows, ...where.params, limit - found.length],
+          [before, before - rowsPerPage, ...where.params, limit - found.length],
         );
-        found.push(...page.map(toChainedRow));
+        found.push(...page);
         await breathe();
       }
-      return found.reverse();
+      return found.reverse().map(toChainedRow);
     },
 
     async *lostAccess(filter) {
       const kinds = lossKinds.filter((kind) => filter.action === null || filter.action === kind);
-      const isLoss = { text: `${isLossText} AND ${dialect.isIn("action")}`, params: [JSON.stringify(kinds)] };
-      for await (const page of rows({ ...filter, action: null }, isLoss)) {
+      const isLoss = condition(`${lostAccessIndexCondition} AND ${dialect.isIn("action")}`, JSON.stringify(kinds));
+      for await (const page of pages(read, allOf([auditCondition({ ...filter, action: null }), isLoss]))) {
         const losses: LostAccess[] = [];
-        for (const row of page) {
-          const loss = await lossIn(read, row);
-          if (loss !== null) losses.push(loss);
-        }
+        for (const row of page) losses.push(...(await lossIn(read, row)));
         if (losses.length > 0) yield losses;
       }
     },
 
     async newestLosses(filter, beforeSeq, limit) {
-      const kinds = filter.action === null ? anything : { text: "action = ?", params: [filter.action] };
-      const fits = both(condition({ ...filter, action: null }), kinds);
+      const isAction = filter.action === null ? always : condition("action = ?", filter.action);
+      const fits = allOf([auditCondition({ ...filter, action: null }), isAction]);
       const losses: LostAccess[] = [];
       let before = beforeSeq ?? (await lastSeq(read)) + 1;
-      for (let looked = 0; looked < lossesLookedAt; looked += lossesPerStatement) {
+      for (let count = 0; count < maxLossesRead; count += lossesPerStatement) {
         const rows = await read.all(
-          `SELECT *, CASE WHEN ${fits.text} THEN 1 ELSE 0 END AS fits FROM audit ${dialect.through("audit_losses")}
-           WHERE seq < ? AND ${isLossText} ORDER BY seq DESC LIMIT ?`,
+          `SELECT *, CASE WHEN ${fits.text} THEN 1 ELSE 0 END AS fits FROM audit ${dialect.through("audit_lost_access")}
+           WHERE seq < ? AND ${lostAccessIndexCondition} ORDER BY seq DESC LIMIT ?`,
           [...fits.params, before, lossesPerStatement],
         );
         for (const row of rows) {
           before = Number(row["seq"]);
-          const loss = row["fits"] === 1 ? await lossIn(read, row) : null;
-          if (loss !== null) losses.push(loss);
+          if (row["fits"] === 1) losses.push(...(await lossIn(read, row)));
           if (losses.length === limit) return { losses, nextBeforeSeq: before };
         }
         if (rows.length < lossesPerStatement) return { losses, nextBeforeSeq: null };
@@ -91,52 +75,46 @@ export function auditTrail({ read, dialect }: Pick<Driver, "read" | "dialect">):
   };
 }
 
-const toChainedRow = (row: Row): ChainedRow => ({ ...toAuditRow(row), hash: String(row["hash"]) });
-
-interface Condition {
-  readonly text: string;
-  readonly params: readonly SqlValue[];
-}
-
-const anything: Condition = { text: "1 = 1", params: [] };
-const both = (one: Condition, other: Condition): Condition => ({
-  text: `${one.text} AND ${other.text}`,
-  params: [...one.params, ...other.params],
-});
-
-function condition({ sinceMs, untilMs, person, target, action }: AuditFilter): Condition {
+/** The condition of a filter; a part that is null or missing does not narrow it down. */
+export function auditCondition({
+  sinceMs,
+  untilMs,
+  person,
+  target,
+  action,
+}: Partial<Pick<AuditFilter, "person">> & Omit<AuditFilter, "person">): Condition {
   const parts: Condition[] = [];
-  const add = (text: string, ...params: readonly SqlValue[]): void => void parts.push({ text, params });
-  if (sinceMs !== null) add("at_ms >= ?", sinceMs);
-  if (untilMs !== null) add("at_ms < ?", untilMs);
-  if (target !== null) add("target = ?", target);
-  if (action !== null) add("(action = ? OR substr(action, 1, ?) = ?)", action, action.length + 1, `${action}.`);
-  if (person !== null) {
+  if (sinceMs !== null) parts.push(condition("at_ms >= ?", sinceMs));
+  if (untilMs !== null) parts.push(condition("at_ms < ?", untilMs));
+  if (target !== null) parts.push(condition("target = ?", target));
+  // The action itself, or all that begin with it and a dot. "/" is the character after the dot.
+  if (action !== null)
+    parts.push(condition("(action = ? OR (action >= ? AND action < ?))", action, `${action}.`, `${action}/`));
+  if (person != null) {
     const key = fold(person.trim());
-    // Who has the address now, whatever it was then; and who had it then, whoever has it now.
-    add(
-      `(name = ? OR entity_id IN (SELECT u.id FROM users u WHERE u.id = ? OR u.email = ? OR u.user_name_key = ?
-         OR u.seq IN (SELECT user_seq FROM user_emails WHERE email = ?)))`,
-      key,
-      person.trim(),
-      key,
-      key,
-      key,
+    // Rows with that address at the time, and all rows about the user who has the address now.
+    parts.push(
+      condition(
+        `(name = ? OR entity_id IN (SELECT u.id FROM users u WHERE u.id = ? OR u.email = ? OR u.user_name_key = ?
+           OR u.seq IN (SELECT user_seq FROM user_emails WHERE email = ?)))`,
+        ...[key, person.trim(), key, key, key],
+      ),
     );
   }
-  return parts.reduce(both, anything);
+  return allOf(parts);
 }
 
-const lastSeq = async (sql: Sql): Promise<number> =>
-  Number((await sql.get("SELECT max(seq) AS seq FROM audit"))?.["seq"] ?? 0);
+/** The number of the newest row; 0 without any. */
+export const lastSeq = async (sql: Sql): Promise<number> =>
+  (await first(sql, { seq: integer }, "SELECT coalesce(max(seq), 0) AS seq FROM audit"))?.seq ?? 0;
 
-/** Rows that fit, in order, up to the end as it was at the start: what is written meanwhile would never end. */
-async function* forward(sql: Sql, where: Condition): AsyncGenerator<readonly Row[]> {
+/** Rows that fit, oldest first. Stops at the row that was the last one at the start: new rows would never end. */
+async function* pages(sql: Sql, where: Condition): AsyncGenerator<readonly Row[]> {
   const end = await lastSeq(sql);
-  for (let after = 0; after < end; after += windowRows) {
+  for (let after = 0; after < end; after += rowsPerPage) {
     const page = await sql.all(`SELECT * FROM audit WHERE seq > ? AND seq <= ? AND ${where.text} ORDER BY seq`, [
       after,
-      Math.min(end, after + windowRows),
+      Math.min(end, after + rowsPerPage),
       ...where.params,
     ]);
     if (page.length > 0) yield page;
@@ -144,24 +122,21 @@ async function* forward(sql: Sql, where: Condition): AsyncGenerator<readonly Row
   }
 }
 
-/** A loss with its cause. Other work gets its turn: a page may be a thousand losses, each with a history. */
-async function lossIn(sql: Sql, row: Row): Promise<LostAccess | null> {
+/** The loss that a row records, with its cause from the history of the entity; empty if nothing was lost. */
+async function lossIn(sql: Sql, row: Row): Promise<readonly LostAccess[]> {
   await breathe();
-  const told = toAuditRow(row);
-  return lossOf(told, await historyBefore(sql, told));
-}
-
-/** What is on record about the same entity before that row, newest first. */
-async function historyBefore(sql: Sql, { entityId, seq }: AuditRow): Promise<readonly AuditRow[]> {
-  const rows = await sql.all("SELECT * FROM audit WHERE entity_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?", [
+  const loss = toAuditRow(row);
+  const { entityId, seq } = loss;
+  const history = await sql.all("SELECT * FROM audit WHERE entity_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?", [
     entityId,
     seq,
-    historyAtMost,
+    maxHistory,
   ]);
-  return rows.map(toAuditRow);
+  const found = lossOf(loss, history.map(toAuditRow));
+  return found === null ? [] : [found];
 }
 
-/** Each row must have the hash that follows from its content and from the row before. */
+/** Checks that each row has the hash that follows from its content and from the row before. */
 async function verify(
   { read, dialect }: Pick<Driver, "read" | "dialect">,
   keptHead: AuditHead | null,
@@ -169,33 +144,39 @@ async function verify(
   let rows = 0;
   let firstAtMs: number | null = null;
   let lastAtMs: number | null = null;
-  let head: AuditHead | null = null;
+  let head: AuditHead = chainStart;
   let keptHash: string | null = null;
-  const verdict = (broken: AuditVerdict["broken"]): AuditVerdict => ({ rows, firstAtMs, lastAtMs, head, broken });
+  const verdict = (broken: AuditVerdict["broken"]): AuditVerdict => ({
+    rows,
+    firstAtMs,
+    lastAtMs,
+    head: head === chainStart ? null : head,
+    broken,
+  });
   for (;;) {
-    const page = await read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [head?.seq ?? 0, windowRows]);
+    const page = await read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [head.seq, rowsPerPage]);
     for (const row of page) {
       rows += 1;
+      // Somebody may have written other types into a row: only its hash says whether it is ours.
       const seq = Number(row["seq"]);
       const hash = String(row["hash"]);
-      if (expectedHash(head?.hash ?? chainStart, row) !== hash) return verdict(brokenAt(seq, head?.seq ?? 0));
+      if (expectedHash(head.hash, row) !== hash) return verdict(brokenAt(seq, head.seq));
       if (seq === keptHead?.seq) keptHash = hash;
       firstAtMs ??= Number(row["at_ms"]);
       lastAtMs = Number(row["at_ms"]);
       head = { seq, hash };
     }
-    if (page.length < windowRows) break;
+    if (page.length < rowsPerPage) break;
     await breathe();
   }
-  if (keptHead !== null && keptHash === null && (head?.seq ?? 0) < keptHead.seq)
-    return verdict(cutOff(head?.seq ?? 0, keptHead.seq));
+  if (keptHead !== null && keptHash === null && head.seq < keptHead.seq) return verdict(cutOff(head.seq, keptHead.seq));
   if (keptHead !== null && keptHash !== keptHead.hash)
     return verdict({
       seq: keptHead.seq,
-      reason: `row ${keptHead.seq} has not the hash that was kept: it, or rows before it, were written anew`,
+      reason: `row ${keptHead.seq} does not have the hash that was kept: somebody rewrote this row or rows before it`,
     });
-  const counted = dialect.name === "sqlite" ? await countedUpTo(read) : 0;
-  return verdict(counted > (head?.seq ?? 0) ? cutOff(head?.seq ?? 0, counted) : null);
+  const inserted = dialect.name === "sqlite" ? await insertedRows(read) : 0;
+  return verdict(inserted > head.seq ? cutOff(head.seq, inserted) : null);
 }
 
 const brokenAt = (seq: number, before: number) => ({
@@ -214,6 +195,6 @@ const cutOff = (last: number, known: number) => ({
 const missing = (from: number, to: number): string =>
   from === to ? `row ${from} is missing` : `rows ${from} to ${to} are missing`;
 
-/** SQLite counts rows of the table by itself: who deletes the last ones and forgets this is found without a kept head. */
-const countedUpTo = async (sql: Sql): Promise<number> =>
-  Number((await sql.get("SELECT seq FROM sqlite_sequence WHERE name = 'audit'"))?.["seq"] ?? 0);
+/** SQLite's own count of rows that were ever inserted: shows deleted rows at the end even without a kept head. */
+const insertedRows = async (sql: Sql): Promise<number> =>
+  (await first(sql, { seq: integer }, "SELECT seq FROM sqlite_sequence WHERE name = 'audit'"))?.seq ?? 0;

@@ -1,38 +1,38 @@
 import type { Row, Sql, SqlValue } from "./driver.ts";
+import type { Table } from "./table.ts";
 
-/** Values in one statement: keeps each of them to a few milliseconds. */
-const perStatement = 200;
+/** Maximum number of values in a list parameter: a statement takes a few milliseconds. */
+const maxListed = 200;
 
-/** Lets requests be answered in the middle of a long commit. */
+/** Lets the process answer requests in the middle of a long commit. */
 export const breathe = (): Promise<void> => new Promise((next) => setImmediate(next));
 
 export function chunks<T>(values: readonly T[]): readonly (readonly T[])[] {
   const found: (readonly T[])[] = [];
-  for (let start = 0; start < values.length; start += perStatement)
-    found.push(values.slice(start, start + perStatement));
+  for (let start = 0; start < values.length; start += maxListed) found.push(values.slice(start, start + maxListed));
   return found;
 }
 
-/** Fewer go one by one. */
-export const rowsPerStatement = 50;
+/** Rows in one INSERT. What is left over goes one by one, so that each table has two statements to prepare. */
+const insertedTogether = 50;
 
-/** One statement for many rows; what is left over goes one by one, so that there are only two texts to prepare. */
-export async function insertRows(
+/** Inserts rows, and returns what `returning` names of each. */
+export async function insertRows<T>(
   sql: Sql,
-  table: string,
-  columns: readonly string[],
-  rows: readonly (readonly SqlValue[])[],
+  { name, columns, values }: Pick<Table<T>, "name" | "columns" | "values">,
+  rows: readonly T[],
   returning = "",
 ): Promise<readonly Row[]> {
   const one = `(${columns.map(() => "?").join(", ")})`;
   const found: Row[] = [];
   for (let start = 0; start < rows.length; ) {
-    const count = rows.length - start >= rowsPerStatement ? rowsPerStatement : 1;
-    const text = `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${Array.from({ length: count }, () => one).join(", ")} ${returning}`;
-    const params = rows.slice(start, start + count).flat();
+    const some = rows.slice(start, start + (rows.length - start >= insertedTogether ? insertedTogether : 1));
+    const lines = some.map(() => one).join(", ");
+    const text = `INSERT INTO ${name} (${columns.join(", ")}) VALUES ${lines} ${returning}`;
+    const params: readonly SqlValue[] = some.flatMap(values);
     if (returning === "") await sql.run(text, params);
     else found.push(...(await sql.all(text, params)));
-    start += count;
+    start += some.length;
   }
   return found;
 }

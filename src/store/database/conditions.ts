@@ -8,9 +8,25 @@ export interface Condition {
   readonly params: readonly SqlValue[];
 }
 
+export const always: Condition = { text: "1 = 1", params: [] };
+export const never: Condition = { text: "1 = 0", params: [] };
+
+/** A condition from its text and parameters. */
+export const condition = (text: string, ...params: readonly SqlValue[]): Condition => ({ text, params });
+
+/** All of these conditions. */
+export const allOf = (parts: readonly Condition[]): Condition =>
+  parts.length === 0
+    ? always
+    : { text: `(${parts.map(({ text }) => text).join(" AND ")})`, params: parts.flatMap(({ params }) => params) };
+
+/** The column contains this text, in any place. */
+export const contains = (column: string, value: string): Condition =>
+  value.includes("\u0000") ? never : condition(`${column} LIKE ? ESCAPE '\\'`, `%${escapeLike(value)}%`);
+
 type Table = "users" | "groups";
 
-/** How each field reads in SQL; `key` is what is stored folded to lower case. */
+/** The column of each field. A folded one is stored in lower case. */
 const columns: Readonly<
   Record<Table, Readonly<Record<Exclude<TextField, "emails">, { readonly column: string; readonly isFolded: boolean }>>>
 > = {
@@ -30,22 +46,22 @@ const columns: Readonly<
 
 const comparison = { eq: "=", gt: ">", ge: ">=", lt: "<", le: "<=" } as const;
 
-/** How text is folded before it is stored and compared: simple lower case, the same on every database. */
+/** Folds a text for comparison: plain lower case, the same on every database. */
 export const fold = (text: string): string => text.toLowerCase();
 
-/** `criterion` over table `t` as SQL. Text of callers becomes parameters only. */
+/** Converts a criterion to SQL over table `t`. Values become parameters. */
 export function toSql(criterion: Criterion, table: Table): Condition {
   switch (criterion.op) {
     case "all":
-      return { text: "1 = 1", params: [] };
+      return always;
     case "none":
-      return { text: "1 = 0", params: [] };
+      return never;
     case "and":
     case "or":
       return joined(criterion.of, criterion.op, table);
     case "not": {
       const inner = toSql(criterion.of, table);
-      // NULL (an attribute without a value) makes a comparison unknown; "not" of that holds in SCIM.
+      // A comparison with NULL (no value) is unknown in SQL. In SCIM its negation is true.
       return { text: `NOT coalesce(${inner.text}, 1 = 0)`, params: inner.params };
     }
     case "pr":
@@ -56,26 +72,21 @@ export function toSql(criterion: Criterion, table: Table): Condition {
 }
 
 function joined(of: readonly Criterion[], op: "and" | "or", table: Table): Condition {
-  if (of.length === 0) return { text: op === "and" ? "1 = 1" : "1 = 0", params: [] };
   const parts = of.map((part) => toSql(part, table));
-  return {
-    text: `(${parts.map((part) => part.text).join(op === "and" ? " AND " : " OR ")})`,
-    params: parts.flatMap((part) => part.params),
-  };
+  if (op === "and" || parts.length === 0) return op === "and" ? allOf(parts) : never;
+  return { text: `(${parts.map(({ text }) => text).join(" OR ")})`, params: parts.flatMap(({ params }) => params) };
 }
 
 function presence(field: "externalId" | "emails" | "members" | "groups", table: Table): Condition {
   switch (field) {
     case "externalId":
-      return { text: "t.external_id IS NOT NULL", params: [] };
+      return condition("t.external_id IS NOT NULL");
     case "emails":
-      return table === "users"
-        ? { text: "EXISTS (SELECT 1 FROM user_emails e WHERE e.user_seq = t.seq)", params: [] }
-        : { text: "1 = 0", params: [] };
+      return table === "users" ? condition("EXISTS (SELECT 1 FROM user_emails e WHERE e.user_seq = t.seq)") : never;
     case "members":
-      return { text: "EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = t.seq)", params: [] };
+      return condition("EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = t.seq)");
     case "groups":
-      return { text: "EXISTS (SELECT 1 FROM memberships m WHERE m.user_seq = t.seq)", params: [] };
+      return condition("EXISTS (SELECT 1 FROM memberships m WHERE m.user_seq = t.seq)");
     default:
       return unreachable(field);
   }
@@ -86,11 +97,11 @@ type Comparison = Exclude<Criterion, { readonly op: "and" | "or" | "not" | "all"
 function compare(criterion: Comparison, table: Table): Condition {
   switch (criterion.field) {
     case "createdAtMs":
-      return { text: `t.created_ms ${comparison[criterion.op]} ?`, params: [criterion.value] };
+      return condition(`t.created_at_ms ${comparison[criterion.op]} ?`, criterion.value);
     case "modifiedAtMs":
-      return { text: `t.modified_ms ${comparison[criterion.op]} ?`, params: [criterion.value] };
+      return condition(`t.modified_at_ms ${comparison[criterion.op]} ?`, criterion.value);
     case "isActive":
-      return { text: "t.is_active = ?", params: [criterion.value ? 1 : 0] };
+      return condition("t.is_active = ?", criterion.value ? 1 : 0);
     case "members":
       return {
         text: "EXISTS (SELECT 1 FROM memberships m JOIN users u ON u.seq = m.user_seq WHERE m.group_seq = t.seq AND u.id = ?)",
@@ -114,22 +125,22 @@ type TextOp = "eq" | "co" | "sw" | "ew" | "gt" | "ge" | "lt" | "le";
 
 function addresses(op: TextOp, value: string): Condition {
   const inner = text("e.email", op, fold(value));
-  // IN, not EXISTS: for "eq" the address index then leads to the person.
+  // IN, not EXISTS: "eq" then uses the index of addresses.
   return { text: `t.seq IN (SELECT e.user_seq FROM user_emails e WHERE ${inner.text})`, params: inner.params };
 }
 
 function text(column: string, op: TextOp, value: string): Condition {
-  // A pattern ends at a NUL, so that "co" would find everybody. PostgreSQL has no such text at all.
-  if (value.includes("\u0000")) return { text: "1 = 0", params: [] };
+  // SQLite ends a pattern at NUL, so that "co" would find all rows. PostgreSQL stores no such text.
+  if (value.includes("\u0000")) return never;
   switch (op) {
     case "co":
-      return { text: `${column} LIKE ? ESCAPE '\\'`, params: [`%${escapeLike(value)}%`] };
+      return condition(`${column} LIKE ? ESCAPE '\\'`, `%${escapeLike(value)}%`);
     case "sw":
-      return { text: `${column} LIKE ? ESCAPE '\\'`, params: [`${escapeLike(value)}%`] };
+      return condition(`${column} LIKE ? ESCAPE '\\'`, `${escapeLike(value)}%`);
     case "ew":
-      return { text: `${column} LIKE ? ESCAPE '\\'`, params: [`%${escapeLike(value)}`] };
+      return condition(`${column} LIKE ? ESCAPE '\\'`, `%${escapeLike(value)}`);
     default:
-      return { text: `${column} ${comparison[op]} ?`, params: [value] };
+      return condition(`${column} ${comparison[op]} ?`, value);
   }
 }
 
@@ -140,11 +151,11 @@ const sortColumns: Readonly<Record<NonNullable<ListQuery["sort"]>["field"], stri
   userName: "t.user_name_key",
   externalId: "t.external_id",
   displayName: "t.display_name_key",
-  createdAtMs: "t.created_ms",
-  modifiedAtMs: "t.modified_ms",
+  createdAtMs: "t.created_at_ms",
+  modifiedAtMs: "t.modified_at_ms",
 };
 
-/** The ORDER BY of a list; creation order breaks ties, so that pages never overlap. People without a value come last (RFC 7644 §3.4.2.3). */
+/** The ORDER BY of a list. Ties are in order of creation, so that pages never overlap. Rows without a value come last (RFC 7644 §3.4.2.3). */
 export function orderOf(sort: ListQuery["sort"]): string {
   if (sort === null) return "t.seq";
   const column = sortColumns[sort.field];

@@ -1,26 +1,26 @@
 import { breathe } from "./batches.ts";
 import type { Driver, Sql } from "./driver.ts";
 
-/** Turns of the event loop, mostly tens of microseconds each, in which writes are gathered for one commit. */
-const turnsAtMost = 8;
+/** Maximum turns of the event loop that wait for more writes before a commit. A turn takes tens of microseconds. */
+const maxTurns = 8;
 
-/** The one connection that writes, and the statements around what it writes. They may answer at once. */
+/** The connection that writes, and the statements around each write. They may return at once or a promise. */
 export interface Writer {
   readonly sql: Sql;
-  /** So many may share a commit. */
-  readonly jobsAtMost: number;
+  /** Maximum number of writes in one commit. */
+  readonly maxJobs: number;
   begin(): unknown;
   savepoint(): unknown;
   release(): unknown;
-  /** Back to the savepoint, which is gone then. */
+  /** Rolls back to the savepoint and releases it. */
   undo(): unknown;
-  /** What was written is durable when it has ended. Throws when it is not, or when that is not known. */
+  /** Makes the writes durable. Throws when they are not, or when nobody knows. */
   commit(): unknown;
   /** Never throws. */
   rollback(): unknown;
-  /** Is there a transaction still? A full disk or a lost connection ends it by itself. */
+  /** False after a full disk or a lost connection: these end the transaction. */
   isOpen(): boolean;
-  /** What a caller is told of an error that is none of its own. */
+  /** The error for the writes of a commit that failed. */
   unavailable(error: unknown): Error;
 }
 
@@ -33,27 +33,26 @@ interface Job {
 
 export interface GroupCommit {
   readonly transaction: Driver["transaction"];
-  /** Resolves when nothing is under way. */
+  /** Resolves when no write is running or waiting. */
   readonly settled: () => Promise<void>;
 }
 
 /**
- * Writes that are waiting at the same moment share one commit, each under a savepoint of its own: a durable commit costs
- * a disk flush, a savepoint next to nothing.
+ * Commits the writes that wait at the same moment together, each under its own savepoint. A durable commit costs a disk
+ * flush, a savepoint almost nothing.
  */
 export function groupCommit(writer: Writer): GroupCommit {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
-  // After the events that are ready now, and on while more writes come of them: the fewer share a commit, the more pages
-  // and flushes each of them costs. A write that is alone waits for no second turn.
+  // Waits while each turn brings more writes: fewer commits flush fewer pages. A single write waits one turn.
   const gather = async (): Promise<void> => {
-    for (let seen = 0, turn = 0; waiting.length > seen && turn < turnsAtMost; turn += 1) {
+    for (let seen = 0, turn = 0; waiting.length > seen && turn < maxTurns; turn += 1) {
       seen = waiting.length;
       await breathe();
     }
   };
   const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitTogether(writer, nextBatch(waiting, writer.jobsAtMost));
+    while (waiting.length > 0) await commitTogether(writer, nextBatch(waiting, writer.maxJobs));
     running = null;
   };
   return {
@@ -76,15 +75,15 @@ export function groupCommit(writer: Writer): GroupCommit {
   };
 }
 
-/** A large job goes alone, all before it together. */
-function nextBatch(waiting: Job[], jobsAtMost: number): readonly Job[] {
+/** A large job alone, or all jobs before the next large one. */
+function nextBatch(waiting: Job[], maxJobs: number): readonly Job[] {
   const large = waiting.findIndex((job) => job.isLarge);
-  return waiting.splice(0, Math.min(jobsAtMost, large === -1 ? waiting.length : Math.max(1, large)));
+  return waiting.splice(0, Math.min(maxJobs, large === -1 ? waiting.length : Math.max(1, large)));
 }
 
 /**
- * One commit for all jobs. A job that throws is rolled back alone; a commit that fails fails them all. A single job needs
- * no savepoint, and a large one (a snapshot) must not have one: SQLite keeps its journal in memory.
+ * Commits all jobs at once. A job that throws is rolled back alone; a commit that fails fails them all. A single job has
+ * no savepoint: SQLite would keep the journal of a large one (a snapshot) in memory.
  */
 async function commitTogether(writer: Writer, jobs: readonly Job[]): Promise<void> {
   const [only] = jobs.length === 1 ? jobs : [];
@@ -98,7 +97,7 @@ async function commitTogether(writer: Writer, jobs: readonly Job[]): Promise<voi
         if (job !== only) await writer.release();
         endings.push(job.done);
       } catch (error) {
-        // The work of the jobs before this one is gone with it.
+        // The end of the transaction also undid the jobs before this one.
         if (!writer.isOpen()) throw error;
         if (job === only) {
           await writer.rollback();

@@ -2,7 +2,7 @@ import { Client, type ClientConfig, type CustomTypesConfig, DatabaseError, type 
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { Row, SqlValue } from "./driver.ts";
 
-/** The oldest server whose functions are all there: `pg_current_snapshot`. It is also the oldest that is still maintained. */
+/** The oldest server that has all functions that we need: `pg_current_snapshot`. */
 export const oldestServer = 13;
 
 /** A database on a server. */
@@ -12,9 +12,9 @@ export interface PostgresPlace {
   readonly config: ClientConfig;
 }
 
-/** How long a write waits for another process to finish its own: a poll's commit of a large directory takes seconds. */
+/** Maximum time that a write waits for another process. The commit of a large directory takes seconds. */
 const lockTimeoutMs = 15_000;
-/** No statement of ours takes a second. The client waits a little longer, and then takes the connection for lost. */
+/** Maximum time of a statement; ours take less than a second. The client waits 5 s more, then drops the connection. */
 const statementTimeoutMs = 30_000;
 
 const limits = {
@@ -23,14 +23,14 @@ const limits = {
   statement_timeout: statementTimeoutMs,
   lock_timeout: lockTimeoutMs,
   query_timeout: statementTimeoutMs + 5000,
-  // A process that is stopped in the middle of a write (SIGSTOP, a frozen machine) holds up the others no longer than this.
+  // Maximum time that a stopped process (SIGSTOP, a frozen machine) blocks the writes of others.
   idle_in_transaction_session_timeout: 60_000,
   keepAlive: true,
 } satisfies ClientConfig;
 
 const [bool, int8, int2, int4, numeric] = [16, 20, 21, 23, 1700] as const;
 
-/** Rows as `Row` has them: whole numbers as numbers (none of ours is beyond 2^53), conditions as 0 and 1, all else as text. */
+/** Values as in `Row`: whole numbers as numbers (ours are below 2^53), conditions as 0 and 1, everything else as text. */
 const types: CustomTypesConfig = {
   getTypeParser: (oid: number) => (text: string | Buffer) => {
     if (oid === bool) return text === "t" ? 1 : 0;
@@ -39,8 +39,8 @@ const types: CustomTypesConfig = {
 };
 
 /**
- * What a URL of the configuration leads to. Every `sslmode` but `disable` and `no-verify` verifies certificate and name,
- * as `pg` has it: stricter than libpq, where `require` verifies nothing.
+ * The database of a URL. Every `sslmode` except `disable` and `no-verify` verifies certificate and name, as in `pg`. This
+ * is stricter than libpq, where `require` verifies nothing.
  */
 export function placeOf(url: string): PostgresPlace {
   const parsed = new URL(url);
@@ -52,16 +52,16 @@ export function placeOf(url: string): PostgresPlace {
 
 /** One connection. */
 export interface Session {
-  /** With `$1` for parameters. @throws `STORE_UNAVAILABLE` */
+  /** Parameters are `$1`, `$2`, …. Throws `STORE_UNAVAILABLE`. */
   query(text: string, params?: readonly SqlValue[], name?: string): Promise<QueryResult<Row>>;
   /** Calls the listener with the payload of each notification (`LISTEN`). */
   onNotification(listener: (payload: string) => void): void;
-  /** Aborted when the connection is gone, whoever ended it. */
+  /** Aborted when either side has ended the connection. */
   readonly lost: AbortSignal;
   end(): Promise<void>;
 }
 
-/** @throws `STORE_UNAVAILABLE` with the reason, which never has the password in it */
+/** Throws `STORE_UNAVAILABLE` with the reason. The message never contains the password. */
 export async function openSession(place: PostgresPlace, more: ClientConfig = {}): Promise<Session> {
   const client = await connected(place, more);
   const lost = new AbortController();
@@ -79,7 +79,7 @@ export async function openSession(place: PostgresPlace, more: ClientConfig = {})
       try {
         return await client.query<Row>({ text, values: [...params], ...(name !== undefined && { name }) });
       } catch (error) {
-        // Not waited for: a connection on which nothing comes any more does not end in order.
+        // Not awaited: a dead connection never confirms its end.
         if (isLoss(error)) end().catch(() => undefined);
         throw unavailable(error, place);
       }
@@ -100,13 +100,13 @@ async function connected(place: PostgresPlace, more: ClientConfig): Promise<Clie
 }
 
 /**
- * Has the connection gone, or did only the statement fail? The server ends it itself with 57P0x, 25P03 and 08xxx. With
- * 0A000 it refuses prepared statements from before a newer Rollcall brought the schema up to date: a new connection has none.
+ * True if the connection is lost, false if only the statement failed. The server ends a connection with 57P0x, 25P03 and
+ * 08xxx. With 0A000 it refuses prepared statements that are older than the schema: a new connection has none.
  */
 export const isLoss = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || /^(57P0|25P03|08|0A000)/.test(error.code ?? "");
 
-/** What to do about an error that the server names by a code (PostgreSQL, appendix A). */
+/** Advice for error codes of the server (PostgreSQL documentation, appendix A). */
 const advice: Readonly<Record<string, string>> = {
   "3D000": "create it first: CREATE DATABASE … OWNER …",
   "42501": "let the user own the schema, or GRANT USAGE, CREATE ON SCHEMA … TO …",
@@ -114,10 +114,10 @@ const advice: Readonly<Record<string, string>> = {
   "55P03": `another process has been writing for ${lockTimeoutMs / 1000} s`,
 };
 
-/** Errors that the same text always has: too long for an index, NUL, NUL within JSON. */
+/** Errors that a text causes at each try: too long for an index, NUL, NUL within JSON. */
 const textRefused = ["54000", "22021", "22P05"];
 
-/** PostgreSQL's own errors become `STORE_UNAVAILABLE`, as they are not the caller's doing, but for texts that it can't take. */
+/** Converts an error of PostgreSQL: `TEXT_REFUSED` for a text that it can't store, `STORE_UNAVAILABLE` for others. */
 export function unavailable(error: unknown, { name }: PostgresPlace): RollcallError {
   if (error instanceof RollcallError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
@@ -127,33 +127,30 @@ export function unavailable(error: unknown, { name }: PostgresPlace): RollcallEr
       "a name, address or id holds a NUL, or is longer than the 2,600 bytes that PostgreSQL indexes",
       { isPermanent: true },
     );
-  // Several addresses of one host, each tried: the first tells why.
+  // A host with several addresses gives one error for each.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   const what = messageOf(first) || code || "no connection";
   const todo = advice[code] === undefined ? "" : `; ${advice[code]}`;
-  // Not the error itself as the cause: its details quote rows.
+  // Without the error as the cause: its details quote rows.
   return new RollcallError("STORE_UNAVAILABLE", `database ${name}: ${what}${todo}`);
 }
 
-/** What a server says of itself. */
+/** Facts about a server. */
 export interface ServerFacts {
   /** As in 15.4. */
   readonly version: string;
   readonly hasFsync: boolean;
-  /** Is the connection encrypted? */
   readonly isEncrypted: boolean;
-  /** Is there a Rollcall's schema? */
-  readonly isNew: boolean;
 }
 
 const aboutServer = `SELECT current_setting('server_version_num')::int / 10000 AS major, split_part(current_setting('server_version'), ' ', 1) AS version,
   current_setting('server_encoding') AS encoding, current_setting('synchronous_commit') AS synchronous, current_setting('fsync') AS fsync,
-  pg_is_in_recovery() AS is_standby, current_schema() AS schema, to_regclass('schema_steps') IS NULL AS is_new,
+  pg_is_in_recovery() AS is_standby, current_schema() AS schema,
   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS is_encrypted`;
 
 /**
- * Makes sure that what is committed on this session is on the disk, and comes back as it was.
- * @throws `STORE_UNAVAILABLE` where it would not
+ * Makes sure that commits of this session are durable and that text comes back unchanged.
+ * Throws `STORE_UNAVAILABLE` where that is impossible.
  */
 export async function assertUsable(session: Session, { name }: PostgresPlace): Promise<ServerFacts> {
   const [row = {}] = (await session.query(aboutServer)).rows;
@@ -164,12 +161,11 @@ export async function assertUsable(session: Session, { name }: PostgresPlace): P
     throw refused(`has the encoding ${row["encoding"]}; create it with ENCODING 'UTF8' TEMPLATE template0`);
   if (row["is_standby"] === 1) throw refused("is a standby, which takes no writes; name the primary");
   if (row["schema"] === null) throw refused("search_path leads to no schema that this user may use; create one");
-  // Stronger is as good; what the server or the role has been set to otherwise counts for others.
+  // Overrides the setting of the server or the role, unless it is stronger.
   if (row["synchronous"] !== "remote_apply") await session.query("SET synchronous_commit = on");
   return {
     version: String(row["version"]),
     hasFsync: row["fsync"] === "on",
     isEncrypted: row["is_encrypted"] === 1,
-    isNew: row["is_new"] === 1,
   };
 }

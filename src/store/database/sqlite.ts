@@ -2,9 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type { StoredCredential } from "../../domain/ports/credential-store.ts";
-import { selectCredentials, toCredential } from "../settings/credentials.ts";
-import type { Dialect, Driver, Row, Sql } from "./driver.ts";
+import type { Dialect, Driver, Reading, Row, Sql } from "./driver.ts";
 import { assertWritableFile, isThere, openToRead, translated, unavailable } from "./file.ts";
 import { groupCommit, type Writer } from "./group-commit.ts";
 
@@ -22,14 +20,18 @@ const dialect: Dialect = {
       (event) =>
         `CREATE TRIGGER ${table}_refuses_${event.toLowerCase()} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'the ${table} trail is append-only'); END`,
     ),
+  findTable: "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?",
 };
 
-/** How long a write waits for another process to finish its own: `approve` beside `serve` takes milliseconds, the other way round a snapshot may take seconds. */
-const BUSY_TIMEOUT_MS = 5000;
+/** Maximum time that a write waits for another process. `approve` beside `serve` takes milliseconds, a snapshot seconds. */
+const busyTimeoutMs = 5000;
+
+/** Maximum number of prepared statements. Most texts are constant, but SCIM filters vary. */
+const maxPrepared = 500;
 
 /**
  * SQLite through `node:sqlite`: WAL, `synchronous=FULL`, group commit.
- * @throws `STORE_UNAVAILABLE` when the file can't be opened.
+ * Throws `STORE_UNAVAILABLE` when the file can't be opened.
  */
 export function openSqlite(path: string): Driver {
   return translated(() => {
@@ -45,20 +47,20 @@ export function openSqlite(path: string): Driver {
 }
 
 /**
- * The database of a file, copied into memory: what is tried on it is written nowhere. An empty one when there is no file.
- * @throws `STORE_UNAVAILABLE` when the file can't be read or is of another schema.
+ * Copies a file into memory. The result is an empty database where there is no file.
+ * Throws `STORE_UNAVAILABLE` when the file can't be read.
  */
-export async function copyToMemory(path: string, migrateTo: (driver: Driver) => Promise<void>): Promise<Driver> {
+export async function copyToMemory(path: string, prepare: (driver: Driver) => Promise<void>): Promise<Driver> {
   const db = connect(":memory:");
   const driver = driverOver(db, db);
-  await migrateTo(driver);
+  await prepare(driver);
   if (!isThere(path)) return driver;
   return translated(() => {
     const file = openToRead(path, (url) => db.prepare("ATTACH DATABASE ? AS file").run(url.href));
     const tables = db
       .prepare("SELECT name FROM file.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
       .all();
-    // One transaction, one moment: another process may be writing.
+    // In one transaction, as another process may be writing.
     db.exec("BEGIN");
     for (const { name } of tables)
       db.exec(`DELETE FROM main."${name}"; INSERT INTO main."${name}" SELECT * FROM file."${name}"`);
@@ -69,28 +71,8 @@ export async function copyToMemory(path: string, migrateTo: (driver: Driver) => 
   }, path);
 }
 
-/**
- * What `connect` stored in a file, read at once and without a trace: a configuration is put together from it before
- * anything is opened for work, perhaps without write access. Nothing when there is no file yet, or one from before.
- * @throws `STORE_UNAVAILABLE` when the file can't be read
- */
-export function readSealedCredentials(path: string): readonly StoredCredential[] {
-  if (!isThere(path)) return [];
-  return translated(() => {
-    const { value: db, assertUnchanged } = openToRead(path, connectToRead);
-    try {
-      const isStored = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'credentials'").get();
-      const rows = isStored === undefined ? [] : (db.prepare(selectCredentials).all() as Row[]);
-      assertUnchanged();
-      return rows.map(toCredential);
-    } finally {
-      db.close();
-    }
-  }, path);
-}
-
 function connect(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  const db = new DatabaseSync(path, { timeout: busyTimeoutMs });
   db.exec(
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000",
   );
@@ -121,7 +103,7 @@ function writerOf(db: DatabaseSync): Writer {
   const backToSavepoint = step("ROLLBACK TO job");
   return {
     sql: statementsOf(db),
-    jobsAtMost: Number.POSITIVE_INFINITY,
+    maxJobs: Number.POSITIVE_INFINITY,
     begin: step("BEGIN IMMEDIATE"),
     savepoint: step("SAVEPOINT job"),
     release,
@@ -137,8 +119,8 @@ function writerOf(db: DatabaseSync): Writer {
 }
 
 /**
- * Reads over the connection that writes while no transaction is open on it: it knows what it wrote itself, whereas
- * every commit makes the other one throw away all pages it remembers. What is not committed is seen by nobody.
+ * Reads through the connection that writes while it has no open transaction: its page cache survives its own commits,
+ * whereas each commit empties the cache of the other connection. A read never sees what is not committed.
  */
 function readingOver(writer: DatabaseSync, reader: DatabaseSync): Sql {
   const beside = statementsOf(reader);
@@ -159,8 +141,7 @@ function statementsOf(db: DatabaseSync, path?: string): Sql {
     let found = prepared.get(text);
     if (found === undefined) {
       found = db.prepare(text);
-      // Texts are ours and few; conditions of filters vary, so the cache is bounded.
-      if (prepared.size >= 500) prepared.clear();
+      if (prepared.size >= maxPrepared) prepared.clear();
       prepared.set(text, found);
     }
     return found;
@@ -172,12 +153,9 @@ function statementsOf(db: DatabaseSync, path?: string): Sql {
   };
 }
 
-/** What is needed to read. */
-export type Reading = Pick<Driver, "dialect" | "read" | "close">;
-
 /**
- * An existing file, for reading alone, whoever writes to it meanwhile: not even its schema is brought up to date.
- * @throws `STORE_UNAVAILABLE` when there is none, or it can't be read.
+ * Opens an existing file to read it while other processes write. Not even the schema is brought up to date.
+ * Throws `STORE_UNAVAILABLE` when there is no file, or it can't be read.
  */
 export function openForReading(path: string): Reading {
   if (!isThere(path))
@@ -185,24 +163,6 @@ export function openForReading(path: string): Reading {
       "STORE_UNAVAILABLE",
       `database ${path}: there is none yet; "rollcall serve" or "rollcall sync" makes it`,
     );
-  return readingDriver(path);
-}
-
-/**
- * A file that is there as a driver: one that writes where this user may, otherwise one whose transactions are refused with
- * the reason. For commands that read, and bring an older schema up to date where they can.
- * @throws `STORE_UNAVAILABLE` when it can't be read
- */
-export function openSqliteToRead(path: string): Driver {
-  try {
-    assertWritableFile(path);
-  } catch (refusal) {
-    return { ...readingDriver(path), transaction: () => Promise.reject(refusal) };
-  }
-  return openSqlite(path);
-}
-
-function readingDriver(path: string): Omit<Driver, "transaction"> {
   const { value: db, assertUnchanged } = translated(() => openToRead(path, connectToRead), path);
   const read = statementsOf(db, path);
   const checked = async <T>(rows: Promise<T>): Promise<T> => {
@@ -221,11 +181,24 @@ function readingDriver(path: string): Omit<Driver, "transaction"> {
   };
 }
 
+/**
+ * Opens an existing file for a command that reads. Where this user may not write, transactions are refused with the reason.
+ * Throws `STORE_UNAVAILABLE` when the file can't be read.
+ */
+export function openSqliteToRead(path: string): Driver {
+  try {
+    assertWritableFile(path);
+  } catch (refusal) {
+    return { ...openForReading(path), transaction: () => Promise.reject(refusal) };
+  }
+  return openSqlite(path);
+}
+
 function connectToRead(url: URL): DatabaseSync {
-  const db = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS });
+  const db = new DatabaseSync(url, { timeout: busyTimeoutMs });
   try {
     db.exec("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000");
-    // Opened in earnest only now.
+    // SQLite opens the file with the first statement that reads it.
     db.prepare("SELECT count(*) FROM sqlite_master").get();
     return db;
   } catch (error) {
@@ -236,8 +209,8 @@ function connectToRead(url: URL): DatabaseSync {
 
 /**
  * Makes this process the only one that reconciles or polls on a SQLite file. The operating system drops the lock when
- * the process ends, however it ends, so a kill leaves nothing to clean up.
- * @throws `STORE_LOCKED` when another process has it, `STORE_UNAVAILABLE` when this user can't write there.
+ * the process ends, however it ends.
+ * Throws `STORE_LOCKED` when another process has the lock, `STORE_UNAVAILABLE` when this user may not write there.
  */
 export function lockForReconciling(path: string): { release(): void } {
   return translated(() => {
@@ -248,15 +221,18 @@ export function lockForReconciling(path: string): { release(): void } {
     } catch (error) {
       db.close();
       if (!isBusy(error)) throw error;
-      throw new RollcallError(
-        "STORE_LOCKED",
-        `another "rollcall serve" or "rollcall sync" already works on ${path}; only one may. Stop it, or give this one another "store" in its configuration`,
-        { cause: error },
-      );
+      throw alreadyLocked(path, error);
     }
     return { release: () => db.close() };
   }, `${path}-lock`);
 }
+
+export const alreadyLocked = (place: string, cause?: unknown): RollcallError =>
+  new RollcallError(
+    "STORE_LOCKED",
+    `another "rollcall serve" or "rollcall sync" already works on ${place}; only one may. Stop it, or give this one another "store" in its configuration`,
+    { cause },
+  );
 
 /** SQLITE_BUSY, and its extended codes. */
 const isBusy = (error: unknown): boolean =>

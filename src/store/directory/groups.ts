@@ -1,304 +1,200 @@
-import type { AuditEntry } from "../../domain/model/audit.ts";
-import type { Cause, EntityRef, JsonObject } from "../../domain/model/entities.ts";
+import type { EntityRef } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type {
-  Criterion,
-  GroupEdit,
   GroupOptions,
   GroupRecord,
   GroupResult,
-  ListPage,
-  ListQuery,
   MemberEdit,
   Reference,
+  ScimStore,
 } from "../../domain/ports/scim-store.ts";
-import { writeAudit } from "../audit/audit.ts";
+import { entityEntry, writeAudit } from "../audit/audit.ts";
+import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
-import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";
+import { type Dialect, type Driver, everyone, type Sql } from "../database/driver.ts";
 import { newId } from "../database/ids.ts";
-import { assertRev, byOwner, changesBetween, listRows, notFound, scanRows, type WriteContext } from "./users.ts";
+import { all, integer, reader, text } from "../database/table.ts";
+import {
+  assertNameFree,
+  assertRev,
+  byOwner,
+  type ChangedEntity,
+  changedEntity,
+  changesBetween,
+  groups,
+  memberEntries,
+  membershipEntries,
+  notFound,
+  removeMembers,
+  returningUsers,
+  scimReads,
+  setAbsent,
+  toRecord,
+  touchMembers,
+  type WriteContext,
+} from "./rows.ts";
 
-const recordColumns = "t.seq, t.id, t.rev, t.created_ms, t.modified_ms, t.resource";
+const toPresent = reader({ seq: integer, displayName: text });
 
-const toRecord = (row: Row): GroupRecord => ({
-  id: String(row["id"]),
-  rev: Number(row["rev"]),
-  createdAtMs: Number(row["created_ms"]),
-  modifiedAtMs: Number(row["modified_ms"]),
-  resource: JSON.parse(String(row["resource"])) as JsonObject,
-});
+type GroupMethods =
+  | "getGroup"
+  | "listGroups"
+  | "scanGroups"
+  | "createGroup"
+  | "updateGroup"
+  | "deleteGroup"
+  | "membersOfGroups";
 
-/** Groups of SCIM sources as rows, members by row: see `ScimStore`. */
-export function groupRows(driver: Driver, { now, changed }: WriteContext) {
-  const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
-    sql.get(
-      `SELECT ${recordColumns}, t.display_name, t.display_name_key FROM groups t WHERE t.id = ? AND t.source = ? AND t.absent_since_ms IS NULL`,
-      [id, source],
-    );
+/** Groups of SCIM sources, with one row per membership: see `ScimStore`. */
+export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<ScimStore, GroupMethods> {
+  const { dialect } = driver;
+  const reads = scimReads(driver, "groups");
+  /** The row of a group that is to be changed. Throws `NOT_FOUND` or `REV_MISMATCH`. */
+  const changing = async (sql: Sql, source: string, id: string, expectedRev: number | null) => {
+    const row = await reads.present(sql, source, id);
+    if (row === undefined) throw notFound("group", id);
+    const before = toRecord(row);
+    assertRev("group", before, expectedRev);
+    return { before, ...toPresent(row) };
+  };
 
   return {
-    async getGroup(source: string, id: string): Promise<GroupRecord | null> {
-      const row = await present(driver.read, source, id);
+    async getGroup(source, id) {
+      const row = await reads.present(driver.read, source, id);
       return row === undefined ? null : toRecord(row);
     },
 
-    listGroups: (source: string, query: ListQuery): Promise<ListPage<GroupRecord>> =>
-      listRows(driver, "groups", recordColumns, source, query, toRecord),
+    listGroups: reads.list,
+    scanGroups: reads.scan,
 
-    scanGroups: (source: string, where: Criterion, pageSize: number): AsyncIterable<readonly GroupRecord[]> =>
-      scanRows(driver, "groups", recordColumns, source, where, pageSize, toRecord),
-
-    async createGroup(
-      source: string,
-      write: { readonly resource: JsonObject; readonly displayName: string; readonly externalId: string | null },
-      memberIds: readonly string[],
-      options: GroupOptions,
-      cause: Cause,
-    ): Promise<GroupResult> {
+    async createGroup(source, write, memberIds, options, cause): Promise<GroupResult> {
       const at = now();
       const id = newId(at);
+      const record = { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
       const members = await driver.transaction(async (sql) => {
-        if (options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
-        await sql.run(
-          `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
-           VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?)`,
-          [
-            id,
-            source,
-            id,
-            write.displayName,
-            fold(write.displayName),
-            write.externalId,
-            at,
-            at,
-            JSON.stringify(write.resource),
-          ],
-        );
-        const seq = Number((await sql.get("SELECT seq FROM groups WHERE id = ?", [id]))?.["seq"]);
-        const result = await applyMemberEdits(
-          sql,
-          driver.dialect,
-          source,
-          seq,
-          [{ op: "add", userIds: memberIds }],
-          options,
-        );
+        const name = write.displayName;
+        if (options.isNameUnique) await assertNameFree(sql, "group", source, name, id);
+        const row = { ...record, ...write, definitionRev: 1, source, sourceKey: id, displayNameKey: fold(name) };
+        const [made] = await insertRows(sql, groups, [row], "RETURNING seq");
+        const place = { sql, dialect, source, groupSeq: Number(made?.["seq"]) };
+        const result = await applyMemberEdits(place, [{ op: "add", userIds: memberIds }], options);
+        const group = { kind: "group", id, name, rev: 1 } as const;
         await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "group.create",
-            kind: "group",
-            entityId: id,
-            name: write.displayName,
-            target: null,
-            rev: 1,
-            detail: { source },
-          },
-          ...memberAudit(cause, id, write.displayName, 1, result),
+          entityEntry(cause, "group.create", group, { source }),
+          ...membershipEntries(cause, group, result),
         ]);
         return result;
       });
       changed([{ kind: "group", id }, ...refsOf(members)]);
-      return {
-        record: { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource },
-        unknownMembers: members.unknown,
-      };
+      return { record, unknownMembers: members.unknown };
     },
 
-    async updateGroup(
-      source: string,
-      id: string,
-      expectedRev: number | null,
-      edit: (
-        record: GroupRecord,
-        members: () => Promise<readonly Reference[]>,
-      ) => GroupEdit | null | Promise<GroupEdit | null>,
-      options: GroupOptions,
-      cause: Cause,
-    ): Promise<GroupResult> {
-      const refsIn = ({
-        members,
-        isDefined,
-      }: {
-        readonly members: MemberChanges;
-        readonly isDefined: boolean;
-      }): EntityRef[] => [...refsOf(members), ...(isDefined ? [{ kind: "group" as const, id }] : [])];
-      const result = await driver.transaction(async (sql) => {
-        const row = await present(sql, source, id);
-        if (row === undefined) throw notFound("group", id);
-        const before = toRecord(row);
-        assertRev("group", before, expectedRev);
-        const seq = Number(row["seq"]);
-        const wanted = await edit(
-          before,
-          async () => (await membersOf(sql, driver.dialect, source, [id])).get(id) ?? [],
-        );
-        if (wanted === null) return { record: before, members: noMembers, isDefined: false, isRenamed: false };
+    async updateGroup(source, id, expectedRev, edit, options, cause): Promise<GroupResult> {
+      const { record, members, refs } = await driver.transaction(async (sql) => {
+        const { before, seq, displayName } = await changing(sql, source, id, expectedRev);
+        const readMembers = async () => (await membersOf(sql, dialect, source, [id])).get(id) ?? [];
+        const wanted = await edit(before, readMembers);
+        if (wanted === null) return { record: before, members: noMembers, refs: [] };
         const { write } = wanted;
-        const isRenamed = write !== null && write.displayName !== row["display_name"];
-        if (isRenamed && options.isNameUnique) await assertNameFree(sql, source, write.displayName, id);
-        const members = await applyMemberEdits(sql, driver.dialect, source, seq, wanted.members, options);
-        if (write === null && members.added.length === 0 && members.removed.length === 0)
-          return { record: before, members, isDefined: false, isRenamed: false };
+        const name = write?.displayName ?? displayName;
+        const isRenamed = name !== displayName;
+        if (isRenamed && options.isNameUnique) await assertNameFree(sql, "group", source, name, id);
+        const members = await applyMemberEdits({ sql, dialect, source, groupSeq: seq }, wanted.members, options);
+        if (write === null && !isChange(members)) return { record: before, members, refs: refsOf(members) };
 
         const at = Math.max(now(), before.modifiedAtMs);
         const rev = before.rev + 1;
-        const name = write?.displayName ?? String(row["display_name"]);
+        const group = { kind: "group", id, name, rev } as const;
         if (write === null) {
-          await sql.run("UPDATE groups SET rev = ?, modified_ms = ? WHERE seq = ?", [rev, at, seq]);
+          await sql.run("UPDATE groups SET rev = ?, modified_at_ms = ? WHERE seq = ?", [rev, at, seq]);
         } else {
           await sql.run(
-            `UPDATE groups SET display_name = ?, display_name_key = ?, external_id = ?, rev = ?, definition_rev = ?, modified_ms = ?, resource = ? WHERE seq = ?`,
+            "UPDATE groups SET display_name = ?, display_name_key = ?, external_id = ?, rev = ?, definition_rev = ?, modified_at_ms = ?, resource = ? WHERE seq = ?",
             [name, fold(name), write.externalId, rev, rev, at, JSON.stringify(write.resource), seq],
           );
-          // Scope is decided by group names: a renamed group may bring its members into a target or out of it.
-          if (isRenamed) await touchMembers(sql, seq);
-          await writeAudit(sql, at, [
-            {
-              ...cause,
-              action: "group.update",
-              kind: "group",
-              entityId: id,
-              name,
-              target: null,
-              rev,
-              detail: changesBetween(before.resource, write.resource),
-            },
-          ]);
+          // Groups are chosen by name: a new name may bring the members into a target, or out of it.
+          if (isRenamed) await sql.run(touchMembers, [seq]);
+          const detail = changesBetween(before.resource, write.resource);
+          await writeAudit(sql, at, [entityEntry(cause, "group.update", group, detail)]);
         }
-        await writeAudit(sql, at, memberAudit(cause, id, name, rev, members));
-        const record = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
-        return { record, members, isDefined: write !== null, isRenamed };
+        await writeAudit(sql, at, membershipEntries(cause, group, members));
+        const refs = refsOf(members);
+        if (write !== null) refs.push({ kind: "group", id });
+        if (isRenamed) refs.push(everyone);
+        const record: GroupRecord = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
+        return { record, members, refs };
       });
-      const refs = refsIn(result);
-      if (result.isRenamed) refs.push(everybody);
       if (refs.length > 0) changed(refs);
-      return { record: result.record, unknownMembers: result.members.unknown };
+      return { record, unknownMembers: members.unknown };
     },
 
-    async deleteGroup(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void> {
+    async deleteGroup(source, id, expectedRev, cause): Promise<void> {
       await driver.transaction(async (sql) => {
-        const row = await present(sql, source, id);
-        if (row === undefined) throw notFound("group", id);
-        const before = toRecord(row);
-        assertRev("group", before, expectedRev);
+        const { before, seq, displayName: name } = await changing(sql, source, id, expectedRev);
         const at = now();
-        const seq = Number(row["seq"]);
-        const members = await leaveGroup(sql, seq);
-        await sql.run(
-          "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?",
-          [at, at, seq],
-        );
+        const members = await removeMembers(sql, seq);
+        await sql.run(setAbsent("group"), [at, at, seq]);
+        const group = { kind: "group", id, name, rev: before.rev + 1 } as const;
         await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "group.delete",
-            kind: "group",
-            entityId: id,
-            name: String(row["display_name"]),
-            target: null,
-            rev: before.rev + 1,
-            detail: { source, members: members.length },
-          },
-          ...leaveAudit(cause, { id, name: String(row["display_name"]) }, members),
+          entityEntry(cause, "group.delete", group, { source, members: members.length }),
+          ...memberEntries(cause, "group.leave", group, members),
         ]);
       });
-      // Its members changed too, and they may be many: a scan finds them.
-      changed([{ kind: "group", id }, everybody]);
+      // The members changed too, and they may be many.
+      changed([{ kind: "group", id }, everyone]);
     },
 
-    membersOfGroups: (
-      source: string,
-      groupIds: readonly string[],
-    ): Promise<ReadonlyMap<string, readonly Reference[]>> => membersOf(driver.read, driver.dialect, source, groupIds),
+    membersOfGroups: (source, groupIds) => membersOf(driver.read, dialect, source, groupIds),
   };
 }
 
-/** Told to listeners in place of a long list: look at everything that is dirty. */
-export const everybody: EntityRef = { kind: "user", id: "*" };
-
-interface ChangedMember {
-  readonly id: string;
-  readonly name: string;
-  readonly rev: number;
-}
-
 interface MemberChanges {
-  readonly added: readonly ChangedMember[];
-  readonly removed: readonly ChangedMember[];
-  /** Everybody whose `rev` grew: also who was taken out and put back by later steps. */
+  readonly added: readonly ChangedEntity[];
+  readonly removed: readonly ChangedEntity[];
+  /** All users whose `rev` grew, including users whom one step removed and a later step added again. */
   readonly touched: ReadonlySet<string>;
   readonly unknown: readonly string[];
 }
 
 const noMembers: MemberChanges = { added: [], removed: [], touched: new Set(), unknown: [] };
+const isChange = ({ added, removed }: MemberChanges): boolean => added.length + removed.length > 0;
+const refsOf = ({ touched }: MemberChanges): EntityRef[] => [...touched].map((id) => ({ kind: "user", id }));
 
-const refsOf = ({ touched }: MemberChanges): readonly EntityRef[] =>
-  [...touched].map((id) => ({ kind: "user" as const, id }));
-
-/** One row for the group with counts, and one for each person: an auditor asks about people. */
-function memberAudit(
-  cause: Cause,
-  groupId: string,
-  groupName: string,
-  rev: number,
-  { added, removed }: MemberChanges,
-): readonly AuditEntry[] {
-  if (added.length === 0 && removed.length === 0) return [];
-  const group = { id: groupId, name: groupName };
-  const person = (action: string) => (member: MemberChanges["added"][number]) => ({
-    ...cause,
-    action,
-    kind: "user" as const,
-    entityId: member.id,
-    name: member.name,
-    target: null,
-    rev: member.rev,
-    detail: { group },
-  });
-  return [
-    {
-      ...cause,
-      action: "group.members",
-      kind: "group",
-      entityId: groupId,
-      name: groupName,
-      target: null,
-      rev,
-      detail: { added: added.length, removed: removed.length },
-    },
-    ...added.map(person("group.join")),
-    ...removed.map(person("group.leave")),
-  ];
+/** The group whose members change. */
+interface Place {
+  readonly sql: Sql;
+  readonly dialect: Dialect;
+  readonly source: string;
+  readonly groupSeq: number;
 }
 
 async function applyMemberEdits(
-  sql: Sql,
-  dialect: Dialect,
-  source: string,
-  groupSeq: number,
+  place: Place,
   edits: readonly MemberEdit[],
   options: GroupOptions,
 ): Promise<MemberChanges> {
-  const added = new Map<string, ChangedMember>();
-  const removed = new Map<string, ChangedMember>();
+  const added = new Map<string, ChangedEntity>();
+  const removed = new Map<string, ChangedEntity>();
   const touched = new Set<string>();
   const unknown: string[] = [];
-  const note = (rows: readonly Row[], into: Map<string, ChangedMember>, opposite: Map<string, ChangedMember>): void => {
-    for (const row of rows) {
-      const id = String(row["id"]);
-      touched.add(id);
-      // A person added and removed again by later steps of one request did not change.
-      if (!opposite.delete(id)) into.set(id, { id, name: String(row["name"]), rev: Number(row["rev"]) });
+  const note = (
+    users: readonly ChangedEntity[],
+    into: Map<string, ChangedEntity>,
+    opposite: Map<string, ChangedEntity>,
+  ): void => {
+    for (const user of users) {
+      touched.add(user.id);
+      // A user whom one request adds and removes did not change.
+      if (!opposite.delete(user.id)) into.set(user.id, user);
     }
   };
   for (const edit of edits) {
-    if (edit.op !== "add") note(await removeRows(sql, dialect, groupSeq, edit), removed, added);
+    if (edit.op !== "add") note(await removeRows(place, edit), removed, added);
     if (edit.op === "remove") continue;
-    const rows = await addRows(sql, dialect, source, groupSeq, edit.userIds);
-    note(rows, added, removed);
-    // Where all of them were added, all of them are known.
-    if (rows.length < edit.userIds.length) unknown.push(...(await unknownAmong(sql, dialect, source, edit.userIds)));
+    const users = await addRows(place, edit.userIds);
+    note(users, added, removed);
+    // If all were added, all are known.
+    if (users.length < edit.userIds.length) unknown.push(...(await unknownAmong(place, edit.userIds)));
   }
   if (unknown.length > 0 && options.unknownMembers === "reject") {
     throw new RollcallError(
@@ -309,96 +205,54 @@ async function applyMemberEdits(
   return { added: [...added.values()], removed: [...removed.values()], touched, unknown };
 }
 
-async function unknownAmong(
-  sql: Sql,
-  dialect: Dialect,
-  source: string,
-  ids: readonly string[],
-): Promise<readonly string[]> {
-  const rows = await sql.all(
-    `SELECT id FROM users WHERE ${dialect.isIn("id")} AND source || '' = ? AND absent_since_ms IS NULL`,
-    [JSON.stringify(ids), source],
-  );
-  if (rows.length === ids.length) return [];
-  const known = new Set(rows.map((row) => row["id"]));
+// With `source || ''` SQLite looks up the ids, instead of reading all users of the source.
+const knownUser = ({ dialect }: Place): string =>
+  `${dialect.isIn("id")} AND source || '' = ? AND absent_since_ms IS NULL`;
+
+async function unknownAmong(place: Place, ids: readonly string[]): Promise<readonly string[]> {
+  const { sql, source } = place;
+  const params = [JSON.stringify(ids), source];
+  const found = await all(sql, { id: text }, `SELECT id FROM users WHERE ${knownUser(place)}`, params);
+  if (found.length === ids.length) return [];
+  const known = new Set(found.map(({ id }) => id));
   return [...new Set(ids)].filter((id) => !known.has(id));
 }
 
-/** Removes those named, or for a replace all but those named, and makes them dirty. */
-async function removeRows(sql: Sql, dialect: Dialect, groupSeq: number, edit: MemberEdit): Promise<readonly Row[]> {
-  // A removal starts from the ids named, a replace from the rows of the group: neither looks at more than it must.
+/** Removes the named users, or for a replace all others, and marks them as changed. */
+async function removeRows({ sql, dialect, groupSeq }: Place, edit: MemberEdit): Promise<readonly ChangedEntity[]> {
+  // A removal starts from the named ids, a replace from the rows of the group: neither reads more than it must.
   const condition =
     edit.op === "remove"
       ? `EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq) AND ${dialect.isIn("id")}`
       : `seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) AND ${dialect.isNotIn("id")}`;
-  const rows = await sql.all(
-    `UPDATE users SET rev = rev + 1 WHERE ${condition} RETURNING seq, id, rev, coalesce(email, user_name) AS name`,
-    [groupSeq, JSON.stringify(edit.userIds)],
-  );
-  if (rows.length > 0) {
+  const users = await all(sql, changedEntity, `UPDATE users SET rev = rev + 1 WHERE ${condition} ${returningUsers}`, [
+    groupSeq,
+    JSON.stringify(edit.userIds),
+  ]);
+  if (users.length > 0)
     await sql.run(`DELETE FROM memberships WHERE group_seq = ? AND ${dialect.isIn("user_seq", "number")}`, [
       groupSeq,
-      JSON.stringify(rows.map((row) => row["seq"])),
+      JSON.stringify(users.map(({ seq }) => seq)),
     ]);
-  }
-  return rows;
+  return users;
 }
 
-async function addRows(
-  sql: Sql,
-  dialect: Dialect,
-  source: string,
-  groupSeq: number,
-  ids: readonly string[],
-): Promise<readonly Row[]> {
+async function addRows(place: Place, ids: readonly string[]): Promise<readonly ChangedEntity[]> {
   if (ids.length === 0) return [];
-  const rows = await sql.all(
-    // The empty text keeps SQLite from walking everybody of the source instead of looking up the ids.
-    `UPDATE users SET rev = rev + 1 WHERE ${dialect.isIn("id")} AND source || '' = ? AND absent_since_ms IS NULL
-       AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq)
-     RETURNING seq, id, rev, coalesce(email, user_name) AS name`,
+  const { sql, dialect, source, groupSeq } = place;
+  const users = await all(
+    sql,
+    changedEntity,
+    `UPDATE users SET rev = rev + 1 WHERE ${knownUser(place)}
+       AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.group_seq = ? AND m.user_seq = users.seq) ${returningUsers}`,
     [JSON.stringify(ids), source, groupSeq],
   );
-  if (rows.length > 0) {
+  if (users.length > 0)
     await sql.run(
       `INSERT INTO memberships (group_seq, user_seq) SELECT ?, seq FROM users WHERE ${dialect.isIn("seq", "number")}`,
-      [groupSeq, JSON.stringify(rows.map((row) => row["seq"]))],
+      [groupSeq, JSON.stringify(users.map(({ seq }) => seq))],
     );
-  }
-  return rows;
-}
-
-/** Ends all memberships of a group. Its people change with it. */
-export async function leaveGroup(sql: Sql, groupSeq: number): Promise<readonly Row[]> {
-  const members = await sql.all(
-    "UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?) RETURNING id, rev, coalesce(email, user_name) AS name",
-    [groupSeq],
-  );
-  await sql.run("DELETE FROM memberships WHERE group_seq = ?", [groupSeq]);
-  return members;
-}
-
-/** A row for each of `leaveGroup`. */
-export const leaveAudit = (
-  cause: Cause,
-  group: { readonly id: string; readonly name: string },
-  members: readonly Row[],
-): readonly AuditEntry[] =>
-  members.map((member) => ({
-    ...cause,
-    action: "group.leave",
-    kind: "user",
-    entityId: String(member["id"]),
-    name: String(member["name"]),
-    target: null,
-    rev: Number(member["rev"]),
-    detail: { group },
-  }));
-
-async function touchMembers(sql: Sql, groupSeq: number): Promise<void> {
-  await sql.run("UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)", [
-    groupSeq,
-  ]);
+  return users;
 }
 
 async function membersOf(
@@ -415,16 +269,4 @@ async function membersOf(
     [JSON.stringify(groupIds), source],
   );
   return byOwner(rows);
-}
-
-async function assertNameFree(sql: Sql, source: string, displayName: string, id: string): Promise<void> {
-  const taken = await sql.get(
-    "SELECT id FROM groups WHERE source = ? AND display_name_key = ? AND absent_since_ms IS NULL AND id <> ?",
-    [source, fold(displayName), id],
-  );
-  if (taken !== undefined)
-    throw new RollcallError(
-      "UNIQUENESS",
-      `displayName "${displayName}" is already used by group ${String(taken["id"])}`,
-    );
 }

@@ -1,186 +1,119 @@
-import type { Cause, EntityRef, Json, JsonObject } from "../../domain/model/entities.ts";
-import { RollcallError } from "../../domain/model/errors.ts";
-import type {
-  Criterion,
-  ListPage,
-  ListQuery,
-  Reference,
-  UserRecord,
-  UserWrite,
-} from "../../domain/ports/scim-store.ts";
-import { writeAudit } from "../audit/audit.ts";
-import { fold, orderOf, toSql } from "../database/conditions.ts";
-import type { Driver, Row, Sql } from "../database/driver.ts";
+import type { Cause, EntityRef } from "../../domain/model/entities.ts";
+import type { Reference, ScimStore, UserRecord, UserWrite } from "../../domain/ports/scim-store.ts";
+import { entityEntry, writeAudit } from "../audit/audit.ts";
+import { insertRows } from "../database/batches.ts";
+import { fold } from "../database/conditions.ts";
+import type { Driver, Sql } from "../database/driver.ts";
 import { newId } from "../database/ids.ts";
+import { all, flag, integer, optional, reader, text } from "../database/table.ts";
+import {
+  assertNameFree,
+  assertRev,
+  byOwner,
+  changesBetween,
+  leaveGroups,
+  notFound,
+  scimReads,
+  setAbsent,
+  toRecord,
+  users,
+  type WriteContext,
+} from "./rows.ts";
 
-/** What a write needs besides its arguments. */
-export interface WriteContext {
-  readonly now: () => number;
-  /** Told after the commit which entities changed. */
-  readonly changed: (refs: readonly EntityRef[]) => void;
-}
-
-const recordColumns = "t.seq, t.id, t.rev, t.created_ms, t.modified_ms, t.resource";
-
-const toRecord = (row: Row): UserRecord => ({
-  id: String(row["id"]),
-  rev: Number(row["rev"]),
-  createdAtMs: Number(row["created_ms"]),
-  modifiedAtMs: Number(row["modified_ms"]),
-  resource: JSON.parse(String(row["resource"])) as JsonObject,
+/** The indexed columns of a user, and the key of the row. */
+const toPresent = reader({
+  seq: integer,
+  userName: text,
+  userNameKey: optional(text),
+  externalId: optional(text),
+  email: optional(text),
+  displayName: text,
+  isActive: flag,
 });
+type Present = ReturnType<typeof toPresent>;
 
-/** People of SCIM sources as rows: see `ScimStore`. */
-export function userRows(driver: Driver, { now, changed }: WriteContext) {
-  const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
-    sql.get(
-      `SELECT ${recordColumns}, t.email, t.user_name, t.user_name_key, t.external_id, t.display_name, t.is_active FROM users t WHERE t.id = ? AND t.source = ? AND t.absent_since_ms IS NULL`,
-      [id, source],
-    );
+type UserMethods = "getUser" | "listUsers" | "scanUsers" | "createUser" | "updateUser" | "deleteUser" | "groupsOfUsers";
+
+/** Users of SCIM sources: see `ScimStore`. */
+export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<ScimStore, UserMethods> {
+  const reads = scimReads(driver, "users");
+  /** The row of a user who is to be changed. Throws `NOT_FOUND` or `REV_MISMATCH`. */
+  const changing = async (sql: Sql, source: string, id: string, expectedRev: number | null) => {
+    const row = await reads.present(sql, source, id);
+    if (row === undefined) throw notFound("user", id);
+    const before = toRecord(row);
+    assertRev("user", before, expectedRev);
+    return { before, present: toPresent(row) };
+  };
 
   return {
-    async getUser(source: string, id: string): Promise<UserRecord | null> {
-      const row = await present(driver.read, source, id);
+    async getUser(source, id) {
+      const row = await reads.present(driver.read, source, id);
       return row === undefined ? null : toRecord(row);
     },
 
-    listUsers: (source: string, query: ListQuery): Promise<ListPage<UserRecord>> =>
-      listRows(driver, "users", recordColumns, source, query, toRecord),
+    listUsers: reads.list,
+    scanUsers: reads.scan,
 
-    scanUsers: (source: string, where: Criterion, pageSize: number): AsyncIterable<readonly UserRecord[]> =>
-      scanRows(driver, "users", recordColumns, source, where, pageSize, toRecord),
-
-    async createUser(source: string, write: UserWrite, cause: Cause): Promise<UserRecord> {
+    async createUser(source, { emails, ...write }, cause): Promise<UserRecord> {
       const at = now();
       const id = newId(at);
-      const text = JSON.stringify(write.resource);
-      const touched = await driver.transaction(async (sql) => {
-        await assertNameFree(sql, source, fold(write.userName), id);
-        await sql.run(
-          `INSERT INTO users (id, source, source_key, user_name, user_name_key, external_id, email, display_name,
-             display_name_key, is_active, rev, created_ms, modified_ms, resource)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
-          [
-            id,
-            source,
-            id,
-            write.userName,
-            fold(write.userName),
-            write.externalId,
-            write.email,
-            write.displayName,
-            fold(write.displayName),
-            write.isActive ? 1 : 0,
-            at,
-            at,
-            text,
-          ],
-        );
-        await addAddresses(sql, id, write.emails);
-        await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "user.create",
-            kind: "user",
-            entityId: id,
-            name: write.email ?? write.userName,
-            target: null,
-            rev: 1,
-            detail: { source, userName: write.userName, email: write.email, active: write.isActive },
-          },
-        ]);
-        return withRivals(id, await touchRivals(sql, id, [write.email]));
+      const record = { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
+      const rivals = await driver.transaction(async (sql) => {
+        await assertNameFree(sql, "user", source, fold(write.userName), id);
+        const keys = { userNameKey: fold(write.userName), displayNameKey: fold(write.displayName) };
+        await insertRows(sql, users, [{ ...record, ...write, ...keys, source, sourceKey: id }]);
+        await addAddresses(sql, id, emails);
+        const detail = { source, userName: write.userName, email: write.email, active: write.isActive };
+        await auditUser(sql, at, cause, "user.create", { ...record, ...write }, detail);
+        return await touchRivals(sql, id, [write.email]);
       });
-      changed(touched);
-      return { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
+      changed([{ kind: "user", id }, ...rivals]);
+      return record;
     },
 
-    async updateUser(
-      source: string,
-      id: string,
-      expectedRev: number | null,
-      edit: (record: UserRecord) => UserWrite | null,
-      cause: Cause,
-    ): Promise<UserRecord> {
+    async updateUser(source, id, expectedRev, edit, cause): Promise<UserRecord> {
       const result = await driver.transaction(async (sql) => {
-        const row = await present(sql, source, id);
-        if (row === undefined) throw notFound("user", id);
-        const before = toRecord(row);
-        assertRev("user", before, expectedRev);
+        const { before, present } = await changing(sql, source, id, expectedRev);
         const write = edit(before);
-        if (write === null) return { record: before, changes: [] };
+        if (write === null) return { record: before, refs: [] };
         const key = fold(write.userName);
-        if (key !== row["user_name_key"]) await assertNameFree(sql, source, key, id);
+        if (key !== present.userNameKey) await assertNameFree(sql, "user", source, key, id);
         const at = Math.max(now(), before.modifiedAtMs);
-        await putPerson(sql, row, write, at);
+        await putUser(sql, present, write, at);
         const detail = changesBetween(before.resource, write.resource);
         if (detail["emails"] !== undefined || detail["userName"] !== undefined) {
-          await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [Number(row["seq"])]);
+          await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [present.seq]);
           await addAddresses(sql, id, write.emails);
         }
-        const rivals =
-          write.email === row["email"] ? [] : await touchRivals(sql, id, [write.email, row["email"] as string | null]);
-        await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "user.update",
-            kind: "user",
-            entityId: id,
-            name: write.email ?? write.userName,
-            target: null,
-            rev: before.rev + 1,
-            detail,
-          },
-        ]);
+        const rivals = write.email === present.email ? [] : await touchRivals(sql, id, [write.email, present.email]);
         const record = { ...before, rev: before.rev + 1, modifiedAtMs: at, resource: write.resource };
-        return { record, changes: withRivals(id, rivals) };
+        await auditUser(sql, at, cause, "user.update", { ...record, ...write }, detail);
+        return { record, refs: [{ kind: "user" as const, id }, ...rivals] };
       });
-      if (result.changes.length > 0) changed(result.changes);
+      if (result.refs.length > 0) changed(result.refs);
       return result.record;
     },
 
-    async deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void> {
-      const touched = await driver.transaction(async (sql) => {
-        const row = await present(sql, source, id);
-        if (row === undefined) throw notFound("user", id);
-        const before = toRecord(row);
-        assertRev("user", before, expectedRev);
+    async deleteUser(source, id, expectedRev, cause): Promise<void> {
+      const rivals = await driver.transaction(async (sql) => {
+        const { before, present } = await changing(sql, source, id, expectedRev);
         const at = now();
-        const seq = Number(row["seq"]);
-        await sql.run(
-          "UPDATE groups SET rev = rev + 1, modified_ms = ? WHERE seq IN (SELECT group_seq FROM memberships WHERE user_seq = ?)",
-          [at, seq],
-        );
-        await sql.run("DELETE FROM memberships WHERE user_seq = ?", [seq]);
-        await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [seq]);
-        await sql.run(
-          "UPDATE users SET absent_since_ms = ?, rev = rev + 1, modified_ms = ?, resource = '{}' WHERE seq = ?",
-          [at, at, seq],
-        );
-        await writeAudit(sql, at, [
-          {
-            ...cause,
-            action: "user.delete",
-            kind: "user",
-            entityId: id,
-            name: (row["email"] ?? row["user_name_key"]) as string | null,
-            target: null,
-            rev: before.rev + 1,
-            detail: { source },
-          },
-        ]);
-        return withRivals(id, await touchRivals(sql, id, [row["email"] as string | null]));
+        await leaveGroups(sql, present.seq, at);
+        await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [present.seq]);
+        await sql.run(setAbsent("user"), [at, at, present.seq]);
+        const { email, userNameKey } = present;
+        const entry = { kind: "user" as const, id, name: email ?? userNameKey, rev: before.rev + 1 };
+        await writeAudit(sql, at, [entityEntry(cause, "user.delete", entry, { source })]);
+        return await touchRivals(sql, id, [email]);
       });
-      changed(touched);
+      changed([{ kind: "user", id }, ...rivals]);
     },
 
-    async groupsOfUsers(
-      source: string,
-      userIds: readonly string[],
-    ): Promise<ReadonlyMap<string, readonly Reference[]>> {
+    async groupsOfUsers(source, userIds): Promise<ReadonlyMap<string, readonly Reference[]>> {
       const [only] = userIds;
       if (only === undefined) return new Map();
-      // Nearly always it is one, and taking a list apart takes longer than looking for one person's groups.
+      // Most calls are about one user, for whom an equality is faster than a list.
       const isOne = userIds.length === 1;
       const rows = await driver.read.all(
         `SELECT u.id AS owner, g.id AS id, g.display_name AS name FROM users u
@@ -194,156 +127,56 @@ export function userRows(driver: Driver, { now, changed }: WriteContext) {
   };
 }
 
-const withRivals = (id: string, rivals: readonly EntityRef[]): readonly EntityRef[] => [
-  { kind: "user", id },
-  ...rivals,
-];
+const auditUser = (
+  sql: Sql,
+  atMs: number,
+  cause: Cause,
+  action: string,
+  user: Pick<UserWrite, "email" | "userName"> & Pick<UserRecord, "id" | "rev">,
+  detail: Parameters<typeof entityEntry>[3],
+): Promise<void> => {
+  const { id, rev, email, userName } = user;
+  return writeAudit(sql, atMs, [
+    entityEntry(cause, action, { kind: "user", id, name: email ?? userName, rev }, detail),
+  ]);
+};
 
-/** Rows of (owner, id, name) as references by owner. */
-export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Reference[]> {
-  const found = new Map<string, Reference[]>();
-  for (const row of rows) {
-    const owner = String(row["owner"]);
-    const reference = { id: String(row["id"]), displayName: String(row["name"]) };
-    const list = found.get(owner);
-    if (list === undefined) found.set(owner, [reference]);
-    else list.push(reference);
-  }
-  return found;
-}
-
-/** Indexed columns only when they change: most updates touch none, and each index is one more page to flush. */
-async function putPerson(sql: Sql, row: Row, write: UserWrite, atMs: number): Promise<void> {
-  const key = fold(write.userName);
+/** Writes indexed columns only when they change. Most updates change none, and each index costs one more page to flush. */
+async function putUser(sql: Sql, present: Present, write: UserWrite, atMs: number): Promise<void> {
+  const { userName, externalId, email, displayName, isActive } = write;
   const isRenamed =
-    key !== row["user_name_key"] ||
-    write.externalId !== row["external_id"] ||
-    write.email !== row["email"] ||
-    write.userName !== row["user_name"];
-  const isShownOtherwise = write.displayName !== row["display_name"] || write.isActive !== (row["is_active"] === 1);
+    userName !== present.userName ||
+    fold(userName) !== present.userNameKey ||
+    externalId !== present.externalId ||
+    email !== present.email;
+  const isShownOtherwise = displayName !== present.displayName || isActive !== present.isActive;
   const names = isRenamed ? "user_name = ?, user_name_key = ?, external_id = ?, email = ?, " : "";
   const shown = isShownOtherwise ? "display_name = ?, display_name_key = ?, is_active = ?, " : "";
-  await sql.run(`UPDATE users SET ${names}${shown}rev = rev + 1, modified_ms = ?, resource = ? WHERE seq = ?`, [
-    ...(isRenamed ? [write.userName, key, write.externalId, write.email] : []),
-    ...(isShownOtherwise ? [write.displayName, fold(write.displayName), write.isActive ? 1 : 0] : []),
+  await sql.run(`UPDATE users SET ${names}${shown}rev = rev + 1, modified_at_ms = ?, resource = ? WHERE seq = ?`, [
+    ...(isRenamed ? [userName, fold(userName), externalId, email] : []),
+    ...(isShownOtherwise ? [displayName, fold(displayName), flag.write(isActive)] : []),
     atMs,
     JSON.stringify(write.resource),
-    Number(row["seq"]),
+    present.seq,
   ]);
 }
 
-async function assertNameFree(sql: Sql, source: string, key: string, id: string): Promise<void> {
-  const taken = await sql.get(
-    "SELECT id FROM users WHERE source = ? AND user_name_key = ? AND absent_since_ms IS NULL AND id <> ?",
-    [source, key, id],
-  );
-  if (taken !== undefined)
-    throw new RollcallError("UNIQUENESS", `userName "${key}" is already used by user ${String(taken["id"])}`);
-}
-
-/** All addresses of a person who has none yet, for filters on `emails`. */
+/** Adds the addresses of a user who has none, for filters on `emails`. */
 async function addAddresses(sql: Sql, id: string, emails: readonly string[]): Promise<void> {
-  for (const email of new Set(emails)) {
+  for (const email of new Set(emails))
     await sql.run("INSERT INTO user_emails (email, user_seq) SELECT ?, seq FROM users WHERE id = ?", [fold(email), id]);
-  }
 }
 
-/** Others who claim the same address may gain or lose it now: they are to be looked at again. */
+/** Marks other users with these addresses as changed: they may gain or lose the right to the address. Returns them. */
 async function touchRivals(sql: Sql, id: string, emails: readonly (string | null)[]): Promise<readonly EntityRef[]> {
   const touched: EntityRef[] = [];
   for (const email of new Set(emails)) {
     if (email === null) continue;
-    // Hardly anybody has one, and looking is cheaper than an update that finds nobody.
-    const rows = await sql.all("SELECT id FROM users WHERE email = ? AND id <> ?", [email, id]);
-    if (rows.length === 0) continue;
+    // Few addresses have a rival, and a SELECT costs less than an UPDATE that changes nothing.
+    const rivals = await all(sql, { id: text }, "SELECT id FROM users WHERE email = ? AND id <> ?", [email, id]);
+    if (rivals.length === 0) continue;
     await sql.run("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ?", [email, id]);
-    touched.push(...rows.map((row) => ({ kind: "user" as const, id: String(row["id"]) })));
+    touched.push(...rivals.map((rival) => ({ kind: "user" as const, id: rival.id })));
   }
   return touched;
-}
-
-/** `REV_MISMATCH` when the caller saw another state than the present one. */
-export function assertRev(
-  kind: string,
-  record: { readonly id: string; readonly rev: number },
-  expectedRev: number | null,
-): void {
-  if (expectedRev !== null && expectedRev !== record.rev) {
-    throw new RollcallError("REV_MISMATCH", `${kind} ${record.id} is at version ${record.rev}, not ${expectedRev}`);
-  }
-}
-
-/** `NOT_FOUND` for an id that the source does not have. */
-export const notFound = (kind: string, id: string): RollcallError => new RollcallError("NOT_FOUND", `no ${kind} ${id}`);
-
-/** Which attributes an update changed; single values with what they were and are. */
-export function changesBetween(before: JsonObject, after: JsonObject): Record<string, Json> {
-  const changes: Record<string, Json> = {};
-  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const old = before[key] ?? null;
-    const present = after[key] ?? null;
-    if (old === present || JSON.stringify(old) === JSON.stringify(present)) continue;
-    changes[key] = { from: short(old), to: short(present) };
-  }
-  return changes;
-}
-
-/** Long or structured values are told in a few words: the audit trail says what changed, it is no second copy of the directory. */
-function short(value: Json): Json {
-  if (typeof value === "string") return value.length > 200 ? `${value.slice(0, 200)}…` : value;
-  if (value === null || typeof value !== "object") return value;
-  const text = JSON.stringify(value);
-  return text.length > 200 ? `${text.slice(0, 200)}…` : value;
-}
-
-/** One page of the rows of a source, with the exact number that match. */
-export async function listRows<T>(
-  driver: Driver,
-  table: "users" | "groups",
-  names: string,
-  source: string,
-  query: ListQuery,
-  convert: (row: Row) => T,
-): Promise<ListPage<T>> {
-  const where = toSql(query.where, table);
-  const from = `FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND ${where.text}`;
-  const params = [source, ...where.params];
-  const rows =
-    query.limit === 0
-      ? []
-      : await driver.read.all(`SELECT ${names} ${from} ORDER BY ${orderOf(query.sort)} LIMIT ? OFFSET ?`, [
-          ...params,
-          query.limit,
-          query.offset,
-        ]);
-  // A first page that is not full is the whole: no second look.
-  const isWhole = query.offset === 0 && rows.length < query.limit;
-  const total = isWhole
-    ? rows.length
-    : Number((await driver.read.get(`SELECT count(*) AS n ${from}`, params))?.["n"] ?? 0);
-  return { total, records: rows.map(convert) };
-}
-
-/** Pages in order of creation; other work of the process runs between them. */
-export async function* scanRows<T>(
-  driver: Driver,
-  table: "users" | "groups",
-  names: string,
-  source: string,
-  criterion: Criterion,
-  pageSize: number,
-  convert: (row: Row) => T,
-): AsyncGenerator<readonly T[]> {
-  const where = toSql(criterion, table);
-  let after = 0;
-  for (;;) {
-    const rows = await driver.read.all(
-      `SELECT ${names} FROM ${table} t WHERE t.source = ? AND t.absent_since_ms IS NULL AND t.seq > ? AND ${where.text} ORDER BY t.seq LIMIT ?`,
-      [source, after, ...where.params, pageSize],
-    );
-    if (rows.length > 0) yield rows.map(convert);
-    if (rows.length < pageSize) return;
-    after = Number(rows.at(-1)?.["seq"] ?? after);
-    await new Promise((next) => setImmediate(next));
-  }
 }

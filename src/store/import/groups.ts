@@ -1,70 +1,60 @@
 import type { SourceGroup } from "../../domain/ports/import-store.ts";
-import { writeAudit } from "../audit/audit.ts";
+import { entityEntry, writeAudit } from "../audit/audit.ts";
+import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
 import { newId } from "../database/ids.ts";
-import { putEntry } from "./entries.ts";
-import type { Changing } from "./import-context.ts";
+import { first, integer, optional } from "../database/table.ts";
+import { changedEntity, groups, memberEntries, removeMembers, setAbsent, touchMembers } from "../directory/rows.ts";
+import { type Commit, putEntry } from "./entries.ts";
 
-/** A group as new or changed; its members follow from its edges. */
-export async function putGroup(changing: Changing, group: SourceGroup): Promise<void> {
-  const { sql, source, nowMs, counts, refs, cause, newGroups } = changing;
+/** Writes a new or changed group. Its members follow from its edges. */
+export async function putGroup(commit: Commit, group: SourceGroup): Promise<void> {
+  const { sql, source, nowMs, counts, refs, cause, newGroups } = commit;
   const { displayName, externalId } = group;
-  const row = await sql.get(
-    "SELECT seq, id, rev, display_name, absent_since_ms FROM groups WHERE source = ? AND source_key = ?",
+  const present = await first(
+    sql,
+    { ...changedEntity, absentSinceMs: optional(integer) },
+    "SELECT seq, id, rev, display_name AS name, absent_since_ms FROM groups WHERE source = ? AND source_key = ?",
     [source, externalId],
   );
-  const resource = JSON.stringify({ displayName, externalId });
-  let seq: number;
-  if (row === undefined) {
+  const resource = { displayName, externalId };
+  if (present === undefined) {
     const id = newId(nowMs);
-    const made = await sql.get(
-      `INSERT INTO groups (id, source, source_key, display_name, display_name_key, external_id, rev, definition_rev, created_ms, modified_ms, resource)
-       VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?) RETURNING seq`,
-      [id, source, externalId, displayName, fold(displayName), externalId, nowMs, nowMs, resource],
-    );
-    seq = Number(made?.["seq"]);
+    const record = { id, rev: 1, createdAtMs: nowMs, modifiedAtMs: nowMs, resource };
+    const names = { displayName, displayNameKey: fold(displayName), externalId };
+    const row = { ...record, ...names, definitionRev: 1, source, sourceKey: externalId };
+    const [made] = await insertRows(sql, groups, [row], "RETURNING seq");
+    const seq = Number(made?.["seq"]);
     newGroups.add(seq);
     refs.push({ kind: "group", id });
-    await writeAudit(sql, nowMs, [
-      {
-        ...cause,
-        action: "group.create",
-        kind: "group",
-        entityId: id,
-        name: displayName,
-        target: null,
-        rev: 1,
-        detail: { source },
-      },
-    ]);
-  } else {
-    seq = Number(row["seq"]);
-    const isReturning = row["absent_since_ms"] !== null;
-    if (isReturning || row["display_name"] !== displayName) {
-      await sql.run(
-        `UPDATE groups SET display_name = ?, display_name_key = ?, rev = rev + 1, definition_rev = rev + 1, modified_ms = ?, absent_since_ms = NULL, resource = ? WHERE seq = ?`,
-        [displayName, fold(displayName), nowMs, resource, seq],
-      );
-      // Scope is decided by group names: a renamed group may bring its members into a target or out of it.
-      await sql.run(
-        "UPDATE users SET rev = rev + 1 WHERE seq IN (SELECT user_seq FROM memberships WHERE group_seq = ?)",
-        [seq],
-      );
-      refs.push({ kind: "group", id: String(row["id"]) });
-      if (!isReturning) counts.groupsChanged += 1;
-      await writeAudit(sql, nowMs, [
-        {
-          ...cause,
-          action: isReturning ? "group.return" : "group.update",
-          kind: "group",
-          entityId: String(row["id"]),
-          name: displayName,
-          target: null,
-          rev: Number(row["rev"]) + 1,
-          detail: { displayName: { from: String(row["display_name"]), to: displayName } },
-        },
-      ]);
-    }
+    const entity = { kind: "group", id, name: displayName, rev: 1 } as const;
+    await writeAudit(sql, nowMs, [entityEntry(cause, "group.create", entity, { source })]);
+    if (await putEntry(commit, "group", seq, group)) counts.groupsAdded += 1;
+    return;
   }
-  if ((await putEntry(changing, "group", seq, group, true, null)) === "new") counts.groupsAdded += 1;
+  const { seq, id, rev, name, absentSinceMs } = present;
+  const isReturning = absentSinceMs !== null;
+  if (isReturning || name !== displayName) {
+    await sql.run(
+      "UPDATE groups SET display_name = ?, display_name_key = ?, rev = rev + 1, definition_rev = rev + 1, modified_at_ms = ?, absent_since_ms = NULL, resource = ? WHERE seq = ?",
+      [displayName, fold(displayName), nowMs, JSON.stringify(resource), seq],
+    );
+    // Groups are chosen by name: a new name may bring the members into a target, or out of it.
+    await sql.run(touchMembers, [seq]);
+    refs.push({ kind: "group", id });
+    if (!isReturning) counts.groupsChanged += 1;
+    const entity = { kind: "group", id, name: displayName, rev: rev + 1 } as const;
+    const detail = { displayName: { from: name, to: displayName } };
+    await writeAudit(sql, nowMs, [entityEntry(cause, isReturning ? "group.return" : "group.update", entity, detail)]);
+  }
+  if (await putEntry(commit, "group", seq, group)) counts.groupsAdded += 1;
+}
+
+/** Makes a group absent. Returns it with entries for its members. */
+export async function removeGroup({ sql, nowMs, counts, cause }: Commit, seq: number) {
+  const members = await removeMembers(sql, seq);
+  counts.membershipsRemoved += members.length;
+  counts.groupsRemoved += 1;
+  const entity = await first(sql, changedEntity, setAbsent("group"), [nowMs, nowMs, seq]);
+  return { entity, entries: entity === undefined ? [] : memberEntries(cause, "group.leave", entity, members) };
 }

@@ -1,134 +1,112 @@
 import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
-import type { RestoredState } from "../../domain/model/restored-database.ts";
 import { membershipKey } from "../../domain/model/restored-database.ts";
 import type { SyncStore } from "../../domain/ports/sync-store.ts";
-import { writeAudit } from "../audit/audit.ts";
-import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";
+import { otherEntry, writeAudit } from "../audit/audit.ts";
+import type { Driver, Sql } from "../database/driver.ts";
+import { all, first, integer, optional, text } from "../database/table.ts";
 
-/**
- * `backup_marks` has a row only in a copy that `backup` made; of other copies somebody has to say it. `restores`: connections in which its word counts less; what
- * it said, and when each was last told of, is in the `restored_…` tables meanwhile.
- */
-export const restoreTables = ({ clustered }: Dialect): readonly string[] => [
-  "CREATE TABLE backup_marks (made_ms BIGINT NOT NULL)",
-  "CREATE TABLE restores (target TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, reviewed_ms BIGINT)",
-  `CREATE TABLE restored_users (id TEXT PRIMARY KEY, modified_ms BIGINT NOT NULL) ${clustered}`,
-  `CREATE TABLE restored_groups (id TEXT PRIMARY KEY, definition_rev BIGINT NOT NULL) ${clustered}`,
-  `CREATE TABLE restored_members (user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) ${clustered}`,
-];
-
-/** See `SyncStore`. */
-export function restoreRows(driver: Driver): Pick<SyncStore, "noticeRestore" | "markRestored" | "restored"> {
-  const { dialect } = driver;
+/** A database that was restored from a backup: see `SyncStore`. */
+export function restoreRows({
+  read,
+  transaction,
+  dialect,
+}: Driver): Pick<SyncStore, "noticeRestore" | "markRestored" | "restored"> {
+  const idsOf = async (statement: string, ids: readonly string[]): Promise<ReadonlySet<string>> => {
+    const rows = await all(read, { id: text }, `${statement} WHERE ${dialect.isIn("r.id")}`, [JSON.stringify(ids)]);
+    return new Set(rows.map(({ id }) => id));
+  };
   return {
-    async noticeRestore(connections, nowMs) {
-      // Asked at every start: nothing is written where nothing is to be done.
-      if ((await markOf(driver.read)) === null) return null;
-      return await driver.transaction(async (sql) => {
-        const madeAtMs = await markOf(sql);
+    async noticeRestore(targets, nowMs) {
+      // Every start calls this. It writes only if there is a mark.
+      if ((await readMark(read)) === null) return null;
+      return await transaction(async (sql) => {
+        const madeAtMs = await readMark(sql);
         if (madeAtMs === null) return null;
-        await begin(sql, connections, nowMs);
-        await tell(
-          sql,
-          nowMs,
-          { actor: "restore", requestId: null },
-          { backupAt: iso(madeAtMs), targets: connections },
-        );
+        await begin(sql, targets, nowMs);
+        const detail = { backupAt: iso(madeAtMs), targets };
+        await audit(sql, nowMs, { actor: "restore", requestId: null }, detail);
         return madeAtMs;
       });
     },
 
-    markRestored: (connections, cause, nowMs) =>
-      driver.transaction(async (sql) => {
-        const madeAtMs = await markOf(sql);
-        const newest = await sql.get("SELECT at_ms, action FROM audit ORDER BY seq DESC LIMIT 1");
-        const newestAtMs = (newest?.["at_ms"] ?? null) as number | null;
-        const isRepeated =
-          madeAtMs === null &&
-          newest?.["action"] === "restore" &&
-          (await sql.get("SELECT target FROM restores LIMIT 1")) !== undefined;
-        await begin(sql, connections, nowMs);
-        if (!isRepeated)
-          await tell(sql, nowMs, cause, {
-            backupAt: iso(madeAtMs),
-            newestAt: iso(newestAtMs),
-            targets: connections,
-          });
+    markRestored: (targets, cause, nowMs) =>
+      transaction(async (sql) => {
+        const madeAtMs = await readMark(sql);
+        const newest = await first(
+          sql,
+          { atMs: integer, action: text },
+          "SELECT at_ms, action FROM audit ORDER BY seq DESC LIMIT 1",
+        );
+        const newestAtMs = newest?.atMs ?? null;
+        const isRepeated = madeAtMs === null && newest?.action === "restore" && (await isDistrusted(sql));
+        await begin(sql, targets, nowMs);
+        const detail = { backupAt: iso(madeAtMs), newestAt: iso(newestAtMs), targets };
+        if (!isRepeated) await audit(sql, nowMs, cause, detail);
         return { madeAtMs, newestAtMs, isRepeated };
       }),
 
     async restored(target, { userIds, groupIds }) {
-      const row = await driver.read.get("SELECT at_ms, reviewed_ms FROM restores WHERE target = ?", [target]);
+      const row = await first(
+        read,
+        { atMs: integer, reviewedAtMs: optional(integer) },
+        "SELECT at_ms, reviewed_at_ms FROM restores WHERE target = ?",
+        [target],
+      );
       if (row === undefined) return null;
-      const users = JSON.stringify(userIds);
-      const ids = (rows: readonly Row[]): ReadonlySet<string> => new Set(rows.map(({ id }) => String(id)));
+      const memberships = await all(
+        read,
+        { userId: text, groupId: text },
+        `SELECT user_id, group_id FROM restored_memberships WHERE ${dialect.isIn("user_id")}`,
+        [JSON.stringify(userIds)],
+      );
       return {
-        atMs: Number(row["at_ms"]),
-        isReviewed: row["reviewed_ms"] !== null,
-        staleUserIds: ids(
-          await driver.read.all(
-            `SELECT r.id FROM restored_users r JOIN users u ON u.id = r.id AND u.modified_ms = r.modified_ms WHERE ${dialect.isIn("r.id")}`,
-            [users],
-          ),
+        atMs: row.atMs,
+        isReviewed: row.reviewedAtMs !== null,
+        staleUserIds: await idsOf(
+          "SELECT r.id FROM restored_users r JOIN users u ON u.id = r.id AND u.modified_at_ms = r.modified_at_ms",
+          userIds,
         ),
-        staleGroupIds: ids(
-          await driver.read.all(
-            `SELECT r.id FROM restored_groups r JOIN groups g ON g.id = r.id AND g.definition_rev = r.definition_rev WHERE ${dialect.isIn("r.id")}`,
-            [JSON.stringify(groupIds)],
-          ),
+        staleGroupIds: await idsOf(
+          "SELECT r.id FROM restored_groups r JOIN groups g ON g.id = r.id AND g.definition_rev = r.definition_rev",
+          groupIds,
         ),
-        memberships: new Set(
-          (
-            await driver.read.all(`SELECT user_id, group_id FROM restored_members WHERE ${dialect.isIn("user_id")}`, [
-              users,
-            ])
-          ).map((each) => membershipKey(String(each["group_id"]), String(each["user_id"]))),
-        ),
-      } satisfies RestoredState;
+        memberships: new Set(memberships.map(({ userId, groupId }) => membershipKey(groupId, userId))),
+      };
     },
   };
 }
 
-/** From now on the word of what is there counts less. */
-async function begin(sql: Sql, connections: readonly string[], nowMs: number): Promise<void> {
-  await clear(sql);
+/** From now on targets distrust what the database has at this moment. */
+async function begin(sql: Sql, targets: readonly string[], nowMs: number): Promise<void> {
+  await forgetCopy(sql);
   await sql.run("DELETE FROM restores");
-  // What is linked too: a target may be missing from the configuration of today, and come back.
-  const linked = await sql.all("SELECT DISTINCT target FROM links");
-  for (const target of new Set([...connections, ...linked.map((row) => String(row["target"]))]))
+  // Linked targets too: a target may be missing from today's configuration, and come back.
+  const linked = await all(sql, { target: text }, "SELECT DISTINCT target FROM links");
+  for (const target of new Set([...targets, ...linked.map((link) => link.target)]))
     await sql.run("INSERT INTO restores (target, at_ms) VALUES (?, ?)", [target, nowMs]);
-  await sql.run("INSERT INTO restored_users (id, modified_ms) SELECT id, modified_ms FROM users");
+  await sql.run("INSERT INTO restored_users (id, modified_at_ms) SELECT id, modified_at_ms FROM users");
   await sql.run("INSERT INTO restored_groups (id, definition_rev) SELECT id, definition_rev FROM groups");
   await sql.run(
-    `INSERT INTO restored_members (user_id, group_id) SELECT u.id, g.id FROM memberships m
+    `INSERT INTO restored_memberships (user_id, group_id) SELECT u.id, g.id FROM memberships m
      JOIN users u ON u.seq = m.user_seq JOIN groups g ON g.seq = m.group_seq`,
   );
-  // Carried out since, or not any more what was approved.
-  await sql.run("UPDATE held SET approved_ms = NULL");
-  // What the source's server counts may have gone on past what it still remembers.
-  await sql.run("UPDATE poll_states SET cursor_text = NULL");
+  // The changes may have been carried out since, or the approvals withdrawn.
+  await sql.run("UPDATE held_changes SET approved_at_ms = NULL");
+  // The cursors may be older than what the servers of the sources remember.
+  await sql.run("UPDATE poll_states SET cursor = NULL");
   await sql.run("DELETE FROM backup_marks");
 }
 
-const tell = (sql: Sql, nowMs: number, { actor, requestId }: Cause, detail: AuditEntry["detail"]): Promise<void> =>
-  writeAudit(sql, nowMs, [
-    {
-      actor,
-      requestId,
-      action: "restore",
-      kind: null,
-      entityId: null,
-      name: null,
-      target: null,
-      rev: null,
-      detail,
-    },
-  ]);
+const audit = (sql: Sql, nowMs: number, cause: Cause, detail: AuditEntry["detail"]): Promise<void> =>
+  writeAudit(sql, nowMs, [otherEntry(cause, "restore", {}, detail)]);
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-/** A target that is made while another is careful: it knows the people of the old copy, too, and nothing of them. */
+const isDistrusted = async (sql: Sql): Promise<boolean> =>
+  (await sql.get("SELECT target FROM restores LIMIT 1")) !== undefined;
+
+/** Lets a new target distrust the copy as the others do: it gets the users of the copy too, and has no links. */
 export async function joinRestore(sql: Sql, target: string): Promise<void> {
   await sql.run(
     `INSERT INTO restores (target, at_ms) SELECT ?, max(at_ms) FROM restores
@@ -138,22 +116,21 @@ export async function joinRestore(sql: Sql, target: string): Promise<void> {
   );
 }
 
-async function markOf(sql: Sql): Promise<number | null> {
-  const row = await sql.get("SELECT max(made_ms) AS at FROM backup_marks");
-  return (row?.["at"] ?? null) as number | null;
-}
+/** When the backup was made; null without a mark. */
+const readMark = async (sql: Sql): Promise<number | null> =>
+  (await first(sql, { atMs: optional(integer) }, "SELECT max(made_at_ms) AS at_ms FROM backup_marks"))?.atMs ?? null;
 
-/** Somebody approved what was held there: the copy's word counts again. The budget stays spent for the rest of the window. */
+/** The target trusts the copy again. Its removal limit stays used up for the rest of the window. */
 export async function reviewRestore(sql: Sql, target: string, nowMs: number): Promise<void> {
-  await sql.run("UPDATE restores SET reviewed_ms = ? WHERE target = ? AND reviewed_ms IS NULL", [nowMs, target]);
+  await sql.run("UPDATE restores SET reviewed_at_ms = ? WHERE target = ? AND reviewed_at_ms IS NULL", [nowMs, target]);
 }
 
-/** Nothing is left of it there; what the copy said is forgotten with the last target. */
+/** The restore has no consequences left in this target. With the last target, the copy is forgotten. */
 export async function endRestore(sql: Sql, target: string): Promise<void> {
   await sql.run("DELETE FROM restores WHERE target = ?", [target]);
-  if ((await sql.get("SELECT target FROM restores LIMIT 1")) === undefined) await clear(sql);
+  if (!(await isDistrusted(sql))) await forgetCopy(sql);
 }
 
-async function clear(sql: Sql): Promise<void> {
-  for (const table of ["restored_users", "restored_groups", "restored_members"]) await sql.run(`DELETE FROM ${table}`);
+async function forgetCopy(sql: Sql): Promise<void> {
+  for (const name of ["users", "groups", "memberships"]) await sql.run(`DELETE FROM restored_${name}`);
 }

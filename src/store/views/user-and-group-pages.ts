@@ -1,11 +1,13 @@
+import type { EntityKind } from "../../domain/model/entities.ts";
 import type { GroupItem, GroupsQuery, Page, PeopleQuery, PersonItem } from "../../domain/ports/console-store.ts";
 import { breathe } from "../database/batches.ts";
-import type { Condition } from "../database/conditions.ts";
-import { fold } from "../database/conditions.ts";
+import { allOf, always, type Condition, condition, contains, fold, never } from "../database/conditions.ts";
 import type { Driver, Row } from "../database/driver.ts";
-import { seqsByStatus, syncStatusesOf } from "./sync-status.ts";
+import { all, count, flag, integer, optional, reader, text } from "../database/table.ts";
+import { seqsByStatus, syncStatusesOf, tableOf } from "./sync-status.ts";
 
-const searchAtMost = 200;
+/** Maximum length of a search. */
+const maxSearch = 200;
 
 interface Position {
   readonly key: string;
@@ -13,148 +15,134 @@ interface Position {
 }
 const start: Position = { key: "", seq: -1 };
 
-/** People by name: see `ConsoleStore`. */
+const entity = { id: text, source: text, displayName: text, absentSinceMs: optional(integer) };
+const readUser = reader({ ...entity, userName: text, email: optional(text), isActive: flag });
+const readGroup = reader({ ...entity, seq: integer });
+
+/** Users by name: see `ConsoleStore`. */
 export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Page<PersonItem>> {
-  const where = searched(query.search, ["t.display_name_key", "t.user_name_key", "t.email"], "t.id");
-  const presence = {
-    present: "t.absent_since_ms IS NULL",
-    inactive: "t.absent_since_ms IS NULL AND t.is_active = 0",
-    gone: "t.absent_since_ms IS NOT NULL",
-  } as const;
-  const parts: Condition[] = [
-    where,
-    { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
-  ];
-  if (query.groupId !== null)
-    parts.push({
-      text: "t.seq IN (SELECT user_seq FROM memberships WHERE group_seq = (SELECT seq FROM groups WHERE id = ?))",
-      params: [query.groupId],
-    });
-  const { seqs, total, nextCursor } = await collect(driver, "user", parts, query);
+  const inGroup =
+    query.groupId === null
+      ? always
+      : condition(
+          "t.seq IN (SELECT user_seq FROM memberships WHERE group_seq = (SELECT seq FROM groups WHERE id = ?))",
+          query.groupId,
+        );
+  const { seqs, ...page } = await pageOf(driver, "user", query, inGroup);
   const rows = await driver.read.all(
     `SELECT t.seq, t.id, t.source, t.display_name, t.user_name, t.email, t.is_active, t.absent_since_ms FROM users t
      WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
-  const syncStatuses = await syncStatusesOf(
-    driver,
-    "user",
-    rows.map((row) => String(row["id"])),
-    query.connections,
-  );
-  return { items: rows.map((row) => toPerson(row, syncStatuses)), nextCursor, total };
+  return { items: await toPeople(driver, rows, query.connections), ...page };
 }
 
-/** A person from a row with at least these columns. */
-export const toPerson = (row: Row, syncStatuses: ReadonlyMap<string, PersonItem["syncStatuses"]>): PersonItem => ({
-  id: String(row["id"]),
-  source: String(row["source"]),
-  displayName: String(row["display_name"]),
-  userName: String(row["user_name"]),
-  email: row["email"] as string | null,
-  isActive: row["is_active"] === 1,
-  absentSinceMs: row["absent_since_ms"] as number | null,
-  syncStatuses: syncStatuses.get(String(row["id"])) ?? [],
-});
+/** Users from rows with at least these columns. */
+export async function toPeople(
+  driver: Driver,
+  rows: readonly Row[],
+  targets: readonly string[],
+): Promise<readonly PersonItem[]> {
+  const users = rows.map(readUser);
+  const ids = users.map(({ id }) => id);
+  const syncStatuses = await syncStatusesOf(driver, "user", ids, targets);
+  return users.map((user) => ({ ...user, syncStatuses: syncStatuses.get(user.id) ?? [] }));
+}
 
 /** Groups by name: see `ConsoleStore`. */
 export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Page<GroupItem>> {
-  const presence = {
-    present: "t.absent_since_ms IS NULL",
-    inactive: "1 = 0",
-    gone: "t.absent_since_ms IS NOT NULL",
-  } as const;
-  const parts: Condition[] = [
-    searched(query.search, ["t.display_name_key"], "t.id"),
-    { text: query.presence === null ? "1 = 1" : presence[query.presence], params: [] },
-  ];
-  const { seqs, total, nextCursor } = await collect(driver, "group", parts, query);
+  const { seqs, ...page } = await pageOf(driver, "group", query, always);
   const rows = await driver.read.all(
     `SELECT t.* FROM groups t WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
-  return { items: await toGroups(driver, rows, query.connections), nextCursor, total };
+  return { items: await toGroups(driver, rows, query.connections), ...page };
 }
 
-/** Groups from rows of `t.*`. */
+/** Groups from rows of `groups`. */
 export async function toGroups(
   driver: Driver,
   rows: readonly Row[],
-  connections: readonly string[],
+  targets: readonly string[],
 ): Promise<readonly GroupItem[]> {
-  const ids = rows.map((row) => String(row["id"]));
-  const syncStatuses = await syncStatusesOf(driver, "group", ids, connections);
+  const groups = rows.map(readGroup);
+  const ids = groups.map(({ id }) => id);
+  const syncStatuses = await syncStatusesOf(driver, "group", ids, targets);
   const items: GroupItem[] = [];
-  for (const row of rows) {
-    // One by one: a group of everybody takes a millisecond to count.
-    const counted = await driver.read.get("SELECT count(*) AS n FROM memberships WHERE group_seq = ?", [
-      Number(row["seq"]),
-    ]);
-    items.push({
-      id: String(row["id"]),
-      source: String(row["source"]),
-      displayName: String(row["display_name"]),
-      memberCount: Number(counted?.["n"] ?? 0),
-      absentSinceMs: row["absent_since_ms"] as number | null,
-      syncStatuses: syncStatuses.get(String(row["id"])) ?? [],
-    });
+  for (const { seq, ...group } of groups) {
+    // One by one: a group of all users takes a millisecond to count.
+    const memberCount = await count(driver.read, "FROM memberships WHERE group_seq = ?", [seq]);
+    items.push({ ...group, memberCount, syncStatuses: syncStatuses.get(group.id) ?? [] });
     if (items.length % 20 === 0) await breathe();
   }
   return items;
 }
 
-function searched(search: string, columns: readonly string[], id: string): Condition {
-  const text = fold(search.trim().slice(0, searchAtMost));
-  // A pattern ends at a NUL, so that it would find everybody.
-  if (text.includes("\u0000")) return { text: "1 = 0", params: [] };
-  if (text === "") return { text: "1 = 1", params: [] };
-  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
-  return {
-    text: `(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(" OR ")} OR ${id} = ?)`,
-    params: [...columns.map(() => pattern), text],
-  };
+const presences: Readonly<Record<EntityKind, Readonly<Record<"present" | "inactive" | "gone", Condition>>>> = {
+  user: {
+    present: condition("t.absent_since_ms IS NULL"),
+    inactive: condition("t.absent_since_ms IS NULL AND t.is_active = 0"),
+    gone: condition("t.absent_since_ms IS NOT NULL"),
+  },
+  group: {
+    present: condition("t.absent_since_ms IS NULL"),
+    inactive: never,
+    gone: condition("t.absent_since_ms IS NOT NULL"),
+  },
+};
+
+const searchedColumns = {
+  user: ["t.display_name_key", "t.user_name_key", "t.email"],
+  group: ["t.display_name_key"],
+} as const;
+
+/** Names that contain the text, or exactly this id. */
+function isFound(kind: EntityKind, search: string): Condition {
+  const key = fold(search.trim().slice(0, maxSearch));
+  if (key === "") return always;
+  // PostgreSQL takes no such parameter.
+  if (key.includes("\u0000")) return never;
+  const parts = [...searchedColumns[kind].map((column) => contains(column, key)), condition("t.id = ?", key)];
+  return { text: `(${parts.map(({ text }) => text).join(" OR ")})`, params: parts.flatMap(({ params }) => params) };
 }
 
-/** One page of the entities that fit, by name, and their number. */
-async function collect(
+/** One page of the entities that fit, by name, and their total number. */
+async function pageOf(
   driver: Driver,
-  kind: "user" | "group",
-  parts: readonly Condition[],
-  query: PeopleQuery | GroupsQuery,
+  kind: EntityKind,
+  query: GroupsQuery,
+  more: Condition,
 ): Promise<{ readonly seqs: readonly number[]; readonly total: number; readonly nextCursor: string | null }> {
-  const bySource = query.source === null ? [] : [{ text: "t.source = ?", params: [query.source] }];
-  let where = joined([...parts, ...bySource]);
+  const { read, dialect } = driver;
+  let where = allOf([
+    isFound(kind, query.search),
+    query.presence === null ? always : presences[kind][query.presence],
+    query.source === null ? always : condition("t.source = ?", query.source),
+    more,
+  ]);
   if (query.standing !== null) {
     const seqs = await seqsByStatus(driver, kind, query.standing, query.connections, where);
-    where = { text: driver.dialect.isIn("t.seq", "number"), params: [JSON.stringify(seqs)] };
+    where = condition(dialect.isIn("t.seq", "number"), JSON.stringify(seqs));
   }
-  const from = kind === "user" ? `FROM users t ${driver.dialect.through("users_shown")}` : "FROM groups t";
-  const counted = await driver.read.get(`SELECT count(*) AS n ${from} WHERE ${where.text}`, where.params);
+  const from = `FROM ${tableOf[kind]} t ${kind === "user" ? dialect.through("users_by_name") : ""}`;
+  const total = await count(read, `${from} WHERE ${where.text}`, where.params);
   await breathe();
   const after = readCursor(query.cursor);
-  const rows = await driver.read.all(
+  const found = await all(
+    read,
+    { key: text, seq: integer },
     `SELECT t.display_name_key AS key, t.seq AS seq ${from} WHERE (t.display_name_key, t.seq) > (?, ?) AND ${where.text}
      ORDER BY t.display_name_key, t.seq LIMIT ?`,
     [after.key, after.seq, ...where.params, query.limit + 1],
   );
-  const shown = rows.slice(0, query.limit).map(toPosition);
-  const last = shown.at(-1);
-  return {
-    seqs: shown.map(({ seq }) => seq),
-    total: Number(counted?.["n"] ?? 0),
-    nextCursor: rows.length > query.limit && last !== undefined ? writeCursor(last) : null,
-  };
+  const shown = found.slice(0, query.limit);
+  const last = found.length > query.limit ? shown.at(-1) : undefined;
+  return { seqs: shown.map(({ seq }) => seq), total, nextCursor: last === undefined ? null : writeCursor(last) };
 }
-
-const joined = (parts: readonly Condition[]): Condition => ({
-  text: parts.map(({ text }) => text).join(" AND "),
-  params: parts.flatMap(({ params }) => params),
-});
-
-const toPosition = (row: Row): Position => ({ key: String(row["key"]), seq: Number(row["seq"]) });
 
 const writeCursor = ({ key, seq }: Position): string => Buffer.from(JSON.stringify([key, seq])).toString("base64url");
 
+/** The position of a cursor. A cursor that is none of ours means the start. */
 function readCursor(cursor: string | null): Position {
   if (cursor === null) return start;
   try {
@@ -163,7 +151,6 @@ function readCursor(cursor: string | null): Position {
     const [key, seq]: readonly unknown[] = read;
     return typeof key === "string" && Number.isSafeInteger(seq) ? { key, seq: Number(seq) } : start;
   } catch {
-    // Not one of ours: from the start.
     return start;
   }
 }

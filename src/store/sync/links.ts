@@ -1,0 +1,53 @@
+import type { Link } from "../../domain/model/link.ts";
+import { entityKind, flag, integer, oneOf, optional, table, text } from "../database/table.ts";
+
+/** The state of each entity in each target: see `Link`. */
+export const links = table<Link>("links", {
+  target: text,
+  kind: entityKind,
+  entityId: text,
+  remoteId: optional(text),
+  ownership: optional(oneOf({ created: true, adopted: true })),
+  appliedRev: integer,
+  hasAccess: flag,
+  observedState: optional(
+    oneOf({
+      invited: true,
+      accepted: true,
+      active: true,
+      suspended: true,
+      staged: true,
+      unknown: true,
+      absent: true,
+    }),
+  ),
+  observedSinceMs: optional(integer),
+  isSuspendedByUs: flag,
+  note: optional(
+    oneOf({
+      "not-in-target": true,
+      "out-of-scope": true,
+      protected: true,
+      conflict: true,
+      "no-email": true,
+      "email-differs": true,
+      ambiguous: true,
+      staged: true,
+      "unknown-state": true,
+      "suspended-by-others": true,
+      "source-gone": true,
+      drift: true,
+    }),
+  ),
+  attempts: integer,
+  attemptedRev: integer,
+  retryAtMs: optional(integer),
+  errorCode: optional(text),
+  errorMessage: optional(text),
+  lastSuccessAtMs: optional(integer),
+});
+
+export const upsertLink = links.upsert(["target", "kind", "entityId"]);
+
+/** The columns of link `l` in a join, and how to read them: null where an outer join found none. */
+export const linkOf = links.joined("l");
