@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests run against, from Debian's packages. Quick when all is there; starts no service.
-# Where it can't install (not root, not Debian) it says so and exits 0: the tests then report themselves as skipped,
-# except with CI=true, where a missing server fails.
+# Installs the real servers of the tests from Debian's packages. It starts no service, and ends at once if all are there.
+# If it can't install them (not root, not Debian), it says so and exits with 0, and the tests are skipped.
+# With CI=true a missing server is an error.
 set -euo pipefail
 
 packages=(
