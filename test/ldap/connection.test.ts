@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { checkLdap } from "../../src/sources/ldap/check.ts";
 import { connectLdap } from "../../src/sources/ldap/protocol/connection.ts";
 import { certificates } from "../support/ldap/certificates.ts";
@@ -156,6 +156,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a connection", () => {
 describe.skipIf(no389 !== null)(no389 ?? "a connection to 389 Directory Server", () => {
   it("is made by ldaps and by StartTLS, and a locked account is reported", async () => {
     const server = await start389();
+    onTestFinished(() => server.stop());
     const base = optionsFor("389ds", server);
     const ca = readFileSync(server.ca, "utf8");
     const byName = [`ldap://localhost:${server.port}`];
@@ -163,6 +164,5 @@ describe.skipIf(no389 !== null)(no389 ?? "a connection to 389 Directory Server",
     await connectWith({ ...base, url: byName, tls: { ca, startTls: true } });
     modify(server, `dn: ${server.bindDn}\nchangetype: modify\nadd: nsAccountLock\nnsAccountLock: true\n`);
     await expect(connectWith({ ...base, url: byName })).rejects.toThrow(/unwillingToPerform \(53\).*inactivated/);
-    await server.stop();
   });
 });

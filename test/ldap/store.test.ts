@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/ports/import-store.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
@@ -187,8 +187,9 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "content synchronization", ()
   it("everything is read if the server's log does not reach back", async () => {
     const dialect = openldapDialect();
     const server = await startOpenldap({ syncprov: true, ldif: ["a", "b", "c"].map(dialect.person).join("") });
+    onTestFinished(() => server.stop());
     const { groups: _, ...options } = optionsFor("openldap", server);
-    const world = await polledWorld({ ...options, minKeptPercent: 10 });
+    await using world = await polledWorld({ ...options, minKeptPercent: 10 });
     await world.poll();
     expect((await world.poll()).mode).toBe("delta");
     modify(server, dialect.remove("b") + dialect.person("d"));
@@ -205,7 +206,5 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "content synchronization", ()
     });
     expect(Object.keys(await world.people())).toEqual(["a@example.org", "c@example.org", "d@example.org"]);
     expect((await world.poll()).mode).toBe("delta");
-    await world.close();
-    await server.stop();
   });
 });
