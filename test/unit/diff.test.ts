@@ -5,9 +5,9 @@ import { indexObserved } from "../../src/domain/decide/match.ts";
 import type { Memberships, Observed, ObservedAccount, TargetSupports } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entities.ts";
 import { type Link, type LinkNote, maxLookups } from "../../src/domain/model/link.ts";
-import type { ChangeOp } from "../../src/domain/model/plan.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputGroup, InputUser, SyncInput } from "../../src/domain/model/sync-input.ts";
+import { merged, named, tableOf } from "../support/table.ts";
 import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (
@@ -71,208 +71,124 @@ function compare({
   return compareMemberships(entities, { by, lists, ofRemovedGroups: losers }, rules);
 }
 
-describe("one person", () => {
-  const off = { isActive: false };
-  const ours = { isSuspendedByUs: true };
+/** What a case leads to, for example "adopt (restore) suspended-by-others": changes, skipped changes, note. */
+const resultOf = ({ changes, skipped }: Diff, note: LinkNote | null | undefined): string =>
+  [...changes.map(({ op }) => op), ...skipped.map(({ change }) => `(${change.op})`), ...(note ? [note] : [])].join(" ");
+
+const policies: Readonly<Record<string, Partial<TargetPolicy>>> = {
+  "protect ADA": { protect: ["Ada@example.com"] },
+  "protect ada": { protect: ["ada@example.com"] },
+  "protect admin": { protect: ["Admin"] },
+  "reactivate own": { reactivate: "own" },
+  "reactivate never": { reactivate: "never" },
+  remove: { onDeactivate: "remove" },
+  ignore: { onDeactivate: "ignore" },
+  "vault only": { userGroups: ["vault"] },
+  "report drift": { driftPolicy: "report" },
+  "exclude e*": { groupExclude: ["e*"] },
+  "include none": { groupInclude: [] },
+};
+
+describe("one user", () => {
   const missed = { remoteId: null, note: "not-in-target" } as const;
-  const cases: readonly (readonly [
-    string,
-    InputUser,
-    Partial<ObservedAccount> | null,
-    Partial<TargetPolicy>,
-    Partial<TargetSupports>,
-    readonly ChangeOp[],
-    LinkNote | null,
-    readonly ChangeOp[],
-  ])[] = [
-    // who, what is seen, policy, supports, changes, note, skipped
-    ["active, nobody", ada(), null, {}, {}, ["invite"], null, []],
-    ["active, nobody, can't invite", ada(), null, {}, { invite: false }, [], "not-in-target", []],
-    ["active, nobody, protected", ada(), null, { protect: ["Ada@example.com"] }, {}, [], "protected", []],
-    ["active, active", ada(), {}, {}, {}, [], null, []],
-    ["active, invited", ada(), { state: "invited" }, {}, {}, [], null, []],
-    ["active, accepted", ada(), { state: "accepted" }, {}, {}, [], null, []],
-    ["active, not ours", ada(), { externalId: null }, {}, {}, ["adopt"], null, []],
-    ["active, somebody else's key", ada(), { externalId: "x-old" }, {}, {}, ["adopt"], null, []],
-    ["active, no keys there", ada(), { externalId: null }, {}, { externalIds: false }, [], null, []],
-    ["active, other address", ada({}, {}), { email: "old@example.com" }, {}, {}, [], "email-differs", []],
-    ["active, suspended", ada(), { state: "suspended" }, {}, {}, ["restore"], null, []],
-    [
-      "active, suspended, never took the invitation up",
-      ada(),
-      { state: "suspended", hasAccount: false },
-      {},
-      {},
-      ["restore", "reinvite"],
-      null,
-      [],
-    ],
-    [
-      "active, suspended, account not known",
-      ada(),
-      { state: "suspended", hasAccount: null },
-      {},
-      {},
-      ["restore"],
-      null,
-      [],
-    ],
-    [
-      "active, suspended and not ours",
-      ada(),
-      { state: "suspended", externalId: null },
-      {},
-      {},
-      ["adopt", "restore"],
-      null,
-      [],
-    ],
-    [
-      "active, suspended by us, own",
-      ada({}, ours),
-      { state: "suspended" },
-      { reactivate: "own" },
-      {},
-      ["restore"],
-      null,
-      [],
-    ],
-    [
-      "active, suspended by others, own",
-      ada({}, {}),
-      { state: "suspended" },
-      { reactivate: "own" },
-      {},
-      [],
-      "suspended-by-others",
-      ["restore"],
-    ],
-    [
-      "active, suspended by others, never linked, own",
-      ada(),
-      { state: "suspended" },
-      { reactivate: "own" },
-      {},
-      [],
-      "suspended-by-others",
-      ["restore"],
-    ],
-    [
-      "active, suspended by us, never",
-      ada({}, ours),
-      { state: "suspended" },
-      { reactivate: "never" },
-      {},
-      [],
-      "suspended-by-others",
-      ["restore"],
-    ],
-    ["active, staged", ada(), { state: "staged", externalId: null }, {}, {}, [], "staged", []],
-    ["active, unknown", ada(), { state: "unknown" }, {}, {}, [], "unknown-state", []],
-    ["active, owner", ada(), { role: "owner", externalId: null, state: "suspended" }, {}, {}, [], "protected", []],
-    ["inactive, nobody", ada(off), null, {}, {}, [], null, []],
-    ["inactive, active", ada(off), {}, {}, {}, ["suspend"], null, []],
-    ["inactive, invited", ada(off), { state: "invited" }, {}, {}, ["suspend"], null, []],
-    ["inactive, staged", ada(off), { state: "staged" }, {}, {}, ["suspend"], null, []],
-    ["inactive, suspended", ada(off), { state: "suspended" }, {}, {}, [], null, []],
-    ["inactive, unknown", ada(off), { state: "unknown" }, {}, {}, [], "unknown-state", ["suspend"]],
-    ["inactive, owner", ada(off), { role: "owner" }, {}, {}, [], "protected", ["suspend"]],
-    ["inactive, protected role", ada(off), { role: "admin" }, { protect: ["Admin"] }, {}, [], "protected", ["suspend"]],
-    ["inactive, protected address", ada(off), {}, { protect: ["ada@example.com"] }, {}, [], "protected", ["suspend"]],
-    ["inactive, remove", ada(off), {}, { onDeactivate: "remove" }, {}, ["remove"], null, []],
-    [
-      "inactive, remove, suspended",
-      ada(off),
-      { state: "suspended" },
-      { onDeactivate: "remove" },
-      {},
-      ["remove"],
-      null,
-      [],
-    ],
-    [
-      "inactive, remove, can't remove",
-      ada(off),
-      {},
-      { onDeactivate: "remove" },
-      { remove: false },
-      ["suspend"],
-      null,
-      [],
-    ],
-    [
-      "inactive, remove, can't remove, suspended",
-      ada(off),
-      { state: "suspended" },
-      { onDeactivate: "remove" },
-      { remove: false },
-      [],
-      null,
-      [],
-    ],
-    ["inactive, nobody, can't invite", ada(off), null, {}, { invite: false }, [], "not-in-target", []],
-    ["inactive, ignore", ada(off), {}, { onDeactivate: "ignore" }, {}, [], null, []],
-    ["gone, stranger with the address", ada({ absentSinceMs: 1 }), { externalId: null }, {}, {}, [], null, []],
-    ["gone, linked", ada({ absentSinceMs: 1 }, {}), { externalId: null }, {}, {}, ["suspend"], null, []],
-    [
-      "out of scope, stranger with the address",
-      ada(),
-      { externalId: null },
-      { userGroups: ["vault"] },
-      {},
-      [],
-      "out-of-scope",
-      [],
-    ],
-    ["gone, missed so far", ada({ absentSinceMs: 1 }, missed), { externalId: null }, {}, {}, ["suspend"], null, []],
-    ["gone, missed still", ada({ absentSinceMs: 1 }, missed), null, {}, { invite: false }, [], "not-in-target", []],
-    [
-      "gone, sought long enough",
-      ada({ absentSinceMs: 1 }, { ...missed, attempts: maxLookups, attemptedRev: 1 }),
-      null,
-      {},
-      { invite: false },
-      [],
-      null,
-      [],
-    ],
-    [
-      "gone, turns up while sought, report",
-      ada({ absentSinceMs: 1 }, { ...missed, attempts: 1, attemptedRev: 1 }),
-      {},
-      { driftPolicy: "report" },
-      { invite: false },
-      ["suspend"],
-      null,
-      [],
-    ],
-    ["gone, was there", ada({ absentSinceMs: 1 }, {}), null, {}, { invite: false }, [], null, []],
-    [
-      "out of scope, missed so far",
-      ada({}, missed),
-      { externalId: null },
-      { userGroups: ["vault"] },
-      {},
-      ["suspend"],
-      null,
-      [],
-    ],
-    ["out of scope, linked", ada({}, {}), {}, { userGroups: ["vault"] }, {}, ["suspend"], null, []],
-    ["drift, enforce", ada({}, { appliedRev: 1 }), null, {}, {}, ["invite"], null, []],
-    ["drift, report", ada({}, { appliedRev: 1 }), null, { driftPolicy: "report" }, {}, [], "drift", ["invite"]],
-    ["changed, report", ada({ rev: 2 }, { appliedRev: 1 }), null, { driftPolicy: "report" }, {}, ["invite"], null, []],
-  ];
-  it.each(cases)("%s", (_name, who, shown, policy, supports, ops, note, skipped) => {
-    const result = compare({
-      users: [who],
-      observed: { accounts: shown === null ? [] : [seen(shown)] },
-      policy,
-      supports,
+  const users = {
+    active: ada(),
+    "active, linked": ada({}, {}),
+    "active, suspended by us": ada({}, { isSuspendedByUs: true }),
+    "active, never found": ada({}, missed),
+    "active, in sync": ada({}, { appliedRev: 1 }),
+    "active, changed": ada({ rev: 2 }, { appliedRev: 1 }),
+    inactive: ada({ isActive: false }),
+    deleted: ada({ absentSinceMs: 1 }),
+    "deleted, linked": ada({ absentSinceMs: 1 }, {}),
+    "deleted, never found": ada({ absentSinceMs: 1 }, missed),
+    "deleted, not found once": ada({ absentSinceMs: 1 }, { ...missed, attempts: 1, attemptedRev: 1 }),
+    "deleted, never found, maximum": ada({ absentSinceMs: 1 }, { ...missed, attempts: maxLookups, attemptedRev: 1 }),
+  };
+  const accounts: Readonly<Record<string, Partial<ObservedAccount>>> = {
+    active: {},
+    invited: { state: "invited" },
+    accepted: { state: "accepted" },
+    suspended: { state: "suspended" },
+    staged: { state: "staged" },
+    unknown: { state: "unknown" },
+    owner: { role: "owner" },
+    admin: { role: "admin" },
+    "without key": { externalId: null },
+    "other key": { externalId: "x-old" },
+    "other address": { email: "old@example.com" },
+    "never accepted": { hasAccount: false },
+    "acceptance unknown": { hasAccount: null },
+  };
+  const abilities: Readonly<Record<string, Partial<TargetSupports>>> = {
+    "no invite": { invite: false },
+    "no remove": { remove: false },
+    "no keys": { externalIds: false },
+  };
+  const cases = tableOf(
+    ["user", "account", "policy", "supports", "result"],
+    `
+    name                                                              | user                          | account                         | policy           | supports  | result
+    an active user without an account is invited                      | active                        | none                            |                  |           | invite
+    nobody is invited where that is impossible                        | active                        | none                            |                  | no invite | not-in-target
+    a protected address is not invited                                | active                        | none                            | protect ADA      |           | protected
+    an active account stays                                           | active                        | active                          |                  |           |
+    an invited account stays                                          | active                        | invited                         |                  |           |
+    an accepted account stays                                         | active                        | accepted                        |                  |           |
+    an account without a key is adopted                               | active                        | without key                     |                  |           | adopt
+    an account with another key is adopted                            | active                        | other key                       |                  |           | adopt
+    no account is adopted where there are no keys                     | active                        | without key                     |                  | no keys   |
+    another address is noted                                          | active, linked                | other address                   |                  |           | email-differs
+    a suspended account is restored                                   | active                        | suspended                       |                  |           | restore
+    a suspended account that never accepted is invited again          | active                        | suspended + never accepted      |                  |           | restore reinvite
+    a suspended account that may have accepted is not invited again   | active                        | suspended + acceptance unknown  |                  |           | restore
+    a suspended account without a key is adopted and restored         | active                        | suspended + without key         |                  |           | adopt restore
+    reactivate own restores Rollcall's own suspension                 | active, suspended by us       | suspended                       | reactivate own   |           | restore
+    reactivate own leaves the suspension of somebody else             | active, linked                | suspended                       | reactivate own   |           | (restore) suspended-by-others
+    reactivate own leaves a suspension from before Rollcall           | active                        | suspended                       | reactivate own   |           | (restore) suspended-by-others
+    reactivate never leaves every suspension                          | active, suspended by us       | suspended                       | reactivate never |           | (restore) suspended-by-others
+    a staged account is left alone                                    | active                        | staged + without key            |                  |           | staged
+    an unknown state is left alone                                    | active                        | unknown                         |                  |           | unknown-state
+    a suspended owner is left alone                                   | active                        | suspended + owner + without key |                  |           | protected
+    an inactive user without an account needs nothing                 | inactive                      | none                            |                  |           |
+    the account of an inactive user is suspended                      | inactive                      | active                          |                  |           | suspend
+    the invitation of an inactive user is suspended                   | inactive                      | invited                         |                  |           | suspend
+    the staged account of an inactive user is suspended               | inactive                      | staged                          |                  |           | suspend
+    a suspended account of an inactive user stays                     | inactive                      | suspended                       |                  |           |
+    an unknown state is not suspended                                 | inactive                      | unknown                         |                  |           | (suspend) unknown-state
+    an owner is not suspended                                         | inactive                      | owner                           |                  |           | (suspend) protected
+    a protected role is not suspended                                 | inactive                      | admin                           | protect admin    |           | (suspend) protected
+    a protected address is not suspended                              | inactive                      | active                          | protect ada      |           | (suspend) protected
+    onDeactivate remove removes                                       | inactive                      | active                          | remove           |           | remove
+    onDeactivate remove removes a suspended account                   | inactive                      | suspended                       | remove           |           | remove
+    a target that can't remove suspends instead                       | inactive                      | active                          | remove           | no remove | suspend
+    a target that can't remove leaves a suspended account             | inactive                      | suspended                       | remove           | no remove |
+    an inactive user who may appear later is noted                    | inactive                      | none                            |                  | no invite | not-in-target
+    onDeactivate ignore does nothing                                  | inactive                      | active                          | ignore           |           |
+    a stranger with a deleted user's address stays                    | deleted                       | without key                     |                  |           |
+    the linked account of a deleted user is suspended                 | deleted, linked               | without key                     |                  |           | suspend
+    a stranger with the address of a user out of scope stays          | active                        | without key                     | vault only       |           | out-of-scope
+    a deleted user's account that appears late is suspended           | deleted, never found          | without key                     |                  |           | suspend
+    a deleted user's account that did not appear yet is noted         | deleted, never found          | none                            |                  | no invite | not-in-target
+    the search for a deleted user's account ends                      | deleted, never found, maximum | none                            |                  | no invite |
+    an account that appears late is no drift                          | deleted, not found once       | active                          | report drift     | no invite | suspend
+    a deleted user's account that is gone needs nothing               | deleted, linked               | none                            |                  | no invite |
+    an account that appears late for a user out of scope is suspended | active, never found           | without key                     | vault only       |           | suspend
+    a linked user out of scope is suspended                           | active, linked                | active                          | vault only       |           | suspend
+    drift is undone                                                   | active, in sync               | none                            |                  |           | invite
+    driftPolicy report only shows drift                               | active, in sync               | none                            | report drift     |           | (invite) drift
+    driftPolicy report carries out a change of the source             | active, changed               | none                            | report drift     |           | invite
+  `,
+  );
+  it.each(cases)("$name", ({ user, account, policy, supports, result }) => {
+    const difference = compare({
+      users: [named(users, user)],
+      observed: { accounts: account === "none" ? [] : [seen(merged(accounts, account))] },
+      policy: merged(policies, policy),
+      supports: merged(abilities, supports),
     });
-    expect(result.changes.map((change) => change.op)).toEqual(ops);
-    expect(result.users[0]?.note).toBe(note);
-    expect(result.skipped.map(({ change }) => change.op)).toEqual(skipped);
-    for (const { reason } of result.skipped) expect(reason).not.toBe("");
+    expect(resultOf(difference, difference.users[0]?.note)).toBe(result);
+    for (const { reason } of difference.skipped) expect(reason).not.toBe("");
   });
 
   it("is invited only after the settle delay", () => {
@@ -289,8 +205,8 @@ describe("one person", () => {
 describe("an invitation without an answer", () => {
   const unanswered = { remoteId: null, appliedRev: 0, attempts: 1 };
   it.each([
-    ["may be under way still: a full look does not repeat it", { retryAtMs: nowMs + 3000 }, nowMs + 3000],
-    ["is repeated when it should have been seen", { retryAtMs: nowMs }, null],
+    ["is not repeated by a full run while the target may still work on it", { retryAtMs: nowMs + 3000 }, nowMs + 3000],
+    ["is repeated when the observation should show it", { retryAtMs: nowMs }, null],
     ["is repeated when the clock was set back", { retryAtMs: nowMs + 61_000 }, null],
     ["that failed is repeated", { retryAtMs: nowMs + 3000, errorCode: "TARGET_REFUSED" }, null],
   ])("%s", (_name, link, until) => {
@@ -301,91 +217,63 @@ describe("an invitation without an answer", () => {
 });
 
 describe("one group", () => {
-  const there = (more: object = {}) => ({ groups: [{ remoteId: "g", name: "eng", externalId: "x-eng", ...more }] });
-  const cases: readonly (readonly [
-    string,
-    InputGroup,
-    Partial<Observed>,
-    Partial<TargetPolicy>,
-    readonly ChangeOp[],
-    LinkNote | null,
-    boolean,
-  ])[] = [
-    ["present, none", eng(), {}, {}, ["createGroup"], null, true],
-    ["present, there", eng(), there(), {}, [], null, true],
-    ["present, other name", eng(), there({ name: "old" }), {}, ["renameGroup"], null, true],
-    ["present, not ours", eng(), there({ externalId: null }), {}, ["adoptGroup"], null, true],
-    ["present, somebody else's", eng(), there({ externalId: "x-other" }), {}, ["createGroup"], null, true],
-    [
-      "present, linked, key lost",
-      eng({}, {}),
-      there({ externalId: null, name: "old" }),
-      {},
-      ["adoptGroup"],
-      null,
-      true,
-    ],
-    [
-      "present, ambiguous",
-      eng(),
-      { groups: [...there().groups, { remoteId: "twin", name: "eng", externalId: "x-eng" }] },
-      {},
-      [],
-      "ambiguous",
-      false,
-    ],
-    ["present, not pushed", eng(), there({ name: "old" }), { groupExclude: ["e*"] }, [], "out-of-scope", false],
-    ["gone, linked", eng({ absentSinceMs: 1 }, {}), there({ externalId: null }), {}, ["removeGroup"], null, false],
-    ["gone, our key", eng({ absentSinceMs: 1 }), there(), {}, ["removeGroup"], null, false],
-    ["gone, stranger with the name", eng({ absentSinceMs: 1 }), there({ externalId: null }), {}, [], null, false],
-    ["gone, none", eng({ absentSinceMs: 1 }), {}, {}, [], null, false],
-    [
-      "gone, not pushed any more",
-      eng({ absentSinceMs: 1 }, {}),
-      there(),
-      { groupInclude: [] },
-      ["removeGroup"],
-      null,
-      false,
-    ],
-    ["linked, gone from all there is", eng({}, {}), {}, {}, ["createGroup"], null, true],
-    ["linked, not asked for", eng({}, {}), { isComplete: false }, {}, [], null, true],
-    [
-      "ambiguous when last seen, not asked for",
-      eng({}, { remoteId: null, note: "ambiguous" }),
-      { isComplete: false },
-      {},
-      [],
-      "ambiguous",
-      false,
-    ],
-    [
-      "ambiguous when last seen, now none",
-      eng({}, { remoteId: null, note: "ambiguous" }),
-      {},
-      {},
-      ["createGroup"],
-      null,
-      true,
-    ],
-    [
-      "linked, asked for and missing",
-      eng({}, {}),
-      { isComplete: false, missingRemoteIds: ["g"] },
-      {},
-      ["createGroup"],
-      null,
-      true,
-    ],
-    ["drift, report", eng({}, { appliedRev: 1 }), there({ name: "old" }), { driftPolicy: "report" }, [], "drift", true],
-  ];
-  it.each(cases)("%s", (_name, item, shown, policy, ops, note, isManaged) => {
-    const result = compare({ groups: [item], observed: shown, policy });
-    expect(result.changes.map((change) => change.op)).toEqual(ops);
-    expect(result.groups[0]).toMatchObject({ note, isManaged });
+  const inTarget = (more: object = {}) => ({ groups: [{ remoteId: "g", name: "eng", externalId: "x-eng", ...more }] });
+  const items = {
+    new: eng(),
+    linked: eng({}, {}),
+    "in sync": eng({}, { appliedRev: 1 }),
+    ambiguous: eng({}, { remoteId: null, note: "ambiguous" }),
+    deleted: eng({ absentSinceMs: 1 }),
+    "deleted, linked": eng({ absentSinceMs: 1 }, {}),
+  };
+  const observations: Readonly<Record<string, Partial<Observed>>> = {
+    none: {},
+    same: inTarget(),
+    "other name": inTarget({ name: "old" }),
+    "other key": inTarget({ externalId: "x-other" }),
+    "without key": inTarget({ externalId: null }),
+    "other name, without key": inTarget({ externalId: null, name: "old" }),
+    twins: { groups: [...inTarget().groups, { remoteId: "twin", name: "eng", externalId: "x-eng" }] },
+    "not asked for": { isComplete: false },
+    missing: { isComplete: false, missingRemoteIds: ["g"] },
+  };
+  const cases = tableOf(
+    ["group", "observed", "policy", "isManaged", "result"],
+    `
+    name                                                        | group           | observed                | policy       | isManaged | result
+    a new group is created                                      | new             | none                    |              | yes       | createGroup
+    a group that is there needs nothing                         | new             | same                    |              | yes       |
+    a group with another name is renamed                        | new             | other name              |              | yes       | renameGroup
+    a group without a key is adopted                            | new             | without key             |              | yes       | adoptGroup
+    a group with another key stays                              | new             | other key               |              | yes       | createGroup
+    a linked group that lost its key is adopted again           | linked          | other name, without key |              | yes       | adoptGroup
+    twins are left alone                                        | new             | twins                   |              | no        | ambiguous
+    an excluded group is left alone                             | new             | other name              | exclude e*   | no        | out-of-scope
+    a deleted group is removed by its link                      | deleted, linked | without key             |              | no        | removeGroup
+    a deleted group is removed by its key                       | deleted         | same                    |              | no        | removeGroup
+    a stranger with a deleted group's name stays                | deleted         | without key             |              | no        |
+    a deleted group that is not there needs nothing             | deleted         | none                    |              | no        |
+    a deleted group is removed although it is excluded now      | deleted, linked | same                    | include none | no        | removeGroup
+    a linked group that a complete observation lacks is created | linked          | none                    |              | yes       | createGroup
+    a linked group that nobody asked for needs nothing          | linked          | not asked for           |              | yes       |
+    an ambiguous group stays so if nobody asked for it          | ambiguous       | not asked for           |              | no        | ambiguous
+    an ambiguous group without twins left is created            | ambiguous       | none                    |              | yes       | createGroup
+    a linked group that is missing when asked for is created    | linked          | missing                 |              | yes       | createGroup
+    driftPolicy report only shows drift                         | in sync         | other name              | report drift | yes       | drift
+  `,
+  );
+  it.each(cases)("$name", ({ group, observed: shown, policy, isManaged, result }) => {
+    const difference = compare({
+      groups: [named(items, group)],
+      observed: named(observations, shown),
+      policy: merged(policies, policy),
+    });
+    const [compared] = difference.groups;
+    expect(resultOf({ ...difference, skipped: [] }, compared?.note)).toBe(result);
+    expect(compared?.isManaged).toBe(isManaged === "yes");
   });
 
-  it("is left alone where the target has no groups, and unless it is to be looked at", () => {
+  it("is left alone if the target has no groups, and if it is not dirty", () => {
     expect(compare({ groups: [eng()], supports: { groups: false } })).toMatchObject({
       changes: [],
       groups: [{ isManaged: false }],
@@ -393,9 +281,9 @@ describe("one group", () => {
     expect(compare({ groups: [eng()], dirtyGroupIds: [] }).changes).toEqual([]);
   });
 
-  it("tells how many lose it", () => {
+  it("that is removed shows its number of members", () => {
     expect(
-      compare({ groups: [eng({ absentSinceMs: 1 }, {})], observed: there(), losers: new Map([["g", ["a", "b"]]]) })
+      compare({ groups: [eng({ absentSinceMs: 1 }, {})], observed: inTarget(), losers: new Map([["g", ["a", "b"]]]) })
         .changes,
     ).toMatchObject([{ op: "removeGroup", memberCount: 2 }]);
   });
@@ -431,7 +319,7 @@ describe("memberships", () => {
     expect(pairs({ users, by: "account", lists: new Map([["r", ["o", "h"]]]) })).toEqual(["add eng", "remove ops"]);
   });
 
-  it("are left as they are where they were not read, or where the group is not managed", () => {
+  it("stay as they are if they were not read, or if the group is not managed", () => {
     expect(pairs({ users: [ada({}, null, ["eng"])], by: "account", lists: new Map() })).toEqual([]);
     expect(
       pairs({ users: [ada()], by: "account", lists: new Map([["r", ["g", "h"]]]), policy: { groupInclude: ["ops"] } }),
@@ -440,10 +328,10 @@ describe("memberships", () => {
 
   it.each([
     ["suspended by others", { state: "suspended" as const }, { reactivate: "never" as const }, {}],
-    ["an owner", { role: "owner" }, {}, {}],
+    ["who is an owner", { role: "owner" }, {}, {}],
     ["inactive", {}, {}, { isActive: false }],
     ["staged", { state: "staged" as const }, {}, {}],
-  ])("of somebody %s are not touched", (_name, shown, policy, user) => {
+  ])("of a user %s are not changed", (_name, shown, policy, user) => {
     expect(
       pairs({
         users: [ada(user, null, ["eng"])],
@@ -455,7 +343,7 @@ describe("memberships", () => {
     ).toEqual([]);
   });
 
-  it("of who is invited and of a group that is made come with them", () => {
+  it("of an invited user and of a created group come with them", () => {
     expect(
       compare({ users: [ada({}, null, ["eng"])], groups: [eng()] }).memberships.map((each) => [
         each.kind,
@@ -481,12 +369,12 @@ describe("memberships", () => {
   });
 });
 
-describe("two people who are gone and had the same member", () => {
+describe("two deleted users who had the same account", () => {
   it.each([
     ["remove", { onDelete: "remove" }],
     ["suspend", { onDelete: "suspend" }],
-  ] as const)("%s: once", (op, policy) => {
-    // The member carries the first one's key; the second one took the address over, and the member with it.
+  ] as const)("cause one %s", (op, policy) => {
+    // The account carries the first one's key. The second one took over the address, and the account with it.
     const gone = { absentSinceMs: 1 };
     const second = {
       ...ada({ ...gone, id: "ada2", externalId: "x-ada2" }),
@@ -505,7 +393,7 @@ describe("two people who are gone and had the same member", () => {
 describe("a namesake with another system's key", () => {
   const theirs = { groups: [{ remoteId: "g", name: "eng", externalId: "cn=eng,ou=groups" }] };
 
-  it("is told when a second group is made beside it, and taken over where that is allowed", () => {
+  it("is reported if a second group is created beside it, and adopted if that is allowed", () => {
     expect(compare({ groups: [eng()], observed: theirs })).toMatchObject({
       changes: [{ op: "createGroup", name: "eng" }],
       skipped: [{ change: { op: "adoptGroup", remoteId: "g" }, reason: expect.stringContaining("groups.takeOver") }],

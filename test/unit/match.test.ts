@@ -1,68 +1,62 @@
 import { describe, expect, it } from "vitest";
 import type { Desired } from "../../src/domain/decide/desired-state.ts";
 import { claimsOf, indexObserved, matchAccount, matchGroup } from "../../src/domain/decide/match.ts";
-import type { ObservedAccount, ObservedGroup } from "../../src/domain/model/account.ts";
+import type { ObservedGroup } from "../../src/domain/model/account.ts";
 import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { InputGroup } from "../../src/domain/model/sync-input.ts";
+import { named, tableOf } from "../support/table.ts";
 import { linkOf, member, observed, person, team } from "./model.ts";
 
-const active: Desired = { state: "active" };
-const suspended: Desired = { state: "suspended", claim: "by-email" };
-const outOfScope: Desired = { state: "suspended", claim: "by-external-id" };
-const removed: Desired = { state: "removed", claim: "by-external-id" };
-
-const linked = member("linked", { email: "old@example.com" });
-const keyed = member("keyed", { email: "other@example.com", externalId: "x-ada" });
-const named = member("named", { email: " Ada@Example.com " });
-
-describe("a person is the member that", () => {
-  const cases: readonly (readonly [string, string | null, readonly ObservedAccount[], Desired, unknown])[] = [
-    [
-      "is linked, whatever the rest says",
-      "linked",
-      [linked, keyed, named],
-      active,
-      { kind: "one", item: linked, by: "link" },
-    ],
-    [
-      "carries our key, once the linked one is gone",
-      "lost",
-      [keyed, named],
-      active,
-      { kind: "one", item: keyed, by: "externalId" },
-    ],
-    ["has the address, in any case", null, [named], active, { kind: "one", item: named, by: "email" }],
-    [
-      "has the address, to be suspended as the directory says inactive",
-      null,
-      [named],
-      suspended,
-      { kind: "one", item: named, by: "email" },
-    ],
-    ["- by the address alone nobody out of scope loses anything", null, [named], outOfScope, { kind: "none" }],
-    ["- by the address alone nobody who is gone loses anything", null, [named], removed, { kind: "none" }],
-    ["carries our key, to be removed", null, [keyed, named], removed, { kind: "one", item: keyed, by: "externalId" }],
-    ["is linked, to be removed", "linked", [linked], removed, { kind: "one", item: linked, by: "link" }],
-    ["- several carry our key", null, [keyed, { ...keyed, remoteId: "twin" }], active, { kind: "ambiguous" }],
-    ["- several have the address", null, [named, { ...named, remoteId: "twin" }], active, { kind: "ambiguous" }],
-    ["- nobody is", null, [member("bob")], active, { kind: "none" }],
-  ];
-  it.each(cases)("%s", (_name, remoteId, members, wanted, expected) => {
-    const slice = {
+describe("a user's account", () => {
+  const accounts = {
+    linked: member("linked", { email: "old@example.com" }),
+    keyed: member("keyed", { email: "other@example.com", externalId: "x-ada" }),
+    "keyed twin": member("keyed twin", { email: "other@example.com", externalId: "x-ada" }),
+    "same address": member("same address", { email: " Ada@Example.com " }),
+    "address twin": member("address twin", { email: "ada@example.com" }),
+    bob: member("bob"),
+  };
+  const desired: Readonly<Record<string, Desired>> = {
+    active: { state: "active" },
+    inactive: { state: "suspended", claim: "by-email" },
+    "out of scope": { state: "suspended", claim: "by-external-id" },
+    deleted: { state: "removed", claim: "by-external-id" },
+  };
+  const cases = tableOf(
+    ["link", "accounts", "user", "match"],
+    `
+    name                                                          | link   | accounts                    | user         | match
+    is the linked one, whatever the others show                   | linked | linked, keyed, same address | active       | linked by link
+    is the one with our key if the linked one is gone             | lost   | keyed, same address         | active       | keyed by externalId
+    is the one with the address, in any letter case               |        | same address                | active       | same address by email
+    of an inactive user is the one with the address               |        | same address                | inactive     | same address by email
+    of a user out of scope is not found by the address alone      |        | same address                | out of scope | none
+    of a deleted user is not found by the address alone           |        | same address                | deleted      | none
+    of a deleted user is the one with our key                     |        | keyed, same address         | deleted      | keyed by externalId
+    of a deleted user is the linked one                           | linked | linked                      | deleted      | linked by link
+    is ambiguous if several have our key                          |        | keyed, keyed twin           | active       | ambiguous
+    is ambiguous if several have the address                      |        | same address, address twin  | active       | ambiguous
+    is not found if nothing fits                                  |        | bob                         | active       | none
+  `,
+  );
+  const matched = (match: ReturnType<typeof matchAccount>) =>
+    match.kind === "one" ? `${match.item.remoteId} by ${match.by}` : match.kind;
+  it.each(cases)("$name", ({ link, accounts: shown, user, match }) => {
+    const input = {
       user: person("ada"),
-      link: remoteId === null ? null : linkOf("ada", { remoteId }),
+      link: link === "" ? null : linkOf("ada", { remoteId: link }),
       groupIds: [],
       emailOwnerId: "ada",
     };
-    expect(matchAccount(slice, wanted, indexObserved(observed({ accounts: members })))).toEqual(expected);
+    const observation = indexObserved(observed({ accounts: shown.split(", ").map((each) => named(accounts, each)) }));
+    expect(matched(matchAccount(input, named(desired, user), observation))).toBe(match);
   });
 
-  it("has no address: only link and key count", () => {
-    const slice = { user: person("ada", { email: null }), link: null, groupIds: [], emailOwnerId: null };
-    expect(matchAccount(slice, active, indexObserved(observed({ accounts: [member("x", { email: "" })] })))).toEqual({
-      kind: "none",
-    });
+  it("is found only by link and key if the user has no address", () => {
+    const input = { user: person("ada", { email: null }), link: null, groupIds: [], emailOwnerId: null };
+    const observation = indexObserved(observed({ accounts: [member("x", { email: "" })] }));
+    expect(matchAccount(input, { state: "active" }, observation)).toEqual({ kind: "none" });
   });
 });
 
@@ -83,11 +77,11 @@ describe("a group is the one that", () => {
       group: team("eng", more.group),
       link: more.link === undefined ? null : linkOf("eng", { kind: "group", ...more.link }),
     };
-    const world = indexObserved(observed({ groups }));
+    const observation = indexObserved(observed({ groups }));
     return matchGroup(
       item,
-      world,
-      claimsOf([item, ...(more.besides ?? [])], () => true, world),
+      observation,
+      claimsOf([item, ...(more.besides ?? [])], () => true, observation),
       () => more.takesOver === true,
     );
   };
@@ -96,7 +90,7 @@ describe("a group is the one that", () => {
     link: link === null ? null : linkOf("eng2", { kind: "group", ...link }),
   });
 
-  it("takes over what a namesake that is gone had, but not where it has its own and was not asked for", () => {
+  it("takes over from a deleted namesake, but not if it has its own and nobody asked for it", () => {
     const theirs: ObservedGroup = { remoteId: "theirs", name: "eng", externalId: "x-eng2" };
     const gone = namesake({ remoteId: "theirs" }, { absentSinceMs: 1 });
     const heirsOf = (link: Partial<Link> | null, isComplete: boolean) => {
@@ -110,7 +104,7 @@ describe("a group is the one that", () => {
     expect(heirsOf({ remoteId: "its own" }, false)).toEqual([]);
   });
 
-  it("is linked, else carries our key, else has the name and nobody's key", () => {
+  it("is linked, else carries our key, else has the name and no key", () => {
     expect(find([bare, ours, others], { link: { remoteId: "others" } })).toEqual({
       kind: "one",
       item: others,
@@ -126,7 +120,7 @@ describe("a group is the one that", () => {
     expect(find([{ ...bare, name: "Eng" }])).toEqual({ kind: "none" });
   });
 
-  it("has the name and another system's key, where that may be taken over", () => {
+  it("has the name and another system's key, if it may be taken over", () => {
     expect(find([others], { takesOver: true })).toEqual({ kind: "one", item: others, by: "name" });
     expect(find([bare, others], { takesOver: true })).toEqual({ kind: "ambiguous" });
     expect(find([others], { takesOver: true, group: { absentSinceMs: 1 } })).toEqual({ kind: "none" });
@@ -137,17 +131,17 @@ describe("a group is the one that", () => {
     expect(find([others], { takesOver: true, besides: [namesake(null)] })).toEqual({ kind: "ambiguous" });
   });
 
-  it("- several are", () => {
+  it("is ambiguous if several fit", () => {
     expect(find([bare, { ...bare, remoteId: "twin" }])).toEqual({ kind: "ambiguous" });
     expect(find([ours, { ...ours, remoteId: "twin" }])).toEqual({ kind: "ambiguous" });
   });
 
-  it("is not taken by its name when the group is gone from the directory", () => {
+  it("is not found by name if the group is deleted", () => {
     expect(find([bare], { group: { absentSinceMs: 1 } })).toEqual({ kind: "none" });
     expect(find([ours], { group: { absentSinceMs: 1 } })).toMatchObject({ by: "externalId" });
   });
 
-  it("is never two groups at once: one that is linked to another is not taken, one that two claim is nobody's", () => {
+  it("never belongs to two groups: not if it is linked to another, and to none if two claim it", () => {
     expect(find([bare], { besides: [namesake({ remoteId: "bare" })] })).toEqual({ kind: "none" });
     expect(find([bare], { besides: [namesake(null)] })).toEqual({ kind: "ambiguous" });
     expect(find([bare], { besides: [namesake({ remoteId: "gone" })] })).toEqual({ kind: "ambiguous" });
