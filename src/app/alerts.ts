@@ -3,19 +3,17 @@ import type { AlertLimits } from "../alerts/conditions.ts";
 import { createFactsReader } from "../alerts/facts.ts";
 import type { AlertMessage } from "../alerts/outbox.ts";
 import { type AlertChannel, type Alerts, createAlerts, SendError } from "../alerts/service.ts";
-import { printJson, table } from "../cli/output/print.ts";
 import { type Config, ldapSources } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import { locateConfig } from "./config-location.ts";
-import type { Context, GlobalOptions } from "./context.ts";
+import type { Context } from "./context.ts";
 
 const testWithinMs = 20_000;
 
 /**
- * The alerts of the configuration over a store; without a section they do nothing. `isSettled`: nothing more comes in
- * this process, so there is nothing to wait for.
+ * Opens the alerts of the configuration. Without a section `alerts` they do nothing. `isSettled`: true if this process
+ * changes nothing more, so that alerts need not wait.
  */
 export function openAlerts(
   context: Context,
@@ -47,7 +45,7 @@ export function openAlerts(
   });
 }
 
-/** Never longer than `failingFor`: who makes that short wants to hear soon. */
+/** No delay is longer than `failingFor`: a short `failingFor` asks for early alerts. */
 function limitsOf({ alerts }: Config, isSettled: boolean): AlertLimits {
   const failingForMs = alerts?.failingForMs ?? 0;
   return isSettled
@@ -55,35 +53,19 @@ function limitsOf({ alerts }: Config, isSettled: boolean): AlertLimits {
     : { failingForMs, briefMs: Math.min(failingForMs, 60_000), gatherMs: Math.min(failingForMs, 30_000) };
 }
 
-/** Where the console is reached, when the configuration says so. */
+/** The public URL of the console, or null if the configuration has none. */
 export const consoleUrlOf = ({ admin }: Config): string | null => admin?.publicUrl ?? null;
 
-/** `rollcall alerts test [channel]`: sends one message to each channel, and says what happened. Exit 1 when one failed. */
-export async function testAlerts(context: Context, options: GlobalOptions, name?: string): Promise<number> {
-  const config = await locateConfig(context, options);
-  const all = context.alertChannels(config);
-  const channels = all.filter((channel) => name === undefined || channel.name === name);
-  if (channels.length === 0) throw noChannel(all, name);
-  const results = await Promise.all(channels.map((channel) => tryChannel(context, channel)));
-  if (options.json) printJson(context.terminal, { channels: results });
-  else
-    context.terminal.out(
-      table(
-        results.map((result) => [result.ok ? "ok" : "ERROR", result.name, result.type, result.message]),
-        "",
-      ),
-    );
-  return results.every(({ ok }) => ok) ? 0 : 1;
-}
-
-function noChannel(all: readonly AlertChannel[], name: string | undefined): RollcallError {
-  if (name === undefined)
+/** The error for a channel that does not exist. `name` empty: no channel is configured at all. */
+export function noAlertChannel(all: readonly AlertChannel[], name: string): RollcallError {
+  if (name === "")
     return new RollcallError("CONFIG_INVALID", "the configuration has no alerts: add a channel under alerts.channels");
   const known = all.map((channel) => channel.name).join(", ") || "none";
   return new RollcallError("CONFIG_INVALID", `no alert channel "${name}" in the configuration; there is: ${known}`);
 }
 
-async function tryChannel({ now }: Context, channel: AlertChannel) {
+/** Sends a test message. Returns the answer, or why it failed. */
+export async function testAlertChannel(channel: AlertChannel, now: () => number) {
   const { name, type } = channel;
   const atMs = now();
   const message: AlertMessage = {
@@ -102,7 +84,7 @@ async function tryChannel({ now }: Context, channel: AlertChannel) {
     const said = await channel.send(message, AbortSignal.timeout(testWithinMs));
     return { name, type, ok: true, message: `sent in ${((now() - atMs) / 1000).toFixed(1)} s; the answer: ${said}` };
   } catch (error) {
-    // Anything else is a fault of ours, and ends the command with its stack.
+    // Any other error is a defect of Rollcall, and ends the command with its stack.
     if (!(error instanceof SendError)) throw error;
     return { name, type, ok: false, message: error.message };
   }

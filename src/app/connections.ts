@@ -1,4 +1,3 @@
-import { count } from "../cli/output/print.ts";
 import type { ConfigFile } from "../config/index.ts";
 import { howToMakeMasterKey, type KeyRing } from "../crypto/key-ring.ts";
 import { messageOf } from "../domain/model/errors.ts";
@@ -7,6 +6,7 @@ import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
 import { credentialKeys, definitionOf, kindsOf, placeKeys, productOf, targetDefinitions } from "../targets/registry.ts";
 import type { Logger } from "../telemetry/index.ts";
+import { count } from "../text/numbers.ts";
 import type { ConnectionDraft, Connections, FieldErrors, ListedConnection, Verification } from "./connection-types.ts";
 import type { Context } from "./context.ts";
 import { withoutName } from "./open-targets.ts";

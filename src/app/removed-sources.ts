@@ -1,16 +1,16 @@
-import { count } from "../cli/output/print.ts";
 import type { Config } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { RemovedSource } from "../domain/model/sync-input.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
+import { count } from "../text/numbers.ts";
 
-/** Sources that are not in the configuration any more, with what is left of them. */
+/** Returns the sources that are no longer in the configuration, with the number of their users and groups. */
 export const removedSources = (config: Config, store: DirectoryStore): Promise<readonly RemovedSource[]> =>
   store.removedSources(config.sources.map(({ name }) => name));
 
-/** What it means, and what to do. */
+/** The message about such a source: what it means, and what to do. */
 export const goneSourceText = ({ name, users, groups }: RemovedSource): string =>
-  `source ${name} is not in the configuration any more: what ${count(users, "active user")} and ${count(groups, "group")} of it have in the targets stays as it is, and nobody says who of them leaves, until another source has the same addresses and names. If that is not meant, put it back; a source that is renamed is another one`;
+  `source ${name} is no longer in the configuration: the access of its ${count(users, "active user")} and ${count(groups, "group")} stays as it is, and leavers keep it, until another source has the same addresses and names. If this is a mistake, put the source back; a renamed source is a new source`;
 
 interface SourceFinding {
   readonly name: string;
@@ -18,18 +18,18 @@ interface SourceFinding {
   readonly message: string;
 }
 
-/** The sources of the configuration held against those that the directory knows: names that stand for another type now, and sources that are gone. */
+/** Compares the sources of the configuration with those of the database: sources of another type, and removed sources. */
 export async function sourceFindings(config: Config, store: DirectoryStore): Promise<readonly SourceFinding[]> {
   const findings: SourceFinding[] = [];
   for (const { name, type } of config.sources) {
     const origin = await store.originOf(name);
     const was = origin === "polled" ? "ldap" : origin === "written" ? "scim" : type;
-    // Its people would be known by ids that nobody sends any more, keep their addresses, and never leave.
+    // The database knows its users by ids that the new source never sends: they would never leave.
     if (was !== type)
       findings.push({
         name,
         level: "error",
-        message: `source ${name} is of type ${type} and was of type ${was}: give the new one a name of its own and take the old one out; people are found by their address, and nobody is invited again`,
+        message: `source ${name} is of type ${type} and was of type ${was}: give the new source another name and remove the old one; users are found by their address, and nobody is invited again`,
       });
   }
   for (const source of await removedSources(config, store))
@@ -37,7 +37,7 @@ export async function sourceFindings(config: Config, store: DirectoryStore): Pro
   return findings;
 }
 
-/** @throws `CONFIG_INVALID` when the name of a source stands for one of another type now; `warn` is told of those that are gone. */
+/** Calls `warn` for each removed source. @throws `CONFIG_INVALID` if a source has another type than before */
 export async function reviewSources(
   config: Config,
   store: DirectoryStore,

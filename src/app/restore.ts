@@ -1,17 +1,15 @@
-import { isoTime, printJson } from "../cli/output/print.ts";
 import { type Config, storeName } from "../config/index.ts";
+import type { Cause } from "../domain/model/entities.ts";
 import { hasCode, RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
-import { locateConfigOpenable } from "./config-location.ts";
-import type { Context, GlobalOptions } from "./context.ts";
+import { isoTime } from "../text/times.ts";
+import type { Context } from "./context.ts";
 
-const consequences =
-  'what only it asks for, taking or giving access, is held until you approve it ("rollcall plan"), and removals of one window are. Have the identity providers send everything again, and look at "rollcall token list": tokens revoked since then are good again';
+/** What happens after the start on a restored database, and what to do. */
+export const afterRestore =
+  'changes that only the backup requests are held until you approve them ("rollcall plan"), and so are removals of one window. Let the identity providers send everything again, and check "rollcall token list": tokens that were revoked since the backup are valid again';
 
-/**
- * Asks the store whether it is a backup that was put back; to be done before anything else is.
- * @returns what to tell the operator; null when it is none.
- */
+/** Checks whether the database is a backup that was put back: call this before anything else. Returns the message for the operator, or null. */
 export async function noticeRestore(
   store: DirectoryStore,
   targets: readonly { readonly name: string }[],
@@ -22,44 +20,39 @@ export async function noticeRestore(
     nowMs,
   );
   if (madeAtMs === null) return null;
-  return `this database is the backup of ${isoTime(madeAtMs)}: ${consequences}`;
+  return `this database is the backup of ${isoTime(madeAtMs)}: ${afterRestore}`;
 }
 
-/** `rollcall restored`: says of a database that it is an old copy, which nothing in it tells where `backup` did not make it. */
-export async function restored(context: Context, options: GlobalOptions): Promise<number> {
-  const config = await locateConfigOpenable(context, options);
+/**
+ * Marks the database as an old copy that was put back. Only `backup` marks its copies by itself.
+ * @throws `STORE_LOCKED` while a process reconciles, `STORE_UNAVAILABLE` without a database
+ */
+export async function markRestored(
+  context: Pick<Context, "lock" | "now" | "openStoreToRead">,
+  config: Config,
+  cause: Cause,
+) {
   const place = storeName(config.store);
-  const { terminal, env, now } = context;
   await using cleanup = new AsyncDisposableStack();
   const lock = await lockStopped(context, config);
   cleanup.defer(() => lock.release());
   const store = await context.openStoreToRead(config);
   if (store === null)
-    throw new RollcallError("STORE_UNAVAILABLE", `database ${place}: there is none; put the copy there first`);
+    throw new RollcallError("STORE_UNAVAILABLE", `database ${place} does not exist; put the copy there first`);
   cleanup.defer(() => store.close());
   const targets = config.targets.map(({ name }) => name);
-  const cause = { actor: `cli:restored (${env["SUDO_USER"] ?? env["USER"] ?? "unknown user"})`, requestId: null };
-  const { madeAtMs, newestAtMs, isRepeated } = await store.markRestored(targets, cause, now());
-  const [backupAt, newestAt] = [isoTime(madeAtMs), isoTime(newestAtMs)];
-  if (options.json) printJson(terminal, { database: place, backupAt, newestAt, repeated: isRepeated, targets });
-  else if (isRepeated)
-    terminal.out(`${place}: was noted as an old copy before, and nothing has happened since; that stays, from now on`);
-  else
-    terminal.out(
-      `${place}: noted as an old copy that was put back, ${backupAt !== null ? `the backup of ${backupAt}` : newestAt === null ? "an empty one" : `whose newest row is of ${newestAt}`}. When "rollcall serve" is started now, ${consequences}.`,
-    );
-  return 0;
+  return { place, targets, ...(await store.markRestored(targets, cause, context.now())) };
 }
 
-/** @throws `STORE_LOCKED` that says what to do here */
-async function lockStopped(context: Context, config: Config): Promise<ReconcileLock> {
+/** @throws `STORE_LOCKED` with what to do */
+async function lockStopped(context: Pick<Context, "lock">, config: Config): Promise<ReconcileLock> {
   try {
     return await context.lock(config);
   } catch (error) {
     if (!hasCode(error, "STORE_LOCKED")) throw error;
     throw new RollcallError(
       "STORE_LOCKED",
-      `"rollcall serve" or "rollcall sync" works on ${storeName(config.store)}: stop it, then say this, then start it again. What it has done since it was started on the old copy is done: "rollcall audit --since" shows it`,
+      `"rollcall serve" or "rollcall sync" works on ${storeName(config.store)}: stop it, run this command, start it again. Changes that it has made since its start on the old copy stay: "rollcall audit --since" shows them`,
       { cause: error },
     );
   }

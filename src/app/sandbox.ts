@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
-import { printJson } from "../cli/output/print.ts";
 import { masterKeyBytes } from "../crypto/key-ring.ts";
 import { newToken } from "../crypto/tokens.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
@@ -15,18 +14,17 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../sandbox/index.ts";
-import { aborted, interruption } from "../server/signals.ts";
 import { sandboxConfigPath, usualConfigPath } from "./config-location.ts";
-import type { Context, GlobalOptions, Terminal } from "./context.ts";
+import type { Terminal } from "./context.ts";
 
-/** Both emulated vendors, filled with the made-up company. */
-interface Vendors {
-  readonly bitwarden: BitwardenSandbox;
-  readonly onePassword: OnePasswordSandbox;
+/** The emulated vendors, filled with the made-up company, and the targets of a configuration for them. */
+interface Emulators {
+  readonly targets: ReturnType<typeof targetsOf>;
   close(): Promise<void>;
 }
 
-async function startVendors(directory: string, ports: readonly [number, number]): Promise<Vendors> {
+/** Starts the emulators. Their state is kept in the folder. @throws `CONFIG_INVALID` if a port is in use */
+export async function startEmulators(directory: string, ports: readonly [number, number]): Promise<Emulators> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const cannot =
     (port: number) =>
@@ -51,13 +49,12 @@ async function startVendors(directory: string, ports: readonly [number, number])
     await Promise.all([bitwarden.flush(), onePassword.flush()]);
   }
   return {
-    bitwarden,
-    onePassword,
+    targets: targetsOf(bitwarden, onePassword),
     close: async () => void (await Promise.all([bitwarden.close(), onePassword.close()])),
   };
 }
 
-const targetsOf = ({ bitwarden, onePassword }: Vendors) => ({
+const targetsOf = (bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox) => ({
   bitwarden: {
     type: "bitwarden",
     apiUrl: bitwarden.apiUrl,
@@ -71,12 +68,12 @@ const targetsOf = ({ bitwarden, onePassword }: Vendors) => ({
     accountId: onePassword.accountId,
     clientId: onePassword.clientId,
     clientSecret: onePassword.clientSecret,
-    // 1Password's API shows no roles: whom to leave alone has to be said.
+    // 1Password's API shows no roles: the owner has to be protected by name.
     protect: [company.owner],
   },
 });
 
-/** What `serve` without a configuration runs: emulated vendors, and a configuration written for it under ./data. */
+/** The sandbox of `serve` without a configuration: emulated vendors, and a configuration for them under ./data. */
 export interface SandboxRun {
   readonly configPath: string;
   readonly scimToken: string;
@@ -86,14 +83,14 @@ export interface SandboxRun {
 
 const storeSetting = "../rollcall.db";
 
-/** The database of the sandbox. */
+/** Path of the sandbox's database. */
 export const sandboxStorePath = (): string => resolve(dirname(sandboxConfigPath), storeSetting);
 
-/** Starts the sandbox; a second start keeps its state and its tokens. The caller holds the lock of its database. */
+/** Starts the sandbox. A second start keeps its state and its tokens. The caller holds the lock of its database. */
 export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
   if (existsSync(usualConfigPath))
     terminal.note(`rollcall: ./${usualConfigPath} is not used; for that, run "rollcall serve -c ${usualConfigPath}"`);
-  const vendors = await startVendors(dirname(sandboxConfigPath), [0, 0]);
+  const emulators = await startEmulators(dirname(sandboxConfigPath), [0, 0]);
   const { scimToken, adminToken } = keptTokens() ?? {
     scimToken: newToken(),
     adminToken: randomBytes(24).toString("base64url"),
@@ -104,15 +101,15 @@ export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
     store: `sqlite:${storeSetting}`,
     masterKey: `file:${keptKey()}`,
     sources: { sandbox: { type: "scim", token: scimToken } },
-    targets: targetsOf(vendors),
+    targets: emulators.targets,
   };
   const note =
     "# Written by `rollcall serve` without a configuration: an emulated Bitwarden and 1Password, nothing real.\n";
   writeFileSync(sandboxConfigPath, note + stringify(config), { mode: 0o600 });
-  return { configPath: sandboxConfigPath, scimToken, adminToken, close: () => vendors.close() };
+  return { configPath: sandboxConfigPath, scimToken, adminToken, close: () => emulators.close() };
 }
 
-/** The key that encrypts what is connected in the sandbox's console: made once. */
+/** The key that encrypts credentials of connections made in the sandbox's console. Made at the first start. */
 function keptKey(): string {
   const name = "master.key";
   const path = join(dirname(sandboxConfigPath), name);
@@ -121,7 +118,7 @@ function keptKey(): string {
   return name;
 }
 
-/** The port when nobody listens there, else 0 for any: something else on 8080 must not spoil the first try. */
+/** Returns the port if it is free, else 0 for any port: the first try must work even if 8080 is in use. */
 const portOrAny = (port: number): Promise<number> =>
   new Promise((found) => {
     const probe = createServer();
@@ -138,58 +135,4 @@ function keptTokens(): { readonly scimToken: string; readonly adminToken: string
   const scimToken = kept.sources?.sandbox?.token;
   const adminToken = kept.admin?.token;
   return scimToken === undefined || adminToken === undefined ? null : { scimToken, adminToken };
-}
-
-/** Whom the banner hires: somebody whom 1Password has already, as its API can't invite, and Bitwarden has not. */
-const firstPerson = "joan.clarke@example.com";
-
-/** What `npm start` says first. */
-export function sandboxBanner(
-  scimUrl: string,
-  adminUrl: string,
-  { scimToken, adminToken, configPath }: SandboxRun,
-): string {
-  const person = JSON.stringify({
-    schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
-    userName: firstPerson,
-    active: true,
-    name: { givenName: "Joan", familyName: "Clarke" },
-    emails: [{ value: firstPerson, primary: true }],
-  });
-  return [
-    "",
-    "  Rollcall SANDBOX: an emulated Bitwarden organization and 1Password account of a made-up",
-    "  company run in this process. Nothing here is real, and nothing leaves this machine.",
-    "",
-    `  SCIM base URL  ${scimUrl}`,
-    `  SCIM token     ${scimToken}`,
-    `  Admin URL      ${adminUrl}   (the console; open it in a browser)`,
-    `  Admin token    ${adminToken}   (sign in with it)`,
-    `  State          ./data   (configuration: ${configPath})`,
-    "",
-    "  Hire somebody (found in 1Password at once, and invited to Bitwarden two seconds later):",
-    `  curl -H 'Authorization: Bearer ${scimToken}' -H 'Content-Type: application/scim+json' -d '${person}' ${scimUrl}/Users`,
-    "",
-    `  Then look:  the console, or  npx rollcall status    npx rollcall user ${firstPerson}`,
-    "",
-  ].join("\n");
-}
-
-/** `rollcall sandbox`: only the emulators, until a signal ends them. Each port has a state of its own. */
-export async function emulate(
-  { terminal }: Context,
-  options: { readonly port: number } & GlobalOptions,
-): Promise<number> {
-  const interrupted = interruption();
-  const directory = `data/sandbox-${options.port}`;
-  const vendors = await startVendors(directory, [options.port, options.port + 1]);
-  const config = { sources: { idp: { type: "scim" } }, targets: targetsOf(vendors) };
-  terminal.note(
-    `Emulated Bitwarden and 1Password of a made-up company run until Ctrl-C; nothing here is real. State: ./${directory}. A configuration for them; "rollcall token create --source idp -c FILE" makes its SCIM token, and a section "admin: { token: … }" opens the console:\n`,
-  );
-  if (options.json) printJson(terminal, config);
-  else terminal.out(stringify(config));
-  await aborted(interrupted);
-  await vendors.close();
-  return 0;
 }

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { isoTime } from "../cli/output/print.ts";
 import type { StoredTarget, StoreSettings } from "../config/index.ts";
 import { createKeyRing, type KeyRing } from "../crypto/key-ring.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { StoredCredential } from "../domain/ports/credential-store.ts";
+import { isoTime } from "../text/times.ts";
 
 /** The keys of a configuration; they leave their wrapper only here. */
 export const keyRingOf = ({ masterKeys }: Pick<StoreSettings, "masterKeys">): KeyRing =>

@@ -2,52 +2,49 @@ import type { TokenStore } from "../domain/ports/directory-store.ts";
 import type { SyncStore } from "../domain/ports/sync-store.ts";
 import type { Logger } from "../telemetry/index.ts";
 
-/** How often a source is noted to have been heard of. */
-const heardEveryMs = 10_000;
+/** Minimum time between two notes about the same source. */
+const sourceEveryMs = 10_000;
+/** Minimum time between two notes about the same token. */
+const tokenEveryMs = 60_000;
 
-/** Notes when a SCIM source was last heard of, now and then: `status` tells it from another process. `now` in milliseconds since the epoch. */
-export function heardOf(
+/** Returns a function that is true at most once in `everyMs` for each key. `now` in milliseconds since the epoch. */
+function onceEvery(everyMs: number, now: () => number): (key: string) => boolean {
+  const notedAtMs = new Map<string, number>();
+  return (key) => {
+    // The absolute difference: a clock that is set back must not stop the notes until it has caught up.
+    if (Math.abs(now() - (notedAtMs.get(key) ?? 0)) < everyMs) return false;
+    notedAtMs.set(key, now());
+    return true;
+  };
+}
+
+/** Notes when a SCIM source sent its last request, so that `status` in another process can show it. */
+export function noteLastSeen(
   store: Pick<SyncStore, "putConnection">,
   now: () => number,
   logger: Pick<Logger, "warn">,
 ): (source: string) => void {
-  const notedAtMs = new Map<string, number>();
+  const isDue = onceEvery(sourceEveryMs, now);
+  const healthy = { failingSinceMs: null, retryAtMs: null, errorCode: null, errorMessage: null };
   return (name) => {
-    const atMs = now();
-    // As far back as forward: a clock that is set back must not end it until it has caught up.
-    if (Math.abs(atMs - (notedAtMs.get(name) ?? 0)) < heardEveryMs) return;
-    notedAtMs.set(name, atMs);
+    if (!isDue(name)) return;
     store
-      .putConnection({
-        name,
-        role: "source",
-        type: "scim",
-        lastSuccessAtMs: atMs,
-        failingSinceMs: null,
-        retryAtMs: null,
-        errorCode: null,
-        errorMessage: null,
-      })
-      .catch((error: unknown) => logger.warn(`source ${name}: could not note that it was heard of`, { error }));
+      .putConnection({ name, role: "source", type: "scim", lastSuccessAtMs: now(), ...healthy })
+      .catch((error: unknown) => logger.warn(`source ${name}: could not store when it was last seen`, { error }));
   };
 }
 
-/** How often the use of a token is noted. */
-const usedEveryMs = 60_000;
-
-/** Notes when a stored token was last used, at most once a minute each, beside the request: it neither waits for that nor fails with it. */
-export function tokenUse(
+/** Notes when a stored token was last used. The request neither waits for the note nor fails with it. */
+export function noteTokenUse(
   store: Pick<TokenStore, "noteTokenUse">,
   now: () => number,
   logger: Pick<Logger, "warn">,
 ): (id: string) => void {
-  const notedAtMs = new Map<string, number>();
+  const isDue = onceEvery(tokenEveryMs, now);
   return (id) => {
-    const atMs = now();
-    if (Math.abs(atMs - (notedAtMs.get(id) ?? 0)) < usedEveryMs) return;
-    notedAtMs.set(id, atMs);
+    if (!isDue(id)) return;
     store
-      .noteTokenUse(new Map([[id, atMs]]))
-      .catch((error: unknown) => logger.warn(`token ${id}: could not note that it was used`, { error }));
+      .noteTokenUse(new Map([[id, now()]]))
+      .catch((error: unknown) => logger.warn(`token ${id}: could not store when it was last used`, { error }));
   };
 }

@@ -1,59 +1,54 @@
 import type { Context } from "../app/context.ts";
+import type { StoreConfig } from "../config/index.ts";
 import { hasCode, messageOf } from "../domain/model/errors.ts";
 import type { ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { Logger } from "../telemetry/index.ts";
 
-/** How often somebody who waits asks whether it is their turn. */
-const askEveryMs = 1000;
+/** How often a standby tries to become the leader. */
+const tryEveryMs = 1000;
 
-export interface TurnParts {
+export interface ElectionParts {
   readonly context: Pick<Context, "sleep">;
-  /** @throws `STORE_LOCKED` while another has it, `STORE_UNAVAILABLE` */
+  /** @throws `STORE_LOCKED` while another process is the leader, `STORE_UNAVAILABLE` */
   readonly lock: () => Promise<ReconcileLock>;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
-/** Who reconciles: one process at a time. */
-export interface Turns {
-  /** Runs `work` for as long as each turn lasts, one turn after the other, until `stopping`. `work` ends soon after `lost`. */
-  take(work: (turn: ReconcileLock) => Promise<void>, stopping: AbortSignal): Promise<void>;
+/** Makes one process at a time the leader: the one that polls and reconciles. */
+export interface LeaderElection {
+  /** Runs `work` each time that this process becomes the leader, until `stopping`. `work` ends soon after `lost` aborts. */
+  lead(work: (lock: ReconcileLock) => Promise<void>, stopping: AbortSignal): Promise<void>;
   release(): Promise<void>;
 }
 
-/** `first`: a turn that this process has already; null where it has to wait for one. */
-export function createTurns({ context, lock, logger }: TurnParts, first: ReconcileLock | null): Turns {
+/**
+ * Tries once to become the leader. With PostgreSQL several processes may serve a database: the others wait as standby. A
+ * SQLite file serves one process: a second one is a mistake.
+ * @throws `STORE_LOCKED` for a SQLite file that another process uses, `STORE_UNAVAILABLE`
+ */
+export async function joinElection(parts: ElectionParts, kind: StoreConfig["kind"]): Promise<LeaderElection> {
+  try {
+    return createElection(parts, await parts.lock());
+  } catch (error) {
+    if (kind === "postgres" && hasCode(error, "STORE_LOCKED")) return createElection(parts, null);
+    throw error;
+  }
+}
+
+/** `first`: the lock if this process is the leader already. */
+export function createElection(parts: ElectionParts, first: ReconcileLock | null): LeaderElection {
+  const { logger } = parts;
   let held: ReconcileLock | null = first;
-
-  const wait = async (stopping: AbortSignal): Promise<ReconcileLock | null> => {
-    let problem = "";
-    while (!stopping.aborted) {
-      try {
-        return await lock();
-      } catch (error) {
-        if (!hasCode(error, "STORE_LOCKED") && !hasCode(error, "STORE_UNAVAILABLE")) throw error;
-        // Said once, not every second.
-        if (messageOf(error) !== problem) {
-          if (hasCode(error, "STORE_LOCKED"))
-            logger.info("standby: another process reconciles; this one takes over when that one ends");
-          else logger.warn(`reconciling waits: ${messageOf(error)}`);
-        }
-        problem = messageOf(error);
-      }
-      await context.sleep(askEveryMs, stopping);
-    }
-    return null;
-  };
-
   return {
-    async take(work, stopping) {
+    async lead(work, stopping) {
       while (!stopping.aborted) {
-        const isFirst = held !== null;
-        held ??= await wait(stopping);
+        const wasLeader = held !== null;
+        held ??= await waitForLock(parts, stopping);
         if (held === null) return;
-        if (!isFirst) logger.info("reconciling goes on here");
+        if (!wasLeader) logger.info("this process is the leader now: it polls and reconciles");
         await work(held);
         if (stopping.aborted) return;
-        logger.error("reconciling stopped: the connection that holds the lock was lost");
+        logger.error("this process is no longer the leader: the connection that holds the lock was lost");
         await held.release();
         held = null;
       }
@@ -62,4 +57,27 @@ export function createTurns({ context, lock, logger }: TurnParts, first: Reconci
       await held?.release();
     },
   };
+}
+
+async function waitForLock(
+  { context, lock, logger }: ElectionParts,
+  stopping: AbortSignal,
+): Promise<ReconcileLock | null> {
+  let lastProblem = "";
+  while (!stopping.aborted) {
+    try {
+      return await lock();
+    } catch (error) {
+      const isLocked = hasCode(error, "STORE_LOCKED");
+      if (!isLocked && !hasCode(error, "STORE_UNAVAILABLE")) throw error;
+      // Log each problem once, not every second.
+      if (messageOf(error) !== lastProblem) {
+        if (isLocked) logger.info("standby: another process is the leader; this one takes over when that one ends");
+        else logger.warn(`standby: ${messageOf(error)}`);
+      }
+      lastProblem = messageOf(error);
+    }
+    await context.sleep(tryEveryMs, stopping);
+  }
+  return null;
 }

@@ -6,10 +6,9 @@ import type { Logger } from "../telemetry/index.ts";
 import { describeValidity, readCertificates, watchCertificates } from "../web/http/certificates.ts";
 import { type Listener, type ListenerOptions, listen } from "../web/http/listener.ts";
 
-/** A section of the configuration that has a listener. */
+/** A section of the configuration with a listener. */
 type Section = Pick<Config["server"], "listen" | "tls">;
 
-/** What {@link openListener} needs. */
 export interface ListenerParts {
   /** The section's name, for messages: `server`, `admin`. */
   readonly name: string;
@@ -23,8 +22,8 @@ export interface ListenerParts {
 }
 
 /**
- * Listens as a section says; certificates are read again when their files change, and after SIGHUP.
- * @throws `CONFIG_INVALID` when it can't be listened on, or a certificate can't be used
+ * Opens the listener of a section. Certificates are read again when their files change, and after SIGHUP.
+ * @throws `CONFIG_INVALID` if the address can't be used, or a certificate is not valid
  */
 export async function openListener({
   name,
@@ -62,7 +61,7 @@ export async function openListener({
   return listener;
 }
 
-/** Certificates of the listeners: can they be used, and for how long? */
+/** Checks the certificates of the listeners, and how long they are valid. */
 export function checkListeners({ server, admin }: Config, nowMs: number): readonly (CheckFinding & { name: string })[] {
   const sections: readonly (readonly [string, Section | null])[] = [
     ["server", server],

@@ -11,7 +11,7 @@ import { runLoop } from "../reconcile/scheduler.ts";
 import { targetDefinitions } from "../targets/registry.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 
-export interface FleetParts {
+export interface PoolParts {
   readonly context: Context;
   readonly file: ConfigFile;
   readonly store: DirectoryStore;
@@ -19,226 +19,220 @@ export interface FleetParts {
   readonly metrics: Metrics;
 }
 
-/** The targets that this process serves. It follows what `connect` and `disconnect` store, wherever they run. */
-export interface Fleet {
-  /** The configuration as it is now: stored connections come and go. */
+/** The targets that this process serves. Follows what `connect` and `disconnect` store, in whatever process they run. */
+export interface TargetPool {
+  /** The current configuration: stored connections come and go. */
   config(): Config;
   ring(): KeyRing;
-  /** Looks every second for what is stored. Nothing is done in targets before `work`. */
+  /** Opens the targets, and reads the stored connections once a second. Nothing is synced before `startSync`. */
   start(): void;
-  /** Starts every target's loop. */
-  work(): void;
-  /** Ends what is under way in the targets at once; `work` goes on. */
-  rest(): Promise<void>;
-  /** Asks for a full look at a target at once. False when there is no such target. */
+  /** Starts the sync loop of each target. */
+  startSync(): void;
+  /** Aborts what is under way in the targets; `startSync` continues. */
+  pauseSync(): Promise<void>;
+  /** Requests a full check of a target now. Returns false if there is no such target. */
   syncNow(name: string): boolean;
-  /** What would be done in a target now; writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
+  /** Returns what would be done in a target now. Writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
   plan(name: string, signal: AbortSignal): Promise<Plan>;
-  /** Rejects when a loop fails as a whole; never resolves. */
+  /** Rejects if a loop fails. Never resolves. */
   readonly failure: Promise<never>;
-  /** Lets runs finish for that long, ends them, and gives access tokens back. */
+  /** Lets runs finish within `graceMs`, aborts them after that, and gives back the access tokens. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** How often stored connections are looked at. */
-const watchEveryMs = 1000;
-/** What a target that goes away or is replaced may still finish. */
+const readConnectionsEveryMs = 1000;
+/** Time for the running work of a target that is removed or replaced. */
 const replaceGraceMs = 8000;
 const revokeWithinMs = 1500;
 
-/** A target at work. */
-interface Berth {
-  readonly connection: Connection;
-  work(): void;
-  rest(graceMs: number): Promise<void>;
-  /** The same for good; gives access tokens back. */
-  stop(graceMs: number): Promise<void>;
-  syncNow(): void;
-}
-
-/** What was stored and is in use: the keys of each connection, and the rows that they were opened from. */
-interface Accepted {
+/** The stored connections in use: their keys, and a signature of the rows that they come from. */
+interface InUse {
   readonly keys: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  readonly rows: string;
+  readonly signature: string;
 }
 
-/** @throws `CONFIG_INVALID` as the configuration does */
-export async function createFleet(parts: FleetParts): Promise<Fleet> {
-  const { context, file, store, logger, metrics } = parts;
+/** @throws `CONFIG_INVALID` for an invalid configuration, `SECRET_UNREADABLE` for credentials that no master key opens */
+export async function createTargetPool(parts: PoolParts): Promise<TargetPool> {
+  const { context, file, store, logger } = parts;
   const failure = Promise.withResolvers<never>();
-  // Who waits for it hears of it; nobody waiting is no accident of its own.
+  // A failure that nobody waits for must not end the process as an unhandled rejection.
   failure.promise.catch(() => undefined);
   const stopping = new AbortController();
-  const berths = new Map<string, Berth>();
+  const loops = new Map<string, TargetLoop>();
+  const rows = await store.credentials();
   let ring = keyRingOf(file.settings());
-  let accepted: Accepted = { keys: new Map(), rows: "" };
-  let config: Config;
-  let isStarted = false;
-  let isWorking = false;
+  let inUse: InUse = {
+    keys: new Map(rows.map((row) => [row.name, openKeys(ring, row)])),
+    signature: signatureOf(rows),
+  };
+  let config = file.compose(storedTargets(inUse.keys));
+  let [isStarted, isSyncing] = [false, false];
   let watching: Promise<void> = Promise.resolve();
 
-  const moor = (target: TargetConfig): void => {
-    const [connection] = connect(context, config, [target], store, logger, metrics);
+  const open = (target: TargetConfig): void => {
+    const [connection] = connect(context, config, [target], store, logger, parts.metrics);
     if (connection === undefined) return;
-    const berth = berthOf(parts, connection, config, failure.reject);
-    berths.set(target.name, berth);
-    if (isWorking) berth.work();
+    const loop = createTargetLoop(parts, connection, config, failure.reject);
+    loops.set(target.name, loop);
+    if (isSyncing) loop.start();
   };
-  const leave = async (name: string, graceMs: number): Promise<void> => {
-    await berths.get(name)?.stop(graceMs);
-    berths.delete(name);
+  const close = async (name: string): Promise<void> => {
+    await loops.get(name)?.stop(replaceGraceMs);
+    loops.delete(name);
   };
-
-  /** Takes up what is stored now. What can't be opened or used leaves its target as it was. */
-  const takeUp = async (rows: readonly StoredCredential[]): Promise<void> => {
-    ring = freshRing(parts, ring, rows);
-    const keys = acceptable(parts, ring, rows, accepted.keys);
-    const next = composeRunning(file, keys);
-    const before = new Map(config.targets.map((target) => [target.name, target]));
-    const changed = next.targets.filter(
-      ({ name }) => !before.has(name) || !isSame(keys.get(name), accepted.keys.get(name)),
-    );
-    const gone = [...before.keys()].filter((name) => !next.targets.some((target) => target.name === name));
-    accepted = { keys, rows: signatureOf(rows) };
-    config = next;
+  /** Follows the stored connections. A connection that can't be opened or used leaves its target as it was. */
+  const follow = async (stored: readonly StoredCredential[]): Promise<void> => {
+    ring = freshRing(parts, ring, stored);
+    const keys = usableKeys(parts, ring, stored, inUse.keys);
+    const before = config;
+    const changes = changedTargets(before, composeRunning(file, keys), inUse.keys, keys);
+    config = changes.config;
+    inUse = { keys, signature: signatureOf(stored) };
     await Promise.all(
-      gone.map(async (name) => {
-        await leave(name, replaceGraceMs);
-        metrics.forgetTarget(name);
-        logger.info(`target ${name}: disconnected; nothing more is done there`);
+      changes.removed.map(async (name) => {
+        await close(name);
+        parts.metrics.forgetTarget(name);
+        logger.info(`target ${name}: disconnected; Rollcall no longer changes it`);
       }),
     );
     await Promise.all(
-      changed.map(async (target) => {
-        await leave(target.name, replaceGraceMs);
+      changes.changed.map(async (target) => {
+        await close(target.name);
         if (stopping.signal.aborted) return;
-        moor(target);
-        logger.info(`target ${target.name}: ${before.has(target.name) ? "changed" : "connected"}, and taken up`);
+        open(target);
+        const isNew = before.targets.every(({ name }) => name !== target.name);
+        logger.info(`target ${target.name}: ${isNew ? "connected" : "changed"}, and served from now on`);
       }),
     );
   };
-
   const watch = async (): Promise<void> => {
-    let problem = "";
+    let lastProblem = "";
     while (!stopping.signal.aborted) {
-      await context.sleep(watchEveryMs, stopping.signal);
+      await context.sleep(readConnectionsEveryMs, stopping.signal);
       if (stopping.signal.aborted) return;
       try {
-        const rows = await store.credentials();
-        if (signatureOf(rows) !== accepted.rows) await takeUp(rows);
-        problem = "";
+        const stored = await store.credentials();
+        if (signatureOf(stored) !== inUse.signature) await follow(stored);
+        lastProblem = "";
       } catch (error) {
-        // Said once, not every second.
-        if (messageOf(error) !== problem) logger.error(`stored connections: ${messageOf(error)}`, { error });
-        problem = messageOf(error);
+        // Log each problem once, not every second.
+        if (messageOf(error) !== lastProblem) logger.error(`stored connections: ${messageOf(error)}`, { error });
+        lastProblem = messageOf(error);
       }
     }
   };
-
-  const rows = await store.credentials();
-  const opened = new Map(rows.map((row) => [row.name, openKeys(ring, row)]));
-  accepted = { keys: opened, rows: signatureOf(rows) };
-  config = file.compose(storedTargets(opened));
 
   return {
     config: () => config,
     ring: () => ring,
     start() {
-      if (isStarted) throw new TypeError("a fleet starts once");
+      if (isStarted) throw new TypeError("a target pool starts once");
       isStarted = true;
-      for (const target of config.targets) moor(target);
+      for (const target of config.targets) open(target);
       watching = watch().catch(failure.reject);
     },
-    work() {
-      isWorking = true;
-      for (const berth of berths.values()) berth.work();
+    startSync() {
+      isSyncing = true;
+      for (const loop of loops.values()) loop.start();
     },
-    async rest() {
-      isWorking = false;
-      await Promise.all([...berths.values()].map((berth) => berth.rest(0)));
+    async pauseSync() {
+      isSyncing = false;
+      await Promise.all([...loops.values()].map((loop) => loop.pause(0)));
     },
     async plan(name, signal) {
-      const berth = berths.get(name);
-      if (berth === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
-      return (await berth.connection.reconciler.plan(signal)).plan;
+      const loop = loops.get(name);
+      if (loop === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
+      return (await loop.connection.reconciler.plan(signal)).plan;
     },
     syncNow(name) {
-      const berth = berths.get(name);
-      if (isWorking) berth?.syncNow();
-      else if (berth !== undefined) store.requestFullRun(name);
-      return berth !== undefined;
+      const loop = loops.get(name);
+      if (isSyncing) loop?.syncNow();
+      else if (loop !== undefined) store.requestFullRun(name);
+      return loop !== undefined;
     },
     failure: failure.promise,
     async stop(graceMs) {
       stopping.abort();
-      await Promise.all([watching, ...[...berths.values()].map((berth) => berth.stop(graceMs))]);
-      // What was being replaced when the end came.
-      await Promise.all([...berths.values()].map((berth) => berth.stop(0)));
+      await Promise.all([watching, ...[...loops.values()].map((loop) => loop.stop(graceMs))]);
+      // Targets that were being replaced when the stop came.
+      await Promise.all([...loops.values()].map((loop) => loop.stop(0)));
     },
   };
 }
 
-/** The loop of one target. */
-function berthOf(
-  { context, store, logger }: FleetParts,
+/** The sync loop of one target. */
+interface TargetLoop {
+  readonly connection: Connection;
+  start(): void;
+  /** Lets the run under way finish within `graceMs`; `start` continues. */
+  pause(graceMs: number): Promise<void>;
+  /** Ends the loop for good, and gives back the access token. */
+  stop(graceMs: number): Promise<void>;
+  syncNow(): void;
+}
+
+function createTargetLoop(
+  { context: { now, sleep }, store, logger }: PoolParts,
   connection: Connection,
   { reconcile }: Config,
   failed: (error: unknown) => void,
-): Berth {
-  const { now, sleep } = context;
+): TargetLoop {
   const { name, type } = connection.config;
   const listeners = new Set<() => void>();
+  const parts = {
+    name,
+    type,
+    reconciler: connection.reconciler,
+    store,
+    everyMs: reconcile.everyMs,
+    now,
+    random: Math.random,
+    sleep,
+    log: (level: "info" | "warn" | "error" | "debug", message: string, fields?: Readonly<Record<string, unknown>>) =>
+      logger[level](message, fields),
+    onSyncNow: (listener: () => void) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
   const begin = () => {
     const [stopping, abort] = [new AbortController(), new AbortController()];
-    const ended = runLoop(
-      {
-        name,
-        type,
-        reconciler: connection.reconciler,
-        store,
-        everyMs: reconcile.everyMs,
-        now,
-        random: Math.random,
-        sleep,
-        log: (level, message, fields) => logger[level](message, fields),
-        onSyncNow: (listener) => {
-          listeners.add(listener);
-          return () => listeners.delete(listener);
-        },
-      },
-      stopping.signal,
-      abort.signal,
-    ).catch(failed);
-    return { stopping, abort, ended };
+    return { stopping, abort, ended: runLoop(parts, stopping.signal, abort.signal).catch(failed) };
   };
-  let loop: ReturnType<typeof begin> | null = null;
-  const rest = async (graceMs: number): Promise<void> => {
-    if (loop === null) return;
-    const { stopping, abort, ended } = loop;
+  let running: ReturnType<typeof begin> | null = null;
+  let stopped: Promise<void> | null = null;
+  const pause = async (graceMs: number): Promise<void> => {
+    if (running === null) return;
+    const { stopping, abort, ended } = running;
     stopping.abort();
     const cut = setTimeout(() => abort.abort(), graceMs);
     await ended;
     clearTimeout(cut);
-    loop = null;
-  };
-  let stopped: Promise<void> | null = null;
-  const stop = async (graceMs: number): Promise<void> => {
-    await rest(graceMs);
-    await connection.target.close(AbortSignal.timeout(revokeWithinMs));
+    running = null;
   };
   return {
     connection,
-    work() {
-      if (stopped === null) loop ??= begin();
+    start() {
+      if (stopped === null) running ??= begin();
     },
-    rest,
-    syncNow: () => {
+    pause,
+    syncNow() {
       for (const listener of listeners) listener();
     },
-    stop: (graceMs) => {
-      stopped ??= stop(graceMs);
+    stop(graceMs) {
+      stopped ??= pause(graceMs).then(() => connection.target.close(AbortSignal.timeout(revokeWithinMs)));
       return stopped;
     },
+  };
+}
+
+/** Compares the targets before and after. A target has changed if its stored keys have. */
+function changedTargets(before: Config, config: Config, oldKeys: InUse["keys"], newKeys: InUse["keys"]) {
+  const names = new Set(before.targets.map(({ name }) => name));
+  return {
+    config,
+    removed: [...names].filter((name) => config.targets.every((target) => target.name !== name)),
+    changed: config.targets.filter(({ name }) => !names.has(name) || !isSame(newKeys.get(name), oldKeys.get(name))),
   };
 }
 
@@ -247,33 +241,33 @@ const signatureOf = (rows: readonly StoredCredential[]): string =>
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-const storedTargets = (keys: Accepted["keys"]): readonly StoredTarget[] =>
+const storedTargets = (keys: InUse["keys"]): readonly StoredTarget[] =>
   [...keys].map(([name, each]) => ({ name, keys: each }));
 
-/** `rekey` seals with a key that this process may not have read yet: the file says which, and only that is read again. */
-function freshRing({ context, file, logger }: FleetParts, ring: KeyRing, rows: readonly StoredCredential[]): KeyRing {
+/** `rekey` may have used a master key that this process has not read yet. Reads only the keys of the file again. */
+function freshRing({ context, file, logger }: PoolParts, ring: KeyRing, rows: readonly StoredCredential[]): KeyRing {
   if (rows.every(({ keyId }) => ring.ids.includes(keyId))) return ring;
   try {
     const read = keyRingOf(readConfigFile(file.fileName, context.env, targetDefinitions).settings());
-    logger.info(`masterKey was read again: key id ${read.ids.join(", ")}`);
+    logger.info(`masterKey read again: key id ${read.ids.join(", ")}`);
     return read;
   } catch (error) {
-    logger.error(`masterKey could not be read again: ${messageOf(error)}`, { error });
+    logger.error(`can't read masterKey again: ${messageOf(error)}`, { error });
     return ring;
   }
 }
 
-/** The keys of each row; of a row that can't be opened or used those in use, if there are any. */
-function acceptable(
-  { file, logger }: FleetParts,
+/** Returns the keys of each row. For a row that can't be opened or used, returns the keys in use, if there are any. */
+function usableKeys(
+  { file, logger }: PoolParts,
   ring: KeyRing,
   rows: readonly StoredCredential[],
-  inUse: Accepted["keys"],
-): Accepted["keys"] {
+  inUse: InUse["keys"],
+): InUse["keys"] {
   const found = new Map<string, Readonly<Record<string, string>>>();
   for (const row of rows) {
     const before = inUse.get(row.name);
-    const stays = before === undefined ? "it is not taken up" : "it goes on with what it had";
+    const stays = before === undefined ? "it is not served" : "it keeps its former credentials";
     try {
       const keys = openKeys(ring, row);
       const draft = file.draft(row.name, keys);
@@ -291,8 +285,8 @@ function acceptable(
   return found;
 }
 
-/** The configuration with what can run: a target of the file whose stored credentials are gone is left out. */
-function composeRunning(file: ConfigFile, keys: Accepted["keys"]): Config {
+/** The configuration without the targets of the file whose stored credentials are deleted. */
+function composeRunning(file: ConfigFile, keys: InUse["keys"]): Config {
   const bare = Object.entries(file.targets).filter(
     ([name, own]) => own["clientSecret"] === undefined && !keys.has(name),
   );

@@ -1,22 +1,18 @@
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import helmet from "helmet";
 import { messageOf } from "../domain/model/errors.ts";
-import type { Access } from "./access/access.ts";
 import { requireRole } from "./access/role.ts";
-import type { ApiParts } from "./api/parts.ts";
 import { createApi } from "./api/router.ts";
-import type { ConsoleParts } from "./console/parts.ts";
 import { createConsole } from "./console/router.ts";
+import type { ConsoleParts } from "./parts.ts";
 
-export interface AdminAppParts {
-  readonly access: Access;
+export interface AdminAppParts extends ConsoleParts {
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
-  readonly console: ConsoleParts;
-  readonly api: ApiParts;
 }
 
-/** What operators and monitoring reach: pages, `/metrics` and `/api/v1`. */
-export function createAdminApp({ access, metrics, console, api }: AdminAppParts): Express {
+/** Console pages, `/metrics` and `/api/v1`: for administrators and monitoring. */
+export function createAdminApp(parts: AdminAppParts): Express {
+  const { access, metrics } = parts;
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -29,13 +25,12 @@ export function createAdminApp({ access, metrics, console, api }: AdminAppParts)
     async (_request, response) =>
       void response.setHeader("Content-Type", metrics.contentType).end(await metrics.text()),
   );
-  app.use("/api/v1", createApi(api));
+  app.use("/api/v1", createApi(parts));
   app.use("/api", requireRole("viewer"));
-  app.use(createConsole(console));
+  app.use(createConsole(parts));
   app.use(
     requireRole("viewer"),
-    (_request, response) =>
-      void response.status(404).json({ error: { code: "NOT_FOUND", message: "there is nothing here" } }),
+    (_request, response) => void response.status(404).json({ error: { code: "NOT_FOUND", message: "no such page" } }),
   );
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     const status = statusOf(error);
@@ -45,7 +40,7 @@ export function createAdminApp({ access, metrics, console, api }: AdminAppParts)
   return app;
 }
 
-/** A body that is too large or no form has a status of its own; everything else is ours. */
+/** Express gives a body that is too large or malformed its own status. Everything else is a defect: 500. */
 function statusOf(error: unknown): number {
   const status = typeof error === "object" && error !== null && "status" in error ? error.status : null;
   return typeof status === "number" && status >= 400 && status < 500 ? status : 500;

@@ -87,12 +87,12 @@ describe("connect", () => {
       "x",
       /--api-url: token\.get: no connection to 127\.0\.0\.1:4 \(ECONNREFUSED 127\.0\.0\.1:4\)$/m,
     ],
-    ["another vendor", () => ["lastpass"], "x", /can't connect "lastpass": there is bitwarden and onepassword/],
+    ["another vendor", () => ["lastpass"], "x", /no target type "lastpass"; the types are: bitwarden, onepassword/],
     [
       "a secret as an argument",
       (s) => ["bitwarden", ...place(s), "--client-secret", "canary-argument"],
       "",
-      /a secret is never given as an argument/,
+      /a secret can't be an argument/,
     ],
     ["a bad name", (s) => ["bitwarden", ...place(s), "--name", "a b"], "x", /--name: is not a name/],
   ])("refuses %s, and stores nothing", async (_, args, input, expected) => {
@@ -186,7 +186,7 @@ describe("connect", () => {
     const unsure = await stage.run("disconnect", "acme");
     expect([unsure.code, unsure.stderr]).toEqual([
       1,
-      expect.stringMatching(/Nobody's access is taken away: 1Password[\s\S]*say --yes/),
+      expect.stringMatching(/Nobody's access is taken away: 1Password[\s\S]*--yes is needed/),
     ]);
     expect(await names()).toEqual(["acme", "bitwarden"]);
     const sure = await stage.run("disconnect", "acme", "--yes", "--json");

@@ -83,7 +83,7 @@ describe("a running serve", () => {
     const before = revoked();
     // The same account by another name of its host; connecting gives back a token of its own.
     expect((await connectOne(onePassword.apiUrl.replace("127.0.0.1", "localhost"))).code).toBe(0);
-    await until(() => expect(serve.stderr()).toContain("target onepassword: changed, and taken up"), 4000);
+    await until(() => expect(serve.stderr()).toContain("target onepassword: changed, and served from now on"), 4000);
     expect(revoked()).toBe(before + 2);
     expect((await stage.run("disconnect", "onepassword", "--yes")).code).toBe(0);
     await until(() => expect(revoked()).toBe(before + 3), 4000);
@@ -106,7 +106,7 @@ describe("a running serve", () => {
     await store.putCredential({ ...row, ...foreign }, { actor: "test", requestId: null });
     await store.close();
     await until(
-      () => expect(serve.stderr()).toMatch(/target acme: .*does not open it.*it goes on with what it had/),
+      () => expect(serve.stderr()).toMatch(/target acme: .*does not open it.*it keeps its former credentials/),
       3000,
     );
     await serve.idp.hire(bob);
@@ -123,7 +123,7 @@ describe("rekey", () => {
     const serve = await stage.serve();
     await until(async () => expect(await targetsServed(serve)).toEqual(["acme"]));
 
-    expect((await stage.run("rekey")).stdout).toMatch(/^0 connections encrypted anew .*1 of 1 were already/);
+    expect((await stage.run("rekey")).stdout).toMatch(/^0 connections encrypted again .*1 of 1 were already/);
     await stage.configure({ targets: {}, masterKey: fresh });
     const without = await stage.run("rekey");
     expect([without.code, without.stderr]).toEqual([1, expect.stringContaining("does not open it")]);
@@ -132,7 +132,7 @@ describe("rekey", () => {
     await stage.configure({ targets: {}, masterKey: fresh });
     expect((await stage.run("check")).code).toBe(0);
 
-    await until(() => expect(serve.stderr()).toContain("masterKey was read again"), 3000);
+    await until(() => expect(serve.stderr()).toContain("masterKey read again"), 3000);
     const [ada = ""] = emails(1);
     await serve.idp.hire(ada);
     await until(() => expect(membersIn(stage, "invited")).toEqual([ada]));

@@ -122,7 +122,7 @@ describe("the guard", () => {
     ]) {
       const refused = await stage.run("approve", "acme-bitwarden", wrong);
       expect([refused.code, refused.stdout]).toEqual([1, ""]);
-      expect(refused.stderr).toContain(`holds no removals with digest ${wrong}`);
+      expect(refused.stderr).toContain(`holds no changes with digest ${wrong}`);
     }
     expect((await stage.run("approve", "acme-nothing", heldDigest)).code).toBe(1);
     expect(membersIn(stage, "revoked")).toHaveLength(3);
@@ -155,7 +155,7 @@ describe("the guard", () => {
     const plan = await stage.run("plan", "--detailed-exitcode");
     expect(plan.code).toBe(2);
     expect(plan.stdout).toMatch(
-      /^acme-bitwarden: nothing to do; HELD: 1 suspend\n {2}held {2}suspend {2}person-11@example\.com {2}over the removal budget\n/,
+      /^acme-bitwarden: nothing to do; HELD: 1 suspend\n {2}held {2}suspend {2}person-11@example\.com {2}over the removal limit\n/,
     );
     expect(plan.stdout).toContain("rollcall approve acme-1password ");
     expect((await stage.run("plan")).code).toBe(0);

@@ -17,7 +17,7 @@ describe("a source that is replaced by another in the configuration", () => {
     await first.stop();
 
     await stage.configure({ sources: { entra: { type: "scim", token } } });
-    const told = "source okta is not in the configuration any more: what 6 active users and 1 group of it have";
+    const told = "source okta is no longer in the configuration: the access of its 6 active users and 1 group stays";
     expect((await stage.run("status")).stdout).toContain(told);
     expect((await stage.run("check")).stdout).toContain(told);
     const planned = await stage.run("plan", "--json");
@@ -55,7 +55,7 @@ describe("a source that is replaced by another in the configuration", () => {
     const base = { baseDn: "dc=example,dc=org" };
     const ldap = { type: "ldap", preset: "openldap", url: "ldap://127.0.0.1:1", users: base, groups: base };
     await stage.configure({ sources: { okta: ldap } });
-    const told = "source okta is of type ldap and was of type scim: give the new one a name of its own";
+    const told = "source okta is of type ldap and was of type scim: give the new source another name";
     for (const command of ["serve", "sync", "plan"])
       expect(await stage.run(command)).toMatchObject({ code: 1, stderr: expect.stringContaining(told) });
     const checked = await stage.run("check");

@@ -147,8 +147,8 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     await expectNothingToDo(stage);
     const { code, stderr } = await serve.stop();
     expect(code).toBe(0);
-    expect(stderr).toContain("reconciling stopped: the connection that holds the lock was lost");
-    expect(stderr).toContain("reconciling goes on here");
+    expect(stderr).toContain("this process is no longer the leader: the connection that holds the lock was lost");
+    expect(stderr).toContain("this process is the leader now");
     expect(stderr).not.toContain(encodeURIComponent(password));
     expect(stderr).not.toContain(password);
   }, 120_000);

@@ -63,7 +63,7 @@ describe("a copy of the database that backup did not make", () => {
     expect([early.code, early.stderr]).toEqual([
       1,
       expect.stringMatching(
-        `^rollcall: "rollcall serve" or "rollcall sync" works on ${stage.database}: stop it, then say this`,
+        `^rollcall: "rollcall serve" or "rollcall sync" works on ${stage.database}: stop it, run this command`,
       ),
     ]);
     await serve.stop();
@@ -75,7 +75,7 @@ describe("a copy of the database that backup did not make", () => {
       { database: stage.database, backupAt: null, newestAt: expect.stringMatching(/^20.*Z$/), repeated: false },
     ]);
     const again = await stage.run("restored");
-    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("noted as an old copy before")]);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("already marked as an old copy")]);
     const rows = [
       {
         actor: expect.stringMatching(/^cli:restored \(.+\)$/),

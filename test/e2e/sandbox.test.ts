@@ -25,7 +25,7 @@ interface Banner {
 /** What is printed is all that a person has; so it is all that the test goes by. */
 async function bannerOf(running: Running): Promise<Banner> {
   const text = await until(() => {
-    expect(running.stdout()).toContain("Then look:");
+    expect(running.stdout()).toContain("Then open the console, or run:");
     return running.stdout();
   }, 15_000);
   const field = (name: string): string => new RegExp(`^ {2}${name} +(\\S+)`, "m").exec(text)?.[1] ?? "";

@@ -155,7 +155,7 @@ describe("a vendor's outage", () => {
     const { stdout } = await stage.run("status");
     const line = stdout.split("\n").find((each) => each.includes("FAILING since"));
     expect(line).not.toContain("<html");
-    expect(stdout).toContain("the oldest pending change waits for");
+    expect(stdout).toContain("oldest pending change: ");
     // Directory and the other target go on.
     expect((await serve.idp.call("GET", `/Users/${id}`)).status).toBe(200);
     expect((await statusOf(serve)).onePassword).toMatchObject({ failingSince: null, error: null });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ConnectionState } from "../../src/domain/ports/sync-store.ts";
 import { runLoop } from "../../src/reconcile/scheduler.ts";
-import { heardOf } from "../../src/server/last-seen.ts";
+import { noteLastSeen } from "../../src/server/last-seen.ts";
 import { RateLimiter } from "../../src/targets/kit/rate-limiter.ts";
 import { forever, makeWorld, settle, type World } from "../support/world.ts";
 
@@ -137,7 +137,7 @@ describe("a clock that jumps", () => {
     let nowMs = dayMs;
     const noted: (number | null)[] = [];
     const putConnection = async ({ lastSuccessAtMs }: ConnectionState) => void noted.push(lastSuccessAtMs);
-    const heard = heardOf({ putConnection }, () => nowMs, { warn: (message) => expect.fail(message) });
+    const heard = noteLastSeen({ putConnection }, () => nowMs, { warn: (message) => expect.fail(message) });
     heard("okta");
     nowMs += 9999;
     heard("okta");

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { createPlans } from "../../src/app/plans.ts";
 import { createAccess } from "../../src/web/access/access.ts";
 import { createAdminApp } from "../../src/web/app.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
@@ -36,19 +37,13 @@ beforeEach(async () => {
     log: (_level: string, message: string) => void logged.push(message),
     now: Date.now,
     reader: { askSync: async (...input: readonly unknown[]) => asked.push(input) > 0 },
-    actions: {
-      held: async () => ({ items: [], digest: null }),
-      plan: () => new Promise(() => undefined),
-    },
+    decisions: { held: async () => ({ items: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null }) },
+    plans: createPlans({ plan: () => new Promise(() => undefined), now: Date.now }),
     scim: {},
+    metrics: { text: async () => "", contentType: "text/plain" },
     connections: { syncNow: () => true },
   };
-  const app = createAdminApp({
-    access,
-    metrics: { text: async () => "", contentType: "text/plain" },
-    console: parts as unknown as Parts["console"],
-    api: parts as unknown as Parts["api"],
-  });
+  const app = createAdminApp(parts as unknown as Parts);
   server = await serveApp(app);
   tab = openTab(server.url);
   await tab.post("/sign-in", { token, to: "/" });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { createPlans } from "../../src/app/plans.ts";
+import { createShortMemory } from "../../src/app/short-memory.ts";
 import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import type { Change, HeldReason } from "../../src/domain/model/plan.ts";
 import type { Visitor } from "../../src/web/access/role.ts";
@@ -6,8 +8,6 @@ import { attentionLines } from "../../src/web/console/components/attention-lines
 import { flag, html, raw } from "../../src/web/console/components/html.ts";
 import { planBody } from "../../src/web/console/pages/plan.ts";
 import { localPath } from "../../src/web/console/pages/sign-in.ts";
-import { createPlanDesk } from "../../src/web/console/plan-desk.ts";
-import { createStatusMemory } from "../../src/web/console/status-memory.ts";
 
 describe("html", () => {
   it.each([
@@ -48,18 +48,18 @@ describe("where a sign-in leads", () => {
   });
 });
 
-describe("the status that pages share", () => {
+describe("the status that all pages share", () => {
   const status = { sources: [], targets: [] };
 
-  it("is read once in two seconds, again after a change, and a failure reaches every page", async () => {
+  it("is read once in two seconds and again after an action, and a failure is not kept", async () => {
     let [asked, clock, isBroken] = [0, 0, false];
-    const memory = createStatusMemory(
+    const memory = createShortMemory(
       async () => {
         asked += 1;
         if (isBroken) throw new Error("no store");
         return status;
       },
-      () => clock,
+      { now: () => clock },
     );
     await Promise.all([memory.get(), memory.get()]);
     clock = 1999;
@@ -82,53 +82,73 @@ describe("the status that pages share", () => {
 describe("plans", () => {
   const plan = { changes: [], held: [], skipped: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null };
 
-  it("are computed once at a time and forgotten after half an hour", async () => {
+  it("are made once at a time, shared for ten seconds and forgotten after half an hour", async () => {
     let [clock, begun] = [0, 0];
     const running = Promise.withResolvers<typeof plan>();
-    const desk = createPlanDesk({
+    const plans = createPlans({
       now: () => clock,
       plan: () => {
         begun += 1;
         return running.promise;
       },
     });
-    expect(desk.find("a")).toBeNull();
-    desk.start("a");
-    desk.start("a");
-    expect([begun, desk.find("a")]).toEqual([1, { status: "working", sinceMs: 0 }]);
+    expect(plans.find("a")).toBeNull();
+    const first = plans.start("a");
+    expect(plans.start("a")).toBe(first);
+    expect(plans.recent("a")).toBe(first);
+    expect(plans.find("a")).toEqual({ status: "working", sinceMs: 0 });
     running.resolve(plan);
-    await running.promise;
-    await Promise.resolve();
-    expect(desk.find("a")).toEqual({ status: "done", atMs: 0, plan });
-    clock = 30 * 60_000;
-    expect(desk.find("a")).toBeNull();
+    expect(await first).toEqual({ atMs: 0, plan });
+    expect(begun).toBe(1);
+    expect(plans.find("a")).toEqual({ status: "done", atMs: 0, plan });
+    clock = 9999;
+    await plans.recent("a");
+    expect(begun).toBe(1);
+    clock = 10_000;
+    await plans.recent("a");
+    expect(begun).toBe(2);
+    clock += 30 * 60_000;
+    expect(plans.find("a")).toBeNull();
   });
 
-  it("that fail give the reason", async () => {
-    const desk = createPlanDesk({ now: () => 0, plan: () => Promise.reject(new Error("502 from the API")) });
-    desk.start("a");
+  it("of several targets are made one after the other, and only ten wait", async () => {
+    const running = Promise.withResolvers<typeof plan>();
+    const begun: string[] = [];
+    const plans = createPlans({
+      now: () => 0,
+      plan: (target) => {
+        begun.push(target);
+        return running.promise;
+      },
+    });
+    const coming = Array.from({ length: 11 }, (_, index) => plans.start(`t${index}`));
+    expect(coming[10]).toBeNull();
     await Promise.resolve();
-    await Promise.resolve();
-    expect(desk.find("a")).toEqual({ status: "failed", atMs: 0, message: "502 from the API" });
+    expect(begun).toEqual(["t0"]);
+    running.resolve(plan);
+    await Promise.all(coming);
+    expect(begun).toHaveLength(10);
+  });
+
+  it("that fail say why, and the next one is made all the same", async () => {
+    const answers = [Promise.reject(new Error("502 from the API")), Promise.resolve(plan)];
+    const plans = createPlans({ now: () => 0, plan: () => answers.shift() ?? Promise.resolve(plan) });
+    const [first, second] = [plans.start("a"), plans.start("b")];
+    await expect(first).rejects.toThrow("502 from the API");
+    expect(plans.find("a")).toEqual({ status: "failed", atMs: 0, message: "502 from the API" });
+    await second;
+    expect(plans.find("b")).toEqual({ status: "done", atMs: 0, plan });
   });
 });
 
 describe("what needs a person", () => {
   const target = {
     name: "op",
-    type: "onepassword",
-    inSync: 0,
-    pending: 0,
-    failed: 0,
-    held: 0,
-    dismissed: 0,
+    type: "onepassword" as const,
     missing: 2,
-    oldestPendingSeconds: null,
-    lastSuccessAt: null,
     failingSince: null,
     retryAt: null,
     error: null,
-    heldDigest: null,
     budget: { allowed: 3, spent: 0 },
   };
   const found = { target: "op", count: 9, sinceMs: null, first: [] };
@@ -151,8 +171,8 @@ describe("what needs a person", () => {
       href: "https://vendor.example/members",
       isExternal: true,
     });
-    // Who has left is in no target, and is missing nowhere: the status counts who should be there.
-    expect(lines[3]?.title).toBe("2 people not in op");
+    // The status counts only people who should have an account.
+    expect(lines[3]?.title).toBe("2 people without an account in op");
   });
 
   it("says when a failing target is tried again", () => {
@@ -169,11 +189,9 @@ describe("what needs a person", () => {
           nowMs: 1000,
         })[0]?.detail,
       );
-    expect(told(new Date(181_000).toISOString())).toMatch(
-      /It is tried again <time [^>]*00:03:01[^>]*>in 3 min<\/time>;/,
-    );
-    expect(told(new Date(500).toISOString())).toContain("It is tried again now;");
-    expect(told(null)).toContain("It is tried again now;");
+    expect(told(new Date(181_000).toISOString())).toMatch(/Next try: <time [^>]*00:03:01[^>]*>in 3 min<\/time>\./);
+    expect(told(new Date(500).toISOString())).toContain("Next try: now.");
+    expect(told(null)).toContain("Next try: now.");
   });
 
   it("gives the reason of a held change on the overview and in the plan", () => {
@@ -189,15 +207,15 @@ describe("what needs a person", () => {
       const change: Change = { op: "suspend", userId: "u", email: "a@example.com", remoteId: "r" };
       const decision = { approvedAtMs: null, dismissedAtMs: null, dismissedBy: null };
       const item: HeldItem = { key: "k", kind: "user", entityId: "u", change, reason, sinceMs: 0, ...decision };
-      const held = { items: [item], digest: "d", undecidedDigest: "d", dismissedDigest: null };
+      const held = { items: [item], heldDigest: "d", undecidedDigest: "d", dismissedDigest: null };
       return String(planBody({ plans: [{ target, held, planned: null }], visitor, nowMs: 0 }));
     };
     const reasons = {
-      budget: "More people would lose access or a group in op than the removal budget allows",
-      scope: "1 person would lose access to op as no group of the directory matches",
-      restored: "asked for only by the backup",
-      returning: "1 person would get back the access to op",
-      "handed-on": "1 person has an address in op that was somebody else",
+      budget: "More people would lose access or a group in op than the removal limit allows",
+      scope: "1 person would lose access to op: no group of the source matches",
+      restored: "requested only by the restored backup of the database",
+      returning: "1 person would get access to op back",
+      "handed-on": "1 person has an e-mail address in op that belonged to a deleted person",
     };
     for (const reason of Object.keys(reasons) as (keyof typeof reasons)[])
       for (const [other, text] of Object.entries(reasons)) expect(told(reason).includes(text)).toBe(other === reason);
@@ -208,7 +226,7 @@ describe("what needs a person", () => {
       vendorUrl: () => null,
       nowMs: 0,
     });
-    expect(line?.title).toBe("No group matches users.groups of op: 9 removals are held back");
+    expect(line?.title).toBe("No group matches users.groups: 9 removals are held in op");
   });
 
   it("says how many removals were made before the others were held", () => {
@@ -222,8 +240,8 @@ describe("what needs a person", () => {
           nowMs: 0,
         })[0]?.detail,
       );
-    expect(told(15)).toContain("15 people have lost access or a group already.");
-    expect(told(0)).not.toContain("already");
+    expect(told(15)).toContain("15 people lost access or a group before the limit was reached.");
+    expect(told(0)).not.toContain("before the limit");
   });
 
   it("includes a token that expires within two weeks, and no other", () => {
@@ -250,7 +268,7 @@ describe("what needs a person", () => {
       nowMs: 0,
     });
     expect(lines.map(({ title, detail }) => [title, String(detail)])).toEqual([
-      ["A token of okta is about to expire", expect.stringContaining("in 13 days")],
+      ["A token of okta expires soon", expect.stringContaining("in 13 days")],
     ]);
   });
 

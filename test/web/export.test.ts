@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { fileText, trailFile } from "../../src/app/audit-files.ts";
 import type { ChainedRow } from "../../src/domain/model/audit.ts";
-import { fileText, trailFile } from "../../src/web/api/export.ts";
 
 const rowOf = (name: string): ChainedRow => ({
   seq: 1,

@@ -38,7 +38,7 @@ const page = (person: PersonDetail): string =>
   personBody({
     person,
     history: { rows: [], nextBeforeSeq: null },
-    status: { sources: [], targets: [] },
+    status: { targets: [] },
     visitor: {
       role: "operator",
       name: "ops",

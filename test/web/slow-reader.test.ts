@@ -3,10 +3,12 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import express, { type Response } from "express";
 import { afterEach, expect, it, vi } from "vitest";
+import { trailFile } from "../../src/app/audit-files.ts";
+import { activityQuery } from "../../src/app/queries.ts";
 import type { ChainedRow } from "../../src/domain/model/audit.ts";
 import type { ConsoleStore } from "../../src/domain/ports/console-store.ts";
-import { sendFile, trailFile } from "../../src/web/api/export.ts";
-import { streamActivity } from "../../src/web/console/pages/activity.ts";
+import { streamActivity } from "../../src/web/http/activity-stream.ts";
+import { sendFile } from "../../src/web/http/send-file.ts";
 import { serveApp } from "./browser.ts";
 
 const row = (seq: number): ChainedRow => ({
@@ -58,13 +60,19 @@ it("a live log pauses while the client does not read, and continues when it read
     },
   };
   const { client, response, done } = await ask((response) =>
-    streamActivity(response.req, response, {
-      reader: reader as ConsoleStore,
-      query: {} as Parameters<typeof streamActivity>[2]["query"],
-      stopping: new AbortController().signal,
-      isStillIn: () => true,
-      sleep: () => turn(),
-    }),
+    streamActivity(
+      {
+        reader,
+        stopping: new AbortController().signal,
+        isStillIn: () => true,
+        sleep: () => turn(),
+        now: () => 0,
+        eventOf: (each) => `data: ${JSON.stringify(each)}`,
+      },
+      activityQuery(),
+      response.req,
+      response,
+    ),
   );
   await vi.waitFor(() => expect(response.writableNeedDrain).toBe(true));
   for (let round = 0; round < 50; round += 1) await turn();

@@ -3,88 +3,106 @@ import type { Context, GlobalOptions } from "../../app/context.ts";
 import { closeAll, connect, selectTargets } from "../../app/open-targets.ts";
 import { noticeRestore } from "../../app/restore.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
-import type { Cause } from "../../domain/model/entities.ts";
-import type { HeldItem } from "../../domain/model/held-change.ts";
-import { isApprovable, namedBy } from "../../domain/model/held-change.ts";
+import { type HeldItem, isApprovable, namedBy } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
-import { count as plural, printJson } from "../output/print.ts";
+import { count as counted } from "../../text/numbers.ts";
+import { type Cli, causeOf } from "../command.ts";
+import { printJson } from "../output/print.ts";
 
-type Store = Pick<DirectoryStore, "approve" | "approveItems" | "dismiss" | "dismissItems">;
-
-/** What may be said about held removals. */
+/** One of the two decisions about held changes. */
 interface Decision {
   readonly name: "approve" | "dismiss";
   /** The key of the number in JSON. */
   readonly done: "approved" | "dismissed";
-  readonly told: (target: string, count: number, digest: string) => string;
-  readonly held: (store: Store) => Store["approve"];
-  readonly fresh: (store: Store) => Store["approveItems"];
+  /** What happens next. */
+  readonly effect: (target: string, digest: string) => string;
+  readonly decideStored: "approve" | "dismiss";
+  readonly decideItems: "approveItems" | "dismissItems";
 }
 
-/** `rollcall approve`: lets exactly the held removals with that digest pass once, in one target. */
-export const approve = decide({
-  name: "approve",
-  done: "approved",
-  told: (target, count) =>
-    `${target}: ${plural(count, "held removal")} may pass once; "rollcall serve" does them at once, otherwise the next "rollcall sync"`,
-  held: (store) => store.approve,
-  fresh: (store) => store.approveItems,
-});
+export const addApprove = (cli: Cli): void =>
+  void cli.add({
+    name: "approve <target> <digest>",
+    summary: "let the held changes with that digest pass once",
+    help: `
+Examples:
+  rollcall plan acme                        shows the held changes and their digest
+  rollcall approve acme 3f9c0d1e2a4b5c6d
 
-/** `rollcall dismiss`: has exactly the held removals with that digest wait, whatever the budget allows. */
-export const dismiss = decide({
-  name: "dismiss",
-  done: "dismissed",
-  told: (target, count, digest) =>
-    `${target}: ${plural(count, "held removal")} dismissed: held whatever the budget allows, until the directory no longer asks for them, or "rollcall approve ${target} ${digest}"`,
-  held: (store) => store.dismiss,
-  fresh: (store) => store.dismissItems,
-});
+Only these changes pass, once, in this target. Changes that are held later have another digest.
+Exit code: 0, 1 when no held changes have that digest.`,
+    run: decide({
+      name: "approve",
+      done: "approved",
+      effect: () => 'may pass once; "rollcall serve" does it at once, otherwise the next "rollcall sync"',
+      decideStored: "approve",
+      decideItems: "approveItems",
+    }),
+  });
 
-function decide(decision: Decision) {
-  return async (context: Context, options: GlobalOptions, target?: string, digest?: string): Promise<number> => {
+export const addDismiss = (cli: Cli): void =>
+  void cli.add({
+    name: "dismiss <target> <digest>",
+    summary: "keep the held changes with that digest held, whatever the limit allows",
+    help: `
+Examples:
+  rollcall plan acme                        shows the held changes and their digest
+  rollcall dismiss acme 3f9c0d1e2a4b5c6d
+
+For changes that are wrong, such as those of a broken filter. Exactly these changes stay held, whatever the limit
+allows, until the source no longer requests them or somebody approves them. Changes that are held later are not
+dismissed. Works also while "rollcall serve" runs.
+Exit code: 0, 1 when no held changes have that digest.`,
+    run: decide({
+      name: "dismiss",
+      done: "dismissed",
+      effect: (target, digest) =>
+        `dismissed: held until the source no longer requests them, or until "rollcall approve ${target} ${digest}"`,
+      decideStored: "dismiss",
+      decideItems: "dismissItems",
+    }),
+  });
+
+function decide({ name, done, effect, decideStored, decideItems }: Decision) {
+  return async (context: Context, options: GlobalOptions, target = "", digest = ""): Promise<number> => {
     const config = await locateConfig(context, options);
-    const [selected] = selectTargets(config, target);
-    if (selected === undefined || digest === undefined) return 1;
+    const selected = selectTargets(config, target);
+    const { terminal, now } = context;
+    const cause = causeOf(context, name);
+    await using cleanup = new AsyncDisposableStack();
     const store = await context.openStore(config);
-    const { terminal, env, now } = context;
-    const cause: Cause = {
-      actor: `cli:${decision.name} (${env["SUDO_USER"] ?? env["USER"] ?? "unknown user"})`,
-      requestId: null,
-    };
-    try {
-      // Before the first "serve" on a restored backup, "plan" shows what that one will hold.
-      await noticeRestore(store, config.targets, now());
-      let count = await decision.held(store)(selected.name, digest, cause, now());
-      if (count === 0) {
-        // Not held yet by a run, but shown by `plan`: the same plan is made again and must have the same digest.
-        const items = namedBy(await freshlyHeld(context, options, config, selected, store), digest);
-        if (items.length > 0) await decision.fresh(store)(selected.name, items, cause, now());
-        count = items.length;
-      }
-      if (options.json) printJson(terminal, { target: selected.name, digest, [decision.done]: count });
-      else if (count > 0) terminal.out(decision.told(selected.name, count, digest));
-      if (count === 0)
-        terminal.note(
-          `rollcall: ${selected.name} holds no removals with digest ${digest}; "rollcall plan ${selected.name}" shows what is held now`,
-        );
-      return count > 0 ? 0 : 1;
-    } finally {
-      await store.close();
+    cleanup.defer(() => store.close());
+    // Before the first "serve" on a restored backup: "plan" has shown what that run will hold.
+    await noticeRestore(store, config.targets, now());
+    let count = await store[decideStored](target, digest, cause, now());
+    if (count === 0) {
+      // No run has held it yet, but `plan` has shown it: the same plan, made again, has the same digest.
+      const items = namedBy(await heldByPlan(context, options, { config, selected, store }), digest);
+      if (items.length > 0) await store[decideItems](target, items, cause, now());
+      count = items.length;
     }
+    if (options.json) printJson(terminal, { target, digest, [done]: count });
+    else if (count > 0) terminal.out(`${target}: ${counted(count, "held change")} ${effect(target, digest)}`);
+    if (count === 0)
+      terminal.note(
+        `rollcall: ${target} holds no changes with digest ${digest}; "rollcall plan ${target}" shows what is held now`,
+      );
+    return count > 0 ? 0 : 1;
   };
 }
 
-async function freshlyHeld(
+async function heldByPlan(
   context: Context,
   options: GlobalOptions,
-  config: Config,
-  selected: TargetConfig,
-  store: DirectoryStore,
+  {
+    config,
+    selected,
+    store,
+  }: { readonly config: Config; readonly selected: readonly TargetConfig[]; readonly store: DirectoryStore },
 ): Promise<readonly HeldItem[]> {
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const connections = connect(context, config, [selected], store, logger);
+  const connections = connect(context, config, selected, store, logger);
   try {
     const [connection] = connections;
     if (connection === undefined) return [];

@@ -3,6 +3,7 @@ import { composeConfig, locateFile } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
 import { closeAll, connect, withoutName } from "../../app/open-targets.ts";
 import { sourceFindings } from "../../app/removed-sources.ts";
+import { openToReport } from "../../app/status.ts";
 import { type Config, ldapSources, scimSources, storeName } from "../../config/index.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
@@ -11,8 +12,19 @@ import type { CheckFinding } from "../../domain/ports/target.ts";
 import { otherAccount } from "../../reconcile/read-input.ts";
 import { checkListeners } from "../../server/listeners.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
-import { count, printJson, table } from "../output/print.ts";
-import { openToReport } from "./status.ts";
+import { count } from "../../text/numbers.ts";
+import type { Cli } from "../command.ts";
+import { printJson, table } from "../output/print.ts";
+
+const help = `
+Examples:
+  rollcall check -c rollcall.yaml
+  rollcall check -c rollcall.yaml --json
+
+Exit code: 0 when everything works, 1 otherwise.`;
+
+export const addCheck = (cli: Cli): void =>
+  void cli.add({ name: "check", summary: "validate the configuration and try every connection", help, run: check });
 
 interface Finding extends CheckFinding {
   readonly name: string;
@@ -20,8 +32,7 @@ interface Finding extends CheckFinding {
 
 const checkWithinMs = 60_000;
 
-/** `rollcall check`: the configuration, then a token and one read of every target, with what is wrong and how to mend it. */
-export async function check(context: Context, options: GlobalOptions): Promise<number> {
+async function check(context: Context, options: GlobalOptions): Promise<number> {
   const file = locateFile(context, options);
   const config = await composeConfig(context, file);
   const found = `${count(config.sources.length, "source")}, ${count(config.targets.length, "target")}`;
@@ -30,7 +41,7 @@ export async function check(context: Context, options: GlobalOptions): Promise<n
     findings.push({
       name: "configuration",
       level: "warning",
-      message: "has no targets: the directory is kept, and nobody's access follows it",
+      message: "has no targets: users and groups are stored, but nobody's access follows them",
     });
   findings.push(...checkSecrets(file, config), ...checkListeners(config, context.now()));
   findings.push(...(await checkConnections(context, config, options)));
@@ -50,7 +61,7 @@ const mark = { ok: "ok", warning: "warning", error: "ERROR" } as const;
 async function checkConnections(context: Context, config: Config, options: GlobalOptions): Promise<readonly Finding[]> {
   await using cleanup = new AsyncDisposableStack();
   const findings: Finding[] = [];
-  let looksAt = "store";
+  let part = "store";
   try {
     const { store, problem } = await openToCheck(context, config);
     cleanup.defer(() => store.close());
@@ -59,7 +70,7 @@ async function checkConnections(context: Context, config: Config, options: Globa
       for (const finding of await context.checkDatabase(config)) findings.push({ name: "store", ...finding });
     findings.push(...checkTokens(config, await store.tokens(), context.now()));
     findings.push(...(await sourceFindings(config, store)));
-    looksAt = "targets";
+    part = "targets";
     const connections = connect(
       context,
       config,
@@ -88,12 +99,12 @@ async function checkConnections(context: Context, config: Config, options: Globa
     );
     findings.push(...(await Promise.all([...directories, ...checks])).flat());
   } catch (error) {
-    findings.push({ name: looksAt, level: "error", message: messageOf(error) });
+    findings.push({ name: part, level: "error", message: messageOf(error) });
   }
   return findings;
 }
 
-/** What can be read is: a database that can't be written is no reason not to try the connections. */
+/** Opens the database. If it can only be read, that is a finding, and the connections are checked all the same. */
 async function openToCheck(
   context: Context,
   config: Config,
@@ -113,7 +124,7 @@ async function openToCheck(
 
 const unusable = (error: unknown): Finding => ({ name: "store", level: "error", message: messageOf(error) });
 
-/** Has every source a token? */
+/** A finding for each source: how many tokens it has. */
 const checkTokens = (config: Config, stored: readonly StoredToken[], nowMs: number): readonly Finding[] => {
   const made = stored.filter((token) => isTokenGood(token, nowMs));
   return scimSources(config).map(({ name, tokens }): Finding => {

@@ -1,27 +1,31 @@
+import { Option } from "commander";
 import { locateFile } from "../../app/config-location.ts";
 import type { ConnectionDraft, ConnectionKeys, Connections, FieldErrors, Survey } from "../../app/connection-types.ts";
 import { createConnections, notStored } from "../../app/connections.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
+import { interruption } from "../../app/signals.ts";
+import { openToReport } from "../../app/status.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
 import { stateWords } from "../../app/verify-target.ts";
 import type { AccountState } from "../../domain/model/account.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import { interruption } from "../../server/signals.ts";
 import type { TargetDefinition } from "../../targets/definition.ts";
 import { credentialKeys, definitionOf, placeKeys, targetDefinitions, targetTypes } from "../../targets/registry.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
-import { count, isoTime, printJson, table } from "../output/print.ts";
-import { openToReport } from "./status.ts";
+import { count } from "../../text/numbers.ts";
+import { withIsoTimes } from "../../text/times.ts";
+import type { Cli } from "../command.ts";
+import { printJson, table } from "../output/print.ts";
 
-/** Has the options of `connectOptions` besides, by key. */
-export interface ConnectOptions {
+/** Has the keys of `connectOptions` too. */
+interface ConnectOptions {
   readonly name?: string;
-  /** Given by mistake. */
+  /** Refused: a secret is never an argument. */
   readonly clientSecret?: string | true;
 }
 
-/** Keys of `targets.NAME` that `connect` takes as options, with what they are for each type of target. */
-export const connectOptions: readonly { readonly key: string; readonly flag: string; readonly help: string }[] = [
+/** The keys of `targets.NAME` that `connect` has as options, with their meaning for each type of target. */
+const connectOptions: readonly { readonly key: string; readonly flag: string; readonly help: string }[] = [
   ...placeKeys,
   ...credentialKeys,
 ]
@@ -39,10 +43,56 @@ function flagOf(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
+export function addConnect(cli: Cli): void {
+  const command = cli
+    .add({
+      name: `connect <${targetTypes.join("|")}>`,
+      summary: "verify the credentials of a target and store them encrypted",
+      help: `
+Examples:
+${targetTypes.map((type) => `  rollcall connect ${type} -c rollcall.yaml\n`).join("")}  rollcall connect ${targetTypes[0]} --name acme --region eu --client-id ID < secret-file
+
+Asks for missing values on a terminal. Without one, the secret comes from standard input; it can't be an argument.
+Signs in and reads once. If that works, the credentials are stored, encrypted under the masterKey.
+Exit code: 0 stored, 1 nothing was stored.`,
+      run: connectTarget,
+    })
+    .option("--name <name>", "name of the target; default: its type");
+  for (const { flag, help } of connectOptions) command.option(`${flag} <text>`, help);
+  // Accepted so that it can be refused with a reason.
+  command.addOption(new Option("--client-secret [secret]").hideHelp());
+}
+
+export const addDisconnect = (cli: Cli): void =>
+  void cli
+    .add({
+      name: "disconnect <name>",
+      summary: "delete a stored connection; nobody loses access",
+      help: `
+Examples:
+  rollcall disconnect acme
+  rollcall disconnect acme --yes            without a terminal
+
+Exit code: 0, 1 nothing was done.`,
+      run: disconnect,
+    })
+    .option("--yes", "don't ask");
+
+export const addConnections = (cli: Cli): void =>
+  void cli.add({
+    name: "connections",
+    summary: "the connections of the configuration and the stored ones",
+    help: `
+Examples:
+  rollcall connections -c rollcall.yaml
+  rollcall connections --json | jq '.connections[].name'`,
+    run: listConnections,
+  });
+
 const actor = (command: string): string => `cli:${command}`;
 
-/** `rollcall connect`: asks, verifies, stores. */
-export async function connectVendor(
+/** Asks, verifies, stores. */
+async function connectTarget(
   context: Context,
   options: ConnectOptions & GlobalOptions,
   vendor?: string,
@@ -50,15 +100,15 @@ export async function connectVendor(
   const { terminal } = context;
   const definition = definitionOf(vendor ?? "");
   if (definition === undefined)
-    throw new RollcallError("CONFIG_INVALID", `can't connect "${vendor}": there is ${targetTypes.join(" and ")}`);
+    throw new RollcallError("CONFIG_INVALID", `no target type "${vendor}"; the types are: ${targetTypes.join(", ")}`);
   const { type } = definition;
   if (options.clientSecret !== undefined)
     throw new RollcallError(
       "CONFIG_INVALID",
-      "a secret is never given as an argument: everybody on this machine could read it in the list of processes, and it stays in the history of the shell. If it was a real one, rotate it. Rollcall asks for it on a terminal, and otherwise reads it from standard input",
+      "a secret can't be an argument: everybody on this machine can read it in the list of processes, and it stays in the history of the shell. If it was a real one, rotate it. Rollcall asks for it on a terminal, and reads it from standard input otherwise",
     );
-  return await withDesk(context, options, openToChange, async (desk, file) => {
-    const reason = desk.cannotStore();
+  return await withConnections(context, options, openToChange, async (connections, file) => {
+    const reason = connections.cannotStore();
     if (reason !== null) throw new RollcallError("CONFIG_INVALID", reason);
     const name = options.name ?? type;
     const given = pick(options);
@@ -69,7 +119,7 @@ export async function connectVendor(
     const signal = interruption();
     terminal.note(`asking ${definition.product} …`);
     if (terminal.isInteractive) {
-      const verified = await desk.verifyConnection(draft, signal);
+      const verified = await connections.verifyConnection(draft, signal);
       if (!verified.ok) throw refused(draft, verified.errors);
       terminal.note(describeSurvey(verified.survey));
       if (!(await confirmed("Store it?"))) {
@@ -77,63 +127,56 @@ export async function connectVendor(
         return 1;
       }
     }
-    const saved = await desk.saveConnection(draft, actor("connect"), signal);
+    const saved = await connections.saveConnection(draft, actor("connect"), signal);
     if (!saved.ok) throw refused(draft, saved.errors);
     if (!terminal.isInteractive) terminal.note(describeSurvey(saved.survey));
     if (options.json) printJson(terminal, { name: draft.name, type, stored: true, survey: saved.survey });
     else
       terminal.out(
-        `${draft.name}: connected, and stored encrypted. A running "rollcall serve" takes it up within two seconds; "rollcall plan ${draft.name}" shows what there is to do.`,
+        `${draft.name}: connected, and stored encrypted. A running "rollcall serve" serves it within two seconds; "rollcall plan ${draft.name}" shows its changes.`,
       );
     return 0;
   });
 }
 
-/** `rollcall disconnect`: forgets a stored connection; takes nobody's access away. */
-export async function disconnect(
+/** Deletes a stored connection. Nobody loses access. */
+async function disconnect(
   context: Context,
   options: { readonly yes?: boolean } & GlobalOptions,
   given?: string,
 ): Promise<number> {
   const name = given ?? "";
   const { terminal } = context;
-  return await withDesk(context, options, openToChange, async (desk, file, isStored) => {
+  return await withConnections(context, options, openToChange, async (connections, file, isStored) => {
     if (!(await isStored(name))) throw new RollcallError("NOT_FOUND", notStored(file, name));
-    const consequences = await desk.removalConsequences(name);
+    const consequences = await connections.removalConsequences(name);
     terminal.note(consequences.map((line) => `- ${line}`).join("\n"));
     if (options.yes !== true) {
       if (!terminal.isInteractive)
         throw new RollcallError(
           "CONFIG_INVALID",
-          `nothing was done: say --yes to disconnect ${name} without a terminal`,
+          `nothing was done: without a terminal, --yes is needed to disconnect ${name}`,
         );
       const { askText } = await import("../prompts.ts");
       if ((await askText(`Type ${name} to disconnect it:`)) !== name) {
-        terminal.note("not the same: nothing was done");
+        terminal.note("the name is different: nothing was done");
         return 1;
       }
     }
-    const isRemoved = await desk.removeConnection(name, actor("disconnect"));
+    const isRemoved = await connections.removeConnection(name, actor("disconnect"));
     if (options.json) printJson(terminal, { name, disconnected: isRemoved, consequences });
     else terminal.out(`${name}: disconnected`);
     return 0;
   });
 }
 
-/** `rollcall connections`: those of the file and those stored. */
-export async function listConnections(context: Context, options: GlobalOptions): Promise<number> {
-  return await withDesk(context, options, openToReport, async (desk) => {
-    const connections = await desk.listConnections();
-    const rows = connections.map(({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }) => ({
-      ...rest,
-      lastSuccessAt: isoTime(lastSuccessAtMs),
-      verifiedAt: isoTime(verifiedAtMs),
-      changedAt: isoTime(changedAtMs),
-    }));
+async function listConnections(context: Context, options: GlobalOptions): Promise<number> {
+  return await withConnections(context, options, openToReport, async (connections) => {
+    const rows = (await connections.listConnections()).map((connection) => withIsoTimes(connection));
     if (options.json) printJson(context.terminal, { connections: rows });
     else if (rows.length === 0)
       context.terminal.out(
-        `no connections; ${targetTypes.map((type) => `"rollcall connect ${type}"`).join(" or ")} makes one`,
+        `no connections; ${targetTypes.map((type) => `"rollcall connect ${type}"`).join(" or ")} adds one`,
       );
     else
       context.terminal.out(
@@ -154,14 +197,14 @@ export async function listConnections(context: Context, options: GlobalOptions):
 }
 
 type Work = (
-  desk: Connections,
+  connections: Connections,
   file: ReturnType<typeof locateFile>,
   isStored: (name: string) => Promise<boolean>,
 ) => Promise<number>;
 
 const openToChange: typeof openToReport = (context, config) => context.openStore(config);
 
-async function withDesk(
+async function withConnections(
   context: Context,
   options: GlobalOptions,
   open: typeof openToReport,
@@ -173,8 +216,10 @@ async function withDesk(
   const store = await open(context, settings);
   try {
     const logger = createLogger({ level: options.logLevel as LogLevel });
-    const desk = createConnections({ context, file, ring: () => ring, store, logger, syncNow: () => false });
-    return await work(desk, file, async (name) => (await store.credentials()).some((each) => each.name === name));
+    const connections = createConnections({ context, file, ring: () => ring, store, logger, syncNow: () => false });
+    return await work(connections, file, async (name) =>
+      (await store.credentials()).some((each) => each.name === name),
+    );
   } finally {
     await store.close();
   }
@@ -188,7 +233,7 @@ async function secretFrom({ terminal }: Context): Promise<string> {
   if (secret.trim() === "")
     throw new RollcallError(
       "CONFIG_INVALID",
-      "no secret: standard input is empty. Without a terminal it is read from there: rollcall connect … < secret-file",
+      "no secret: standard input is empty. Without a terminal the secret comes from there: rollcall connect … < secret-file",
     );
   return secret;
 }
@@ -199,7 +244,7 @@ async function ask(
   given: ConnectionKeys,
   own: Readonly<Record<string, unknown>>,
 ): Promise<ConnectionKeys> {
-  // Loaded when a person is there: prompts are a large part of the program.
+  // Loaded on demand: prompts are a large part of the program.
   const { askConnection } = await import("../prompts.ts");
   const { product, setup, limits } = definition;
   const lines = [setup.requires, ...setup.steps.map((step, index) => `${index + 1}. ${step}`), ...limits];
@@ -221,7 +266,7 @@ function refused(draft: ConnectionDraft, errors: FieldErrors): RollcallError {
   );
 }
 
-/** What the vendor's API told, for people. */
+/** What the vendor's API returned. */
 function describeSurvey({ type, accountId, host, members, groups, states, findings }: Survey): string {
   const { product = type, accountNoun = "account", stateNames = {} } = definitionOf(type) ?? {};
   const shown = (Object.keys(stateWords) as readonly AccountState[]).flatMap((state) =>

@@ -1,34 +1,49 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { Option } from "commander";
 import { stringify } from "yaml";
 import type { Context, GlobalOptions } from "../../app/context.ts";
 import { unreadable } from "../../config/index.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
+import { ldapPresets } from "../../domain/model/ldap-source.ts";
+import { count } from "../../text/numbers.ts";
+import type { Cli } from "../command.ts";
 import { type Converted, convertConnectorConfig } from "../import-dc/convert.ts";
 import { readConnectorConfig } from "../import-dc/read.ts";
-import { count, printJson } from "../output/print.ts";
+import { printJson } from "../output/print.ts";
 
-/** What `import-dc --help` shows below the options. */
-export const importHelp = `
+const help = `
 Examples:
   rollcall import-dc "$HOME/.config/Bitwarden Directory Connector/data.json"
   rollcall import-dc data.json -o rollcall.yaml
 
-Reads every layout since the first. Secrets are not copied; what has no equivalent is told on standard error.
-Exit code: 0, 1 when the file is none of Directory Connector's, or FILE is there already.`;
+Reads every layout since the first. Secrets are not copied. Settings without an equivalent are listed on standard error.
+Exit code: 0, 1 when the file is not one of Directory Connector's, or FILE already exists.`;
+
+export const addImportDc = (cli: Cli): void =>
+  void cli
+    .add({
+      name: "import-dc <file>",
+      summary: "convert the data.json of Bitwarden Directory Connector into a configuration",
+      help,
+      run: importDirectoryConnector,
+    })
+    .option("-o, --output <file>", "write to this file; an existing file is never overwritten")
+    .addOption(
+      new Option("--preset <name>", "the LDAP server, if it is not Active Directory").choices(
+        ldapPresets.filter((preset) => preset !== "activedirectory"),
+      ),
+    );
 
 interface ImportOptions {
   readonly output?: string;
   readonly preset?: string;
 }
 
-/** A data.json of some hundred bytes; what is larger is something else. */
+/** A data.json has some hundred bytes. */
 const maxFileBytes = 4 * 1024 * 1024;
 
-/**
- * `rollcall import-dc`: a configuration of Bitwarden Directory Connector as one of Rollcall, on standard output or in a
- * new file. Settings without an equivalent are reported on standard error. No secret is read into it.
- */
-export async function importDirectoryConnector(
+/** Prints the converted configuration, or writes it to a new file. Warnings go to standard error. Secrets are not copied. */
+async function importDirectoryConnector(
   { terminal, version }: Context,
   options: ImportOptions & GlobalOptions,
   file = "",
@@ -58,10 +73,10 @@ function readText(path: string): string {
   } catch (cause) {
     throw new RollcallError("CONFIG_INVALID", unreadable(path, cause));
   }
-  throw new RollcallError("CONFIG_INVALID", `${path} is larger than ${maxFileBytes} bytes: that is no data.json`);
+  throw new RollcallError("CONFIG_INVALID", `${path} is larger than ${maxFileBytes} bytes: this is not a data.json`);
 }
 
-/** Never over a file that is there: it may be the one in use. */
+/** Never overwrites a file: it may be the configuration in use. */
 function write(path: string, text: string): void {
   try {
     writeFileSync(path, text, { flag: "wx", mode: 0o600 });
@@ -69,7 +84,7 @@ function write(path: string, text: string): void {
     const isThere = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
     throw new RollcallError(
       "CONFIG_INVALID",
-      isThere ? `${path} is there already and is not overwritten: name another file` : `cannot write ${path}`,
+      isThere ? `${path} already exists and is not overwritten: name another file` : `cannot write ${path}`,
       isThere ? {} : { cause },
     );
   }
@@ -79,7 +94,7 @@ function fileText({ config, warnings, variables }: Converted, version: string): 
   const head = [
     `Made by rollcall ${version} import-dc from a configuration of Bitwarden Directory Connector.`,
     `Set before the first start: ${variables.join(", ")}.`,
-    "Stop Directory Connector first: two that write the same organization undo each other.",
+    "Stop Directory Connector first: two programs that write to the same organization undo each other's changes.",
     "",
     ...warnings.map(({ setting, message }) => `${setting}: ${message}`),
   ];

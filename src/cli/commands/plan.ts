@@ -8,51 +8,43 @@ import { ldapSources } from "../../config/index.ts";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { Plan } from "../../domain/model/plan.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
-import { describePlan, printJson } from "../output/print.ts";
+import { planJson } from "../../text/changes.ts";
+import type { Cli } from "../command.ts";
+import { describePlan } from "../output/plan.ts";
+import { printJson } from "../output/print.ts";
+
+const help = `
+Examples:
+  rollcall plan -c rollcall.yaml
+  rollcall plan acme -c rollcall.yaml --json
+  rollcall plan -c rollcall.yaml --detailed-exitcode || echo "there are changes"
+
+Exit code: 0, 1 error; with --detailed-exitcode 2 when there are changes.`;
 
 interface PlanOptions {
   readonly target?: string;
   readonly detailedExitcode?: boolean;
 }
 
-/**
- * `rollcall plan`: what `sync` would do. Writes nothing, anywhere: directories are polled into a copy in memory, and
- * without a database it plans for an empty one.
- */
-export async function plan(context: Context, options: PlanOptions & GlobalOptions, name?: string): Promise<number> {
-  const config = await locateConfig(context, options);
-  if (name !== undefined && options.target !== undefined && name !== options.target) {
+export const addPlan = (cli: Cli): void =>
+  void cli
+    .add({ name: "plan [target]", summary: "show what sync would do; writes nothing", help, run: plan })
+    .option("--target <name>", "only this target; the same as naming it")
+    .option("--detailed-exitcode", "exit 2 when there are changes");
+
+interface Planned {
+  readonly plans: readonly { readonly name: string; readonly plan: Plan }[];
+  readonly errors: readonly { readonly name: string; readonly message: string }[];
+}
+
+async function plan(context: Context, options: PlanOptions & GlobalOptions, name = ""): Promise<number> {
+  if (name !== "" && options.target !== undefined && name !== options.target)
     throw new RollcallError(
       "CONFIG_INVALID",
       `"${name}" and --target "${options.target}" are two targets: name one, or none for all`,
     );
-  }
-  const selected = selectTargets(config, options.target ?? name);
-  const store = await context.openCopy(config);
-  const logger = createLogger({ level: options.logLevel as LogLevel });
-  const restored = await noticeRestore(store, config.targets, context.now());
-  if (restored !== null) logger.warn(restored);
-  await reviewSources(config, store, (message) => logger.warn(message));
-  const connections = connect(context, config, selected, store, logger);
-  const plans: { readonly name: string; readonly plan: Plan }[] = [];
-  const errors: { readonly name: string; readonly message: string }[] = [];
-  const forever = new AbortController().signal;
-  try {
-    const polled = await pollNow(openDirectories(context, ldapSources(config), store, logger), forever);
-    for (const { name: source, error } of polled) if (error !== null) errors.push({ name: source, message: error });
-    for (const { target, reconciler } of connections) {
-      try {
-        const { plan } = await reconciler.plan(forever);
-        plans.push({ name: target.name, plan });
-      } catch (error) {
-        errors.push({ name: target.name, message: withoutName(target.name, messageOf(error)) });
-      }
-    }
-  } finally {
-    await closeAll(connections);
-    await store.close();
-  }
   const { terminal } = context;
+  const { plans, errors } = await makePlans(context, options, options.target ?? (name || undefined));
   if (options.json)
     printJson(terminal, {
       targets: plans.map(({ name: target, plan: each }) => planJson(target, each)),
@@ -65,11 +57,31 @@ export async function plan(context: Context, options: PlanOptions & GlobalOption
   return options.detailedExitcode && hasChanges ? 2 : 0;
 }
 
-/** As the contract has it: each change with its `op` and the entity's `email` or group `name`. */
-export const planJson = (name: string, { changes, held, skipped, ...digests }: Plan) => ({
-  name,
-  changes,
-  held: held.map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
-  skipped,
-  ...digests,
-});
+/** Polls the LDAP sources into a copy of the database in memory, and plans over it: nothing is written. */
+async function makePlans(context: Context, options: GlobalOptions, name: string | undefined): Promise<Planned> {
+  const config = await locateConfig(context, options);
+  const selected = selectTargets(config, name);
+  await using cleanup = new AsyncDisposableStack();
+  const store = await context.openCopy(config);
+  cleanup.defer(() => store.close());
+  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const restored = await noticeRestore(store, config.targets, context.now());
+  if (restored !== null) logger.warn(restored);
+  await reviewSources(config, store, (message) => logger.warn(message));
+  const connections = connect(context, config, selected, store, logger);
+  cleanup.defer(() => closeAll(connections));
+  const forever = new AbortController().signal;
+  const polled = await pollNow(openDirectories(context, ldapSources(config), store, logger), forever);
+  const errors = polled.flatMap(({ name: source, error }) =>
+    error === null ? [] : [{ name: source, message: error }],
+  );
+  const plans: Planned["plans"][number][] = [];
+  for (const { target, reconciler } of connections) {
+    try {
+      plans.push({ name: target.name, plan: (await reconciler.plan(forever)).plan });
+    } catch (error) {
+      errors.push({ name: target.name, message: withoutName(target.name, messageOf(error)) });
+    }
+  }
+  return { plans, errors };
+}

@@ -3,10 +3,28 @@ import type { Context, GlobalOptions } from "../../app/context.ts";
 import { keyRingOf, openKeys } from "../../app/stored-credentials.ts";
 import { howToMakeMasterKey } from "../../crypto/key-ring.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import { count, printJson } from "../output/print.ts";
+import { count } from "../../text/numbers.ts";
+import type { Cli } from "../command.ts";
+import { printJson } from "../output/print.ts";
 
-/** `rollcall rekey`: seals everything stored with the first master key, all of it or nothing. Works beside `serve`. */
-export async function rekey(context: Context, options: GlobalOptions): Promise<number> {
+const help = `
+Examples:
+  rollcall rekey -c rollcall.yaml           all or nothing, also while "rollcall serve" runs
+
+To replace the master key: make a new one, list both in the configuration with the new one first
+(masterKey: [file:new.key, file:old.key]), run this command, remove the old one from the list.
+
+Exit code: 0, 1 nothing was changed.`;
+
+export const addRekey = (cli: Cli): void =>
+  void cli.add({
+    name: "rekey",
+    summary: "encrypt all stored credentials under the first masterKey",
+    help,
+    run: rekey,
+  });
+
+async function rekey(context: Context, options: GlobalOptions): Promise<number> {
   const settings = locateFile(context, options).settings();
   const ring = keyRingOf(settings);
   const { currentId } = ring;
@@ -17,7 +35,7 @@ export async function rekey(context: Context, options: GlobalOptions): Promise<n
     const total = (await store.credentials()).length;
     const changed = await store.resealCredentials(
       (row) => {
-        // Opened in any case: what can't be opened must not look as if it were safe under the new key.
+        // Open each row: a row that can't be opened must not count as encrypted under the new key.
         const text = JSON.stringify(openKeys(ring, row));
         return row.keyId === currentId ? row : ring.seal(text, row);
       },
@@ -33,8 +51,8 @@ export async function rekey(context: Context, options: GlobalOptions): Promise<n
 }
 
 function describe(keyId: string, changed: number, total: number, keys: number): string {
-  const done = `${count(changed, "connection")} encrypted anew under key id ${keyId}; ${total - changed} of ${total} were already`;
-  if (keys > 1) return `${done}. The other keys of masterKey open nothing any more and can be taken out of it`;
+  const done = `${count(changed, "connection")} encrypted again under key id ${keyId}; ${total - changed} of ${total} were already`;
+  if (keys > 1) return `${done}. No stored credential needs the other keys of masterKey: remove them from the list`;
   return changed > 0
     ? done
     : `${done}. To replace the key, list a new one before it: masterKey: [file:new.key, file:old.key]`;

@@ -1,20 +1,34 @@
 import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
-import { goneSourceText, removedSources } from "../../app/removed-sources.ts";
-import type { Config } from "../../config/index.ts";
-import { removalLimitOf } from "../../domain/decide/guards/removal-limit.ts";
-import type { HeldItem } from "../../domain/model/held-change.ts";
-import { heldDigests } from "../../domain/model/held-change.ts";
-import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
-import type { PollFinding } from "../../domain/ports/import-store.ts";
-import { expiringSoon } from "../../domain/ports/scim-store.ts";
-import type { ConnectionState } from "../../domain/ports/sync-store.ts";
-import { kindsOf, productOf } from "../../targets/registry.ts";
-import { ago, count, decisionLines, describe, isoTime, oneLine, printJson, table, tally } from "../output/print.ts";
+import { goneSourceText } from "../../app/removed-sources.ts";
+import {
+  maxProblemsShown,
+  openToReport,
+  type StatusReport,
+  statusReport,
+  type TargetStatus,
+} from "../../app/status.ts";
+import { productOf } from "../../targets/registry.ts";
+import { heldCount } from "../../text/changes.ts";
+import { findingText, noteText } from "../../text/notes.ts";
+import { count } from "../../text/numbers.ts";
+import { ago } from "../../text/times.ts";
+import type { Cli } from "../command.ts";
+import { decisionLines, describe } from "../output/plan.ts";
+import { oneLine, printJson, table, tally } from "../output/print.ts";
 
-/** `rollcall status`: how each source and target is doing. */
-export async function status(context: Context, options: GlobalOptions): Promise<number> {
+const help = `
+Examples:
+  rollcall status -c rollcall.yaml
+  rollcall status -c rollcall.yaml --json | jq '.targets[] | select(.held > 0)'
+
+Exit code: 0, 1 error. A target that fails is part of the status, not an error of this command.`;
+
+export const addStatus = (cli: Cli): void =>
+  void cli.add({ name: "status", summary: "the state of each source and target", help, run: status });
+
+async function status(context: Context, options: GlobalOptions): Promise<number> {
   const config = await locateConfig(context, options);
   const store = await openToReport(context, config);
   try {
@@ -27,243 +41,125 @@ export async function status(context: Context, options: GlobalOptions): Promise<
   }
 }
 
-/** What is there; an empty directory in memory where there is nothing yet, so that asking makes no file. @throws `STORE_UNAVAILABLE` */
-export const openToReport = async (context: Context, { store }: Pick<Config, "store">): Promise<DirectoryStore> =>
-  (await context.openStoreToRead({ store })) ??
-  (await context.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
-
-export type StatusReport = Awaited<ReturnType<typeof statusReport>>;
-
-/** How many people and groups with a problem are named. */
-const problemsShown = 50;
-
-/** What `status --json` prints and `/api/v1/status` answers (contract, "Command line"). */
-export async function statusReport(config: Config, store: DirectoryStore, nowMs: number) {
-  const states = await store.connections();
-  const stateOf = (role: "source" | "target", name: string) =>
-    states.find((state) => state.role === role && state.name === name);
-  const counts = await store.sourceCounts();
-  const sources = await Promise.all(
-    config.sources.map(async ({ name, type }) => {
-      const seen = counts.get(name);
-      const counted = { name, type, users: seen?.users ?? 0, groups: seen?.groups ?? 0 };
-      if (type === "scim") {
-        const heardAtMs = stateOf("source", name)?.lastSuccessAtMs ?? seen?.lastChangeAtMs ?? null;
-        return { ...counted, lastSuccessAt: isoTime(heardAtMs), failingSince: null, error: null, findings: [] };
-      }
-      const poll = await store.pollState(name);
-      return {
-        ...counted,
-        lastSuccessAt: isoTime(poll.lastSuccessAtMs),
-        lastFullAt: isoTime(poll.lastFullAtMs),
-        failingSince: isoTime(poll.failingSinceMs),
-        error: poll.errorCode === null ? null : { code: poll.errorCode, message: poll.errorMessage },
-        missing: poll.unconfirmedMissing,
-        findings: await store.findings(name),
-      };
-    }),
-  );
-  const targets = await Promise.all(
-    config.targets.map(async ({ name, type, guard }) => {
-      const { oldestPendingMs, ...rest } = await store.targetCounts(name, kindsOf(type));
-      const state = stateOf("target", name);
-      const held = (await store.held(name)).filter((item) => item.approvedAtMs === null);
-      const problems = await store.problems(name, problemsShown);
-      const limitInput = {
-        peopleWithAccess: await store.peopleWithAccess(name),
-        charged: await store.charges(name, nowMs - guard.windowMs),
-        restored: await store.restored(name, { userIds: [], groupIds: [] }),
-        nowMs,
-      };
-      return {
-        name,
-        type,
-        ...rest,
-        oldestPendingSeconds:
-          oldestPendingMs === null ? null : Math.max(0, Math.round((nowMs - oldestPendingMs) / 1000)),
-        lastSuccessAt: isoTime(state?.lastSuccessAtMs ?? null),
-        failingSince: isoTime(state?.failingSinceMs ?? null),
-        retryAt: retryAt(state, nowMs),
-        error: state?.errorCode == null ? null : { code: state.errorCode, message: state.errorMessage },
-        budget: removalLimitOf(limitInput, guard),
-        // Of the held: who waits only for what somebody has dismissed.
-        dismissed: Math.min(rest.held, onlyDismissed(held)),
-        ...heldDigests(held),
-        heldChanges: held.map(({ change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
-          ...change,
-          reason,
-          since: isoTime(sinceMs),
-          dismissedAt: isoTime(dismissedAtMs),
-          dismissedBy,
-        })),
-        problems: problems.map((problem) => ({
-          kind: problem.kind,
-          name: problem.name,
-          note: problem.link.note,
-          error: problem.link.errorMessage,
-          code: problem.link.errorCode,
-          retryAt: isoTime(problem.link.retryAtMs),
-        })),
-      };
-    }),
-  );
-  const tokens = expiringSoon(await store.tokens(), nowMs).map(({ id, source, label, expiresAtMs }) => ({
-    id,
-    source,
-    label,
-    expiresAt: isoTime(expiresAtMs),
-  }));
-  return { sources, goneSources: await removedSources(config, store), targets, tokens };
-}
-
-/** A time that is over says nothing: it is being tried, or nothing runs that would. */
-const retryAt = (state: ConnectionState | undefined, nowMs: number): string | null =>
-  state?.retryAtMs == null || state.retryAtMs <= nowMs ? null : isoTime(state.retryAtMs);
-
-/** How many people and groups wait only for what was dismissed. */
-function onlyDismissed(held: readonly HeldItem[]): number {
-  const undecided = new Set(held.flatMap((item) => (item.dismissedAtMs === null ? [item.entityId] : [])));
-  return new Set(held.map(({ entityId }) => entityId)).size - undecided.size;
-}
-
-/** "7 held", "7 held (2 dismissed)". */
-export const heldTally = ({ held, dismissed }: { readonly held: number; readonly dismissed: number }): string =>
-  dismissed === 0 ? `${held} held` : `${held} held (${dismissed === held ? "dismissed" : `${dismissed} dismissed`})`;
-
-/** Counts first, in columns; below each target what asks for attention. */
-function describeStatus(
-  { sources, goneSources: gone, targets, tokens }: StatusReport,
-  nowMs: number,
-  paint: Paint,
-): string {
+/** Counts first, in columns. Below each source and target, what needs attention. */
+function describeStatus({ sources, goneSources, targets, tokens }: StatusReport, nowMs: number, paint: Paint): string {
   const time = (iso: string | null): string => ago(iso === null ? null : Date.parse(iso), nowMs);
-  const heardOf = table(
-    sources.map(({ name, type, users, groups, lastSuccessAt, error }) => [
-      paint(error === null ? "strong" : "bad", name),
-      type,
-      count(users, "user"),
-      count(groups, "group"),
-      paint("quiet", lastSuccessAt === null ? "not heard of yet" : `last heard of ${time(lastSuccessAt)}`),
-    ]),
-  ).split("\n");
-  const heard = sources.flatMap((source, index) => [
-    heardOf[index] ?? "",
-    ...sourceAttention(source, paint).map((line) => `    ${line}`),
+  const sourceRows = sources.map(({ name, type, users, groups, lastSuccessAt, error }) => [
+    paint(error === null ? "strong" : "bad", name),
+    type,
+    count(users, "user"),
+    count(groups, "group"),
+    paint("quiet", lastSuccessAt === null ? "never seen" : `last seen ${time(lastSuccessAt)}`),
   ]);
-  const counts = table(
-    targets.map((target) => {
-      const missing = target.missing > 0 ? `${target.missing} not in ${productOf(target.type)}` : "";
-      return [
-        paint(target.error === null ? "strong" : "bad", target.name),
-        target.type,
-        tally(paint, "good", target.inSync, "in sync"),
-        tally(paint, "warning", target.pending, "pending"),
-        tally(paint, "bad", target.failed, "failed"),
-        paint(target.held === target.dismissed ? "quiet" : "warning", heldTally(target)),
-        paint("quiet", `last success ${time(target.lastSuccessAt)}`),
-        paint("warning", missing),
-      ];
-    }),
-  ).split("\n");
-  const blocks = targets.flatMap((target, index) => [
-    counts[index] ?? "",
-    ...attention(target, paint).map((line) => `    ${line}`),
+  const targetRows = targets.map((target) => [
+    paint(target.error === null ? "strong" : "bad", target.name),
+    target.type,
+    tally(paint, "good", target.inSync, "in sync"),
+    tally(paint, "warning", target.pending, "pending"),
+    tally(paint, "bad", target.failed, "failed"),
+    paint(target.held === target.dismissed ? "quiet" : "warning", heldCount(target)),
+    paint("quiet", `last success ${time(target.lastSuccessAt)}`),
+    paint("warning", target.missing > 0 ? `${target.missing} not in ${productOf(target.type)}` : ""),
   ]);
   return [
     paint("strong", "sources"),
-    ...heard,
-    ...gone.map((source) => `  ${paint("warning", goneSourceText(source))}`),
+    ...withDetails(sourceRows, (index) => sourceAttention(sources[index], paint)),
+    ...goneSources.map((source) => `  ${paint("warning", goneSourceText(source))}`),
     "",
     paint("strong", "targets"),
-    ...(targets.length === 0 ? ["  none: the directory is kept, and nobody's access follows it"] : blocks),
-    ...(tokens.length === 0
-      ? []
-      : ["", paint("strong", "tokens"), ...tokens.map((token) => `  ${expiringText(token, paint)}`)]),
+    ...(targets.length === 0
+      ? ["  none: users and groups are stored, but nobody's access follows them"]
+      : withDetails(targetRows, (index) => targetAttention(targets[index], paint))),
+    ...(tokens.length === 0 ? [] : ["", paint("strong", "tokens")]),
+    ...tokens.map(
+      ({ id, source, label, expiresAt }) =>
+        `  ${id}  ${source}  ${oneLine(label)}  ${paint("warning", `expires ${expiresAt}`)}: rollcall token rotate ${id}`,
+    ),
   ].join("\n");
 }
 
-const expiringText = ({ id, source, label, expiresAt }: StatusReport["tokens"][number], paint: Paint): string =>
-  `${id}  ${source}  ${oneLine(label)}  ${paint("warning", `expires ${expiresAt}`)}: rollcall token rotate ${id}`;
+/** A table with lines of details below each row. */
+const withDetails = (
+  rows: readonly (readonly string[])[],
+  detailsOf: (index: number) => readonly string[],
+): readonly string[] =>
+  rows.length === 0
+    ? []
+    : table(rows)
+        .split("\n")
+        .flatMap((line, index) => [line, ...detailsOf(index).map((detail) => `    ${detail}`)]);
 
-/** How many lines of a kind are shown. */
-const linesShown = 20;
+/** Maximum number of lines of one kind. */
+const maxLines = 20;
 
-/** What a polled source has trouble with; its last good state stays meanwhile. */
-function sourceAttention(
-  { error, failingSince, findings }: StatusReport["sources"][number],
-  paint: Paint,
-): readonly string[] {
-  const found = findings.map(({ kind, count: number, examples }) => {
-    const shown = examples.slice(0, 3).join(", ");
-    return `${number} ${findingText[kind]}${shown === "" ? "" : `: ${shown}${number > 3 ? ", …" : ""}`}`;
-  });
-  return [...(error === null ? [] : [`${paint("bad", `FAILING since ${failingSince}:`)} ${error.message}`]), ...found];
+/** The problems of a polled source. Its last good state stays. */
+function sourceAttention(source: StatusReport["sources"][number] | undefined, paint: Paint): readonly string[] {
+  if (source === undefined) return [];
+  const { error, failingSince, findings } = source;
+  return [
+    ...(error === null ? [] : [`${paint("bad", `FAILING since ${failingSince}:`)} ${error.message}`]),
+    ...findings.map(({ kind, count: number, examples }) => {
+      const shown = examples.slice(0, 3).join(", ");
+      return `${number} ${findingText[kind]}${shown === "" ? "" : `: ${shown}${number > 3 ? ", …" : ""}`}`;
+    }),
+  ];
 }
 
-const findingText: Readonly<Record<PollFinding["kind"], string>> = {
-  "without-email": "people without an e-mail address",
-  contact: "contacts, who can't have an account",
-  "duplicate-email": "e-mail addresses that several people have",
-  "duplicate-id": "entries with the id of another one",
-  "without-id": "entries without an id that lasts",
-  referral: "referrals, not followed",
-  warning: "warnings",
-};
+function targetAttention(target: TargetStatus | undefined, paint: Paint): readonly string[] {
+  if (target === undefined) return [];
+  const { name, error, budget, oldestPendingSeconds, failingSince, retryAt } = target;
+  const nextTry = (at: string | null): string => (at === null ? "" : paint("quiet", ` (next try ${at})`));
+  return [
+    ...(error === null
+      ? []
+      : [
+          `${paint("bad", `FAILING since ${failingSince}:`)} ${withoutName(name, error.message ?? error.code)}${nextTry(retryAt)}`,
+        ]),
+    ...(budget.spent > 0 ? [`removal limit: ${budget.spent} of ${budget.allowed} used`] : []),
+    ...(oldestPendingSeconds === null ? [] : [`oldest pending change: ${oldestPendingSeconds} s`]),
+    ...heldLines(target, paint),
+    ...decisionLines(name, target, paint),
+    ...problemLines(target, paint, nextTry),
+  ];
+}
 
-function attention(target: StatusReport["targets"][number], paint: Paint): readonly string[] {
-  const lines: string[] = [];
-  if (target.error !== null)
-    lines.push(
-      `${paint("bad", `FAILING since ${target.failingSince}:`)} ${withoutName(target.name, target.error.message ?? target.error.code)}${target.retryAt === null ? "" : paint("quiet", ` (next try ${target.retryAt})`)}`,
-    );
-  if (target.budget.spent > 0) lines.push(`removal budget: ${target.budget.spent} of ${target.budget.allowed} spent`);
-  if (target.oldestPendingSeconds !== null)
-    lines.push(`the oldest pending change waits for ${target.oldestPendingSeconds} s`);
-  const undecided = target.heldChanges.filter(({ dismissedAt }) => dismissedAt === null);
-  for (const change of undecided.slice(0, linesShown))
-    lines.push(`${paint("warning", `held (${change.reason}):`)} ${describe(change).join(" ")}`);
-  if (undecided.length > linesShown) lines.push(`… and ${undecided.length - linesShown} more held`);
-  const dismissed = target.heldChanges.filter(({ dismissedAt }) => dismissedAt !== null);
-  for (const { dismissedAt, dismissedBy, ...change } of dismissed.slice(0, linesShown))
-    lines.push(
-      paint(
-        "quiet",
-        `held (dismissed): ${describe(change).join(" ")}, ${dismissedAt} by ${oneLine(dismissedBy ?? "")}`,
+function heldLines({ heldChanges }: TargetStatus, paint: Paint): readonly string[] {
+  const undecided = heldChanges.filter(({ dismissedAt }) => dismissedAt === null);
+  const dismissed = heldChanges.filter(({ dismissedAt }) => dismissedAt !== null);
+  const more = (number: number, state: string): readonly string[] =>
+    number > maxLines ? [`… and ${number - maxLines} more ${state}`] : [];
+  return [
+    ...undecided
+      .slice(0, maxLines)
+      .map((change) => `${paint("warning", `held (${change.reason}):`)} ${describe(change).join(" ")}`),
+    ...more(undecided.length, "held"),
+    ...dismissed
+      .slice(0, maxLines)
+      .map(({ dismissedAt, dismissedBy, ...change }) =>
+        paint(
+          "quiet",
+          `held (dismissed): ${describe(change).join(" ")}, ${dismissedAt} by ${oneLine(dismissedBy ?? "")}`,
+        ),
       ),
-    );
-  if (dismissed.length > linesShown) lines.push(`… and ${dismissed.length - linesShown} more dismissed`);
-  lines.push(...decisionLines(target.name, target, paint));
-  for (const { name, error, note, retryAt } of target.problems.slice(0, linesShown)) {
-    lines.push(
-      `${paint(error === null ? "warning" : "bad", `${oneLine(name)}:`)} ${error === null ? explain(note, target.type) : withoutName(target.name, error)}${retryAt === null ? "" : paint("quiet", ` (next try ${retryAt})`)}`,
-    );
-  }
-  if (target.problems.length > linesShown)
-    lines.push(
-      target.problems.length < problemsShown
-        ? `… and ${target.problems.length - linesShown} more (--json shows all)`
-        : `… and more: the counts above are of all (--json names ${problemsShown}; the console, everybody)`,
-    );
-  return lines;
+    ...more(dismissed.length, "dismissed"),
+  ];
 }
 
-/** What a link's note means, for people. */
-export function explain(note: string | null, type: string | undefined): string {
-  if (note === "not-in-target")
-    return `not in ${type === undefined ? "the target" : productOf(type)}, and its API cannot invite: invite them there`;
-  return noteText[note ?? ""] ?? note ?? "";
+function problemLines(
+  { name: target, type, problems }: TargetStatus,
+  paint: Paint,
+  nextTry: (at: string | null) => string,
+): readonly string[] {
+  const lines = problems.slice(0, maxLines).map(({ name, error, note, retryAt }) => {
+    const reason = error === null ? note && noteText(note, productOf(type)) : withoutName(target, error);
+    return `${paint(error === null ? "warning" : "bad", `${oneLine(name)}:`)} ${reason ?? ""}${nextTry(retryAt)}`;
+  });
+  const rest = problems.length - maxLines;
+  if (rest <= 0) return lines;
+  return [
+    ...lines,
+    problems.length < maxProblemsShown
+      ? `… and ${rest} more (--json shows all)`
+      : `… and more: the counts above include all (--json names ${maxProblemsShown}; the console shows everybody)`,
+  ];
 }
-
-const noteText: Readonly<Record<string, string>> = {
-  "out-of-scope": "not in this target's scope",
-  protected: "protected: nothing is ever done to this member",
-  conflict: "another person has the same e-mail address and came first; this one is left out",
-  "no-email": "has no e-mail address",
-  "email-differs": "has another e-mail address in the target, which only they can change there",
-  ambiguous: "several entries of the target could be this one; nothing is done until that is mended there",
-  staged: "is staged in the target: somebody must invite them there",
-  "unknown-state": "is in a state that Rollcall does not know; nothing is done",
-  "suspended-by-others": "was suspended by somebody else; Rollcall does not reactivate them (reactivate: own)",
-  "source-gone": "came from a source that is not in the configuration any more; what they have stays as it is",
-  drift: "was changed in the target by hand (driftPolicy: report)",
-};

@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { openAlerts } from "../../app/alerts.ts";
 import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions, Terminal } from "../../app/context.ts";
@@ -5,17 +6,28 @@ import { type Connection, closeAll, connect, selectTargets, withoutName } from "
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "../../app/polled-sources.ts";
 import { reviewSources } from "../../app/removed-sources.ts";
 import { noticeRestore } from "../../app/restore.ts";
-import type { Config } from "../../config/index.ts";
+import { interruption } from "../../app/signals.ts";
+import { statusReport, type TargetStatus } from "../../app/status.ts";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import type { Outcome } from "../../domain/ports/target.ts";
 import type { RunReport } from "../../reconcile/reconciler.ts";
 import { converge } from "../../reconcile/until-converged.ts";
-import { interruption } from "../../server/signals.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
-import { count, describe, describePlan, printJson } from "../output/print.ts";
+import { heldCount } from "../../text/changes.ts";
+import { count } from "../../text/numbers.ts";
+import { parseTimeout } from "../arguments.ts";
+import type { Cli } from "../command.ts";
+import { describe, describePlan } from "../output/plan.ts";
+import { printJson } from "../output/print.ts";
 import { bar, showProgress } from "../output/progress.ts";
-import { heldTally, type StatusReport, statusReport } from "./status.ts";
+
+const help = `
+Examples:
+  rollcall sync -c rollcall.yaml
+  rollcall sync -c rollcall.yaml --target acme --timeout 30m
+
+Exit code: 0 converged, 1 error, 3 changes are held and wait for a decision, 4 some changes failed.`;
 
 interface SyncOptions {
   readonly source?: string;
@@ -24,6 +36,19 @@ interface SyncOptions {
   readonly acceptShrink?: boolean;
 }
 
+export const addSync = (cli: Cli): void =>
+  void cli
+    .add({ name: "sync", summary: "deliver all pending changes once, for cron", help, run: sync })
+    .option("--source <name>", "only this source")
+    .option("--accept-shrink", "accept a directory that shows far fewer people than before")
+    .option("--target <name>", "only this target")
+    .addOption(
+      new Option("--timeout <duration>", "maximum time of the run: 90s, 10m, 2h")
+        .argParser(parseTimeout)
+        .default(600_000, "10m"),
+    );
+
+/** Maximum time to send alerts: a cron job must not wait for a mail server. */
 const alertWithinMs = 5000;
 
 interface Delivered {
@@ -33,9 +58,9 @@ interface Delivered {
   readonly error: string | null;
 }
 
-/** `rollcall sync`: delivers until nothing is dirty. Exit 0 converged, 1 error, 3 removals held that nobody has decided about, 4 some changes failed. */
-export async function sync(context: Context, options: SyncOptions & GlobalOptions): Promise<number> {
+async function sync(context: Context, options: SyncOptions & GlobalOptions): Promise<number> {
   const interrupted = interruption();
+  const { terminal } = context;
   const config = await locateConfig(context, options);
   const targets = selectTargets(config, options.target);
   const directories = selectDirectories(config, options.source);
@@ -49,105 +74,88 @@ export async function sync(context: Context, options: SyncOptions & GlobalOption
   if (restored !== null) logger.warn(restored);
   await reviewSources(config, store, (message) => logger.warn(message));
   const pollers = openDirectories(context, directories, store, logger);
-  // On a terminal each outcome is printed below: it need not be there twice.
-  const isTerminal = context.terminal.progress !== null;
-  const connections = connect(context, config, targets, store, isTerminal ? { ...logger, info: logger.debug } : logger);
+  // A terminal gets each outcome printed below: the log need not show it too.
+  const targetLogger = terminal.progress === null ? logger : { ...logger, info: logger.debug };
+  const connections = connect(context, config, targets, store, targetLogger);
   cleanup.defer(() => closeAll(connections));
 
   const limit = AbortSignal.any([AbortSignal.timeout(options.timeout), interrupted]);
-  const { progress } = context.terminal;
-  const polled = await pollNow(pollers, limit, {
-    acceptShrink: options.acceptShrink === true,
+  const polled = await poll(terminal, pollers, options, limit);
+  const names = targets.map(({ name }) => name);
+  const stopProgress = showProgress(terminal, store, names);
+  const whyAborted = (): string =>
+    interrupted.aborted ? `stopped by ${interrupted.reason}` : `not finished within ${options.timeout / 1000} s`;
+  const delivered = await Promise.all(
+    connections.map((connection) => deliver(context, { store, signal: limit, whyAborted }, connection)),
+  );
+  stopProgress();
+
+  const report = await statusReport(config, store, context.now());
+  const states = report.targets.filter(({ name }) => names.includes(name));
+  if (options.json) printJson(terminal, resultJson(polled, delivered, states));
+  else printResult(terminal, polled, delivered, states);
+  await openAlerts(context, () => config, store, logger, { isSettled: true }).once(AbortSignal.timeout(alertWithinMs));
+  return exitCodeOf(polled, delivered, states);
+}
+
+function exitCodeOf(
+  polled: readonly Polled[],
+  delivered: readonly Delivered[],
+  states: readonly TargetStatus[],
+): number {
+  if ([...polled, ...delivered].some(({ error }) => error !== null)) return 1;
+  // Dismissed changes are decided: a cron job need not report them every time.
+  if (states.some(({ undecidedDigest }) => undecidedDigest !== null)) return 3;
+  return states.some(({ failed, pending, held, dismissed }) => failed + pending + held - dismissed > 0) ? 4 : 0;
+}
+
+async function poll(
+  { progress }: Terminal,
+  pollers: Parameters<typeof pollNow>[0],
+  { acceptShrink = false }: SyncOptions,
+  signal: AbortSignal,
+): Promise<readonly Polled[]> {
+  const polled = await pollNow(pollers, signal, {
+    acceptShrink,
     ...(progress && {
       progress: (name, read, expected) =>
         progress(expected === null ? `${name}: ${read} entries` : bar(name, read, expected, 0)),
     }),
   });
   progress?.("");
-
-  const stopProgress = showProgress(
-    context.terminal,
-    store,
-    targets.map(({ name }) => name),
-  );
-  const whyAborted = (): string =>
-    interrupted.aborted ? `stopped by ${interrupted.reason}` : `not finished within ${options.timeout / 1000} s`;
-  const delivered = await Promise.all(
-    connections.map((connection) => deliver(context, store, connection, limit, whyAborted)),
-  );
-  stopProgress();
-
-  const states = await statesOf(
-    config,
-    store,
-    context.now(),
-    targets.map(({ name }) => name),
-  );
-  print(context.terminal, polled, delivered, states, options.json === true);
-  // Last, and not for long: a job of cron must not wait for a mail server.
-  await openAlerts(context, () => config, store, logger, { isSettled: true }).once(AbortSignal.timeout(alertWithinMs));
-  if (polled.some((each) => each.error !== null)) return 1;
-  if (delivered.some((each) => each.error !== null)) return 1;
-  // What somebody has said no to is decided: a job of cron need not say so every time.
-  if (states.some((state) => state.undecidedDigest !== null)) return 3;
-  return states.some((state) => state.failed + state.pending + state.held - state.dismissed > 0) ? 4 : 0;
+  return polled;
 }
 
-type TargetState = StatusReport["targets"][number];
+interface Delivery {
+  readonly store: DirectoryStore;
+  readonly signal: AbortSignal;
+  readonly whyAborted: () => string;
+}
 
-const statesOf = async (
-  config: Config,
-  store: DirectoryStore,
-  nowMs: number,
-  names: readonly string[],
-): Promise<readonly TargetState[]> =>
-  (await statusReport(config, store, nowMs)).targets.filter(({ name }) => names.includes(name));
-
-/** One target until it has converged; what goes wrong with it as a whole is told, and kept for `status`. */
+/** Runs one target until it has converged. A failure of the whole target is returned, and stored for `status`. */
 async function deliver(
   { now, sleep }: Context,
-  store: DirectoryStore,
+  { store, signal, whyAborted }: Delivery,
   { target, reconciler }: Connection,
-  signal: AbortSignal,
-  whyAborted: () => string,
 ): Promise<Delivered> {
   const { name, type } = target;
   const reports: RunReport[] = [];
   const startedAtMs = now();
   const before = (await store.connections()).find((state) => state.role === "target" && state.name === name);
+  const state = { name, role: "target", type, retryAtMs: null } as const;
+  const nextRetryAtMs = () => store.nextRetryAtMs(name);
+  const onReport = (report: RunReport) => reports.push(report);
   let error: string | null = null;
   try {
-    await converge(
-      {
-        name,
-        reconciler,
-        nextRetryAtMs: () => store.nextRetryAtMs(name),
-        now,
-        sleep,
-        onReport: (report) => reports.push(report),
-      },
-      signal,
-    );
-    await store.putConnection({
-      name,
-      role: "target",
-      type,
-      lastSuccessAtMs: now(),
-      failingSinceMs: null,
-      retryAtMs: null,
-      errorCode: null,
-      errorMessage: null,
-    });
+    await converge({ name, reconciler, nextRetryAtMs, now, sleep, onReport }, signal);
+    const success = { lastSuccessAtMs: now(), failingSinceMs: null, errorCode: null, errorMessage: null };
+    await store.putConnection({ ...state, ...success });
   } catch (cause) {
-    error = signal.aborted ? `${whyAborted()}; the next run goes on from here` : withoutName(name, messageOf(cause));
+    error = signal.aborted ? `${whyAborted()}; the next run continues here` : withoutName(name, messageOf(cause));
     await store.putConnection({
-      name,
-      role: "target",
-      type,
+      ...state,
       lastSuccessAtMs: before?.lastSuccessAtMs ?? null,
       failingSinceMs: before?.failingSinceMs ?? startedAtMs,
-      // Whoever runs "sync" knows when.
-      retryAtMs: null,
       errorCode: cause instanceof RollcallError ? cause.code : "UNEXPECTED",
       errorMessage: error,
     });
@@ -155,57 +163,54 @@ async function deliver(
   return { name, applied: reports.reduce((sum, report) => sum + report.applied, 0), reports, error };
 }
 
-function print(
+const outcomesOf = ({ reports }: Delivered): readonly Outcome[] => reports.flatMap((report) => report.outcomes);
+
+const resultJson = (polled: readonly Polled[], delivered: readonly Delivered[], states: readonly TargetStatus[]) => ({
+  sources: polled.map(({ name, report, error }) => ({ name, ...report, error })),
+  targets: delivered.map((each) => ({
+    ...states.find((state) => state.name === each.name),
+    name: each.name,
+    applied: each.applied,
+    error: each.error,
+    outcomes: outcomesOf(each).map((outcome) => ({
+      ...outcome.change,
+      status: outcome.status,
+      ...(outcome.status === "failed" && { error: outcome.error.message, code: outcome.error.code }),
+    })),
+  })),
+});
+
+function printResult(
   terminal: Terminal,
   polled: readonly Polled[],
   delivered: readonly Delivered[],
-  states: readonly TargetState[],
-  isJson: boolean,
+  states: readonly TargetStatus[],
 ): void {
-  if (isJson) {
-    printJson(terminal, {
-      sources: polled.map(({ name, report, error }) => ({ name, ...report, error })),
-      targets: delivered.map((each) => ({
-        ...states.find((state) => state.name === each.name),
-        name: each.name,
-        applied: each.applied,
-        error: each.error,
-        outcomes: outcomesOf(each).map(outcomeJson),
-      })),
-    });
-    return;
-  }
+  const { paint } = terminal;
   for (const { name, report, error } of polled) {
     if (report !== null) terminal.out(`${name}: ${describePoll(report)}`);
     if (error !== null) terminal.note(`rollcall: ${name}: ${error}`);
   }
   for (const each of delivered) {
     for (const outcome of outcomesOf(each)) {
-      terminal.out(
-        `${each.name}: ${describe(outcome.change).join(" ")}: ${outcome.status === "failed" ? `${terminal.paint("bad", "FAILED:")} ${withoutName(each.name, outcome.error.message)}` : outcome.status}`,
-      );
+      const result =
+        outcome.status === "failed"
+          ? `${paint("bad", "FAILED:")} ${withoutName(each.name, outcome.error.message)}`
+          : outcome.status;
+      terminal.out(`${each.name}: ${describe(outcome.change).join(" ")}: ${result}`);
     }
     const last = each.reports.at(-1);
     if (last !== undefined && last.plan.held.length > 0)
-      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }, terminal.paint));
+      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }, paint));
     const state = states.find(({ name }) => name === each.name);
-    const rest =
-      state === undefined
-        ? []
-        : [
-            state.pending > 0 && `${state.pending} pending`,
-            state.failed > 0 && terminal.paint("bad", `${state.failed} failed`),
-            state.held > 0 && terminal.paint("warning", heldTally(state)),
-          ].filter(Boolean);
-    terminal.out([`${each.name}: ${count(each.applied, "change")} applied`, ...rest].join(", "));
+    const rest = state && [
+      state.pending > 0 && `${state.pending} pending`,
+      state.failed > 0 && paint("bad", `${state.failed} failed`),
+      state.held > 0 && paint("warning", heldCount(state)),
+    ];
+    terminal.out(
+      [`${each.name}: ${count(each.applied, "change")} applied`, ...(rest ?? [])].filter(Boolean).join(", "),
+    );
     if (each.error !== null) terminal.note(`rollcall: ${each.name}: ${each.error}`);
   }
 }
-
-const outcomesOf = ({ reports }: Delivered): readonly Outcome[] => reports.flatMap((report) => report.outcomes);
-
-const outcomeJson = (outcome: Outcome) => ({
-  ...outcome.change,
-  status: outcome.status,
-  ...(outcome.status === "failed" && { error: outcome.error.message, code: outcome.error.code }),
-});

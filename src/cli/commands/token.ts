@@ -1,143 +1,212 @@
+import { Option } from "commander";
 import { locateConfigOpenable } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
-import { makeToken, rotate } from "../../app/scim-tokens.ts";
-import type { Config } from "../../config/index.ts";
+import { createScimTokens, type MadeToken, type ScimTokens } from "../../app/scim-tokens.ts";
+import { type Config, scimSources } from "../../config/index.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
-import { isoTime, printJson, table } from "../output/print.ts";
+import { isoTime, withIsoTimes } from "../../text/times.ts";
+import { parseLongDuration } from "../arguments.ts";
+import type { Cli } from "../command.ts";
+import { printJson, table } from "../output/print.ts";
+
+const help = `
+Examples:
+  rollcall token create --source okta --label "Okta, production"
+  rollcall token list
+  rollcall token rotate 0b47dca4-0ba5-4626-b773-40f433875bbe --grace 24h
+  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
+
+To rotate without an interruption: run "token rotate", give the new token to the identity provider, and check in
+"token list" that the old one is no longer used.`;
+
+interface CreateOptions {
+  readonly source: string;
+  readonly label: string;
+  readonly expires?: number;
+}
+interface RotateOptions {
+  readonly grace: number;
+  readonly expires?: number;
+}
+
+export function addToken(cli: Cli): void {
+  const token = cli.group("token", "SCIM tokens: stored as hashes, shown once", help);
+  cli
+    .add(
+      {
+        name: "create",
+        summary: "make a token for a SCIM source",
+        help: `
+Examples:
+  rollcall token create --source okta
+  rollcall token create --source okta --label "Okta, production" -c rollcall.yaml --json
+
+The token is printed once; only its hash is stored.`,
+        run: createToken,
+      },
+      token,
+    )
+    .requiredOption("--source <name>", "the SCIM source that the token is for")
+    .addOption(new Option("--expires <duration>", "lifetime: 90d; default: no end").argParser(parseLongDuration))
+    .option("--label <text>", "a note of what it is for", "");
+  cli
+    .add(
+      {
+        name: "rotate <id>",
+        summary: "replace a token by a new one; the old one expires",
+        help: `
+Examples:
+  rollcall token rotate 0b47dca4-0ba5-4626-b773-40f433875bbe --grace 2h
+
+The new token is printed once, for the same source and with the same label. Give it to the identity provider within
+the grace period: until then both are valid. "rollcall token list" shows when the old one was last used.
+Exit code: 0, 1 when no valid token has that id.`,
+        run: rotateToken,
+      },
+      token,
+    )
+    .addOption(
+      new Option("--grace <duration>", "how long the old token stays valid")
+        .argParser(parseLongDuration)
+        .default(24 * 3_600_000, "24h"),
+    )
+    .addOption(
+      new Option("--expires <duration>", "lifetime of the new token: 90d; default: that of the old one").argParser(
+        parseLongDuration,
+      ),
+    );
+  cli.add(
+    {
+      name: "list",
+      summary: "all tokens made here, with their state",
+      help: `
+Examples:
+  rollcall token list
+  rollcall token list --json | jq -r '.tokens[].id'`,
+      run: listTokens,
+    },
+    token,
+  );
+  cli.add(
+    {
+      name: "revoke <id>",
+      summary: "end a token; a running serve refuses it within a second",
+      help: `
+Examples:
+  rollcall token list                       shows the ids
+  rollcall token revoke 0b47dca4-0ba5-4626-b773-40f433875bbe
+
+Exit code: 0, 1 when no valid token has that id.`,
+      run: revokeToken,
+    },
+    token,
+  );
+}
 
 const cause = { actor: "cli:token", requestId: null };
 
-/** `rollcall token create`: the token is printed once; only its hash is kept. */
-export async function createToken(
-  context: Context,
-  options: { readonly source: string; readonly label: string; readonly expires?: number } & GlobalOptions,
-): Promise<number> {
-  const config = await locateConfigOpenable(context, options);
-  const source = config.sources.find((each) => each.name === options.source);
-  if (source === undefined || source.type !== "scim") {
-    const known =
-      config.sources
-        .filter((each) => each.type === "scim")
-        .map((each) => each.name)
-        .join(", ") || "none";
-    throw new RollcallError(
-      "CONFIG_INVALID",
-      `no SCIM source "${options.source}" in the configuration; there is: ${known}`,
-    );
-  }
-  const { token, stored } = makeToken(source.name, options.label, options.expires ?? null, context.now());
-  await withStore(context, config, (store) => store.addToken(stored, cause));
-  show(context, options, token, stored, {});
-  return 0;
-}
-
-function show(
-  { terminal }: Context,
-  options: GlobalOptions,
-  token: string,
-  { id, source, expiresAtMs }: StoredToken,
-  more: object,
-): void {
-  const expiry = expiresAtMs === null ? "" : `, good until ${isoTime(expiresAtMs)}`;
-  if (options.json)
-    printJson(terminal, {
-      id,
-      source,
-      token,
-      ...(expiresAtMs !== null && { expiresAt: isoTime(expiresAtMs) }),
-      ...more,
-    });
-  else
-    terminal.out(
-      `${token}\n\nId ${id}, for source ${source}${expiry}. It is shown this once: give it to your identity provider now.`,
-    );
-}
-
-/** `rollcall token rotate`: a new one for the same source; the old one stays good for the grace period. */
-export async function rotateToken(
-  context: Context,
-  options: { readonly grace: number; readonly expires?: number } & GlobalOptions,
-  id = "",
-): Promise<number> {
-  const config = await locateConfigOpenable(context, options);
-  const { terminal } = context;
-  return await withStore(context, config, async (store) => {
-    const made = await rotate(store, id, { graceMs: options.grace, lifeMs: options.expires }, cause, context.now());
+async function createToken(context: Context, options: CreateOptions & GlobalOptions): Promise<number> {
+  return await withTokens(context, options, async (tokens, config) => {
+    const made = await tokens.create(options.source, options.label, options.expires ?? null, cause);
     if (made === null) {
-      terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
-      if (options.json) printJson(terminal, { id, rotated: false });
-      return 1;
+      const known = scimSources(config).map(({ name }) => name);
+      throw new RollcallError(
+        "CONFIG_INVALID",
+        `no SCIM source "${options.source}" in the configuration; there is: ${known.join(", ") || "none"}`,
+      );
     }
-    const oldGoodUntil = isoTime(made.oldGoodUntilMs);
-    show(context, options, made.token, made.stored, { replaces: id, oldGoodUntil });
-    if (!options.json) terminal.out(`The old one, ${id}, is good until ${oldGoodUntil}.`);
+    show(context, options, made, {});
     return 0;
   });
 }
 
-/** `rollcall token list`: no token, only how to name it. */
-export async function listTokens(context: Context, options: GlobalOptions): Promise<number> {
+function show({ terminal }: Context, { json }: GlobalOptions, made: MadeToken, more: object): void {
+  const { token, id, source } = made;
+  const expiresAt = isoTime(made.expiresAtMs);
+  if (json) printJson(terminal, { id, source, token, ...(expiresAt !== null && { expiresAt }), ...more });
+  else
+    terminal.out(
+      `${token}\n\nToken ID ${id}, for source ${source}${expiresAt === null ? "" : `, valid until ${expiresAt}`}. The token is shown only once: give it to your identity provider now.`,
+    );
+}
+
+async function rotateToken(context: Context, options: RotateOptions & GlobalOptions, id = ""): Promise<number> {
+  const { terminal } = context;
+  return await withTokens(context, options, async (tokens) => {
+    const made = await tokens.rotate(id, { graceMs: options.grace, lifeMs: options.expires }, cause);
+    if (made === null) {
+      if (options.json) printJson(terminal, { id, rotated: false });
+      return noToken(context, id);
+    }
+    const oldGoodUntil = isoTime(made.oldGoodUntilMs);
+    show(context, options, made, { replaces: id, oldGoodUntil });
+    if (!options.json) terminal.out(`The old token, ${id}, is valid until ${oldGoodUntil}.`);
+    return 0;
+  });
+}
+
+function noToken({ terminal }: Context, id: string): number {
+  terminal.note(`rollcall: no valid token has the id ${id}; "rollcall token list" shows all tokens`);
+  return 1;
+}
+
+async function listTokens(context: Context, options: GlobalOptions): Promise<number> {
   const config = await locateConfigOpenable(context, options);
+  const { terminal } = context;
   const store = await context.openStoreToRead(config);
   const tokens = (await store?.tokens()) ?? [];
   await store?.close();
   const nowMs = context.now();
-  const rows = tokens.map((token) => ({
-    id: token.id,
-    source: token.source,
-    label: token.label,
-    fingerprint: fingerprint(token.hash),
-    createdAt: isoTime(token.createdAtMs),
-    revokedAt: isoTime(token.revokedAtMs),
-    expiresAt: isoTime(token.expiresAtMs),
-    lastUsedAt: isoTime(token.lastUsedAtMs),
-    state: tokenState(token, nowMs),
-  }));
-  if (options.json) printJson(context.terminal, { tokens: rows });
-  else if (rows.length === 0)
-    context.terminal.out("no tokens were made here; those of the configuration are not listed");
-  else
-    context.terminal.out(
-      table(
-        rows.map((row) => [
-          row.id,
-          row.source,
-          row.fingerprint,
-          `made ${row.createdAt}`,
-          row.lastUsedAt === null ? "not used yet" : `used ${row.lastUsedAt}`,
-          row.state === "revoked" ? `revoked ${row.revokedAt}` : row.state,
-          row.expiresAt === null || row.state === "revoked"
-            ? ""
-            : `${row.state === "expired" ? "since" : "expires"} ${row.expiresAt}`,
-          row.label,
-        ]),
-        "",
-      ),
-    );
+  const rows = tokens.map((token) => shown(token, nowMs));
+  if (options.json) printJson(terminal, { tokens: rows });
+  else if (rows.length === 0) terminal.out("no tokens were made here; tokens of the configuration are not listed");
+  else terminal.out(table(rows.map(cellsOf), ""));
   for (const { id, source } of expiringSoon(tokens, nowMs))
-    context.terminal.note(
-      `rollcall: token ${id} of source ${source} expires within 14 days: "rollcall token rotate ${id}" makes another in its place`,
+    terminal.note(
+      `rollcall: token ${id} of source ${source} expires within 14 days; "rollcall token rotate ${id}" replaces it`,
     );
   return 0;
 }
 
-/** `rollcall token revoke`: a running `serve` refuses it within a second. */
-export async function revokeToken(context: Context, options: GlobalOptions, id?: string): Promise<number> {
-  const config = await locateConfigOpenable(context, options);
-  const isRevoked = await withStore(context, config, (store) => store.revokeToken(id ?? "", context.now(), cause));
-  if (options.json) printJson(context.terminal, { id, revoked: isRevoked });
-  else if (isRevoked) context.terminal.out(`token ${id} is revoked`);
-  if (!isRevoked) context.terminal.note(`rollcall: no good token has the id ${id}; "rollcall token list" shows them`);
-  return isRevoked ? 0 : 1;
+function shown(token: StoredToken, nowMs: number) {
+  const { hash, ...rest } = token;
+  return { ...withIsoTimes(rest), fingerprint: fingerprint(hash), state: tokenState(token, nowMs) };
 }
 
-async function withStore<T>(context: Context, config: Config, work: (store: DirectoryStore) => Promise<T>): Promise<T> {
+const cellsOf = (row: ReturnType<typeof shown>): readonly string[] => [
+  row.id,
+  row.source,
+  row.fingerprint,
+  `made ${row.createdAt}`,
+  row.lastUsedAt === null ? "not used yet" : `used ${row.lastUsedAt}`,
+  row.state === "revoked" ? `revoked ${row.revokedAt}` : row.state,
+  row.expiresAt === null || row.state === "revoked"
+    ? ""
+    : `${row.state === "expired" ? "since" : "expires"} ${row.expiresAt}`,
+  row.label,
+];
+
+async function revokeToken(context: Context, options: GlobalOptions, id = ""): Promise<number> {
+  const { terminal } = context;
+  return await withTokens(context, options, async (tokens) => {
+    const isRevoked = await tokens.revoke(id, cause);
+    if (options.json) printJson(terminal, { id, revoked: isRevoked });
+    else if (isRevoked) terminal.out(`token ${id} is revoked`);
+    return isRevoked ? 0 : noToken(context, id);
+  });
+}
+
+async function withTokens<T>(
+  context: Context,
+  options: GlobalOptions,
+  work: (tokens: ScimTokens, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = await locateConfigOpenable(context, options);
   const store = await context.openStore(config);
   try {
-    return await work(store);
+    return await work(createScimTokens(config, store, context.now), config);
   } finally {
     await store.close();
   }

@@ -3,23 +3,38 @@ import type { Context, GlobalOptions, Paint } from "../../app/context.ts";
 import { withoutName } from "../../app/open-targets.ts";
 import type { Config } from "../../config/index.ts";
 import type { AuditRow } from "../../domain/model/audit.ts";
-import type { Link, ObservedState } from "../../domain/model/link.ts";
+import type { Link } from "../../domain/model/link.ts";
 import type { UserDetails } from "../../domain/ports/audit-store.ts";
-import { count, isoTime, oneLine, printJson, table } from "../output/print.ts";
-import { explain } from "./status.ts";
+import { productOf } from "../../targets/registry.ts";
+import { accountStateNames } from "../../text/access.ts";
+import { detailText } from "../../text/audit.ts";
+import { noteText } from "../../text/notes.ts";
+import { count } from "../../text/numbers.ts";
+import { isoTime } from "../../text/times.ts";
+import type { Cli } from "../command.ts";
+import { oneLine, printJson, table } from "../output/print.ts";
 
-/** `rollcall user`: everything known about one person. Exit 1 when nobody is known by that name. */
-export async function showUser(context: Context, options: GlobalOptions, query?: string): Promise<number> {
+const help = `
+Examples:
+  rollcall user ada@example.com
+  rollcall user 1552bd60-bd29-4d82-b5aa-a1b0cfb4f7fa --json
+
+Exit code: 0, 1 when nobody has that e-mail address or id.`;
+
+export const addUser = (cli: Cli): void =>
+  void cli.add({ name: "user <email|id>", summary: "everything known about one person", help, run: showUser });
+
+async function showUser(context: Context, options: GlobalOptions, query = ""): Promise<number> {
   const config = await locateConfig(context, options);
   const { terminal } = context;
   const store = await context.openStoreToRead(config);
-  const userDetails = (await store?.userDetails(query ?? "")) ?? [];
+  const users = (await store?.userDetails(query)) ?? [];
   await store?.close();
-  if (options.json) printJson(terminal, { users: userDetails.map(toJson) });
-  else if (userDetails.length > 0)
-    terminal.out(userDetails.map((userDetails) => describeDossier(userDetails, config, terminal.paint)).join("\n\n"));
-  if (userDetails.length > 0) return 0;
-  terminal.note(`rollcall: nobody is known as "${query}"`);
+  if (options.json) printJson(terminal, { users: users.map(toJson) });
+  else if (users.length > 0)
+    terminal.out(users.map((details) => describeUser(details, config, terminal.paint)).join("\n\n"));
+  if (users.length > 0) return 0;
+  terminal.note(`rollcall: no user "${query}" is known`);
   return 1;
 }
 
@@ -65,18 +80,18 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
   })),
 });
 
-/** Delivered as wanted. Somebody whom 1Password does not know is not, and is never shown as if. */
+/** True if the target has what the source wants. False for a person whom the target does not know. */
 const isInSync = ({ appliedRev, errorCode, note }: Link, rev: number): boolean =>
   appliedRev >= rev && errorCode === null && note !== "not-in-target";
 
-function describeDossier(
+function describeUser(
   { user, userName, groups, links, held, history }: UserDetails,
   config: Config,
   paint: Paint,
 ): string {
   const state =
     user.absentSinceMs !== null ? `deleted ${isoTime(user.absentSinceMs)}` : user.isActive ? "active" : "inactive";
-  const lines = [
+  return [
     paint("strong", oneLine(`${user.displayName} <${user.email ?? "no e-mail address"}>`)),
     table([
       ["source", user.source],
@@ -102,52 +117,33 @@ function describeDossier(
     paint("strong", "  history"),
     table(
       history.map((row) => [
-        paint("quiet", isoTime(row.atMs) ?? ""),
+        paint("quiet", isoTime(row.atMs)),
         row.target ?? "",
         row.action,
         row.actor,
-        detailText(row),
+        detailAndRequest(row),
       ]),
       "    ",
     ),
-  ];
-  return lines.join("\n");
+  ].join("\n");
 }
 
-/** Of somebody who counts as having access. */
-const accessText: Readonly<Record<ObservedState, string>> = {
-  invited: "invited, not accepted yet",
-  accepted: "accepted, waits to be confirmed by an administrator",
-  active: "has access",
-  suspended: "has access",
-  staged: "has access",
-  unknown: "has access",
-  absent: "has access",
-};
+/** The details of an audit row, with the id of the request that caused it. */
+export const detailAndRequest = (row: Pick<AuditRow, "detail" | "requestId">): string =>
+  [detailText(row), row.requestId !== null && `request ${row.requestId}`].filter(Boolean).join(", ");
 
 function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
+  const { observedState, note } = link;
+  const waits = observedState === "invited" || observedState === "accepted";
   const access = link.hasAccess
-    ? paint("good", accessText[link.observedState ?? "active"])
+    ? paint("good", waits ? accountStateNames[observedState] : "has access")
     : paint("warning", "no access");
   if (link.errorMessage !== null) {
     const reason = withoutName(link.target, link.errorMessage);
     return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
   }
   const progress = isInSync(link, rev) ? "in sync" : link.appliedRev < rev && "pending";
-  const note =
-    link.note === null ? null : explain(link.note, config.targets.find(({ name }) => name === link.target)?.type);
-  return [access, progress, note].filter(Boolean).join("; ");
-}
-
-/** What an audit row says beside its action, in a few words. */
-export function detailText({ detail, requestId }: Pick<AuditRow, "detail" | "requestId">): string {
-  const request = requestId === null ? [] : [`request ${requestId}`];
-  const details = Object.entries(detail).map(([key, value]) => {
-    if (value !== null && typeof value === "object" && !Array.isArray(value) && "from" in value)
-      return `${key} ${JSON.stringify(value["from"])} -> ${JSON.stringify(value["to"])}`;
-    if (key === "group" && value !== null && typeof value === "object" && "name" in value)
-      return `group ${String(value["name"])}`;
-    return typeof value === "string" ? `${key} ${value}` : `${key} ${JSON.stringify(value)}`;
-  });
-  return [...details, ...request].join(", ");
+  const type = config.targets.find(({ name }) => name === link.target)?.type;
+  const why = note !== null && noteText(note, type === undefined ? "the target" : productOf(type));
+  return [access, progress, why].filter(Boolean).join("; ");
 }

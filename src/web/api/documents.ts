@@ -1,76 +1,42 @@
 import type { ListedConnection } from "../../app/connection-types.ts";
+import type { MadePlan } from "../../app/plans.ts";
+import type { MadeToken } from "../../app/scim-tokens.ts";
 import { fingerprint } from "../../crypto/tokens.ts";
-import type { AuditRow } from "../../domain/model/audit.ts";
 import type { HeldItem } from "../../domain/model/held-change.ts";
-import type { Plan } from "../../domain/model/plan.ts";
 import type {
   Attention,
   GroupItem,
   HourTally,
   Page,
+  PersonDetail,
   PersonItem,
   SyncStatus,
 } from "../../domain/ports/console-store.ts";
 import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
-import type { GivenToken } from "../console/parts.ts";
+import { planJson } from "../../text/changes.ts";
+import { isoTime, withIsoTimes } from "../../text/times.ts";
 
-// What the API says, from what the domain knows: times as ISO 8601 in UTC, a connection of the store as `target`.
+// The documents of the API. Their times are ISO 8601 in UTC.
 
-export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const syncStatus = ({ errorCode, errorMessage, ...rest }: SyncStatus) => ({
+  ...withIsoTimes(rest),
+  error: errorCode === null ? null : { code: errorCode, message: errorMessage },
+});
 
-const standing = ({ target, seenSinceMs, reinviteAskedAtMs, retryAtMs, lastSuccessAtMs, ...rest }: SyncStatus) => {
-  const { errorCode, errorMessage, ...told } = rest;
-  return {
-    target,
-    ...told,
-    seenSince: iso(seenSinceMs),
-    reinviteAskedAt: iso(reinviteAskedAtMs),
-    retryAt: iso(retryAtMs),
-    error: errorCode === null ? null : { code: errorCode, message: errorMessage },
-    lastSuccessAt: iso(lastSuccessAtMs),
-  };
-};
-
-export const person = ({
-  id,
-  source,
-  displayName,
-  userName,
-  email,
-  isActive,
-  absentSinceMs,
-  syncStatuses,
-}: PersonItem) => ({
-  id,
-  source,
-  displayName,
-  userName,
-  email,
+export const person = <T extends PersonItem>({ isActive, syncStatuses, ...rest }: T) => ({
+  ...withIsoTimes(rest),
   active: isActive,
-  absentSince: iso(absentSinceMs),
-  targets: syncStatuses.map(standing),
+  targets: syncStatuses.map(syncStatus),
 });
 
-export const group = ({ id, source, displayName, memberCount, absentSinceMs, syncStatuses }: GroupItem) => ({
-  id,
-  source,
-  displayName,
-  memberCount,
-  absentSince: iso(absentSinceMs),
-  targets: syncStatuses.map(standing),
+export const personDetail = ({ held, ...rest }: PersonDetail) => ({
+  ...person(rest),
+  held: held.map((item) => ({ ...heldItem(item), target: item.target })),
 });
 
-/** What a page of one person or group says beside. */
-export const details = (each: {
-  readonly externalId: string;
-  readonly rev: number;
-  readonly createdAtMs: number;
-  readonly modifiedAtMs: number;
-}) => ({
-  externalId: each.externalId,
-  rev: each.rev,
-  createdAt: iso(each.createdAtMs),
-  modifiedAt: iso(each.modifiedAtMs),
+export const group = <T extends GroupItem>({ syncStatuses, ...rest }: T) => ({
+  ...withIsoTimes(rest),
+  targets: syncStatuses.map(syncStatus),
 });
 
 export const page = <T, U>({ items, nextCursor, total }: Page<T>, each: (item: T) => U) => ({
@@ -84,94 +50,63 @@ export const heldItem = ({ key, kind, entityId, reason, change, ...decided }: He
   kind,
   entityId,
   reason,
-  since: iso(decided.sinceMs),
-  approvedAt: iso(decided.approvedAtMs),
-  dismissedAt: iso(decided.dismissedAtMs),
+  since: isoTime(decided.sinceMs),
+  approvedAt: isoTime(decided.approvedAtMs),
+  dismissedAt: isoTime(decided.dismissedAtMs),
   dismissedBy: decided.dismissedBy,
   change,
-});
-
-export const row = ({ seq, atMs, target, actor, requestId, action, kind, entityId, name, rev, detail }: AuditRow) => ({
-  seq,
-  at: iso(atMs),
-  actor,
-  requestId,
-  action,
-  kind,
-  entityId,
-  name,
-  target,
-  rev,
-  detail,
 });
 
 export const attention = ({ target, kind, count, sinceMs, first }: Attention) => ({
   target,
   kind,
   count,
-  since: iso(sinceMs),
-  first: first.map(({ entityId, kind: what, name, sinceMs: at, error }) => ({
+  since: isoTime(sinceMs),
+  first: first.map(({ entityId: id, kind: what, name, sinceMs: at, error }) => ({
     kind: what,
-    id: entityId,
+    id,
     name,
-    since: iso(at),
+    since: isoTime(at),
     error,
   })),
 });
 
-export const hour = ({ target, hourMs, ...counts }: HourTally) => ({
-  target,
-  hour: iso(hourMs),
-  ...counts,
-});
+export const hour = ({ hourMs, ...counts }: HourTally) => ({ ...counts, hour: isoTime(hourMs) });
 
-/** At most `limit` changes of each kind; how many there are is in the counts. */
-export function plan(target: string, made: { readonly atMs: number; readonly plan: Plan }, limit: number) {
-  const { changes, held, skipped, ...digests } = made.plan;
+/** At most `limit` changes of each kind; `counts` has all. */
+export function plan(target: string, { atMs, plan: made }: MadePlan, limit: number) {
+  const { name: _name, changes, held, skipped, ...digests } = planJson(target, made);
   const counts: Record<string, number> = { changes: changes.length, held: held.length, skipped: skipped.length };
   for (const { op } of changes) counts[op] = (counts[op] ?? 0) + 1;
   return {
     target,
-    madeAt: iso(made.atMs),
+    madeAt: isoTime(atMs),
     counts,
     changes: changes.slice(0, limit),
-    held: held
-      .slice(0, limit)
-      .map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
+    held: held.slice(0, limit),
     skipped: skipped.slice(0, limit),
     ...digests,
     isCut: Math.max(changes.length, held.length, skipped.length) > limit,
   };
 }
 
-export const token = (stored: StoredToken, nowMs: number) => {
-  const { id, source, label, hash, createdAtMs, ...at } = stored;
+export function token(stored: StoredToken, nowMs: number) {
+  const { hash, ...shown } = stored;
   return {
-    id,
-    source,
-    label,
+    ...withIsoTimes(shown),
     fingerprint: fingerprint(hash),
-    createdAt: iso(createdAtMs),
-    revokedAt: iso(at.revokedAtMs),
-    expiresAt: iso(at.expiresAtMs),
-    lastUsedAt: iso(at.lastUsedAtMs),
     state: tokenState(stored, nowMs),
     expiresSoon: expiringSoon([stored], nowMs).length > 0,
   };
-};
+}
 
-export const givenToken = ({ token: secret, id, source, label, expiresAtMs }: GivenToken, url: string) => ({
+export const madeToken = ({ token: secret, id, source, label, expiresAtMs }: MadeToken, url: string) => ({
   token: secret,
   id,
   source,
   label,
   url,
-  expiresAt: iso(expiresAtMs),
+  expiresAt: isoTime(expiresAtMs),
 });
 
-export const connection = ({ lastSuccessAtMs, verifiedAtMs, changedAtMs, ...rest }: ListedConnection) => ({
-  ...rest,
-  lastSuccessAt: iso(lastSuccessAtMs),
-  verifiedAt: iso(verifiedAtMs),
-  changedAt: iso(changedAtMs),
-});
+export const connection = (listed: ListedConnection) => withIsoTimes(listed);

@@ -1,6 +1,4 @@
 import { z } from "zod";
-import type { AuditFilter } from "../../domain/model/audit.ts";
-import type { ActivityQuery, GroupsQuery, SyncStatusFilter } from "../../domain/ports/console-store.ts";
 import { credentialKeys, placeKeys, targetTypes } from "../../targets/registry.ts";
 
 const notes = [
@@ -27,9 +25,8 @@ const duration = z
   .string()
   .regex(/^\d{1,6}[smhd]$/, "a duration looks like 30m, 24h or 90d")
   .transform((text) => Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0))
-  .refine((ms) => ms > 0 && ms <= 3650 * dayMs, "more than nothing, and up to 3650d");
+  .refine((ms) => ms > 0 && ms <= 3650 * dayMs, "a duration is more than 0 and at most 3650d");
 
-export const nothing = z.strictObject({});
 export const name = z.string().min(1).max(200);
 export const byId = z.strictObject({ id: name });
 export const byTarget = z.strictObject({ target: name });
@@ -43,14 +40,14 @@ const listed = {
     .string()
     .max(200)
     .default("")
-    .meta({ description: "a part of the name, address or userName, or the whole id" }),
+    .meta({ description: "a part of the name, e-mail address or userName, or the whole id" }),
   source: name.optional(),
-  target: name.optional().meta({ description: "tell about this target only; the filters below are then about it" }),
+  target: name.optional().meta({ description: "show this target only; `state`, `note` and `seen` then apply to it" }),
   presence: z.enum(["present", "inactive", "gone"]).optional(),
   state: z.enum(syncStates).optional(),
   note: z.enum(notes).optional(),
-  seen: z.enum(seenStates).optional().meta({ description: "what the target shows" }),
-  cursor: z.string().max(2000).optional().meta({ description: "`nextCursor` of the page before" }),
+  seen: z.enum(seenStates).optional().meta({ description: "state of the account in the target" }),
+  cursor: z.string().max(2000).optional().meta({ description: "`nextCursor` of the previous page" }),
   limit: limit(200),
 };
 const oneFilter = (query: { readonly state?: unknown; readonly note?: unknown; readonly seen?: unknown }): boolean =>
@@ -61,30 +58,16 @@ export const peopleInput = z.strictObject({ ...listed, group: name.optional() })
 export const groupsInput = z.strictObject(listed).refine(oneFilter, oneFilterMessage);
 export const membersInput = z.strictObject({ cursor: listed.cursor, limit: listed.limit });
 
-/** The question to the store; `targets` are all that there are. */
-export function entityQuery(input: z.output<typeof groupsInput>, targets: readonly string[]): GroupsQuery {
-  return {
-    connections: input.target === undefined ? targets : [input.target],
-    search: input.search,
-    source: input.source ?? null,
-    presence: input.presence ?? null,
-    standing: standingOf(input),
-    cursor: input.cursor ?? null,
-    limit: input.limit,
-  };
-}
-
-function standingOf({ state, note, seen }: z.output<typeof groupsInput>): SyncStatusFilter | null {
-  if (state !== undefined) return { by: "state", state };
-  if (note !== undefined) return { by: "note", note };
-  return seen === undefined ? null : { by: "seen", seen };
-}
-
 const followed = {
   entity: name.optional().meta({ description: "a person's or group's id" }),
   target: name.optional(),
   action: z.string().min(1).max(100).optional().meta({ description: "`user` finds `user.create`" }),
-  actor: z.string().min(1).max(200).optional().meta({ description: "how it begins: `scim:`, `reconcile`" }),
+  actor: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .meta({ description: "the beginning of the actor: `scim:`, `reconcile`" }),
   failures: z.stringbool().default(false),
 };
 export const followInput = z.strictObject(followed);
@@ -92,29 +75,14 @@ export const activityInput = z.strictObject({
   ...followed,
   since: time.optional(),
   until: time.optional(),
-  before: z.coerce.number().int().min(1).optional().meta({ description: "`nextBefore` of the page before" }),
+  before: z.coerce.number().int().min(1).optional().meta({ description: "`nextBefore` of the previous page" }),
   limit: limit(500),
 });
-
-/** The question to the store. */
-export function activityQuery(input: Partial<z.output<typeof activityInput>>): ActivityQuery {
-  return {
-    entityId: input.entity ?? null,
-    target: input.target ?? null,
-    action: input.action ?? null,
-    actor: input.actor ?? null,
-    sinceMs: input.since ?? null,
-    untilMs: input.until ?? null,
-    isFailureOnly: input.failures ?? false,
-    beforeSeq: input.before ?? null,
-    limit: input.limit ?? 50,
-  };
-}
 
 const narrowed = {
   since: time.optional(),
   until: time.optional(),
-  person: name.optional().meta({ description: "an e-mail address, userName or id, under any that they have or had" }),
+  person: name.optional().meta({ description: "an e-mail address, userName or id, also a former one" }),
   target: name.optional(),
 };
 const format = z.enum(["jsonl", "csv"]).default("jsonl");
@@ -122,17 +90,8 @@ export const exportInput = z.strictObject({ format, ...narrowed, action: name.op
 export const lossExportInput = z.strictObject({ format, ...narrowed });
 export const lossesInput = z.strictObject({
   ...narrowed,
-  before: z.coerce.number().int().min(1).optional().meta({ description: "`nextBefore` of the page before" }),
+  before: z.coerce.number().int().min(1).optional().meta({ description: "`nextBefore` of the previous page" }),
   limit: limit(200),
-});
-
-/** The question to the audit trail. */
-export const auditFilter = (input: Omit<z.output<typeof exportInput>, "format">): AuditFilter => ({
-  sinceMs: input.since ?? null,
-  untilMs: input.until ?? null,
-  person: input.person ?? null,
-  target: input.target ?? null,
-  action: input.action ?? null,
 });
 
 export const planInput = z.strictObject({ limit: z.coerce.number().int().min(0).max(5000).default(500) });
@@ -142,14 +101,10 @@ export const personSyncInput = z.strictObject({ target: name.optional() });
 export const tokenInput = z.strictObject({
   source: name,
   label: z.string().trim().min(1).max(100),
-  expiresIn: duration
-    .optional()
-    .meta({ description: "after that long it is refused: `90d`; without it, it does not end" }),
+  expiresIn: duration.optional().meta({ description: "lifetime, such as `90d`; without it the token never expires" }),
 });
 export const rotateTokenInput = z.strictObject({
-  grace: duration
-    .default(dayMs)
-    .meta({ description: "how long the old one is still good: `24h`, which is the default" }),
+  grace: duration.default(dayMs).meta({ description: "how long the old token stays valid; default `24h`" }),
 });
 
 const secret = z.string().min(1).max(1000).meta({ writeOnly: true });

@@ -4,7 +4,7 @@ import type { Route } from "./route.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** OpenAPI 3.1 of these routes: its schemas are JSON Schema 2020-12, as zod writes them. */
+/** Describes the routes as OpenAPI 3.1. Its schemas are JSON Schema 2020-12, written by zod. */
 export function describeApi(routes: readonly Route[], version: string) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const each of routes) paths[each.path] = { ...paths[each.path], [each.method]: operation(each) };
@@ -14,7 +14,7 @@ export function describeApi(routes: readonly Route[], version: string) {
       title: "Rollcall",
       version,
       description:
-        "What the console shows and does. Sign in with an admin, operator or viewer token as bearer token; every answer carries X-Request-Id, which the audit trail of what it changed carries too.",
+        "Everything that the console shows and does. Send an admin, operator or viewer token as bearer token. Each answer has an X-Request-Id; the audit trail has the same id on every row that the request caused.",
     },
     servers: [{ url: "/api/v1" }],
     security: [{ token: [] }],
@@ -27,9 +27,9 @@ export function describeApi(routes: readonly Route[], version: string) {
 }
 
 const always = {
-  400: "the input does not fit",
+  400: "the input is not valid",
   401: "no token, or a wrong one",
-  403: "the role is too small",
+  403: "your role does not allow this",
   429: "too many wrong tokens",
 } as const;
 const tooLarge = { 413: "the body is larger than 64 kB" } as const;
@@ -37,9 +37,7 @@ const tooLarge = { 413: "the body is larger than 64 kB" } as const;
 function operation({ id, tag, role, summary, params, query, body, answer, media, problems }: Route) {
   const good = {
     description: summary,
-    content: Object.fromEntries(
-      (media ?? ["application/json"]).map((each) => [each, { schema: schemaOf(answer, "output") }]),
-    ),
+    content: Object.fromEntries(media.map((each) => [each, { schema: schemaOf(answer, "output") }])),
   };
   const bad = Object.entries({ ...always, ...(body !== null && tooLarge), ...problems }).map(
     ([status, description]) => [
@@ -67,7 +65,7 @@ function operation({ id, tag, role, summary, params, query, body, answer, media,
   };
 }
 
-/** Times arrive as text and become numbers inside: what goes in is described as it goes in. */
+/** A time arrives as text and is a number inside: `io` "input" describes it as text. */
 function schemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return rest;

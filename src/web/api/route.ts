@@ -1,16 +1,16 @@
 import type { Request, Response } from "express";
-import type { z } from "zod";
+import { z } from "zod";
 import type { Cause } from "../../domain/model/entities.ts";
 import type { Role } from "../access/role.ts";
 
-/** Who asks, and under which id. */
+/** The request behind an operation, and who sent it. */
 export interface Call {
   readonly request: Request;
   readonly response: Response;
   readonly cause: Cause;
 }
 
-/** What a route answers: a document, or nothing more because it has written its answer itself. */
+/** What an operation returns: a document, or "written" if it has written its answer itself. */
 export type Reply = Document | "written";
 
 export interface Document {
@@ -19,13 +19,13 @@ export interface Document {
 }
 
 export const ok = (body: unknown): Document => ({ status: 200, body });
-/** An error as all of the API's: `{"error":{"code","message"}}`. */
+/** An error of the API: `{"error":{"code","message"}}`. */
 export const problem = (status: number, code: string, message: string): Document => ({
   status,
   body: { error: { code, message } },
 });
 
-/** One operation: what it takes, what it gives, who may. The router and the OpenAPI description are made from it. */
+/** One operation: its input, its answer and the role that it needs. The router and the OpenAPI description read it. */
 export interface Operation<P, Q, B> {
   readonly method: "get" | "post" | "delete";
   /** Below `/api/v1`, parameters in braces: `/people/{id}`. */
@@ -35,37 +35,46 @@ export interface Operation<P, Q, B> {
   readonly tag: string;
   /** One line. */
   readonly summary: string;
-  readonly params: z.ZodType<P>;
-  readonly query: z.ZodType<Q>;
-  /** Null: takes none, and reads none. */
-  readonly body: z.ZodType<B> | null;
-  /** Of status 200. */
+  /** Default: no parameters. */
+  readonly params?: z.ZodType<P>;
+  /** Default: no query. */
+  readonly query?: z.ZodType<Q>;
+  /** Default: the body is not read. */
+  readonly body?: z.ZodType<B>;
+  /** The answer with status 200. */
   readonly answer: z.ZodType;
   /** Default `application/json`. */
   readonly media?: readonly string[];
-  /** Statuses beside 200, 400, 401, 403 and 429 that it may answer, with why. */
-  readonly problems: Readonly<Record<number, string>>;
+  /** Other statuses than 200, 400, 401, 403 and 429, with their reasons. */
+  readonly problems?: Readonly<Record<number, string>>;
   handle(input: { readonly params: P; readonly query: Q; readonly body: B }, call: Call): Promise<Reply>;
 }
 
-/** An operation without its types: input goes through the schemas. */
-export interface Route extends Omit<Operation<unknown, unknown, unknown>, "handle"> {
+/** An operation with its defaults and without its types: the schemas check the input. */
+export interface Route
+  extends Required<Pick<Operation<unknown, unknown, unknown>, "params" | "query" | "problems" | "media">>,
+    Pick<Operation<unknown, unknown, unknown>, "method" | "path" | "id" | "role" | "tag" | "summary" | "answer"> {
+  readonly body: z.ZodType | null;
   run(input: { readonly params: unknown; readonly query: unknown; readonly body: unknown }, call: Call): Promise<Reply>;
 }
 
-/** Makes a route: what does not fit the schemas is answered 400 with each place and what is wrong there. */
-export function route<P, Q, B>(operation: Operation<P, Q, B>): Route {
-  const { handle, ...rest } = operation;
+const nothing = z.strictObject({});
+
+/** Makes a route. Input that does not fit the schemas gets 400, with each place and what is wrong there. */
+export function route<P, Q, B>({ handle, ...operation }: Operation<P, Q, B>): Route {
   return {
-    ...rest,
+    params: nothing,
+    query: nothing,
+    media: ["application/json"],
+    problems: {},
+    ...operation,
+    body: operation.body ?? null,
     async run(input, call) {
-      const params = operation.params.safeParse(input.params);
-      const query = operation.query.safeParse(input.query);
-      const body = operation.body?.safeParse(input.body) ?? ({ success: true, data: undefined } as const);
-      if (params.success && query.success && body.success) {
-        // Without a schema there is no body, and its type is undefined.
-        return await handle({ params: params.data, query: query.data, body: body.data as B }, call);
-      }
+      const params = parse(operation.params, input.params);
+      const query = parse(operation.query, input.query);
+      const body = parse(operation.body, operation.body === undefined ? {} : input.body);
+      if (params.success && query.success && body.success)
+        return await handle({ params: params.data, query: query.data, body: body.data }, call);
       const wrong = [params, query, body].flatMap((each) =>
         each.success ? [] : each.error.issues.map(({ path, message }) => `${path.join(".") || "input"}: ${message}`),
       );
@@ -73,3 +82,7 @@ export function route<P, Q, B>(operation: Operation<P, Q, B>): Route {
     },
   };
 }
+
+/** Without a schema there is no input of that kind, and nothing reads it: its type is then `unknown`. */
+const parse = <T>(schema: z.ZodType<T> | undefined, input: unknown) =>
+  (schema ?? (nothing as z.ZodType<T>)).safeParse(input);

@@ -1,33 +1,37 @@
 import type { Request, Response, Router } from "express";
+import type { Cause } from "../../domain/model/entities.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { formOf } from "../access/access.ts";
 import { allows, findVisitor, type Role, type Visitor } from "../access/role.ts";
+import type { ConsoleParts } from "../parts.ts";
 import type { Assets } from "./assets.ts";
 import { html } from "./components/html.ts";
 import { type Notice, type PageParts, renderPage } from "./components/layout.ts";
 import { createNotices } from "./components/notices.ts";
-import type { ConsoleParts } from "./parts.ts";
 
-/** Of a request to a page: who asks, and what the address says. */
+/** A request to a page. */
 export interface Asked {
   readonly request: Request;
   readonly response: Response;
   readonly visitor: Visitor;
-  /** A part of the path; empty where there is none. */
+  /** Returns a parameter of the path, or an empty text. */
   param(name: string): string;
 }
 
-/** Where to go after something was done, and what to say there. */
+/** The result of an action: the next page, and its notice. */
 export interface Done {
   readonly to: string;
   readonly notice: { readonly kind: Notice["kind"]; readonly text: string };
 }
 
-/** Registers what needs a role. */
+/** The cause of a visitor's action, for the audit trail. */
+export const causeOf = ({ actor }: Visitor): Cause => ({ actor, requestId: null });
+
+/** Registers pages and actions with the role that they need. */
 export interface Pages {
-  /** A page; null: there is no such thing. A maker that has answered by itself gives `answered`. */
+  /** Adds a page. `make` returns null if there is no such page, and "answered" if it has sent the answer itself. */
   get(path: string, role: Role, make: (asked: Asked) => Promise<PageParts | null | "answered">): void;
-  /** Something that is done: it ends in another page, or in one of its own (a form with what is wrong in it). */
+  /** Adds an action. `act` returns where to go next, or a page of its own: a form with its mistakes. */
   post(
     path: string,
     role: Role,
@@ -36,7 +40,7 @@ export interface Pages {
   show(asked: Pick<Asked, "request" | "response" | "visitor">, page: PageParts): Promise<void>;
 }
 
-/** Pages of the console on a router. `changed` is called after something was done. */
+/** Creates the pages on a router. Calls `changed` after each action. */
 export function createPages(router: Router, parts: ConsoleParts, assets: Assets, changed: () => void): Pages {
   const notices = createNotices(parts.access.sealFor("notice"), parts.access.isSecure);
   const show: Pages["show"] = async ({ request, response, visitor }, page) => {
@@ -54,13 +58,13 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets,
       .send(renderPage(frame, visitor, { ...page, notice }).toString());
   };
 
-  /** Null once it is answered: nobody is signed in, or with too small a role. */
+  /** Returns null if the request is answered already: nobody is signed in, or the role does not allow it. */
   async function admitted(request: Request, response: Response, role: Role): Promise<Asked | null> {
     const visitor = findVisitor(response);
     if (visitor === null) {
       const to = request.method === "GET" ? request.originalUrl : "/";
       const where = `/sign-in?to=${encodeURIComponent(to)}`;
-      // A part of a page that asks by itself must not be filled with the sign-in page.
+      // htmx asks for a part of a page: it must not be filled with the sign-in page.
       if (request.get("hx-request") !== undefined) response.status(401).set("HX-Redirect", "/sign-in").end();
       else response.redirect(303, where);
       return null;
@@ -101,25 +105,25 @@ export function createPages(router: Router, parts: ConsoleParts, assets: Assets,
   };
 }
 
-/** There is no such page, or what it showed is gone. */
+/** The page for an address without a page. */
 export const notFound: PageParts = {
   status: 404,
-  title: "Nothing here",
+  title: "Not found",
   section: null,
-  body: html`<p>There is no such page, or what it showed is gone.</p><p><a class="button secondary" href="/">To the overview</a></p>`,
+  body: html`<p>There is no such page, or it no longer exists.</p><p><a class="button secondary" href="/">To the overview</a></p>`,
 };
 
 const forbidden = (role: Role, visitor: Visitor): PageParts => ({
   status: 403,
-  title: "Not with your role",
+  title: "Not allowed",
   section: null,
   body: html`<p>This needs the role <strong>${role}</strong>; you are signed in as <strong>${visitor.role}</strong>.</p>`,
 });
 
-/** Something went wrong that no page expected. */
+/** The page for an unexpected error. */
 export const failed = (error: unknown): PageParts => ({
   status: 500,
-  title: "That did not work",
+  title: "Error",
   section: null,
-  body: html`<p class="problem">${messageOf(error)}</p><p>The log says more.</p>`,
+  body: html`<p class="problem">${messageOf(error)}</p><p>The log of Rollcall has the details.</p>`,
 });

@@ -1,17 +1,18 @@
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
+import { activityQuery } from "../../app/queries.ts";
+import { createShortMemory } from "../../app/short-memory.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { findVisitor } from "../access/role.ts";
+import type { ConsoleParts } from "../parts.ts";
 import { loadAssets } from "./assets.ts";
 import { overviewBody } from "./pages/overview.ts";
 import { signInRoutes } from "./pages/sign-in.ts";
 import { createPages, failed, notFound } from "./pages.ts";
-import type { ConsoleParts } from "./parts.ts";
 import { activityRoutes } from "./routes/activity.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { entityRoutes } from "./routes/people.ts";
 import { planRoutes } from "./routes/plan.ts";
-import { createStatusMemory } from "./status-memory.ts";
 
 const securityHeaders = helmet({
   contentSecurityPolicy: {
@@ -31,9 +32,10 @@ const securityHeaders = helmet({
 const dayMs = 86_400_000;
 const recentRows = 8;
 
-/** The pages of the admin listener. Who asks must have been found out before (see `Access.identify`). */
+/** The pages of the admin listener. `Access.identify` must run before. */
 export function createConsole(given: ConsoleParts): Router {
-  const memory = createStatusMemory(given.status, given.now);
+  // The pages of several visitors share one status: it takes long to count 50,000 people.
+  const memory = createShortMemory(given.status, given);
   const parts = { ...given, status: memory.get };
   const assets = loadAssets();
   const router = express.Router();
@@ -54,7 +56,7 @@ export function createConsole(given: ConsoleParts): Router {
     const [attention, hours, { rows: recent }, tokens] = await Promise.all([
       reader.attention(targets, nowMs),
       reader.hourly(targets, nowMs - dayMs),
-      reader.activity({ ...everything, limit: recentRows }),
+      reader.activity(activityQuery({ limit: recentRows })),
       parts.scim.list(),
     ]);
     return {
@@ -82,17 +84,6 @@ export function createConsole(given: ConsoleParts): Router {
   return router;
 }
 
-/** Express and its parsers say so by a status: an address that can't be decoded, a body that is too large. */
+/** True if the request is wrong: Express and its parsers then set a status, for example for a body that is too large. */
 const isOfRequest = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "status" in error && Number(error.status) < 500;
-
-const everything = {
-  entityId: null,
-  target: null,
-  action: null,
-  actor: null,
-  sinceMs: null,
-  untilMs: null,
-  isFailureOnly: false,
-  beforeSeq: null,
-} as const;

@@ -1,47 +1,42 @@
 import type { ObservedState } from "../../../domain/model/link.ts";
 import type { SyncState, SyncStatus } from "../../../domain/ports/console-store.ts";
-import { badge, type Tone } from "../words.ts";
 import { html, type Markup } from "./html.ts";
+import { badge, type Tone } from "./labels.ts";
 
-/** How somebody stands with a target, in words. */
-export const stateWords: Readonly<Record<SyncState, readonly [word: string, tone: Tone]>> = {
+/** The sync state of a user or group in a target. */
+export const syncStateNames: Readonly<Record<SyncState, readonly [name: string, tone: Tone]>> = {
   inSync: ["In sync", "good"],
   pending: ["Pending", "wait"],
   failed: ["Refused", "bad"],
-  held: ["Held back", "held"],
-  missing: ["Not there", "idle"],
-};
-
-/** What a target showed of somebody, in words. */
-export const seenWords: Readonly<Record<ObservedState, string>> = {
-  invited: "invited, not accepted yet",
-  accepted: "accepted, waits to be confirmed by an administrator",
-  active: "active",
-  suspended: "suspended",
-  staged: "staged, not invited",
-  unknown: "in a state that Rollcall does not know",
-  absent: "not there",
+  held: ["Held", "held"],
+  missing: ["No account", "idle"],
 };
 
 /** The short form for a cell of a list. */
-const seenShort: Readonly<Partial<Record<ObservedState, string>>> = {
+const shortStateNames: Readonly<Partial<Record<ObservedState, string>>> = {
   invited: "invited",
   accepted: "to be confirmed",
   active: "active",
   suspended: "suspended",
 };
 
-/** A badge, and below it what the target shows. */
-export function standingCell(standing: SyncStatus | undefined): Markup {
-  if (standing === undefined || standing.state === null)
+/** The sync state, and below it the state of the account. */
+export function syncStateCell(status: SyncStatus | undefined): Markup {
+  if (status === undefined || status.state === null)
     return html`<span class="sr">nothing</span><span aria-hidden="true">–</span>`;
-  const [word, tone] = stateWords[standing.state];
-  const seen = standing.seenState === null ? undefined : seenShort[standing.seenState];
-  return html`${badge(tone, word)}${seen !== undefined && standing.state !== "missing" && html` <small>${seen}</small>`}`;
+  const [name, tone] = syncStateNames[status.state];
+  const shown = status.seenState === null ? undefined : shortStateNames[status.seenState];
+  return html`${badge(tone, name)}${shown !== undefined && status.state !== "missing" && html` <small>${shown}</small>`}`;
 }
 
-/** Whether the directory has somebody, in words. */
-export function presenceBadge(entity: { readonly isActive: boolean; readonly absentSinceMs: number | null }): Markup {
-  if (entity.absentSinceMs !== null) return badge("idle", "Gone");
-  return entity.isActive ? badge("good", "Active") : badge("warn", "Inactive");
+/** Whether the source still has a user or group. Groups are never inactive. */
+export function presenceBadge({
+  isActive = true,
+  absentSinceMs,
+}: {
+  readonly isActive?: boolean;
+  readonly absentSinceMs: number | null;
+}): Markup {
+  if (absentSinceMs !== null) return badge("idle", "Deleted");
+  return isActive ? badge("good", "Active") : badge("warn", "Inactive");
 }

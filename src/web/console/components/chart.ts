@@ -1,5 +1,6 @@
 import type { HourTally } from "../../../domain/ports/console-store.ts";
-import { count, span } from "../words.ts";
+import { count } from "../../../text/numbers.ts";
+import { duration, isoTime } from "../../../text/times.ts";
 import { html, type Markup } from "./html.ts";
 
 const hourMs = 3_600_000;
@@ -8,7 +9,7 @@ const width = 240;
 const height = 44;
 const step = width / hoursShown;
 
-/** Calls of the last 24 hours, a bar for each hour; the same in words for who can't see it. */
+/** The calls of the last 24 hours, one bar per hour, and the totals as text. */
 export function hourChart(name: string, hours: readonly HourTally[], nowMs: number): Markup {
   const lastHourMs = Math.floor(nowMs / hourMs) * hourMs;
   const byHour = new Map(hours.map((hour) => [hour.hourMs, hour]));
@@ -29,10 +30,10 @@ export function hourChart(name: string, hours: readonly HourTally[], nowMs: numb
       const x = (index * step + 1).toFixed(1);
       const doneHeight = scale(done);
       const failedHeight = scale(failed);
-      const title = `${new Date(atMs).toISOString().slice(11, 16)} UTC: ${done} made, ${failed} failed`;
+      const title = `${isoTime(atMs).slice(11, 16)} UTC: ${done} made, ${failed} failed`;
       return html`<g><title>${title}</title><rect class="back" x="${x}" y="0" width="${step - 2}" height="${height}"/>${doneHeight > 0 && html`<rect class="done" x="${x}" y="${(height - doneHeight).toFixed(1)}" width="${step - 2}" height="${doneHeight.toFixed(1)}"/>`}${failedHeight > 0 && html`<rect class="failed" x="${x}" y="${(height - doneHeight - failedHeight).toFixed(1)}" width="${step - 2}" height="${failedHeight.toFixed(1)}"/>`}</g>`;
     })}
   </svg>
-  <figcaption><span>${words}</span>${latest?.medianMs != null && html`<span>half within ${span(latest.medianMs)}, 95 of 100 within ${span(latest.p95Ms ?? latest.medianMs)}</span>`}</figcaption>
+  <figcaption><span>${words}</span>${latest?.medianMs != null && html`<span>Delivery: median ${duration(latest.medianMs)}, 95th percentile ${duration(latest.p95Ms ?? latest.medianMs)}</span>`}</figcaption>
 </figure>`;
 }

@@ -20,7 +20,7 @@ const sections: readonly {
   { id: "activity", href: "/activity", label: "Activity", icon: "activity" },
 ];
 
-/** What happened with what somebody just did; shown on top, and read out. */
+/** The result of an action; shown on top of the page, and read out. */
 export interface Notice {
   readonly kind: "good" | "bad" | "info";
   readonly text: HtmlValue;
@@ -47,7 +47,7 @@ export interface Frame {
   readonly version: string;
   /** Both vendors are emulated. */
   readonly isSandbox: boolean;
-  /** Numbers beside entries of the navigation: what waits there for a person. */
+  /** Numbers beside entries of the navigation: how much there needs a person. */
   readonly badges: Readonly<Partial<Record<Section, number>>>;
 }
 
@@ -80,7 +80,7 @@ export function renderPage(frame: Frame, visitor: Visitor, page: PageParts): Mar
   </div>
 </header>
 <main id="main" tabindex="-1">
-  <p class="notice bad" id="offline" role="alert" hidden>${icon("bad")}<span>Rollcall does not answer. What you see is from before; this goes away by itself.</span></p>
+  <p class="notice bad" id="offline" role="alert" hidden>${icon("bad")}<span>Rollcall does not answer. The page shows the last known state, and updates when Rollcall is back.</span></p>
   ${frame.isSandbox && html`<p class="sandbox">${icon("info")}<span><strong>Sandbox.</strong> Both password managers are emulated in this process: nothing here is real.</span></p>`}
   ${page.trail && html`<nav class="trail" aria-label="Breadcrumb"><ul>${page.trail.map(({ href, label }) => html`<li><a href="${href}">${label}</a></li>`)}<li aria-current="page">${page.title}</li></ul></nav>`}
   <div class="heading"><div><h1>${page.title}</h1>${page.lead && html`<p class="lead">${page.lead}</p>`}</div>${page.actions && html`<div class="actions">${page.actions}</div>`}</div>
@@ -115,10 +115,10 @@ export const renderBarePage = (assets: Assets, title: string, body: Markup): Mar
 </html>
 `;
 
-/** Every form that writes carries this. */
+/** The token that each form with POST needs. */
 export const csrfField = (visitor: Visitor): Markup =>
   html`<input type="hidden" name="_csrf" value="${visitor.csrfToken ?? ""}">`;
 
-/** What needs a role is shown to those who have it. */
+/** Returns the markup only for a visitor with that role. */
 export const only = (visitor: Visitor, role: Visitor["role"], markup: () => Markup): Markup | null =>
   allows(visitor.role, role) ? markup() : null;

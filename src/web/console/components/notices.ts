@@ -7,7 +7,7 @@ import type { Notice } from "./layout.ts";
 const shape = z.object({ kind: z.enum(["good", "bad", "info"]), text: z.string().max(2000) });
 const lifeMs = 60_000;
 
-/** What was done is told by the page that the browser is sent to, once: it waits in a cookie until then. */
+/** The result of an action, kept in a cookie until the next page shows it once. */
 export interface Notices {
   leave(response: Response, notice: z.output<typeof shape>): void;
   take(request: Request, response: Response): Notice | null;

@@ -1,17 +1,18 @@
 import type { ListedConnection } from "../../../app/connection-types.ts";
+import type { SourceStatus, StatusReport } from "../../../app/status.ts";
 import { fingerprint } from "../../../crypto/tokens.ts";
 import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../../domain/ports/scim-store.ts";
 import { productOf, targetDefinitions } from "../../../targets/registry.ts";
+import { sourceTypeName } from "../../../text/notes.ts";
 import type { Visitor } from "../../access/role.ts";
 import { html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
+import { ago, badge, callout, factList, moment, nextTry, type Tone, timeOf } from "../components/labels.ts";
 import { csrfField, only } from "../components/layout.ts";
-import type { ConsoleStatus, SourceStatus } from "../parts.ts";
-import { ago, badge, moment, nextTry, sourceType, type Tone } from "../words.ts";
 import { tokenGraces } from "./connect-form.ts";
 
 export interface ConnectionsData {
-  readonly status: ConsoleStatus;
+  readonly status: StatusReport;
   readonly connections: readonly ListedConnection[];
   readonly tokens: readonly StoredToken[];
   /** Why credentials can't be stored; null when they can. */
@@ -20,22 +21,25 @@ export interface ConnectionsData {
   readonly nowMs: number;
 }
 
-/** Everything Rollcall is linked with: where people come from, and where they go. */
+/** All connections: targets first, then sources. */
 export function connectionsBody(data: ConnectionsData): Markup {
   const { connections, status, cannotStore } = data;
   return html`<section aria-labelledby="targets"><h2 id="targets">Password managers</h2>
 ${
   connections.length === 0
-    ? html`<div class="empty">${icon("target")}<p><strong>None is connected.</strong> The directory is kept, and nobody's access follows it.</p></div>`
+    ? html`<div class="empty">${icon("target")}<p><strong>None is connected.</strong> Users and groups are stored, but nobody's access follows them.</p></div>`
     : html`<div class="columns">${connections.map((each) => connectionCard(each, data))}</div>`
 }
 ${only(data.visitor, "admin", () =>
   cannotStore === null
     ? html`<p class="actions below">${targetDefinitions.map(({ type, product }) => html`<a class="button" href="/connections/new/${type}">Connect ${product}</a>`)}</p>`
-    : html`<div class="notice">${icon("info")}<div>Connecting from here is off: ${cannotStore} Connections of the configuration file work without it.</div></div>`,
+    : callout(
+        "info",
+        `Rollcall can't store credentials: ${cannotStore} Connections of the configuration file work without it.`,
+      ),
 )}
 </section>
-<section aria-labelledby="sources"><h2 id="sources">Directories</h2>
+<section aria-labelledby="sources"><h2 id="sources">Sources</h2>
 <div class="columns">${status.sources.map((source) => sourceCard(source, data))}</div>
 </section>`;
 }
@@ -43,10 +47,10 @@ ${only(data.visitor, "admin", () =>
 const states: Readonly<Record<ListedConnection["state"], readonly [Tone, string]>> = {
   working: ["good", "Working"],
   failing: ["bad", "Failing"],
-  new: ["wait", "Not looked at yet"],
-  unreadable: ["bad", "Cannot be opened"],
+  new: ["wait", "Not checked yet"],
+  unreadable: ["bad", "Can't be opened"],
 };
-const whence: Readonly<Record<ListedConnection["from"], string>> = {
+const storedWhere: Readonly<Record<ListedConnection["from"], string>> = {
   file: "in the configuration file",
   stored: "stored here, encrypted",
   "stored and file": "stored here, encrypted; settings in the configuration file",
@@ -59,15 +63,15 @@ function connectionCard(connection: ListedConnection, { visitor, status, nowMs }
   const target = status.targets.find((each) => each.name === name);
   return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
 ${error !== null && html`<p class="problem">${error}</p>`}
-<dl class="facts"><dt>Host</dt><dd>${connection.host ?? "unknown"}</dd><dt>Client id</dt><dd><code>${connection.clientId ?? "unknown"}</code></dd><dt>Credentials</dt><dd>${whence[from]}</dd><dt>Last use</dt><dd>${ago(connection.lastSuccessAtMs, nowMs)}</dd>${target?.error != null && html`<dt>Next try</dt><dd>${nextTry(target.retryAt, nowMs)}</dd>`}${connection.changedAtMs !== null && html`<dt>Changed</dt><dd>${moment(connection.changedAtMs)}</dd>`}</dl>
+${factList([["Host", connection.host ?? "unknown"], ["Client ID", html`<code>${connection.clientId ?? "unknown"}</code>`], ["Credentials", storedWhere[from]], ["Last use", ago(connection.lastSuccessAtMs, nowMs)], target?.error != null && ["Next try", nextTry(target.retryAt, nowMs)], connection.changedAtMs !== null && ["Changed", moment(connection.changedAtMs)]])}
 <footer>${
     only(
       visitor,
       "operator",
       () => html`<div class="actions"><form method="post" action="${path}/sync">${csrfField(visitor)}<button type="submit" class="secondary">Sync now</button></form>
 ${from !== "file" && only(visitor, "admin", () => html`<a class="button secondary" href="${path}/rotate">Rotate the secret</a><a class="button secondary" href="${path}/disconnect">Disconnect</a>`)}</div>
-${from === "file" && visitor.role === "admin" && html`<p>To change it, change the configuration file.</p>`}`,
-    ) ?? html`<p>Changing connections needs the role admin.</p>`
+${from === "file" && visitor.role === "admin" && html`<p>Its credentials are in the configuration file: change them there.</p>`}`,
+    ) ?? html`<p>A change of a connection needs the role admin.</p>`
   }</footer></article>`;
 }
 
@@ -75,13 +79,12 @@ function sourceCard(
   { name, type, error, lastSuccessAt }: SourceStatus,
   { tokens, visitor, nowMs }: ConnectionsData,
 ): Markup {
-  // One that has ended lately says why its provider gets nowhere.
+  // A token that expired lately explains why its provider is refused.
   const own = tokens.filter((token) => token.source === name && isShown(token, nowMs));
   const tone: Tone = error !== null ? "bad" : lastSuccessAt === null ? "idle" : "good";
-  const heard = lastSuccessAt === null ? null : Date.parse(lastSuccessAt);
-  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${sourceType(type)}</p></div>${badge(tone, error !== null ? "Failing" : heard === null ? "Not heard of yet" : "Working")}</header>
+  return html`<article class="card ${tone}" id="${name}"><header><div><h3>${name}</h3><p>${sourceTypeName(type)}</p></div>${badge(tone, error !== null ? "Failing" : lastSuccessAt === null ? "Never seen" : "Working")}</header>
 ${error !== null && html`<p class="problem">${error.message}</p>`}
-<dl class="facts"><dt>Last heard of</dt><dd>${ago(heard, nowMs)}</dd>${type === "scim" && html`<dt>Tokens made here</dt><dd>${own.length === 0 ? "none; those of the configuration file count" : ""}</dd>`}</dl>
+${factList([["Last seen", ago(timeOf(lastSuccessAt), nowMs)], type === "scim" && ["Tokens made here", own.length === 0 ? "none; tokens of the configuration file are not listed" : ""]])}
 ${
   own.length > 0 &&
   html`<ul class="tokens">${own.map(
@@ -104,7 +107,7 @@ function tokenBadge(token: StoredToken, nowMs: number): Markup | null {
 const tokenActions = (token: StoredToken, visitor: Visitor): Markup => {
   const path = `/connections/tokens/${encodeURIComponent(token.id)}`;
   const named = html`<span class="sr"> ${fingerprint(token.hash)}</span>`;
-  return html`<div class="actions"><details><summary>Rotate${named}</summary><form method="post" action="${path}/rotate">${csrfField(visitor)}<label for="grace-${token.id}">The old one stays good for</label><div class="row"><select id="grace-${token.id}" name="grace">${Object.keys(tokenGraces).map((grace) => html`<option>${grace}</option>`)}</select><button type="submit">Make a new one</button></div></form></details>
+  return html`<div class="actions"><details><summary>Rotate${named}</summary><form method="post" action="${path}/rotate">${csrfField(visitor)}<label for="grace-${token.id}">The old token stays valid for</label><div class="row"><select id="grace-${token.id}" name="grace">${Object.keys(tokenGraces).map((grace) => html`<option>${grace}</option>`)}</select><button type="submit">Make a new token</button></div></form></details>
 <form method="post" action="${path}/revoke">${csrfField(visitor)}<button type="submit" class="danger">Revoke${named}</button></form></div>`;
 };
 

@@ -1,123 +1,111 @@
 import { z } from "zod";
+import { sourceIn } from "../../../app/audit-files.ts";
+import { auditFilter } from "../../../app/queries.ts";
+import type { StatusReport } from "../../../app/status.ts";
 import type { AuditFilter, LossPage, LostAccess } from "../../../domain/model/audit.ts";
 import { productOf } from "../../../targets/registry.ts";
-import { sourceIn } from "../../api/lost-access.ts";
-import { actionWord } from "../components/activity-rows.ts";
-import { choiceField } from "../components/filters.ts";
+import { actionName } from "../../../text/audit.ts";
+import { entityPath } from "../components/activity-rows.ts";
+import { beforeSeq, hrefOf, logPager, targetField } from "../components/filters.ts";
 import { type HtmlValue, html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
-import type { ConsoleStatus } from "../parts.ts";
-import { badge, moment } from "../words.ts";
+import { badge, dataTable, moment } from "../components/labels.ts";
 
 const text = z.string().trim().max(200).catch("");
 const day = z.iso.date().or(z.literal("")).catch("");
-const shape = z.object({
-  target: text,
-  person: text,
-  since: day,
-  until: day,
-  before: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).nullable().catch(null),
-});
-/** Whose losses, where and when; what makes no sense in the address counts as not said. */
+const shape = z.object({ target: text, person: text, since: day, until: day, before: beforeSeq });
+/** The filter of the page. A value in the address that is not valid counts as missing. */
 export type LossFilter = Readonly<z.output<typeof shape>>;
 
 export const parseLossFilter = (query: unknown): LossFilter => shape.parse(query);
 
 const dayMs = 86_400_000;
 
-/** The question to the trail. Days are whole days in UTC, the last one included. */
-export const lossQuery = ({ target, person, since, until }: LossFilter): AuditFilter => ({
-  sinceMs: since === "" ? null : Date.parse(since),
-  untilMs: until === "" ? null : Date.parse(until) + dayMs,
-  person: person === "" ? null : person,
-  target: target === "" ? null : target,
-  action: null,
-});
+/** The question to the audit trail. Days are whole days in UTC, the last one included. */
+export const lossQuery = ({ target, person, since, until }: LossFilter): AuditFilter =>
+  auditFilter({
+    target,
+    person,
+    ...(since !== "" && { sinceMs: Date.parse(since) }),
+    ...(until !== "" && { untilMs: Date.parse(until) + dayMs }),
+  });
 
-function hrefOf(path: string, filter: LossFilter, before = ""): string {
-  const entries = Object.entries({ ...filter, before }).filter(([, value]) => value !== "" && value !== null);
-  const query = new URLSearchParams(Object.fromEntries(entries.map(([key, value]) => [key, String(value)]))).toString();
-  return query === "" ? path : `${path}?${query}`;
-}
+const path = "/activity/lost-access";
 
-const here = "/activity/lost-access";
-
-/** Beside the heading: what fits the filter as a file. */
+/** Beside the heading: downloads of what the filter shows. */
 export const lossExports = (filter: LossFilter): Markup =>
-  html`<a class="button secondary" href="${hrefOf(`${here}/export.csv`, filter)}" download>${icon("download")}CSV</a><a class="button secondary" href="${hrefOf(`${here}/export.jsonl`, filter)}" download>${icon("download")}JSON lines</a>`;
+  html`<a class="button secondary" href="${hrefOf(`${path}/export.csv`, { ...filter, before: null })}" download>${icon("download")}CSV</a><a class="button secondary" href="${hrefOf(`${path}/export.jsonl`, { ...filter, before: null })}" download>${icon("download")}JSON lines</a>`;
 
 export interface LossesData {
   readonly page: LossPage;
   readonly filter: LossFilter;
-  readonly status: ConsoleStatus;
+  readonly status: StatusReport;
 }
 
-/** Who lost access to what, when, why and on whose word, newest first. */
+/** Who lost access to what, when, why and who requested it, newest first. */
 export function lossesBody({ page, filter, status }: LossesData): Markup {
   const typeOf = (name: string): string => status.targets.find((target) => target.name === name)?.type ?? name;
-  return html`<form class="filters" method="get" action="${here}">
-  <div><label for="person">Who</label><input id="person" name="person" type="search" maxlength="200" autocomplete="off" placeholder="address, userName or id" value="${filter.person}"></div>
-  ${choiceField(
-    "target",
-    "Target",
-    "Every target",
-    status.targets.map(({ name }) => ({ value: name, label: name })),
-    filter.target,
-  )}
+  const nothing =
+    page.nextBeforeSeq === null
+      ? "Nobody who matches lost access."
+      : "Nobody who matches lost access among the newest rows; there are older ones.";
+  return html`<form class="filters" method="get" action="${path}">
+  <div><label for="person">Who</label><input id="person" name="person" type="search" maxlength="200" autocomplete="off" placeholder="e-mail address, userName or id" value="${filter.person}"></div>
+  ${targetField(status.targets, filter.target)}
   <div><label for="since">From</label><input id="since" name="since" type="date" value="${filter.since}"></div>
   <div><label for="until">To</label><input id="until" name="until" type="date" value="${filter.until}"></div>
   <button type="submit" class="secondary">Apply</button>
 </form>
 ${
   page.losses.length === 0
-    ? html`<p class="empty">${page.nextBeforeSeq === null ? "Nobody lost access that fits." : "Nobody among the newest that were looked at fits; there are older ones."}</p>`
-    : html`<div class="scroll" role="region" aria-label="Lost access" tabindex="0"><table>
-<thead><tr><th scope="col">Who</th><th scope="col">Lost</th><th scope="col">When</th><th scope="col">Why</th><th scope="col">On whose word</th></tr></thead>
-<tbody>${page.losses.map((each) => lossRow(each, typeOf(each.target)))}</tbody></table></div>`
+    ? html`<p class="empty">${nothing}</p>`
+    : dataTable(
+        "Lost access",
+        null,
+        ["Who", "Lost", "When", "Why", "Requested by"],
+        page.losses.map((each) => lossRow(each, productOf(typeOf(each.target)))),
+      )
 }
-<nav class="pager" aria-label="Older losses"><p>${filter.before !== null && html`<a href="${hrefOf(here, filter)}">Newest</a>`}</p><div>${page.nextBeforeSeq !== null && html`<a class="button secondary" rel="next" href="${hrefOf(here, filter, String(page.nextBeforeSeq))}">Older</a>`}</div></nav>`;
+${logPager(path, filter, page.nextBeforeSeq, "Older losses")}`;
 }
 
-function lossRow(each: LostAccess, type: string): Markup {
-  const { kind, entityId, name, atMs, outcome } = each;
+function lossRow(loss: LostAccess, product: string): Markup {
+  const { kind, entityId, name, atMs, outcome } = loss;
   const shown = name ?? entityId ?? "";
-  const path = kind === "group" ? "groups" : "people";
-  return html`<tr><th scope="row" class="name">${entityId === null ? shown : html`<a href="/${path}/${encodeURIComponent(entityId)}">${shown}</a>`}</th>
-<td>${whatWasLost(each, productOf(type))}${outcome === "unconfirmed" && html` ${badge("wait", "unconfirmed")}`}</td><td>${moment(atMs)}</td><td>${why(each)}</td><td>${whoseWord(each)}</td></tr>`;
+  return html`<tr><th scope="row" class="name">${entityId === null ? shown : html`<a href="${entityPath(kind ?? "user", entityId)}">${shown}</a>`}</th>
+<td>${whatWasLost(loss, product)}${outcome === "unconfirmed" && html` ${badge("wait", "unconfirmed")}`}</td><td>${moment(atMs)}</td><td>${why(loss)}</td><td>${requestedBy(loss)}</td></tr>`;
 }
 
-function whatWasLost({ what, group, target }: LostAccess, vendor: string): HtmlValue {
+function whatWasLost({ what, group, target }: LostAccess, product: string): HtmlValue {
   const where = html` <small>${target}</small>`;
   switch (what) {
     case "suspend":
-      return html`Access to ${vendor}: suspended, can be undone${where}`;
+      return html`Access to ${product}: suspended, can be restored${where}`;
     case "remove":
-      return html`The account in ${vendor}: removed${where}`;
+      return html`The account in ${product}: removed${where}`;
     case "removeFromGroup":
-      return html`The group ${group ?? "whose name is not known"}${where}`;
+      return html`The group ${group ?? "(name unknown)"}${where}`;
     case "removeGroup":
-      return html`The group itself was deleted there${where}`;
+      return html`The group was deleted in ${product}${where}`;
     default:
       return what satisfies never;
   }
 }
 
-/** What changed in the directory, in plain words. */
+/** The change of the source behind the loss. */
 function why({ cause, group }: LostAccess): HtmlValue {
   if (cause === null)
-    return "Nothing changed in the directory: a full look found access that neither it nor the configuration provides for.";
+    return "No change of a source: a full check found access that neither a source nor the configuration gives.";
   const at = html` <small>${moment(cause.atMs)}</small>`;
   switch (cause.action) {
-    case "user.delete":
-      return html`Left the directory${at}`;
     case "user.update":
-      return html`Deactivated in the directory${at}`;
+      return html`Deactivated in the source${at}`;
     case "group.leave":
-      return html`Left the group ${groupIn(cause.detail) ?? group ?? ""} in the directory${at}`;
+      return html`Left the group ${groupIn(cause.detail) ?? group ?? ""} in the source${at}`;
     case "group.delete":
-      return html`The group was deleted in the directory${at}`;
+      return html`The group was deleted in the source${at}`;
     default:
-      return html`${actionWord(cause.action)}${at}`;
+      return html`${actionName(cause.action)}${at}`;
   }
 }
 
@@ -127,10 +115,10 @@ function groupIn({ group }: { readonly [key: string]: unknown }): string | null 
   return isNamed ? String(group.name) : null;
 }
 
-/** Whose word it was: the source's, and of who let it pass where the guard had held it. */
-function whoseWord({ cause, approval }: LostAccess): HtmlValue {
+/** The source that requested it, and who approved it if it was held. */
+function requestedBy({ cause, approval }: LostAccess): HtmlValue {
   const source = cause === null ? null : sourceIn(cause.actor);
-  const said = cause === null ? "Rollcall, by itself" : (source ?? cause.actor);
+  const requester = cause === null ? "Rollcall itself" : (source ?? cause.actor);
   const request = cause?.requestId ?? null;
-  return html`${said}${source !== null && html` <small>${cause?.actor}${request !== null && html` · request <span title="${request}">${request.slice(0, 8)}</span>`}</small>`}${approval !== null && html`<br>${badge("held", "approved")} <small>by ${approval.actor}, ${moment(approval.atMs)}</small>`}`;
+  return html`${requester}${source !== null && html` <small>${cause?.actor}${request !== null && html` · request <span title="${request}">${request.slice(0, 8)}</span>`}</small>`}${approval !== null && html`<br>${badge("held", "approved")} <small>by ${approval.actor}, ${moment(approval.atMs)}</small>`}`;
 }

@@ -1,36 +1,33 @@
+import type { SourceStatus, StatusReport, TargetStatus } from "../../../app/status.ts";
 import type { AuditRow } from "../../../domain/model/audit.ts";
-import type { Attention, HourTally } from "../../../domain/ports/console-store.ts";
-import type { StoredToken } from "../../../domain/ports/scim-store.ts";
+import type { HourTally } from "../../../domain/ports/console-store.ts";
 import { productNames, productOf } from "../../../targets/registry.ts";
+import { findingText, sourceTypeName } from "../../../text/notes.ts";
+import { figure } from "../../../text/numbers.ts";
+import { duration } from "../../../text/times.ts";
 import { activityList } from "../components/activity-rows.ts";
-import { type AttentionLine, attentionLines } from "../components/attention-lines.ts";
+import { type AttentionData, type AttentionLine, attentionLines } from "../components/attention-lines.ts";
 import { hourChart } from "../components/chart.ts";
-import { type HtmlValue, html, type Markup } from "../components/html.ts";
+import { html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
-import type { ConsoleStatus, SourceStatus, TargetStatus } from "../parts.ts";
-import { ago, badge, count, figure, nextTry, sourceType, span, type Tone } from "../words.ts";
+import { ago, badge, nextTry, type Tone, timeOf } from "../components/labels.ts";
 
-export interface OverviewData {
-  readonly status: ConsoleStatus;
-  readonly attention: readonly Attention[];
+export interface OverviewData extends AttentionData {
+  readonly status: StatusReport;
   readonly hours: readonly HourTally[];
   readonly recent: readonly AuditRow[];
-  readonly tokens: readonly StoredToken[];
-  readonly vendorUrl: (target: string) => string | null;
-  readonly nowMs: number;
 }
 
-/** What needs a person first, then every source and target in one glance, then what happened. */
+/** What needs a person first, then each source and target, then the newest activity. */
 export function overviewBody(data: OverviewData): Markup {
   const { status, recent, nowMs } = data;
-  const lines = attentionLines(data);
   return html`<div id="live" hx-get="/?live" hx-trigger="every 5s" hx-select="#live" hx-swap="outerMorph">
-${attentionSection(lines)}
+${attentionSection(attentionLines(data))}
 <section aria-labelledby="targets">
   <h2 id="targets">Targets</h2>
   ${
     status.targets.length === 0
-      ? html`<div class="empty">${icon("target")}<p><strong>No target yet.</strong> The directory is kept, and nobody's access follows it.</p><p><a class="button" href="/connections">Connect ${productNames}</a></p></div>`
+      ? html`<div class="empty">${icon("target")}<p><strong>No target yet.</strong> Users and groups are stored, but nobody's access follows them.</p><p><a class="button" href="/connections">Connect ${productNames}</a></p></div>`
       : html`<div class="cards">${status.targets.map((target) => targetCard(target, data))}</div>`
   }
 </section>
@@ -46,58 +43,48 @@ ${attentionSection(lines)}
 }
 
 function attentionSection(lines: readonly AttentionLine[]): Markup {
-  const title =
-    lines.length === 0
-      ? "Nothing needs you"
-      : lines.length === 1
-        ? "One thing needs you"
-        : `${lines.length} things need you`;
-  return html`<section aria-labelledby="attention" class="attention${lines.length === 0 && " calm"}">
-  <h2 id="attention" aria-live="polite">${lines.length === 0 && icon("good")}<span>${title}</span></h2>
-  ${
-    lines.length === 0
-      ? html`<p>Everyone has the access that the directory gives them, as far as the last look at each target tells.</p>`
-      : html`<ul>${lines.map(
-          (
-            line,
-          ) => html`<li class="${line.tone}">${icon(line.tone)}<div><strong>${line.title}</strong>${line.detail && html`<p>${line.detail}</p>`}</div>
-      ${line.action && html`<a class="button${line.tone === "bad" || line.tone === "held" ? "" : " secondary"}" href="${line.action.href}"${line.action.isExternal && html` target="_blank" rel="noreferrer"`}>${line.action.label}${line.action.isExternal && icon("external")}</a>`}</li>`,
-        )}</ul>`
-  }
+  const isCalm = lines.length === 0;
+  const title = isCalm
+    ? "Nothing needs you"
+    : lines.length === 1
+      ? "One thing needs you"
+      : `${lines.length} things need you`;
+  return html`<section aria-labelledby="attention" class="attention${isCalm && " calm"}">
+  <h2 id="attention" aria-live="polite">${isCalm && icon("good")}<span>${title}</span></h2>
+  ${isCalm ? html`<p>All targets matched the sources at the last check.</p>` : html`<ul>${lines.map(attentionItem)}</ul>`}
 </section>`;
 }
 
+const attentionItem = ({ tone, title, detail, action }: AttentionLine): Markup =>
+  html`<li class="${tone}">${icon(tone)}<div><strong>${title}</strong>${detail && html`<p>${detail}</p>`}</div>
+      ${action && html`<a class="button${tone === "bad" || tone === "held" ? "" : " secondary"}" href="${action.href}"${action.isExternal && html` target="_blank" rel="noreferrer"`}>${action.label}${action.isExternal && icon("external")}</a>`}</li>`;
+
 function targetTone({ error, failed, held, dismissed, pending, lastSuccessAt }: TargetStatus): readonly [Tone, string] {
   if (error !== null) return ["bad", "Failing"];
-  if (held > dismissed) return ["held", "Holding back"];
+  if (held > dismissed) return ["held", "Changes held"];
   if (failed > 0) return ["warn", "Some refused"];
-  if (lastSuccessAt === null) return ["idle", "Not looked at yet"];
+  if (lastSuccessAt === null) return ["idle", "Not checked yet"];
   return pending > 0 ? ["wait", "Working"] : ["good", "In sync"];
 }
 
+const figureItem = (href: string, value: number, label: string, tone = ""): Markup =>
+  html`<li${value > 0 && tone !== "" && html` class="${tone}"`}><a href="${href}"><strong>${figure(value)}</strong> <span>${label}</span></a></li>`;
+
 function targetCard(target: TargetStatus, { hours, nowMs }: OverviewData): Markup {
-  const { name, type, error, lastSuccessAt } = target;
+  const { name, type, error, lastSuccessAt, oldestPendingSeconds, missing } = target;
   const [tone, word] = targetTone(target);
-  const link = (state: string): string => `/people?target=${encodeURIComponent(name)}&state=${state}`;
-  const figures: readonly (readonly [label: string, value: number, state: string, tone: string])[] = [
-    ["in sync", target.inSync, "inSync", ""],
-    ["pending", target.pending, "pending", "wait"],
-    ["failed", target.failed, "failed", "bad"],
-    ["held", target.held, "held", "held"],
-  ];
+  const product = productOf(type);
+  const people = (state: string): string => `/people?target=${encodeURIComponent(name)}&state=${state}`;
   return html`<article class="card ${tone}">
-  <header><div><h3>${name}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
+  <header><div><h3>${name}</h3><p>${product}</p></div>${badge(tone, word)}</header>
   ${error && html`<p class="problem">${error.message ?? error.code ?? "unknown error"}</p>`}
-  <ul class="figures">${figures.map(
-    ([label, value, state, colour]) =>
-      html`<li${value > 0 && colour !== "" && html` class="${colour}"`}><a href="${state === "held" ? `/plan#${name}` : link(state)}"><strong>${figure(value)}</strong> <span>${label}</span></a></li>`,
-  )}</ul>
+  <ul class="figures">${figureItem(people("inSync"), target.inSync, "in sync")}${figureItem(people("pending"), target.pending, "pending", "wait")}${figureItem(people("failed"), target.failed, "failed", "bad")}${figureItem(`/plan#${name}`, target.held, "held", "held")}</ul>
   ${hourChart(
     name,
     hours.filter((hour) => hour.target === name),
     nowMs,
   )}
-  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${target.oldestPendingSeconds !== null && html` · oldest pending ${span(target.oldestPendingSeconds * 1000)}`}${target.missing > 0 && html` · <a href="${link("missing")}">${figure(target.missing)} not in ${productOf(type)}</a>`}</p></footer>
+  <footer><p>Last success ${ago(timeOf(lastSuccessAt), nowMs)}${error && html` · next try ${nextTry(target.retryAt, nowMs)}`}${oldestPendingSeconds !== null && html` · oldest pending ${duration(oldestPendingSeconds * 1000)}`}${missing > 0 && html` · <a href="${people("missing")}">${figure(missing)} not in ${product}</a>`}</p></footer>
 </article>`;
 }
 
@@ -106,28 +93,14 @@ function sourceCard(
   nowMs: number,
 ): Markup {
   const [tone, word]: readonly [Tone, string] =
-    error !== null ? ["bad", "Failing"] : lastSuccessAt === null ? ["idle", "Not heard of yet"] : ["good", "Healthy"];
-  const noticed: readonly HtmlValue[] = findings.map(
-    (finding) =>
-      html`<li>${count(finding.count, findingText[finding.kind] ?? finding.kind, findingText[finding.kind] ?? finding.kind)}</li>`,
-  );
+    error !== null ? ["bad", "Failing"] : lastSuccessAt === null ? ["idle", "Never seen"] : ["good", "Healthy"];
+  const where = encodeURIComponent(name);
+  const waiting = type === "scim" ? "Waiting for the identity provider's first request" : "No complete poll yet";
   return html`<article class="card ${tone}">
-  <header><div><h3>${name}</h3><p>${sourceType(type)}</p></div>${badge(tone, word)}</header>
-  ${error && html`<p class="problem">Failing for ${span(nowMs - (timeOf(failingSince) ?? nowMs))}: ${error.message ?? error.code}</p>`}
-  <ul class="figures"><li><a href="/people?source=${encodeURIComponent(name)}"><strong>${figure(users)}</strong> <span>${users === 1 ? "person" : "people"}</span></a></li><li><a href="/groups?source=${encodeURIComponent(name)}"><strong>${figure(groups)}</strong> <span>${groups === 1 ? "group" : "groups"}</span></a></li></ul>
-  ${noticed.length > 0 && html`<ul class="findings">${noticed}</ul>`}
-  <footer><p>${lastSuccessAt === null ? (type === "scim" ? "Waiting for the identity provider's first request" : "No complete poll yet") : html`Last heard of ${ago(timeOf(lastSuccessAt), nowMs)}`}</p></footer>
+  <header><div><h3>${name}</h3><p>${sourceTypeName(type)}</p></div>${badge(tone, word)}</header>
+  ${error && html`<p class="problem">Failing for ${duration(nowMs - (timeOf(failingSince) ?? nowMs))}: ${error.message ?? error.code}</p>`}
+  <ul class="figures">${figureItem(`/people?source=${where}`, users, users === 1 ? "person" : "people")}${figureItem(`/groups?source=${where}`, groups, groups === 1 ? "group" : "groups")}</ul>
+  ${findings.length > 0 && html`<ul class="findings">${findings.map((finding) => html`<li>${figure(finding.count)} ${findingText[finding.kind]}</li>`)}</ul>`}
+  <footer><p>${lastSuccessAt === null ? waiting : html`Last seen ${ago(timeOf(lastSuccessAt), nowMs)}`}</p></footer>
 </article>`;
 }
-
-const timeOf = (iso: string | null): number | null => (iso === null ? null : Date.parse(iso));
-
-const findingText: Readonly<Record<string, string>> = {
-  "without-email": "without an e-mail address",
-  contact: "contacts, who can't have an account",
-  "duplicate-email": "e-mail addresses that several people have",
-  "duplicate-id": "entries with the id of another one",
-  "without-id": "entries without an id that lasts",
-  referral: "referrals, not followed",
-  warning: "warnings",
-};

@@ -1,145 +1,136 @@
+import type { StatusReport } from "../../../app/status.ts";
 import type { ActivityPage, GroupDetail, PersonDetail, SyncStatus } from "../../../domain/ports/console-store.ts";
 import { productOf } from "../../../targets/registry.ts";
+import { accountStateNames } from "../../../text/access.ts";
+import { operationName } from "../../../text/changes.ts";
+import { noteText } from "../../../text/notes.ts";
+import { count, sentence } from "../../../text/numbers.ts";
 import type { Visitor } from "../../access/role.ts";
-import { presenceBadge, seenWords, stateWords } from "../components/access-state.ts";
-import { activityList } from "../components/activity-rows.ts";
+import { presenceBadge, syncStateNames } from "../components/access-state.ts";
+import { activityList, entityPath } from "../components/activity-rows.ts";
 import { type HtmlValue, html, type Markup } from "../components/html.ts";
+import { ago, badge, factList, moment } from "../components/labels.ts";
 import { csrfField, only } from "../components/layout.ts";
-import type { ConsoleStatus } from "../parts.ts";
-import { ago, badge, count, moment, noteText, opWord } from "../words.ts";
 
 interface EntityData {
   readonly history: ActivityPage;
-  readonly status: ConsoleStatus;
+  readonly status: Pick<StatusReport, "targets">;
   readonly visitor: Visitor;
   readonly nowMs: number;
 }
 
+const presence = (entity: Parameters<typeof presenceBadge>[0], nowMs: number): Markup =>
+  html`${presenceBadge(entity)}${entity.absentSinceMs !== null && html` ${ago(entity.absentSinceMs, nowMs)}`}`;
+
+const code = (text: string): Markup => html`<code>${text}</code>`;
+
 /** Everything known about one person. */
 export function personBody(data: EntityData & { readonly person: PersonDetail }): Markup {
-  const { person } = data;
-  const path = `/people/${encodeURIComponent(person.id)}`;
-  const facts: readonly (readonly [string, HtmlValue])[] = [
-    [
-      "Directory",
-      html`${presenceBadge(person)}${person.absentSinceMs !== null && html` since ${ago(person.absentSinceMs, data.nowMs)}`}`,
-    ],
+  const { person, nowMs } = data;
+  const path = entityPath("user", person.id);
+  return html`<section aria-labelledby="who"><h2 id="who">Person</h2><div class="panel">${factList([
+    ["State", presence(person, nowMs)],
     ["Source", person.source],
     ["E-mail address", person.email ?? "none"],
     ["User name", person.userName],
     ["Groups", groupChips(person)],
-    // Over SCIM the provider works with the id that it was given here.
-    ...(person.externalId === person.id
-      ? []
-      : [["Key at the source", html`<code>${person.externalId}</code>`] as const]),
-    ["Id here", html`<code>${person.id}</code>`],
+    // A SCIM client that sends no externalId uses the Rollcall ID.
+    person.externalId !== person.id && ["Source ID", code(person.externalId)],
+    ["Rollcall ID", code(person.id)],
     ["First seen", moment(person.createdAtMs)],
-    ["Last change", ago(person.modifiedAtMs, data.nowMs)],
-  ];
-  return html`<section aria-labelledby="who"><h2 id="who">Who</h2><div class="panel">${factList(facts)}</div></section>
-<section aria-labelledby="standing"><h2 id="standing">In each target</h2>
+    ["Last change", ago(person.modifiedAtMs, nowMs)],
+  ])}</div></section>
+<section aria-labelledby="targets"><h2 id="targets">Targets</h2>
 ${
   person.syncStatuses.length === 0
     ? html`<p class="empty">No target is connected.</p>`
-    : html`<div class="columns">${person.syncStatuses.map((standing) => standingCard(standing, path, data, wanted(person, standing), person))}</div>`
+    : html`<div class="columns">${person.syncStatuses.map((status) => targetCard(status, path, data, { desired: desiredAccess(person, status), person }))}</div>`
 }</section>
 ${historySection(data.history, path)}`;
 }
 
-/** What the directory wants for somebody in a target. */
-function wanted(person: PersonDetail, { note }: SyncStatus): string {
-  if (person.absentSinceMs !== null) return "no access: gone from the directory";
-  if (!person.isActive) return "no access: inactive in the directory";
-  if (note === "out-of-scope") return "no access: not in this target's scope";
+/** Whether the source gives a person access to a target, and why not. */
+function desiredAccess(person: PersonDetail, { note }: SyncStatus): string {
+  if (person.absentSinceMs !== null) return "no access: deleted from the source";
+  if (!person.isActive) return "no access: inactive in the source";
+  if (note === "out-of-scope") return "no access: not in the scope of this target";
   return "access";
 }
+
+const maxGroupsShown = 60;
 
 const groupChips = ({ groups }: PersonDetail): Markup =>
   groups.length === 0
     ? html`none`
-    : html`<ul class="chips">${groups.slice(0, 60).map(({ id, displayName }) => html`<li><a href="/groups/${encodeURIComponent(id)}">${displayName}</a></li>`)}${groups.length > 60 && html`<li><span>and ${groups.length - 60} more</span></li>`}</ul>`;
+    : html`<ul class="chips">${groups.slice(0, maxGroupsShown).map(({ id, displayName }) => html`<li><a href="${entityPath("group", id)}">${displayName}</a></li>`)}${groups.length > maxGroupsShown && html`<li><span>and ${groups.length - maxGroupsShown} more</span></li>`}</ul>`;
 
-/** One group: what it is, how it stands, who is in it. */
+/** One group: its facts, its state in each target, its members. */
 export function groupBody(data: EntityData & { readonly group: GroupDetail; readonly members: Markup }): Markup {
-  const { group } = data;
-  const path = `/groups/${encodeURIComponent(group.id)}`;
-  const syncStatuses = group.syncStatuses.filter(({ state }) => state !== null);
-  return html`<section aria-labelledby="who"><h2 id="who">What</h2><div class="panel">${factList([
-    [
-      "Directory",
-      html`${group.absentSinceMs === null ? badge("good", "Present") : badge("idle", "Gone")}${group.absentSinceMs !== null && html` since ${ago(group.absentSinceMs, data.nowMs)}`}`,
-    ],
+  const { group, nowMs } = data;
+  const path = entityPath("group", group.id);
+  const statuses = group.syncStatuses.filter(({ state }) => state !== null);
+  const desired = group.absentSinceMs === null ? "the group with its members" : "no group: deleted from the source";
+  return html`<section aria-labelledby="who"><h2 id="who">Group</h2><div class="panel">${factList([
+    ["State", presence(group, nowMs)],
     ["Source", group.source],
-    ["Key at the source", html`<code>${group.externalId}</code>`],
-    ["Id here", html`<code>${group.id}</code>`],
-    ["Last change", ago(group.modifiedAtMs, data.nowMs)],
+    ["Source ID", code(group.externalId)],
+    ["Rollcall ID", code(group.id)],
+    ["Last change", ago(group.modifiedAtMs, nowMs)],
   ])}</div></section>
 ${
-  syncStatuses.length > 0 &&
-  html`<section aria-labelledby="standing"><h2 id="standing">In each target</h2><div class="columns">${syncStatuses.map((standing) => standingCard(standing, path, data, group.absentSinceMs === null ? "the group with its people" : "no such group", null))}</div></section>`
+  statuses.length > 0 &&
+  html`<section aria-labelledby="targets"><h2 id="targets">Targets</h2><div class="columns">${statuses.map((status) => targetCard(status, path, data, { desired, person: null }))}</div></section>`
 }
-<section aria-labelledby="members"><h2 id="members">People in it</h2>${data.members}</section>
+<section aria-labelledby="members"><h2 id="members">Members</h2>${data.members}</section>
 ${historySection(data.history, path)}`;
 }
 
-const factList = (facts: readonly (readonly [string, HtmlValue])[]): Markup =>
-  html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+interface CardSubject {
+  readonly desired: string;
+  /** Null for a group. */
+  readonly person: PersonDetail | null;
+}
 
-function standingCard(
-  standing: SyncStatus,
-  path: string,
-  { status, visitor, nowMs }: EntityData,
-  want: string,
-  person: PersonDetail | null,
-): Markup {
-  const { target, state, note, seenState, errorMessage, remoteId } = standing;
-  const type = status.targets.find(({ name }) => name === target)?.type ?? "";
-  const [word, tone] = state === null ? (["Nothing there", "idle"] as const) : stateWords[state];
+function targetCard(status: SyncStatus, path: string, data: EntityData, { desired, person }: CardSubject): Markup {
+  const { target, state, note, errorMessage } = status;
+  const { nowMs } = data;
+  const type = data.status.targets.find(({ name }) => name === target)?.type ?? "";
+  const product = productOf(type);
+  const [word, tone] = state === null ? (["Nothing", "idle"] as const) : syncStateNames[state];
   const held = person?.held.filter((item) => item.target === target) ?? [];
-  const facts: readonly (readonly [string, HtmlValue])[] = [
-    ["Wanted", want],
-    ...(person === null
-      ? []
-      : [
-          [
-            "Seen there",
-            html`${seenState === null ? "not looked at since the last change" : seenWords[seenState]}${standing.seenSinceMs !== null && html`, since ${ago(standing.seenSinceMs, nowMs)}`}`,
-          ] as const,
-        ]),
-    [
-      "Last call",
-      errorMessage !== null
-        ? html`refused${standing.attempts > 1 && ` ${count(standing.attempts, "time")}`}; next try ${standing.retryAtMs === null ? "with the next change" : ago(standing.retryAtMs, nowMs)}`
-        : html`last success ${ago(standing.lastSuccessAtMs, nowMs)}`,
-    ],
-    ...(remoteId === null
-      ? []
-      : [
-          [
-            "Id there",
-            html`<code>${remoteId}</code>${standing.ownership === "adopted" && " (was there before Rollcall)"}`,
-          ] as const,
-        ]),
-  ];
-  return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${productOf(type)}</p></div>${badge(tone, word)}</header>
+  const hasNothingToLose = desired !== "access" && note === "not-in-target";
+  return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${product}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
-${note !== null && html`<p class="hint flat">${want !== "access" && note === "not-in-target" ? `Not in ${productOf(type)}: there is nothing to take away.` : noteText(note, productOf(type))}</p>`}
-${held.map((item) => html`<p class="hint flat">${opWord(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and under way"}.</p>`)}
-${factList(facts)}
-${only(
-  visitor,
-  "operator",
-  () => html`<footer><div class="actions">
-  <form method="post" action="${path}/sync">${csrfField(visitor)}<input type="hidden" name="target" value="${target}"><button type="submit" class="secondary">Sync now</button></form>
-  ${
-    seenState === "invited" &&
-    want === "access" &&
-    (standing.reinviteAskedAtMs === null
-      ? html`<form method="post" action="${path}/reinvite">${csrfField(visitor)}<input type="hidden" name="target" value="${target}"><button type="submit" class="secondary">Invite again</button></form>`
-      : html`<p>Asked to be invited again ${ago(standing.reinviteAskedAtMs, nowMs)}</p>`)
-  }
-</div></footer>`,
-)}</article>`;
+${note !== null && html`<p class="hint flat">${hasNothingToLose ? `Not in ${product}: there is no access to remove.` : sentence(noteText(note, product))}</p>`}
+${held.map((item) => html`<p class="hint flat">${operationName(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and will be done in the next run"}.</p>`)}
+${factList([["Should have", desired], person !== null && ["Has", observed(status, nowMs)], ["Last call", lastCall(status, nowMs)], targetId(status, product)])}
+${only(data.visitor, "operator", () => cardActions(status, path, data, desired))}</article>`;
+}
+
+const observed = ({ seenState, seenSinceMs }: SyncStatus, nowMs: number): Markup =>
+  html`${seenState === null ? "not checked since the last change" : accountStateNames[seenState]}${seenSinceMs !== null && html`, since ${ago(seenSinceMs, nowMs)}`}`;
+
+const lastCall = ({ errorMessage, attempts, retryAtMs, lastSuccessAtMs }: SyncStatus, nowMs: number): Markup =>
+  errorMessage === null
+    ? html`last success ${ago(lastSuccessAtMs, nowMs)}`
+    : html`refused${attempts > 1 && ` ${count(attempts, "time")}`}; next try ${retryAtMs === null ? "with the next change" : ago(retryAtMs, nowMs)}`;
+
+const targetId = ({ remoteId, ownership }: SyncStatus, product: string): readonly [string, HtmlValue] | null =>
+  remoteId === null
+    ? null
+    : [`${product} ID`, html`${code(remoteId)}${ownership === "adopted" && " (existed before Rollcall)"}`];
+
+function cardActions(
+  { target, seenState, reinviteAskedAtMs }: SyncStatus,
+  path: string,
+  { visitor, nowMs }: EntityData,
+  desired: string,
+): Markup {
+  const form = (action: string, label: string): Markup =>
+    html`<form method="post" action="${path}/${action}">${csrfField(visitor)}<input type="hidden" name="target" value="${target}"><button type="submit" class="secondary">${label}</button></form>`;
+  const canReinvite = seenState === "invited" && desired === "access";
+  return html`<footer><div class="actions">${form("sync", "Sync now")}
+${canReinvite && (reinviteAskedAtMs === null ? form("reinvite", "Invite again") : html`<p>A new invitation was requested ${ago(reinviteAskedAtMs, nowMs)}</p>`)}</div></footer>`;
 }
 
 const historySection = ({ rows, nextBeforeSeq }: ActivityPage, path: string): Markup =>

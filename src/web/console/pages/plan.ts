@@ -1,24 +1,33 @@
-import type { HeldItem } from "../../../domain/model/held-change.ts";
-import { isUndecided } from "../../../domain/model/held-change.ts";
+import type { HeldNow } from "../../../app/decisions.ts";
+import type { Planned } from "../../../app/plans.ts";
+import type { TargetStatus } from "../../../app/status.ts";
+import { type HeldItem, isUndecided } from "../../../domain/model/held-change.ts";
 import type { HeldReason, Plan } from "../../../domain/model/plan.ts";
 import { productNames, productOf } from "../../../targets/registry.ts";
-import { consequenceOf, detailOf, heldSubject, opCounts, subjectOf } from "../../../text/changes-for-people.ts";
+import {
+  byOperation,
+  consequenceOf,
+  detailOf,
+  heldNoun,
+  heldSubject,
+  operationName,
+  subjectOf,
+} from "../../../text/changes.ts";
+import { count, figure, people } from "../../../text/numbers.ts";
 import type { Visitor } from "../../access/role.ts";
+import { entityPath } from "../components/activity-rows.ts";
 import { html, type Markup } from "../components/html.ts";
 import { icon } from "../components/icons.ts";
+import { ago, badge, dataTable, operationBadge } from "../components/labels.ts";
 import { csrfField, only } from "../components/layout.ts";
-import type { HeldNow, TargetStatus } from "../parts.ts";
-import type { Planned } from "../plan-desk.ts";
-import { ago, badge, count, figure, opTone, opWord } from "../words.ts";
 
-/** So many names are shown of one kind; the download has all. */
-const namesShown = 200;
-const heldShown = 500;
+/** Maximum number of names shown of one operation; the download has all. */
+const maxNamesShown = 200;
+const maxHeldShown = 500;
 
 /** One target on the page of plans. */
 export interface TargetPlan {
-  readonly target: TargetStatus;
-  /** What waits for an approval. */
+  readonly target: Pick<TargetStatus, "name" | "type" | "budget">;
   readonly held: HeldNow;
   readonly planned: Planned | null;
 }
@@ -29,7 +38,7 @@ export interface PlanData {
   readonly nowMs: number;
 }
 
-/** What is held comes first: it waits for a person. Then what a look at each target now would do. */
+/** For each target: held changes first, because they need a person; then what a sync would do now. */
 export function planBody(data: PlanData): Markup {
   if (data.plans.length === 0)
     return html`<div class="empty"><p><strong>No target yet.</strong> There is nothing to plan.</p><p><a class="button" href="/connections">Connect ${productNames}</a></p></div>`;
@@ -38,90 +47,84 @@ export function planBody(data: PlanData): Markup {
 
 function targetSection(plan: TargetPlan, data: PlanData): Markup {
   const { target, held, planned } = plan;
-  return html`<section aria-labelledby="${target.name}">
-<div class="between"><h2 id="${target.name}">${target.name} <small>${productOf(target.type)}</small></h2>${budgetText(target)}</div>
+  const { name, type, budget } = target;
+  return html`<section aria-labelledby="${name}">
+<div class="between"><h2 id="${name}">${name} <small>${productOf(type)}</small></h2><p class="hint">Removal limit: ${figure(budget.spent)} of ${people(budget.allowed)} used</p></div>
 ${held.undecidedDigest !== null && heldPanel(plan, held.undecidedDigest, data)}
 ${held.dismissedDigest !== null && dismissedPanel(plan, held.dismissedDigest, data)}
-<div class="panel" id="plan-${target.name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="[id='plan-${target.name}']" hx-swap="outerHTML"`}>
+<div class="panel" id="plan-${name}"${planned?.status === "working" && html` hx-get="/plan?live" hx-trigger="every 1s" hx-select="[id='plan-${name}']" hx-swap="outerHTML"`}>
 ${planView(plan, data)}
 </div>
 </section>`;
 }
 
-const budgetText = ({ budget }: TargetStatus): Markup =>
-  html`<p class="hint">Removal budget: ${figure(budget.spent)} of ${count(budget.allowed, "person", "people")} used</p>`;
-
 function heldPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
   const items = held.items.filter(isUndecided);
-  const noun = nounOf(items);
-  const total = count(items.length, noun);
-  return html`<div class="panel heldback"><h3>${icon("held")}<span>${total} ${items.length === 1 ? "is" : "are"} held back</span></h3>
+  return html`<div class="panel heldback"><h3>${icon("held")}<span>${count(items.length, heldNoun(items))} ${items.length === 1 ? "is" : "are"} held</span></h3>
 ${whyHeld(target, (reason) => items.filter((item) => item.reason === reason).length)}
 ${heldTable(target, items, nowMs)}
-${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
-${visitor.role === "viewer" && html`<p class="hint">Deciding needs the role operator.</p>`}
+${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, digest, visitor)}${dismissalForm(target.name, digest, visitor)}</div>`)}
+${visitor.role === "viewer" && html`<p class="hint">A decision needs the role operator.</p>`}
 </div>`;
 }
 
-/** What was dismissed waits for nobody: it stands there quietly, and can be approved all the same. */
+/** Dismissed changes need nobody. They can still be approved. */
 function dismissedPanel({ target, held }: TargetPlan, digest: string, { visitor, nowMs }: PlanData): Markup {
   const items = held.items.filter((item) => !isUndecided(item));
-  const noun = nounOf(items);
-  return html`<details class="panel"><summary>${badge("idle", "Dismissed")} <strong>${count(items.length, noun)} dismissed</strong>: held whatever the budget allows</summary>
-<p>Somebody has looked at these and said no. They stay held until the directory no longer asks for them, or until they are approved.</p>
+  return html`<details class="panel"><summary>${badge("idle", "Dismissed")} <strong>${count(items.length, heldNoun(items))} dismissed</strong>: held whatever the limit allows</summary>
+<p>Somebody dismissed these changes. They stay held until the source no longer requests them, or until somebody approves them.</p>
 ${heldTable(target, items, nowMs)}
-${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, { digest, noun }, visitor)}</div>`)}
+${only(visitor, "operator", () => html`<div class="decide">${approvalForm(target.name, items, digest, visitor)}</div>`)}
 </details>`;
 }
 
-const nounOf = (items: readonly HeldItem[]): string =>
-  items.every(({ reason }) => reason === "budget" || reason === "scope") ? "removal" : "change";
-
-function whyHeld({ name, budget }: TargetStatus, countOf: (reason: HeldReason) => number): readonly (Markup | false)[] {
-  const [overBudget, scope, restored] = [countOf("budget"), countOf("scope"), countOf("restored")];
-  const [returning, handedOn] = [countOf("returning"), countOf("handed-on")];
+function whyHeld(
+  { name, budget }: TargetPlan["target"],
+  countOf: (reason: HeldReason) => number,
+): readonly (Markup | false)[] {
+  const [overLimit, scope, restored] = [countOf("budget"), countOf("scope"), countOf("restored")];
+  const [returning, reassigned] = [countOf("returning"), countOf("handed-on")];
   return [
     scope > 0 &&
-      html`<p>${count(scope, "person", "people")} would lose access to ${name} as no group of the directory matches <code>users.groups</code> of this target: hardly ever what is meant. Was the group renamed or deleted, or is there a slip in the configuration? They keep what they have until somebody approves.</p>`,
+      html`<p>${people(scope)} would lose access to ${name}: no group of the source matches <code>users.groups</code> of this target. This is rarely intended. Was the group renamed or deleted, or is the configuration wrong? Access stays until somebody approves.</p>`,
     returning > 0 &&
-      html`<p>${count(returning, "person", "people")} would get back the access to ${name} that they lost some time ago: more at once than is usual. That can be right: a season begins. It can also be an attribute that can't be read any more, or an old copy of the directory, which shows leavers as if they had never left. Left undecided, some of them pass as the days go by.</p>`,
-    handedOn > 0 &&
-      html`<p>${count(handedOn, "person has", "people have")} an address in ${name} that was somebody else's, who is gone and had another name. With the address they would get that entry, with the groups and collections that were given to it by hand; and who had it before may still know its password. Approve it where it is the same person. Else remove the old entry there by hand: they are invited anew then.</p>`,
-    overBudget > 0 &&
-      html`<p>More people would lose access or a group in ${name} than the removal budget allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Go through the names: left undecided, some of them pass as the budget grows again.</p>`,
-    overBudget > 0 &&
+      html`<p>${people(returning)} would get access to ${name} back. They lost it some time ago, and more people return at once than usual. That can be right: a season begins. It can also be an attribute that Rollcall can no longer read, or an old copy of the directory: both show leavers as active. If you do nothing, some of them pass every day.</p>`,
+    reassigned > 0 &&
+      html`<p>${count(reassigned, "person has", "people have")} an e-mail address in ${name} that belonged to a deleted person with another name. With the address they would get the old account, with its groups and collections. The former owner may still know its password. Approve if it is the same person. If not, remove the old account in ${name}: then the new person is invited.</p>`,
+    overLimit > 0 &&
+      html`<p>More people would lose access or a group in ${name} than the removal limit allows. That can be right: a department was closed. It can also be a broken filter or an empty export. Check the names. If you do nothing, some of them pass as the limit window moves on.</p>`,
+    overLimit > 0 &&
       budget.spent > 0 &&
-      html`<p>${count(budget.spent, "person has", "people have")} lost access or a group already, within the budget: <a href="/activity/lost-access?target=${encodeURIComponent(name)}">see who</a>. Who is back in the directory has it back by themselves.</p>`,
+      html`<p>${count(budget.spent, "person has", "people have")} already lost access or a group within the limit: <a href="/activity/lost-access?target=${encodeURIComponent(name)}">see who</a>. To give it back, fix the source: access returns automatically.</p>`,
     restored > 0 &&
-      html`<p>${count(restored, "change is", "changes are")} asked for only by the backup that the database was restored from; no source has said so since. It may be out of date: who has left could be let in again, who came back could lose access. They wait for a decision, or until a source tells what is right.</p>`,
+      html`<p>${count(restored, "change is", "changes are")} requested only by the restored backup of the database. No source has requested them since, so they may be out of date: leavers could get access back, others could lose it. They stay held until you decide, or until a source sends the current state.</p>`,
   ];
 }
 
-const heldTable = (
-  { name, type }: TargetStatus,
-  items: readonly HeldItem[],
-  nowMs: number,
-): Markup => html`<div class="scroll tall" role="region" aria-label="${items.every(isUndecided) ? "Held" : "Dismissed"} removals of ${name}" tabindex="0"><table>
-<caption>${count(items.length, "entry", "entries")}${items.length > heldShown && `, the first ${heldShown} shown`} · <a href="/plan/${encodeURIComponent(name)}/held.csv" download>CSV</a> · <a href="/plan/${encodeURIComponent(name)}/held.json" download>JSON</a></caption>
-<thead><tr><th scope="col">Who</th><th scope="col">What would happen</th><th scope="col">Held since</th>${items.some((item) => !isUndecided(item)) && html`<th scope="col">Dismissed</th>`}</tr></thead>
-<tbody>${items
-  .slice(0, heldShown)
-  .map(
-    (item) =>
-      html`<tr><th scope="row" class="name"><a href="/${item.kind === "user" ? "people" : "groups"}/${encodeURIComponent(item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, productOf(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
-  )}</tbody></table></div>`;
+function heldTable({ name, type }: TargetPlan["target"], items: readonly HeldItem[], nowMs: number): Markup {
+  const isDismissed = items.some((item) => !isUndecided(item));
+  const path = `/plan/${encodeURIComponent(name)}`;
+  return dataTable(
+    `${isDismissed ? "Dismissed" : "Held"} changes of ${name}`,
+    html`${count(items.length, "entry", "entries")}${items.length > maxHeldShown && `, the first ${maxHeldShown} shown`} · <a href="${path}/held.csv" download>CSV</a> · <a href="${path}/held.json" download>JSON</a>`,
+    ["Who", "What would happen", "Held since", ...(isDismissed ? ["Dismissed"] : [])],
+    items
+      .slice(0, maxHeldShown)
+      .map(
+        (item) =>
+          html`<tr><th scope="row" class="name"><a href="${entityPath(item.kind, item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, productOf(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
+      ),
+    " tall",
+  );
+}
 
-function approvalForm(
-  name: string,
-  items: readonly HeldItem[],
-  { digest, noun }: { readonly digest: string; readonly noun: string },
-  visitor: Visitor,
-): Markup {
+function approvalForm(name: string, items: readonly HeldItem[], digest: string, visitor: Visitor): Markup {
   const id = `confirm-${name}-${digest}`;
+  const noun = heldNoun(items);
   return html`<form method="post" action="/plan/${encodeURIComponent(name)}/approve">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
 <label for="${id}">To let exactly these pass once, type <strong>${items.length}</strong> (the number of ${noun}s) or <strong>${name}</strong></label>
 <div class="row"><input id="${id}" name="confirm" autocomplete="off" spellcheck="false" required><button type="submit" class="danger">Approve ${count(items.length, noun)}</button></div>
-<p class="hint">Digest <code>${digest}</code>. If anybody is added or taken off meanwhile, nothing is approved and this page shows the new list.</p></form>`;
+<p class="hint">Digest <code>${digest}</code>. If the list changes before you approve, nothing is approved and this page shows the new list.</p></form>`;
 }
 
 const dismissalForm = (
@@ -129,39 +132,48 @@ const dismissalForm = (
   digest: string,
   visitor: Visitor,
 ): Markup => html`<form method="post" action="/plan/${encodeURIComponent(name)}/dismiss">${csrfField(visitor)}<input type="hidden" name="digest" value="${digest}">
-<p class="hint">Not right? Leave them held: exactly these wait, however the budget grows, and nothing asks you about them again. Mend it in the directory: who is back there is off this list by themselves. You can still approve them later; what is held later is a new question.</p>
-<button type="submit" class="secondary">Leave held</button></form>`;
+<p class="hint">Are they wrong? Dismiss them: exactly these changes stay held, whatever the limit allows, and nobody is asked about them again. Fix the source: a person who is back there leaves this list automatically. You can approve them later. Changes that are held later are not dismissed.</p>
+<button type="submit" class="secondary">Dismiss</button></form>`;
 
 function planView({ target, planned }: TargetPlan, { visitor, nowMs }: PlanData): Markup {
-  const again = (label: string): Markup | null =>
+  const path = `/plan/${encodeURIComponent(target.name)}`;
+  const makePlan = (label: string): Markup | null =>
     only(
       visitor,
       "operator",
       () =>
-        html`<form method="post" action="/plan/${encodeURIComponent(target.name)}/work-out">${csrfField(visitor)}<button type="submit" class="secondary">${label}</button></form>`,
+        html`<form method="post" action="${path}/work-out">${csrfField(visitor)}<button type="submit" class="secondary">${label}</button></form>`,
     );
   if (planned === null)
-    return html`<div class="between"><p class="flat">What would be done if every entry of ${target.name} was compared now. It is read as a whole for that; nothing is written.</p>${again("Work out the plan")}</div>`;
+    return html`<div class="between"><p class="flat">A plan shows what a sync of ${target.name} would do now. It reads the whole target and writes nothing.</p>${makePlan("Make a plan")}</div>`;
   if (planned.status === "working")
-    return html`<p class="flat" role="status" aria-busy="true">Reading ${target.name}, since ${ago(planned.sinceMs, nowMs)}… <a href="/plan">Look again</a></p>`;
+    return html`<p class="flat" role="status" aria-busy="true">Reading ${target.name} since ${ago(planned.sinceMs, nowMs)}… <a href="/plan">Reload</a></p>`;
   if (planned.status === "failed")
-    return html`<p class="problem" role="alert">${target.name} could not be read ${ago(planned.atMs, nowMs)}: ${planned.message}</p>${again("Try again")}`;
-  const { plan } = planned;
-  const where = `/plan/${encodeURIComponent(target.name)}`;
-  return html`<div class="between"><p class="flat" role="status"><strong>${summary(plan)}</strong> <span class="hint">as of ${ago(planned.atMs, nowMs)}</span></p><div class="actions"><a class="button secondary" href="${where}/plan.csv" download>${icon("download")}CSV</a><a class="button secondary" href="${where}/plan.json" download>${icon("download")}JSON</a>${again("Again")}</div></div>
-${opCounts(plan.changes).map(
-  ([op, changes]) =>
-    html`<details><summary>${badge(opTone(op), opWord(op))} <strong>${figure(changes.length)}</strong></summary><ul class="names">${changes.slice(0, namesShown).map((change) => html`<li>${subjectOf(change)}${detailOf(change) !== "" && html` <small>${detailOf(change)}</small>`}</li>`)}${changes.length > namesShown && html`<li><em>and ${figure(changes.length - namesShown)} more: download them</em></li>`}</ul></details>`,
+    return html`<p class="problem" role="alert">${target.name} could not be read ${ago(planned.atMs, nowMs)}: ${planned.message}</p>${makePlan("Try again")}`;
+  const { plan, atMs } = planned;
+  return html`<div class="between"><p class="flat" role="status"><strong>${summary(plan)}</strong> <span class="hint">as of ${ago(atMs, nowMs)}</span></p><div class="actions"><a class="button secondary" href="${path}/plan.csv" download>${icon("download")}CSV</a><a class="button secondary" href="${path}/plan.json" download>${icon("download")}JSON</a>${makePlan("Again")}</div></div>
+${byOperation(plan.changes).map(([op, changes]) =>
+  nameList(
+    operationBadge(op),
+    changes.map((change) => [subjectOf(change), detailOf(change)]),
+  ),
 )}
-${plan.held.length > 0 && html`<p class="hint">${count(plan.held.length, "change is", "changes are")} held besides: over the removal budget, asked for only by a restored backup, dismissed, or out of seats.</p>`}
+${plan.held.length > 0 && html`<p class="hint">Besides, ${count(plan.held.length, "change is", "changes are")} held: over the removal limit, requested only by a restored backup, dismissed, or without a seat.</p>`}
 ${
   plan.skipped.length > 0 &&
-  html`<details><summary>${badge("idle", "Skipped")} <strong>${figure(plan.skipped.length)}</strong></summary><ul class="names">${plan.skipped.slice(0, namesShown).map(({ change, reason }) => html`<li>${subjectOf(change)} <small>${opWord(change.op)}: ${reason}</small></li>`)}</ul></details>`
+  nameList(
+    badge("idle", "Skipped"),
+    plan.skipped.map(({ change, reason }) => [subjectOf(change), `${operationName(change.op)}: ${reason}`]),
+  )
 }`;
 }
 
-const summary = ({ changes, held }: Plan): string => {
-  if (changes.length === 0 && held.length === 0) return "Nothing to do: everything is as the directory wants it.";
-  if (changes.length === 0) return "Nothing to do but what is held.";
-  return `${count(changes.length, "change")} would be made.`;
-};
+const nameList = (label: Markup, rows: readonly (readonly [name: string, detail: string])[]): Markup =>
+  html`<details><summary>${label} <strong>${figure(rows.length)}</strong></summary><ul class="names">${rows.slice(0, maxNamesShown).map(([name, detail]) => html`<li>${name}${detail !== "" && html` <small>${detail}</small>`}</li>`)}${rows.length > maxNamesShown && html`<li><em>and ${figure(rows.length - maxNamesShown)} more: the download has all</em></li>`}</ul></details>`;
+
+function summary({ changes, held }: Plan): string {
+  if (changes.length > 0) return `${count(changes.length, "change")} would be made.`;
+  return held.length === 0
+    ? "Nothing to do: the target matches the sources."
+    : "Nothing to do except the held changes.";
+}

@@ -2,12 +2,13 @@ import { z } from "zod";
 import type { ConnectionKeys, FieldErrors } from "../../../app/connection-types.ts";
 import type { TargetDefinition } from "../../../targets/definition.ts";
 import { credentialKeys, definitionOf, placeKeys, productOf, targetTypes } from "../../../targets/registry.ts";
+import type { ConsoleParts } from "../../parts.ts";
 import type { PageParts } from "../components/layout.ts";
 import {
   confirmForm,
   connectBody,
   disconnectBody,
-  type Given,
+  type Made,
   providerBody,
   rotateBody,
   surveyBody,
@@ -15,12 +16,11 @@ import {
   tokenLives,
 } from "../pages/connect-form.ts";
 import { connectionsBody } from "../pages/connections.ts";
-import type { Asked, Done, Pages } from "../pages.ts";
-import type { ConsoleParts } from "../parts.ts";
+import { type Asked, causeOf, type Done, type Pages } from "../pages.ts";
 
-/** A vendor may take its time; a person does not wait longer. */
+/** Maximum time to verify credentials: a person does not wait longer. */
 const verifyWithinMs = 60_000;
-/** A verified draft waits that long for "Connect". */
+/** Maximum time between "Verify" and "Connect". */
 const draftLifeMs = 15 * 60_000;
 
 /** Keys of the form. Other keys, such as the token against forged requests, are dropped. */
@@ -29,19 +29,18 @@ const text = z.string().trim().max(2000);
 const draftShape = z.object({ name: text, type: z.enum(targetTypes) }).catchall(text);
 const keptShape = z.object({ atMs: z.number(), draft: draftShape });
 
-const causeOf = ({ actor }: Asked["visitor"]) => ({ actor, requestId: null });
 const trail = [{ href: "/connections", label: "Connections" }];
 
-/** Connecting, rotating, disconnecting; and tokens for identity providers. */
+/** Connections of targets, and tokens of identity providers. */
 export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
-  const { connections, scim, status, now, access } = parts;
+  const { connections, scim, scimUrl, status, now, access } = parts;
   const drafts = access.sealFor("connection draft");
   const within = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(verifyWithinMs), parts.stopping]);
 
   pages.get("/connections", "viewer", async ({ visitor }) => ({
     title: "Connections",
     section: "connections",
-    lead: "Where people come from, and the password managers that follow.",
+    lead: "The sources of users and groups, and the password managers that follow them.",
     body: connectionsBody({
       status: await status(),
       connections: await connections.listConnections(),
@@ -64,24 +63,24 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     const source = form["source"] ?? "";
     const lifeMs = tokenLives[form["life"] ?? ""] ?? null;
     const label = (form["label"] ?? "").trim().slice(0, 100);
-    const given = await scim.create(source, label, lifeMs, causeOf(visitor));
-    return given === null ? null : providerPage(source, given, visitor);
+    const made = await scim.create(source, label, lifeMs, causeOf(visitor));
+    return made === null ? null : providerPage(source, made, visitor);
   });
-  const providerPage = (source: string, given: Given | null, visitor: Asked["visitor"]): PageParts => ({
+  const providerPage = (source: string, made: Made | null, visitor: Asked["visitor"]): PageParts => ({
     title:
-      given?.oldGoodUntilMs === undefined ? `Connect an identity provider to ${source}` : `A new token for ${source}`,
+      made?.oldGoodUntilMs === undefined ? `Connect an identity provider to ${source}` : `A new token for ${source}`,
     section: "connections",
     trail,
-    body: providerBody(source, scim.url, given, visitor),
+    body: providerBody(source, scimUrl, made, visitor),
   });
 
   pages.post("/connections/tokens/:id/rotate", "admin", async ({ param, visitor }, form): Promise<Done | PageParts> => {
     const graceMs = tokenGraces[form["grace"] ?? ""];
-    const given = graceMs === undefined ? null : await scim.rotate(param("id"), graceMs, causeOf(visitor));
-    if (given !== null) return providerPage(given.source, given, visitor);
+    const made = graceMs === undefined ? null : await scim.rotate(param("id"), { graceMs }, causeOf(visitor));
+    if (made !== null) return providerPage(made.source, made, visitor);
     return {
       to: "/connections#sources",
-      notice: { kind: "bad", text: "There is no such token that is still good: nothing was made." },
+      notice: { kind: "bad", text: "No valid token has that id: no new token was made." },
     };
   });
 
@@ -90,8 +89,8 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     return {
       to: "/connections#sources",
       notice: isRevoked
-        ? { kind: "good", text: "The token is revoked: within a second nobody gets in with it." }
-        : { kind: "bad", text: "There is no such token that is still good." },
+        ? { kind: "good", text: "The token is revoked: it is refused within a second." }
+        : { kind: "bad", text: "No valid token has that id." },
     };
   });
 
@@ -126,13 +125,16 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   ): Promise<Done | PageParts> {
     const opened = keptShape.safeParse(drafts.open(kept));
     if (!opened.success || now() - opened.data.atMs > draftLifeMs)
-      return { to: "/connections", notice: { kind: "bad", text: "That was verified too long ago. Begin again." } };
+      return {
+        to: "/connections",
+        notice: { kind: "bad", text: "The credentials were verified too long ago. Enter them again." },
+      };
     const { draft } = opened.data;
     const saved = await connections.saveConnection(draft, visitor.actor, within());
     if (!saved.ok) return connectPage({ definition, draft, errors: saved.errors, visitor });
     return {
       to: `/connections#${draft.name}`,
-      notice: { kind: "good", text: `${draft.name} is connected. Its first look begins within two seconds.` },
+      notice: { kind: "good", text: `${draft.name} is connected. Its first sync starts within two seconds.` },
     };
   }
 
@@ -153,7 +155,7 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
       to: `/connections#${name}`,
       notice: {
         kind: "good",
-        text: `${name} uses the new secret. Revoke the old one at ${productOf(type)} now.`,
+        text: `${name} uses the new secret. Revoke the old one in ${productOf(type)} now.`,
       },
     } as const;
   });
@@ -193,7 +195,7 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
         to: "/connections",
         notice: {
           kind: "good",
-          text: `${name} is disconnected. Nobody's access was taken away; revoke the key at the vendor too.`,
+          text: `${name} is disconnected. Nobody has lost access. Revoke the key at the vendor too.`,
         },
       };
     },
@@ -202,7 +204,7 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   pages.post("/connections/:name/sync", "operator", async ({ param }): Promise<Done | null> => {
     const name = param("name");
     if (!connections.syncNow(name)) return null;
-    return { to: `/connections#${name}`, notice: { kind: "good", text: `${name} is looked at as a whole now.` } };
+    return { to: `/connections#${name}`, notice: { kind: "good", text: `${name} is being checked and synced now.` } };
   });
 }
 

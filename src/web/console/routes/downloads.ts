@@ -1,62 +1,41 @@
-import { stringify } from "csv-stringify/sync";
 import type { Response } from "express";
+import { type Cell, csvText } from "../../../app/audit-files.ts";
 import type { HeldItem } from "../../../domain/model/held-change.ts";
 import type { Change, Plan } from "../../../domain/model/plan.ts";
-import { consequenceOf, detailOf, heldSubject, subjectOf } from "../../../text/changes-for-people.ts";
+import { consequenceOf, detailOf, heldSubject, planJson, subjectOf } from "../../../text/changes.ts";
+import { isoTime } from "../../../text/times.ts";
+import { sendText } from "../../http/send-file.ts";
 
-/** `escape_formulas`: a spreadsheet must not run what somebody called themselves. */
-const csv = (rows: readonly (readonly unknown[])[]): string => stringify([...rows], { escape_formulas: true });
+type Format = "csv" | "json";
 
-/** Sends a file to keep. `name` is ours: letters, digits, dots and dashes. */
-function sendFile(response: Response, name: string, type: string, body: string): void {
-  response.set({ "Content-Type": type, "Content-Disposition": `attachment; filename="${name}"` }).send(body);
-}
+const send = (response: Response, name: string, format: Format, document: object, rows: readonly (readonly Cell[])[]) =>
+  sendText(response, name, format, format === "csv" ? csvText(rows) : JSON.stringify(document, null, 2));
 
-const csvType = "text/csv; charset=utf-8";
-
-/** The held removals of a target. */
-export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: "csv" | "json"): void {
-  if (format === "json") {
-    const items = held.map(({ key, change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
-      key,
-      ...change,
-      reason,
-      since: isoOf(sinceMs),
-      dismissedAt: dismissedAtMs === null ? null : isoOf(dismissedAtMs),
-      dismissedBy,
-    }));
-    return void sendFile(
-      response,
-      `held-${target}.json`,
-      "application/json",
-      JSON.stringify({ target, held: items }, null, 2),
-    );
-  }
-  const rows = held.map((item) => [
-    heldSubject(item),
-    item.change.op,
-    consequenceOf(item, target),
-    isoOf(item.sinceMs),
-    item.dismissedAtMs === null ? "" : isoOf(item.dismissedAtMs),
-    item.dismissedBy ?? "",
+/** Sends the held changes of a target as a download. */
+export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: Format): void {
+  const document = held.map(({ key, change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
+    key,
+    ...change,
+    reason,
+    since: isoTime(sinceMs),
+    dismissedAt: isoTime(dismissedAtMs),
+    dismissedBy,
+  }));
+  send(response, `held-${target}`, format, { target, held: document }, [
+    ["who", "change", "what would happen", "held since", "dismissed at", "dismissed by"],
+    ...held.map((item) => [
+      heldSubject(item),
+      item.change.op,
+      consequenceOf(item, target),
+      isoTime(item.sinceMs),
+      isoTime(item.dismissedAtMs),
+      item.dismissedBy,
+    ]),
   ]);
-  const columns = ["who", "change", "what would happen", "held since", "dismissed at", "dismissed by"];
-  sendFile(response, `held-${target}.csv`, csvType, csv([columns, ...rows]));
 }
 
-/** What `rollcall plan --json` prints for a target, or the same as rows. */
-export function sendPlan(response: Response, target: string, plan: Plan, format: "csv" | "json"): void {
-  const { changes, held, skipped, ...digests } = plan;
-  if (format === "json") {
-    const body = {
-      name: target,
-      changes,
-      held: held.map(({ change, reason, isDismissed }) => ({ ...change, reason, dismissed: isDismissed })),
-      skipped,
-      ...digests,
-    };
-    return void sendFile(response, `plan-${target}.json`, "application/json", JSON.stringify(body, null, 2));
-  }
+/** Sends the plan of a target as a download; as JSON, what `rollcall plan --json` prints for it. */
+export function sendPlan(response: Response, target: string, plan: Plan, format: Format): void {
   const row = (state: string, change: Change, reason: string) => [
     state,
     change.op,
@@ -64,17 +43,10 @@ export function sendPlan(response: Response, target: string, plan: Plan, format:
     detailOf(change),
     reason,
   ];
-  sendFile(
-    response,
-    `plan-${target}.csv`,
-    csvType,
-    csv([
-      ["state", "change", "who or what", "detail", "reason"],
-      ...changes.map((change) => row("would be done", change, "")),
-      ...held.map(({ change, reason, isDismissed }) => row("held", change, isDismissed ? "dismissed" : reason)),
-      ...skipped.map(({ change, reason }) => row("skipped", change, reason)),
-    ]),
-  );
+  send(response, `plan-${target}`, format, planJson(target, plan), [
+    ["state", "change", "who or what", "detail", "reason"],
+    ...plan.changes.map((change) => row("would be done", change, "")),
+    ...plan.held.map(({ change, reason, isDismissed }) => row("held", change, isDismissed ? "dismissed" : reason)),
+    ...plan.skipped.map(({ change, reason }) => row("skipped", change, reason)),
+  ]);
 }
-
-const isoOf = (ms: number): string => new Date(ms).toISOString();

@@ -1,45 +1,44 @@
+import { activityQuery, entityQuery } from "../../../app/queries.ts";
+import type { StatusReport } from "../../../app/status.ts";
 import type { ActivityPage } from "../../../domain/ports/console-store.ts";
 import { kindsOf, targetDefinitions } from "../../../targets/registry.ts";
-import { parseListFilter, queryOf } from "../components/filters.ts";
+import type { ConsoleParts } from "../../parts.ts";
+import { entityPath } from "../components/activity-rows.ts";
+import { type ListFilter, parseListFilter } from "../components/filters.ts";
 import { parseActivityFilter } from "../pages/activity.ts";
-import { groupsBody, membersTable, peopleBody, rowsPerPage } from "../pages/people.ts";
+import { groupsBody, membersTable, peopleBody } from "../pages/people.ts";
 import { groupBody, personBody } from "../pages/person.ts";
-import type { Asked, Done, Pages } from "../pages.ts";
-import type { ConsoleParts, ConsoleStatus } from "../parts.ts";
+import { type Asked, causeOf, type Done, type Pages } from "../pages.ts";
 
+const rowsPerPage = 50;
 const historyRows = 50;
 
 const withoutGroups = targetDefinitions.filter(({ abilities }) => !abilities.groups);
 
-/** Targets that have groups. The others get no column. */
-const withGroups = (status: ConsoleStatus): readonly string[] =>
-  status.targets.filter(({ type }) => kindsOf(type).includes("group")).map(({ name }) => name);
+const namesOf = ({ targets }: StatusReport): readonly string[] => targets.map(({ name }) => name);
+/** Names of the targets that have groups; the others have no column for them. */
+const namesWithGroups = ({ targets }: StatusReport): readonly string[] =>
+  targets.filter(({ type }) => kindsOf(type).includes("group")).map(({ name }) => name);
 
-/** People, groups, and one of each. */
+const queryOf = ({ q, ...filter }: ListFilter, targets: readonly string[]) =>
+  entityQuery({ ...filter, search: q, limit: rowsPerPage }, targets);
+
+/** The lists of people and groups, and the page of one of them. */
 export function entityRoutes(pages: Pages, { reader, status, now, connections }: ConsoleParts): void {
   const history = (entityId: string, { request }: Asked): Promise<ActivityPage> =>
-    reader.activity({
-      entityId,
-      target: null,
-      action: null,
-      actor: null,
-      sinceMs: null,
-      untilMs: null,
-      isFailureOnly: false,
-      beforeSeq: parseActivityFilter(request.query).before,
-      limit: historyRows,
-    });
+    reader.activity(
+      activityQuery({ entityId, beforeSeq: parseActivityFilter(request.query).before, limit: historyRows }),
+    );
 
   pages.get("/people", "viewer", async ({ request }) => {
     const filter = parseListFilter(request.query);
     const current = await status();
-    const targets = current.targets.map(({ name }) => name);
-    const query = queryOf(filter, targets, rowsPerPage);
+    const query = queryOf(filter, namesOf(current));
     const page = await reader.people({ ...query, groupId: null });
     return {
       title: "People",
       section: "people",
-      lead: "Everybody the directory has told of, and how they stand in each target.",
+      lead: "Everybody whom a source has sent, with the state in each target.",
       body: peopleBody({ page, filter, status: current, columns: query.connections }),
     };
   });
@@ -47,25 +46,22 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
   pages.get("/groups", "viewer", async ({ request }) => {
     const filter = parseListFilter(request.query);
     const current = await status();
-    const query = queryOf(filter, withGroups(current), rowsPerPage);
-    const page = await reader.groups(query);
+    const query = queryOf(filter, namesWithGroups(current));
     return {
       title: "Groups",
       section: "groups",
-      lead: ["Groups of the directory.", ...withoutGroups.map(({ product }) => `${product}'s API has no groups.`)].join(
-        " ",
-      ),
-      body: groupsBody({ page, filter, status: current, columns: query.connections }),
+      lead: [
+        "All groups that the sources have sent.",
+        ...withoutGroups.map(({ product }) => `${product}'s API has no groups.`),
+      ].join(" "),
+      body: groupsBody({ page: await reader.groups(query), filter, status: current, columns: query.connections }),
     };
   });
 
   pages.get("/people/:id", "viewer", async (asked) => {
     const current = await status();
     const id = asked.param("id");
-    const person = await reader.person(
-      id,
-      current.targets.map(({ name }) => name),
-    );
+    const person = await reader.person(id, namesOf(current));
     if (person === null) return null;
     return {
       title: person.displayName || person.userName,
@@ -85,14 +81,10 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
   pages.get("/groups/:id", "viewer", async (asked) => {
     const current = await status();
     const id = asked.param("id");
-    const group = await reader.group(id, withGroups(current));
+    const group = await reader.group(id, namesWithGroups(current));
     if (group === null) return null;
     const filter = parseListFilter(asked.request.query);
-    const query = queryOf(
-      filter,
-      current.targets.map(({ name }) => name),
-      rowsPerPage,
-    );
+    const query = queryOf(filter, namesOf(current));
     const page = await reader.people({ ...query, groupId: id });
     return {
       title: group.displayName,
@@ -109,33 +101,29 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
     };
   });
 
-  for (const section of ["people", "groups"] as const) {
-    pages.post(`/${section}/:id/sync`, "operator", async (asked, form): Promise<Done | null> => {
-      const [id, target] = [asked.param("id"), form["target"] ?? ""];
-      const cause = { actor: asked.visitor.actor, requestId: null };
-      // The store takes any name, and puts it into the audit trail.
-      if (!(await status()).targets.some(({ name }) => name === target)) return null;
-      if (!(await reader.askSync(target, id, cause, now()))) return null;
+  for (const [section, kind] of [
+    ["people", "user"],
+    ["groups", "group"],
+  ] as const) {
+    pages.post(`/${section}/:id/sync`, "operator", async ({ param, visitor }, form): Promise<Done | null> => {
+      const [id, target] = [param("id"), form["target"] ?? ""];
+      // The store accepts any name and writes it to the audit trail.
+      if (!namesOf(await status()).includes(target)) return null;
+      if (!(await reader.askSync(target, id, causeOf(visitor), now()))) return null;
       connections.syncNow(target);
-      return {
-        to: `/${section}/${encodeURIComponent(id)}`,
-        notice: {
-          kind: "good",
-          text: `${target} is looked at now. What came of it is in the history below in a moment.`,
-        },
-      };
+      const text = `${target} is being checked now. The result appears in the history below in a moment.`;
+      return { to: entityPath(kind, id), notice: { kind: "good", text } };
     });
   }
 
-  pages.post("/people/:id/reinvite", "operator", async (asked, form): Promise<Done> => {
-    const [id, target] = [asked.param("id"), form["target"] ?? ""];
-    const cause = { actor: asked.visitor.actor, requestId: null };
-    const isAsked = await reader.askReinvite(target, id, cause, now());
+  pages.post("/people/:id/reinvite", "operator", async ({ param, visitor }, form): Promise<Done> => {
+    const [id, target] = [param("id"), form["target"] ?? ""];
+    const isRequested = await reader.askReinvite(target, id, causeOf(visitor), now());
     return {
-      to: `/people/${encodeURIComponent(id)}`,
-      notice: isAsked
-        ? { kind: "good", text: `${target} is asked to send the invitation again.` }
-        : { kind: "bad", text: `${target} does not show this person as invited: there is nothing to send again.` },
+      to: entityPath("user", id),
+      notice: isRequested
+        ? { kind: "good", text: `${target} will send the invitation again.` }
+        : { kind: "bad", text: `${target} does not show this person as invited: no invitation is sent.` },
     };
   });
 }
