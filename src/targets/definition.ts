@@ -30,20 +30,20 @@ export interface UrlField<Key extends string = string> extends InputField<Key> {
 
 export interface CredentialField extends InputField {
   readonly isSecret?: true;
-  /** What the text must look like. Default: anything but an empty text. */
+  /** Form of the text. Default: any text that is not empty. */
   readonly form?: z.ZodType<string, string>;
 }
 
-/** What people read about a target, and what they fill in to connect one. */
+/** Facts about a type of target: texts for people, and the fields to connect one. */
 export interface TargetFacts<UrlKey extends string = string> {
   /** The value of the key `type`, and of `type` in JSON. */
   readonly type: string;
   /** The vendor's product as people call it. */
   readonly product: string;
-  /** What credentials belong to: "organization", "account". */
+  /** Noun for the thing that credentials belong to: "organization", "account". */
   readonly accountNoun: string;
   readonly regions: readonly Region<UrlKey>[];
-  /** What the choice is called that stands for no region, and its URLs; `apiUrl` is the first. */
+  /** The choice of a server that is in no region. `apiUrl` is the first of its URLs. */
   readonly ownServer: { readonly label: string; readonly urls: readonly UrlField<UrlKey>[] };
   /** In the order in which they are asked for. `clientId` and `clientSecret` are among them. */
   readonly credentials: readonly CredentialField[];
@@ -61,15 +61,15 @@ export interface TargetFacts<UrlKey extends string = string> {
     readonly steps: readonly string[];
     /** How to end the credentials at the vendor. */
     readonly revoke: string;
-    /** What to do after a leak, then in which order. */
+    /** The steps after a leak. */
     readonly afterLeak: string;
   };
 }
 
-/** One type of target: all that Rollcall knows about it outside its own folder. */
+/** One type of target. Code outside of its folder knows nothing else about it. */
 export interface TargetDefinition extends TargetFacts, TargetType {}
 
-/** What a type's own schema gives, before `defineTarget` adds what all targets have. */
+/** A section as the schema of its type gives it, before `defineTarget` adds the keys of all targets. */
 type OwnSection = Omit<TargetSection, "account" | "adminUrl" | "users" | "policy" | "open"> & {
   readonly users?: { readonly groups: readonly string[] } | undefined;
 };

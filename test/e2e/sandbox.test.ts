@@ -189,7 +189,7 @@ describe("the sandbox command", () => {
       const check = await command("check");
       expect([check.code, check.stdout]).toEqual([
         0,
-        expect.stringMatching(/^ok {7}bitwarden {6}signed in, 6 members$/m),
+        expect.stringMatching(/^ok {7}bitwarden {6}signed in, 6 people$/m),
       ]);
       expect((await command("plan", "--detailed-exitcode")).code).toBe(0);
       const second = await rollcall(["sandbox", "--port", String(port)], { cwd: folder });

@@ -9,7 +9,7 @@ import { observeAfterLostMs, type Run } from "./run.ts";
 type PersonChange = ChangeOf<"adopt" | "restore" | "reinvite" | "suspend" | "remove">;
 type GroupChange = ChangeOf<"createGroup" | "adoptGroup" | "renameGroup" | "removeGroup">;
 
-/** Anything on one existing member but memberships. */
+/** Settles a change of one existing member, except memberships. */
 export async function settlePerson(run: Run, change: PersonChange): Promise<Settled> {
   switch (change.op) {
     case "adopt":
@@ -33,7 +33,7 @@ export async function settlePerson(run: Run, change: PersonChange): Promise<Sett
   }
 }
 
-/** Anything on one group but memberships. */
+/** Settles a change of one group, except memberships. */
 export async function settleGroup(run: Run, change: GroupChange): Promise<Settled> {
   switch (change.op) {
     case "createGroup":
@@ -69,7 +69,7 @@ export function settle(run: Run, change: Change, written: Written, absent: Settl
   }
 }
 
-/** The vendor's words, and what to do. */
+/** Returns an error with the vendor's words and advice. */
 export function refused(run: Run, error: VendorError): RollcallError {
   const { words, advice, isPermanent } = refusalOf(error);
   return run.api.http.error("TARGET_REFUSED", `Bitwarden says "${words}"${advice === "" ? "" : `; ${advice}`}`, {
@@ -77,7 +77,7 @@ export function refused(run: Run, error: VendorError): RollcallError {
   });
 }
 
-/** Our own refusal of a change that a sound plan doesn't hold. */
+/** Returns an error for a change that Rollcall itself refuses. A correct plan has no such change. */
 const declined = (run: Run, message: string, isPermanent = false): RollcallError =>
   run.api.http.error("TARGET_REFUSED", message, { isPermanent });
 
@@ -96,13 +96,13 @@ async function takeAccess(run: Run, change: ChangeOf<"suspend" | "remove">): Pro
   return settle(run, change, written, applied(change, remoteId));
 }
 
-/** Null: there is no such member. */
+/** Returns null if there is no such member. */
 async function freshRole(run: Run, remoteId: string): Promise<string | null> {
   const member = await run.api.getMember(remoteId, run.signal);
   return member === null ? null : roleOf(member.type);
 }
 
-/** Read-modify-write (contract sheet §3.5): there is no ETag, so as little time as possible lies between the two. */
+/** Reads and writes the whole member. There is no ETag, so little time may pass between the two. */
 async function adopt(run: Run, change: ChangeOf<"adopt">): Promise<Settled> {
   const { remoteId, externalId } = change;
   const holder = run.index.holderOf(externalId, remoteId);

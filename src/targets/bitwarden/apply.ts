@@ -7,8 +7,8 @@ import { type MembershipChange, settleMembership } from "./memberships.ts";
 import type { Run } from "./run.ts";
 
 /**
- * Applies the changes in an order in which no change waits for a later one: first it takes access away, then it creates
- * groups, members and memberships, and last it removes groups.
+ * Applies the changes in an order in which no change waits for a later one. First it takes access away. Then it creates
+ * groups, members and memberships. Last it removes groups.
  * @throws the error of the last change when three in a row got no answer
  */
 export async function* applyChanges(run: Run, changes: readonly Change[]): AsyncGenerator<Outcome> {
@@ -33,7 +33,7 @@ async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<
 
   yield* people([...suspend, ...remove]);
   const settledEarly = new Set<Change>();
-  // By group, then by member, never both at once: either writes full lists of the same rows.
+  // By group, then by member, never both at once: each writes full lists of the same rows.
   yield* takeMemberships(run, setMembers, settledEarly);
   yield* takeMemberships(run, setGroups, settledEarly);
   yield* groups([...createGroup, ...adoptGroup, ...renameGroup]);
@@ -51,7 +51,7 @@ async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<
   yield* groups(removeGroup);
 }
 
-/** Memberships that take something away don't wait for the invitations and groups which they may also speak of. */
+/** Takes memberships away first. These changes may also add members, who are invited only later. */
 async function* takeMemberships(
   run: Run,
   changes: readonly MembershipChange[],

@@ -38,6 +38,11 @@ export const ownServer = {
  */
 const cloudRateLimit = { perSecond: 4, perMinutePerPath: 55 };
 
+/** Limits that `check` and the forms tell. */
+export const limits = [
+  "Bitwarden's organization key acts as an owner and cannot be narrowed; keep it as safe as an owner's password",
+];
+
 const guid = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 export const clientId = z
   .string()
@@ -67,7 +72,7 @@ export const bitwardenConfig = z
         takeOver: patterns
           .default([])
           .describe(
-            "Directory groups that take over a group of their name although another system's external id is on it: set it when moving from Directory Connector or Bitwarden's SCIM, and remove it afterwards. Default none.",
+            "Directory groups that take over a group of their name although it has another system's external id. Set it while you move from Directory Connector or Bitwarden's SCIM. Default none.",
           ),
       })
       .prefault({}),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { AccountState, ObservedAccount, ObservedGroup } from "../../domain/model/account.ts";
 import { normalizeEmail } from "../../domain/model/entities.ts";
 
-// Unknown fields pass (and go back unchanged in a PUT), unknown enum numbers too: contract sheet §2.2, §3.1, §4.
+// Unknown fields and enum numbers are allowed. Unknown fields go back unchanged in a PUT.
 
 const collection = z.looseObject({ id: z.string() });
 
@@ -19,7 +19,7 @@ export const vendorMember = z.looseObject({
 });
 export type VendorMember = z.infer<typeof vendorMember>;
 
-/** A group as `GroupResponseModel` gives it; its collections are left alone. */
+/** A group as `GroupResponseModel` gives it. Rollcall never changes its collections. */
 export const vendorGroup = z.looseObject({
   id: z.string().min(1),
   name: z.string(),
@@ -27,30 +27,30 @@ export const vendorGroup = z.looseObject({
 });
 export type VendorGroup = z.infer<typeof vendorGroup>;
 
-/** A list of this API; older schemas show a `continuationToken`, this version sends none (§0.9). */
+/** A list of this API. Older versions send a `continuationToken`; this one does not. */
 export const vendorList = <T>(item: z.ZodType<T>) =>
   z.looseObject({ data: z.array(item), continuationToken: z.string().nullish() });
 
 /** Member ids of a group, group ids of a member: a bare array. */
 export const vendorIds = z.array(z.string());
 
-/** Error bodies of the public API and of the internal one that a 429 carries (§2.1). */
+/** Error bodies of the Public API, and of the internal API, which answers 429. */
 export const vendorError = z.looseObject({
   message: z.string(),
   errors: z.record(z.string(), z.array(z.string())).nullish().catch(null),
 });
 export type VendorError = z.infer<typeof vendorError>;
 
-/** `OrganizationUserType` (§2.2). */
+/** `OrganizationUserType` of bitwarden/server. */
 export const memberType = { owner: 0, admin: 1, user: 2, custom: 4 } as const;
 
-/** The role in lower case; `unknown` for a number that this version does not know. */
+/** Returns the role in lower case; `unknown` for an unknown number. */
 export function roleOf(type: number): string {
   const found = Object.entries(memberType).find(([, number]) => number === type);
   return found?.[0] ?? "unknown";
 }
 
-/** `OrganizationUserStatusType` (§2.2). */
+/** Converts `OrganizationUserStatusType` of bitwarden/server. */
 export function stateOf(status: number): AccountState {
   switch (status) {
     case -1:
@@ -68,7 +68,7 @@ export function stateOf(status: number): AccountState {
   }
 }
 
-/** A member without what is none of our business: name, permissions, collections. */
+/** Converts a member, without name, permissions and collections. */
 export const toObservedMember = (member: VendorMember): ObservedAccount => ({
   remoteId: member.id,
   email: normalizeEmail(member.email),
@@ -78,7 +78,7 @@ export const toObservedMember = (member: VendorMember): ObservedAccount => ({
   hasAccount: member.userId != null,
 });
 
-/** A group without its collections. */
+/** Converts a group, without its collections. */
 export const toObservedGroup = (group: VendorGroup): ObservedGroup => ({
   remoteId: group.id,
   name: group.name,
@@ -89,8 +89,8 @@ const blankToNull = (value: string | null | undefined): string | null =>
   value == null || value.trim() === "" ? null : value;
 
 /**
- * The whole body that changes nothing of a member but the externalId: what is absent from a PUT is lost, except groups,
- * which are kept only when absent (§3.5, MemberUpdateRequestModel). Null when the collections aren't known.
+ * Returns the body of a PUT that changes only the externalId. Bitwarden clears every field that a PUT leaves out, except
+ * groups, which it keeps only when they are left out (MemberUpdateRequestModel). Null if the collections are unknown.
  */
 export function memberWithExternalId(
   member: VendorMember,

@@ -1,5 +1,5 @@
 import { cloudOf, defineTarget } from "../definition.ts";
-import { type BitwardenConfig, bitwardenConfig, clientId, ownServer, product, regions } from "./config.ts";
+import { type BitwardenConfig, bitwardenConfig, clientId, limits, ownServer, product, regions } from "./config.ts";
 import { abilities, createBitwardenTarget } from "./target.ts";
 
 /** A limit so high that it never delays a call. Self-hosted servers have no limit of their own. */
@@ -22,9 +22,7 @@ export const bitwarden = defineTarget({
   abilities,
   operationNames: { suspend: "revoke" },
   stateNames: { active: "confirmed", suspended: "revoked" },
-  limits: [
-    "Bitwarden's organization key acts as an owner and cannot be narrowed; keep it as safe as an owner's password",
-  ],
+  limits,
   setup: {
     requires: "A Teams or Enterprise organization. Only an owner sees the key.",
     steps: [
@@ -34,7 +32,7 @@ export const bitwarden = defineTarget({
     ],
     revoke: "Admin Console → Settings → Organization info → Rotate API key",
     afterLeak:
-      "If the key leaks: Settings → Organization info → Rotate API key there, then Rotate here. Whoever has the key can do everything in the organization except read its vaults.",
+      "If the key leaks: Settings → Organization info → Rotate API key there, then Rotate here. The key can do everything in the organization except read its vaults.",
   },
   policyOf: (own) => ({
     groupInclude: own.groups.include,

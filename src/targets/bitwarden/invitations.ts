@@ -8,12 +8,12 @@ import { observeAfterLostMs, type Run } from "./run.ts";
 
 type Invite = ChangeOf<"invite">;
 
-/** Above it an import needs `largeImport` (contract sheet §5); Directory Connector's batches are as large. */
+/** Maximum members of one import without `largeImport`. Directory Connector has the same batch size. */
 const importBatch = 2_000;
-/** How long invitations go one by one after an import broke down. */
+/** Time without imports after a failed one. Invitations then go one by one. */
 const importPauseMs = 3_600_000;
 
-/** Many by import, in one call and without answers; few, and what the import would not take, one by one. */
+/** Invites many members by import, in one call without results for each. Invites few, and the rest of an import, one by one. */
 export async function* settleInvites(run: Run, changes: readonly Invite[]): AsyncGenerator<Settled> {
   const fresh: Invite[] = [];
   for (const change of changes) {
@@ -34,7 +34,7 @@ export async function* settleInvites(run: Run, changes: readonly Invite[]): Asyn
   yield* inviteEach(run, singles);
 }
 
-/** Bitwarden itself guards e-mail addresses half and externalIds not at all (§0.4, §0.5). */
+/** Returns an error for a duplicate. Bitwarden finds duplicate addresses only sometimes, and duplicate externalIds never. */
 function duplicateOf(run: Run, change: Invite): RollcallError | null {
   const { email, externalId } = change;
   const holder = run.index.holderOf(externalId) ?? run.index.memberByEmail(email);
@@ -89,7 +89,7 @@ async function afterRefusal(run: Run, changes: readonly Invite[], error: VendorE
   if (isImportUnavailable(error)) run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
   const places = refusedPlaces(error);
   const good = changes.filter((_change, place) => !places.has(place));
-  // Seats, and whatever it doesn't name: one by one, as many as there is room for.
+  // Missing seats, or a reason about no member: invite one by one, until the seats end.
   if (good.length === changes.length) return { settled: [], left: changes };
   const bad = changes.flatMap((change, place) => {
     const words = places.get(place);

@@ -4,29 +4,28 @@ import type { Written } from "./api.ts";
 import { settle } from "./apply-changes.ts";
 import type { Run } from "./run.ts";
 
-/** A change of who is in which group, told from either side. */
+/** A change of memberships, by group or by member. */
 export type MembershipChange = ChangeOf<"setMembers" | "setGroups">;
 
-/** A full list of ids that a delta is worked into. */
+/** The full list of ids of a group or a member, and the changes to it. */
 interface FullList {
   readonly add: readonly string[];
   readonly remove: readonly string[];
-  /** Null: the owner of the list is gone. */
+  /** Returns null if the group or member no longer exists. */
   readonly read: () => Promise<readonly string[] | null>;
   readonly write: (ids: readonly string[]) => Promise<Written>;
 }
 
 /**
- * Works a delta into the full list that the vendor wants (contract sheet §4: GET, diff, PUT, look again), so that a
- * membership which the plan doesn't speak of stays. With `isLast` false, null says that some ids aren't known yet:
- * what is known has been done, the rest is for the next time.
+ * Reads the full list, changes it, writes it and reads it again, because Bitwarden takes only full lists. So other
+ * memberships stay. Returns null, only if `isLast` is false, when some ids are not known yet. The known ones are done.
  */
 export async function settleMembership(run: Run, change: MembershipChange, isLast: boolean): Promise<Settled | null> {
   const list = change.op === "setMembers" ? listOfGroup(run, change) : listOfMember(run, change);
   if (list === null) return isLast ? unconfirmed(change) : null;
   const isWhole = list.add.length === change.add.length;
   if (!isWhole && list.add.length + list.remove.length === 0) return isLast ? unconfirmed(change) : null;
-  const settled = await workIn(run, change, list);
+  const settled = await updateList(run, change, list);
   if (isWhole || settled.outcome.status !== "applied") return settled;
   return isLast ? unconfirmed(change) : null;
 }
@@ -56,7 +55,7 @@ function listOfMember(run: Run, change: ChangeOf<"setGroups">): FullList | null 
   };
 }
 
-async function workIn(run: Run, change: MembershipChange, list: FullList): Promise<Settled> {
+async function updateList(run: Run, change: MembershipChange, list: FullList): Promise<Settled> {
   const present = await list.read();
   const gone = list.add.length === 0 ? applied(change) : unconfirmed(change);
   if (present === null) return gone;
@@ -68,12 +67,12 @@ async function workIn(run: Run, change: MembershipChange, list: FullList): Promi
   return written.kind === "done" ? confirm(run, change, list) : settle(run, change, written, gone);
 }
 
-/** An unknown id is dropped with 200 (§0.8), and an administrator may write at the same moment: only the list itself tells. */
+/** Reads the list again. Bitwarden answers 200 and drops unknown ids, and an administrator may write at the same time. */
 async function confirm(run: Run, change: MembershipChange, list: FullList): Promise<Settled> {
   const now = new Set(await list.read());
   const removed = new Set(list.remove);
   const isThere = list.add.every((id) => removed.has(id) || now.has(id)) && list.remove.every((id) => !now.has(id));
   if (isThere) return applied(change);
-  run.api.http.log("warn", "Bitwarden took a list of memberships and shows another", { op: change.op });
+  run.api.http.log("warn", "Bitwarden accepted a list of memberships and shows another one", { op: change.op });
   return unconfirmed(change);
 }

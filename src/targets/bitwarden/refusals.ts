@@ -1,14 +1,14 @@
 import type { VendorError } from "./convert.ts";
 
-/** What a vendor's text means for the change that it refused. */
+/** The meaning of a refusal for the change that was refused. */
 export interface Refusal {
   /** The vendor's words. */
   readonly words: string;
-  /** True when only a person can lift it. */
+  /** True if only a person can end it. */
   readonly isPermanent: boolean;
-  /** True when the next invitation will be refused for the same reason. */
+  /** True if seats are missing, so that the next invitation will be refused too. */
   readonly isAboutSeats: boolean;
-  /** What to do about it; empty where we can't tell. */
+  /** Advice for people; empty if unknown. */
   readonly advice: string;
 }
 
@@ -18,8 +18,8 @@ interface KnownRefusal {
   readonly advice: string;
 }
 
-// All texts: bitwarden/server 2026.8.0, commit ac309aa1, read 2026-08-20 (contract sheet §3.4, §3.5, §3.6, §4, §5).
-// Bitwarden gives no code, so the text is all there is; an unknown text is a refusal that we retry with backoff.
+// Texts of bitwarden/server 2026.8.0, commit ac309aa1, read 2026-08-20. Bitwarden gives no code, only a text.
+// A refusal with an unknown text is retried with backoff.
 
 const buySeats = "free or buy a seat in Bitwarden, or raise the autoscale limit";
 const askMember = "the person or the policy's owner has to resolve it in Bitwarden";
@@ -35,12 +35,12 @@ const known: readonly KnownRefusal[] = [
     isAboutSeats: true,
     advice: "upload a licence with more seats, or free one",
   },
-  { pattern: /^No payment method found\./, isAboutSeats: true, advice: "mend the organization's billing" },
-  { pattern: /^No subscription found\./, isAboutSeats: true, advice: "mend the organization's billing" },
+  { pattern: /^No payment method found\./, isAboutSeats: true, advice: "repair the organization's billing" },
+  { pattern: /^No subscription found\./, isAboutSeats: true, advice: "repair the organization's billing" },
   {
     pattern: /^You do not have an active subscription\./,
     isAboutSeats: true,
-    advice: "mend the organization's billing",
+    advice: "repair the organization's billing",
   },
   // HasConfirmedOwnersExceptQuery, RevokeOrganizationUsersValidator
   { pattern: /^Organization must have at least one confirmed owner\./, advice: "confirm another owner first" },
@@ -66,31 +66,31 @@ const known: readonly KnownRefusal[] = [
   { pattern: /^The request's model state is invalid\./, advice: "correct the value in the directory" },
 ];
 
-/** Texts of a 400 that say the wish is already true. */
+/** Texts of a 400 for a change that was done before. */
 const converged = {
   suspend: "Already revoked.", // RevokeOrganizationUsersValidator
   restore: "Already active.", // RestoreOrganizationUserCommand
 } as const;
 
-/** True when a refusal says that the target is as wanted already. */
+/** True if the refusal says that the change was done before. */
 export const isConverged = (op: keyof typeof converged, error: VendorError): boolean => error.message === converged[op];
 
-/** True when a person who was to be mailed again isn't invited: has accepted meanwhile, or is still revoked (ResendOrganizationInviteCommand). */
+/** True if a reinvited member is not invited: accepted meanwhile, or still revoked (ResendOrganizationInviteCommand). */
 export const isNotInvited = (error: VendorError): boolean => error.message === "User invalid.";
 
-/** True when this e-mail address has a membership already, whichever (InviteOrganizationUsersCommand): observe and adopt. */
+/** True if the address already has a member in any state (InviteOrganizationUsersCommand). Observe and adopt it. */
 export const isAlreadyInvited = (error: VendorError): boolean =>
   error.message === "This user has already been invited.";
 
-/** True when the organization's plan has no import (OrganizationController). */
+/** True if the organization's plan has no import (OrganizationController). */
 export const isImportUnavailable = (error: VendorError): boolean =>
   error.message === "Organization cannot use directory syncing.";
 
-/** True when part of an import may have been done (AggregateException: failures while saving or mailing, §2.1, §5.4). */
+/** True if part of an import may be done (AggregateException: failures while saving or mailing). */
 export const isPartlyDone = (error: VendorError): boolean =>
   error.message === "Errors have occurred." || error.message === "Failed to invite users";
 
-/** Places in an import's payload that the vendor named as invalid: `Members[3].Email` -> 3. */
+/** Returns the invalid positions in the payload of an import: 3 for `Members[3].Email`. */
 export function refusedPlaces(error: VendorError): ReadonlyMap<number, string> {
   const places = new Map<number, string>();
   for (const [key, texts] of Object.entries(error.errors ?? {})) {
@@ -100,7 +100,7 @@ export function refusedPlaces(error: VendorError): ReadonlyMap<number, string> {
   return places;
 }
 
-/** Reads a vendor's error: the texts it gave, at most 400 characters, and what we know about them. */
+/** Explains an error of the vendor. `words` has maximum 400 characters. */
 export function refusalOf(error: VendorError): Refusal {
   const details = Object.values(error.errors ?? {})
     .flat()

@@ -12,17 +12,17 @@ export interface Memory {
 /** Wait before an observation after a lost answer. Bitwarden may still be working, and a repeated invitation is a second mail. */
 export const observeAfterLostMs = 3000;
 
-/** What the steps of one `apply` share. */
+/** Data that all steps of one `apply` share. */
 export interface Run {
   readonly api: BitwardenApi;
   readonly signal: AbortSignal;
   readonly index: ObservedIndex;
   readonly memory: Memory;
-  /** More invitations than this go by import. */
+  /** With more invitations than this, they go by import. */
   readonly importThreshold: number;
 }
 
-/** What was observed, and what this apply has created since, by address, externalId and remote id. */
+/** Finds observed accounts and groups, and those that this apply has created, by address, externalId and remote id. */
 export class ObservedIndex {
   readonly #members: ReadonlyMap<string, ObservedAccount>;
   readonly #groups: readonly ObservedGroup[];

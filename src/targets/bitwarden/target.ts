@@ -1,10 +1,11 @@
 import type { Memberships, Observed } from "../../domain/model/account.ts";
-import { hasCode, messageOf } from "../../domain/model/errors.ts";
 import type { Change } from "../../domain/model/plan.ts";
-import type { CheckFinding, MembershipQuery, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import type { MembershipQuery, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import { checkSignIn } from "../kit/check.ts";
 import { maxNamed, readEach } from "../kit/run-changes.ts";
 import { BitwardenApi, type BitwardenOptions } from "./api.ts";
 import { applyChanges } from "./apply.ts";
+import { limits } from "./config.ts";
 import { toObservedGroup, toObservedMember } from "./convert.ts";
 import { type Memory, ObservedIndex } from "./run.ts";
 
@@ -12,7 +13,7 @@ export type { BitwardenOptions } from "./api.ts";
 
 export const abilities = { invite: true, remove: true, groups: true, externalIds: true } as const;
 
-/** A Bitwarden organization (or Vaultwarden), over its Public API with the organization's key. */
+/** Opens a Bitwarden organization (or Vaultwarden) by its Public API, with the organization's key. */
 export function createBitwardenTarget(options: BitwardenOptions): Target {
   const api = new BitwardenApi(options);
   const memory: Memory = { noImportUntilMs: 0 };
@@ -24,7 +25,7 @@ export function createBitwardenTarget(options: BitwardenOptions): Target {
     observe: (scope, signal) => observe(api, scope, signal),
     observeMemberships: (query, signal) => observeMemberships(api, query, signal),
     apply: (changes, observed, signal) => apply(api, memory, options.importThreshold ?? 20, changes, observed, signal),
-    check: (signal) => check(api, options, signal),
+    check: (signal) => checkSignIn(options.name, limits, () => api.listMembers(signal)),
     close: () => api.http.close(),
   };
 }
@@ -72,7 +73,7 @@ async function* apply(
   observed: Observed,
   signal: AbortSignal,
 ): AsyncGenerator<Outcome> {
-  // Who has an address or an externalId already can only be seen in everything.
+  // Only the full lists show who already has an address or an externalId.
   const whole = observed.isComplete || !changes.some(needsWhole) ? observed : await observeAll(api, signal);
   yield* applyChanges({ api, signal, memory, importThreshold, index: new ObservedIndex(whole) }, changes);
 }
@@ -81,35 +82,4 @@ function needsWhole(change: Change): boolean {
   if (change.op === "setMembers") return change.add.some((ref) => ref.remoteId === null);
   if (change.op === "setGroups") return change.remoteId === null;
   return ["invite", "adopt", "createGroup", "adoptGroup", "renameGroup"].includes(change.op);
-}
-
-async function check(
-  api: BitwardenApi,
-  options: BitwardenOptions,
-  signal: AbortSignal,
-): Promise<readonly CheckFinding[]> {
-  const always: CheckFinding = {
-    level: "warning",
-    message: `${options.name}: Bitwarden's organization key acts as an owner and cannot be narrowed; keep it as safe as an owner's password`,
-  };
-  try {
-    const members = await api.listMembers(signal);
-    return [
-      { level: "ok", message: `${options.name}: signed in, ${members.length.toLocaleString("en")} members` },
-      always,
-    ];
-  } catch (error) {
-    const regions = [regionOf(options.apiUrl), regionOf(options.identityUrl)];
-    const isMixed = regions[0] !== regions[1] && regions.every((region) => region !== null);
-    const hint = isMixed ? `; apiUrl is ${regions[0]} and identityUrl is ${regions[1]}: use one region` : "";
-    const wait = hasCode(error, "TARGET_RATE_LIMITED") ? "; wait a minute" : "";
-    return [{ level: "error", message: `${messageOf(error)}${hint}${wait}` }, always];
-  }
-}
-
-/** Null: self-hosted. */
-function regionOf(url: string): "US" | "EU" | null {
-  const { hostname } = new URL(url);
-  if (hostname.endsWith("bitwarden.com")) return "US";
-  return hostname.endsWith("bitwarden.eu") ? "EU" : null;
 }

@@ -11,7 +11,7 @@ import {
 } from "./http.ts";
 import type { TokenKeeper } from "./oauth.ts";
 
-/** What people should check after an unexpected answer. */
+/** Advice for people after an unexpected answer. */
 export interface Advice {
   /** After a refusal of the credentials. */
   readonly credentials: string;

@@ -10,17 +10,17 @@ import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../../net/addresse
 import { createDispatcher } from "../../net/dispatcher.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 
-/** How long a vendor may keep us waiting, in milliseconds. */
+/** Maximum times to wait for a vendor, in milliseconds. */
 export interface Timeouts {
-  /** To a TCP and TLS connection. Default 10 s. Belongs to the dispatcher: an injected one has its own. */
+  /** Until a TCP and TLS connection is open. Default 10 s. An injected dispatcher has its own. */
   readonly connectMs: number;
-  /** Without a sign of life: until the headers, then between two pieces of the body. Default 30 s. */
+  /** Without any data: until the headers, then between two pieces of the body. Default 30 s. */
   readonly silenceMs: number;
-  /** For the whole answer, however lively. Default 5 min. */
+  /** For the whole answer. Default 5 min. */
   readonly totalMs: number;
 }
 
-/** What every target's HTTP needs. All keys but `name` and `version` have defaults for production. */
+/** Options of the HTTP client of a target. All keys except `name` and `version` have defaults for production. */
 export interface HttpOptions extends TargetEnvironment {
   readonly rateLimit?: Partial<RateLimit>;
   readonly timeouts?: Partial<Timeouts>;
@@ -28,9 +28,9 @@ export interface HttpOptions extends TargetEnvironment {
   readonly limitBytes?: number;
   /** Domains of the vendor's cloud. A name below one of them never has a private address. Default none. */
   readonly cloudDomains?: readonly string[];
-  /** How names are looked up; what they lead to is checked. Default: by the operating system. */
+  /** Looks names up. The client checks the addresses. Default: the operating system. */
   readonly lookup?: LookupFunction;
-  /** Default: an agent that obeys HTTPS_PROXY and NO_PROXY, made and closed here. An injected one stays open, and checks no addresses. */
+  /** Default: an agent that follows HTTPS_PROXY and NO_PROXY, and that `close` ends. An injected one stays open and checks no addresses. */
   readonly dispatcher?: Dispatcher;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
@@ -39,7 +39,7 @@ export interface HttpOptions extends TargetEnvironment {
   readonly random?: () => number;
 }
 
-/** One call, without the access token's renewal and the waiting. */
+/** One call. */
 export interface HttpRequest {
   /** A label of low cardinality, e.g. `members.list`. */
   readonly operation: string;
@@ -48,7 +48,7 @@ export interface HttpRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** True when doing it twice is the same as once: lost connections and 502, 503, 504 (a read's 500, too) are then tried again. */
+  /** True if doing it twice is the same as once. Then it is retried after a lost connection, 502, 503, 504, and a read also after 500. */
   readonly isRepeatable: boolean;
 }
 
@@ -58,26 +58,26 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The body is no UTF-8: what stands in `text` for the bytes that are none may be part of an id. */
+  /** True if the body is not UTF-8. `text` then has replacement characters, perhaps inside an id. */
   readonly isBroken?: boolean;
 }
 
-/** Sent, but no answer came: the vendor may have done it. */
+/** It was sent, and no answer came. The vendor may have done it. */
 export interface Lost {
   readonly kind: "lost";
   readonly error: RollcallError;
 }
 
-/** What became of a call. */
+/** The result of a call. */
 export type Reply = Answer | Lost;
 
 const defaultTimeouts: Timeouts = { connectMs: 10_000, silenceMs: 30_000, totalMs: 300_000 };
 const maxRetries = 3;
 const firstBackoffMs = 500;
-/** A longer `Retry-After` is handed to the caller instead of waited for. */
+/** Maximum `Retry-After` to wait for. With a longer one, the caller gets the answer. */
 const longestWaitMs = 60_000;
 
-/** HTTP with a memory for the vendor's limits and none for its bodies: bounded, timed, abortable, never following a redirect. */
+/** An HTTP client with rate limits, retries, timeouts and a maximum body size. It never follows a redirect. */
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #timeouts: Timeouts;
@@ -112,8 +112,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends when the rate limit allows, and again after 429 (any call: it was refused before any work) or, if repeatable,
-   * after a lost connection, 502, 503, 504 or a read's 500; at most 3 times, with backoff and jitter or as `Retry-After` wishes.
+   * Sends when the rate limit allows. Maximum 3 retries, with backoff and jitter or after `Retry-After`: after 429, which
+   * refuses a call before any work, and, if the call is repeatable, after a lost connection, 502, 503, 504 or a read's 500.
    * @throws `TARGET_UNREACHABLE` when nothing can have been sent, `UNEXPECTED_RESPONSE` for a body over the limit, `ABORTED`
    */
   async send(request: HttpRequest, callerSignal: AbortSignal): Promise<Reply> {
@@ -252,7 +252,7 @@ export class HttpClient {
     }
     const reason = reasonOf(cause);
     const host = new URL(request.url).host;
-    // fetch's own "fetch failed" would only stand behind the reason and add nothing.
+    // fetch's own "fetch failed" would add nothing to the reason.
     const error = this.error("TARGET_UNREACHABLE", `${request.operation}: no connection to ${host} (${reason.text})`, {
       ...(!(cause instanceof Error && cause.message === "fetch failed") && { cause }),
     });
@@ -262,7 +262,7 @@ export class HttpClient {
   /** Null: take the reply as it is. */
   #waitBeforeRetry(request: HttpRequest, reply: Attempt, attempt: number): number | null {
     if (attempt >= maxRetries) return null;
-    // A 500 says that the vendor tripped over this call: a write may have been half done, a read may be asked again.
+    // After a 500, a write may be half done. A read can be repeated.
     const brief = request.kind === "read" ? [500, 502, 503, 504] : [502, 503, 504];
     const isTransient = reply.kind === "lost" ? reply.isBrief : brief.includes(reply.status);
     const isRefusedUnread = reply.kind === "answer" && reply.status === 429;
@@ -295,7 +295,7 @@ export class HttpClient {
   }
 }
 
-/** `mayBeDone` false: nothing was sent. `isBrief`: it cost no long wait and may pass by itself, so it is worth another try. */
+/** `mayBeDone` is false if nothing was sent. `isBrief` is true if it took no long wait and may end by itself, so that a retry is useful. */
 type Attempt = Answer | (Lost & { readonly mayBeDone: boolean; readonly isBrief: boolean });
 
 class PatienceLost extends Error {
@@ -328,7 +328,7 @@ function reasonOf(thrown: unknown): { text: string; isBeforeSending: boolean; is
   const isConnecting = syscall === "connect" || syscall === "getaddrinfo" || beforeSending.includes(code);
   const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_/.test(code);
   return {
-    // Node's message names the address that was called: a proxy's, perhaps.
+    // Node's message has the address that was called, perhaps a proxy's.
     text:
       syscall === "connect"
         ? root.message.replace(/^connect /, "")
@@ -348,7 +348,7 @@ function rootOf(thrown: unknown): Error {
 }
 
 /**
- * Reads an answer's JSON by a schema; says in plain words what came instead, without quoting it.
+ * Reads the JSON of an answer by a schema. The error describes what came instead, without quoting it.
  * @throws `UNEXPECTED_RESPONSE`
  */
 export function parseAnswer<T>(http: HttpClient, operation: string, answer: Answer, schema: ZodType<T>): T {
@@ -368,17 +368,17 @@ export function parseAnswer<T>(http: HttpClient, operation: string, answer: Answ
   });
 }
 
-/** The answer's JSON; undefined when it is none. */
+/** Returns the JSON of the answer; undefined if it is not JSON. */
 export function jsonOf(answer: Answer): unknown {
   if (answer.isBroken === true) return undefined;
   try {
     return JSON.parse(answer.text) as unknown;
   } catch {
-    return undefined; // every caller says what it makes of that
+    return undefined; // each caller decides what that means
   }
 }
 
-/** e.g. `an empty body`, `512 bytes of text/html`. */
+/** Returns e.g. `an empty body`, `512 characters of text/html`. */
 export function describeBody(answer: Answer): string {
   if (answer.text === "") return "an empty body";
   const type = (answer.headers.get("content-type") ?? "unknown type").split(";", 1)[0] ?? "";

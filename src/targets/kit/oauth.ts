@@ -19,17 +19,17 @@ import { type Answer, describeBody, type HttpClient, type Reply } from "./http.t
 export interface TokenOptions {
   readonly http: HttpClient;
   readonly tokenUrl: string;
-  /** Null where the vendor can't take a token back. */
+  /** Null if the vendor can't revoke a token. */
   readonly revokeUrl: string | null;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** How the client proves itself: in the body (`client_secret_post`) or in the header (`client_secret_basic`), RFC 6749 §2.3.1. */
+  /** Client authentication: in the body (`client_secret_post`) or in the header (`client_secret_basic`), RFC 6749 §2.3.1. */
   readonly authentication: "post" | "basic";
-  /** Besides the grant type: scope and the like. */
+  /** Parameters besides the grant type, such as the scope. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Renewed this long before it expires, milliseconds. Default: 5 min for an hour's token, 60 s for 15 min, a twelfth of others. */
+  /** Time before its end when a token is renewed, milliseconds. Default: a twelfth of its life, minimum 60 s. */
   readonly renewBeforeMs?: number;
-  /** What a person should look at when the vendor refuses id and secret. */
+  /** Advice for people when the vendor refuses id and secret. */
   readonly adviceOnRefusal: string;
 }
 
@@ -39,10 +39,10 @@ interface Token {
   readonly expiresAtMs: number;
 }
 
-/** The longest that giving back a token may delay a shutdown. */
+/** Maximum time to revoke a token, because it delays a shutdown. */
 const revokeWithinMs = 3_000;
 
-/** One access token (RFC 6749 §4.4), shared by every call of a target and renewed in time. */
+/** One access token (RFC 6749 §4.4) for all calls of a target. It is renewed before it expires. */
 export class TokenKeeper {
   readonly #options: TokenOptions;
   readonly #http: HttpClient;
@@ -61,7 +61,7 @@ export class TokenKeeper {
    */
   async get(signal: AbortSignal): Promise<string> {
     if (this.#token !== null && this.#http.clock() < this.#token.renewAtMs) return this.#token.value;
-    // The renewal serves every caller, so no single caller's signal may end it; the client's timeouts do.
+    // The renewal is for every caller, so no caller's signal may end it. The timeouts of the client do.
     this.#renewal ??= this.#request().finally(() => {
       this.#renewal = null;
     });
@@ -84,7 +84,7 @@ export class TokenKeeper {
     return second;
   }
 
-  /** Gives the token back, within 3 s; a failure is logged, never thrown. */
+  /** Revokes the token, within 3 s. A failure is logged, never thrown. */
   async revoke(signal: AbortSignal): Promise<void> {
     const { revokeUrl } = this.#options;
     const token = this.#token;
@@ -101,7 +101,7 @@ export class TokenKeeper {
         send,
       );
     } catch (error) {
-      this.#http.log("warn", "the access token could not be given back; it expires by itself", { error });
+      this.#http.log("warn", "the access token could not be revoked; it expires by itself", { error });
     }
   }
 
@@ -134,7 +134,7 @@ export class TokenKeeper {
     return { value, renewAtMs: nowMs + lifeMs - renewBeforeMs, expiresAtMs: nowMs + lifeMs };
   }
 
-  /** Statuses that say nothing about id and secret. */
+  /** Throws for statuses that are not about id and secret. */
   #refuseUnusable(answer: Answer): void {
     const { status } = answer;
     const said = `the token endpoint answered ${status} with ${describeBody(answer)}`;
@@ -144,7 +144,7 @@ export class TokenKeeper {
     if (status >= 500) throw this.#http.error("TARGET_UNREACHABLE", said);
   }
 
-  /** The library's errors carry whole bodies in their causes, so those stay behind; the OAuth error code does not. */
+  /** Keeps only the OAuth error code. The causes of the library's errors have whole bodies. */
   #explain(error: unknown, answer: Answer | undefined): RollcallError {
     if (error instanceof ResponseBodyError)
       return this.#refused(`the token endpoint answered "${error.error}"`, error.error);
@@ -178,7 +178,7 @@ export class TokenKeeper {
     return authentication === "post" ? ClientSecretPost(clientSecret) : plainBasic(clientSecret);
   }
 
-  /** The library's fetch is our client: same dispatcher, timeouts, limits; it has refused plain http to strangers already. */
+  /** Lets the library call through the HTTP client, with its dispatcher, timeouts and limits. The client refuses plain http. */
   #fetchThrough(operation: string, signal: AbortSignal, onAnswer?: (answer: Answer) => void) {
     const send = async (url: string, request: CustomFetchOptions<"POST", URLSearchParams>): Promise<Response> => {
       const call = {
@@ -199,9 +199,9 @@ export class TokenKeeper {
 }
 
 /**
- * Basic as 1Password documents it: id and secret joined as they are. Percent-encoding leaves `[A-Za-z0-9._~-]`, all that
- * its ids and secrets are made of, alone, so a server that decodes (RFC 6749 §2.3.1) and one that does not read the same.
- * The library's ClientSecretBasic also encodes `-`, `_`, `.` and `~`, which only the first kind understands.
+ * Basic authentication that works whether the server decodes id and secret (RFC 6749 §2.3.1) or not, as some do not.
+ * `encodeURIComponent` does not change `[A-Za-z0-9._~-]`, which ids and secrets consist of. The library's
+ * ClientSecretBasic also encodes `-`, `_`, `.` and `~`, so a server that does not decode would refuse it.
  */
 function plainBasic(clientSecret: string): ClientAuth {
   return (_server, client, _body, headers) => {
@@ -210,7 +210,7 @@ function plainBasic(clientSecret: string): ClientAuth {
   };
 }
 
-/** Waits no longer than the signal allows; the work itself goes on for the others. */
+/** Waits until the signal is aborted. The work itself goes on for other callers. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal, http: HttpClient): Promise<T> {
   const stop = Promise.withResolvers<never>();
   const onAbort = (): void =>

@@ -1,12 +1,12 @@
-/** At most `limit` calls within any `windowMs` milliseconds. */
+/** Maximum `limit` calls within any `windowMs` milliseconds. */
 interface Window {
   readonly limit: number;
   readonly windowMs: number;
 }
 
-/** How many calls a vendor takes. Reads and tokens have gentle limits of their own (contract sheet Bitwarden §8: GET 200/min, token 10/min per address). */
+/** Maximum calls to a vendor. Reads and tokens have their own limits. */
 export interface RateLimit {
-  /** Writes per second, over all paths, evenly spaced: a burst that the network delays would meet the next one at the vendor. Default 4. */
+  /** Writes per second, over all paths, evenly spaced. The network can delay one burst into the next. Default 4. */
   readonly perSecond: number;
   /** Writes per minute with the same verb and path. Default 55. */
   readonly perMinutePerPath: number;
@@ -18,7 +18,10 @@ export interface RateLimit {
   readonly tokensPerMinute: number;
 }
 
-/** Below Bitwarden cloud's limits (`src/Api/appsettings.json`, `src/Identity/appsettings.json`); 1Password documents none. */
+/**
+ * Below the limits of Bitwarden's cloud: per minute 60 writes and 200 reads of a path, 10 tokens of an address
+ * (`src/Api/appsettings.json`, `src/Identity/appsettings.json` of bitwarden/server 2026.8.0). 1Password documents none.
+ */
 export const defaultRateLimit: RateLimit = {
   perSecond: 4,
   perMinutePerPath: 55,
@@ -27,19 +30,19 @@ export const defaultRateLimit: RateLimit = {
   tokensPerMinute: 5,
 };
 
-/** What a call counts as. */
+/** The kind of a call, which decides its limits. */
 export type CallKind = "read" | "write" | "token";
 
 /** Waits `ms` milliseconds; rejects with the signal's reason when it is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 
-/** Above this many verb-and-path keys the idle ones are forgotten. */
+/** With more keys of verb and path than this, the idle ones are removed. */
 const sweepAbove = 1_000;
 const minuteMs = 60_000;
 
 const atLeastOne = (limit: number): number => Math.max(1, Math.floor(limit));
 
-/** Sliding windows, kept before the vendor has to enforce its own: a 429 costs a minute, waiting costs a moment. */
+/** Sliding windows below the limits of the vendor. A 429 costs a minute; waiting costs a moment. */
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #clock: () => number;
@@ -69,7 +72,7 @@ export class RateLimiter {
     }
   }
 
-  /** The windows that the call falls into. A call a millisecond or more is no limit, and not kept. */
+  /** Returns the windows of the call. A limit of one call per millisecond or more is no limit. */
   #windowsOf(kind: CallKind, path: string): readonly (readonly [string, Window])[] {
     const limit = this.#limit;
     const [perSecond, perMinute] =
@@ -84,7 +87,7 @@ export class RateLimiter {
     return windows.filter(([, window]) => window.windowMs / window.limit > 1);
   }
 
-  /** How long until `window` has room, in milliseconds; drops what has left it, and what a clock that jumped back puts into the future. */
+  /** Returns the time until `window` has a free place, in milliseconds. Drops old calls, and calls in the future after the clock jumped back. */
   #waitMs(key: string, window: Window, nowMs: number): number {
     const calls = (this.#calls.get(key) ?? []).filter((atMs) => atMs > nowMs - window.windowMs && atMs <= nowMs);
     this.#calls.set(key, calls);

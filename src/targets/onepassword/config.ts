@@ -20,6 +20,11 @@ export const ownServer = {
   urls: [{ key: "apiUrl", label: "API URL", placeholder: "https://api.1password.com" }],
 } as const satisfies { readonly label: string; readonly urls: readonly UrlField[] };
 
+/** Limits that `check` and the forms tell. */
+export const limits = [
+  "1Password does not support the Users API on accounts with automated provisioning (SCIM); use one or the other",
+];
+
 const takeAccess = z.enum(["suspend", "ignore"]).default("suspend").describe("Default suspend.");
 
 /** A 1Password account. `protect` is lower case. */

@@ -1,5 +1,5 @@
 import { defineTarget } from "../definition.ts";
-import { onePasswordConfig, ownServer, product, regions } from "./config.ts";
+import { limits, onePasswordConfig, ownServer, product, regions } from "./config.ts";
 import { abilities, createOnePasswordTarget } from "./target.ts";
 
 /** A 1Password Business account, by the Users API for Partners. */
@@ -22,9 +22,7 @@ export const onePassword = defineTarget({
   abilities,
   operationNames: { restore: "reactivate" },
   stateNames: {},
-  limits: [
-    "1Password does not support the Users API on accounts with automated provisioning (SCIM); use one or the other",
-  ],
+  limits,
   setup: {
     requires: "A Business account. An owner, an administrator or a member of the Security group can do this.",
     steps: [

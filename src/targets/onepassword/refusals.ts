@@ -1,8 +1,8 @@
-/** What a 403 on one person means. */
+/** The meaning of a 403 about one user. */
 export interface Refusal {
-  /** The vendor's slug, or what came instead. */
+  /** The vendor's slug, or a replacement. */
   readonly words: string;
-  /** False: it may as well be about the application or the account. */
+  /** False if the cause may also be the application or the account. */
   readonly isKnown: boolean;
   readonly advice: string;
 }
@@ -12,7 +12,7 @@ interface KnownRefusal {
   readonly advice: string;
 }
 
-// 1Password gives 403 with gRPC code 7 for every refusal; the slug tells them apart (contract sheet §6).
+// 1Password gives 403 with gRPC code 7 for every refusal; only the slug differs.
 const known: readonly KnownRefusal[] = [
   // elastic/kibana, one_password.ts and its tests, read 2026-10-07: the only body on record
   { slug: "no_owner_remain", advice: "make someone else an owner in 1Password first" },
@@ -21,7 +21,7 @@ const known: readonly KnownRefusal[] = [
 const unknownAdvice =
   "externally managed administrators can't be suspended, and the OAuth application needs the permissions to suspend and to reactivate users";
 
-/** `slug` is the `message` of the answer; null when it had none. */
+/** Explains a refusal. `slug` is the `message` of the answer; null if it has none. */
 export function refusalOf(slug: string | null): Refusal {
   const words = slug === null || slug.trim() === "" ? "403 without a reason" : slug.slice(0, 200);
   const match = known.find((refusal) => refusal.slug === slug);

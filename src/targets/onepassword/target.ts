@@ -1,7 +1,8 @@
 import type { Observed } from "../../domain/model/account.ts";
-import { hasCode, messageOf, type RollcallError } from "../../domain/model/errors.ts";
+import { hasCode, type RollcallError } from "../../domain/model/errors.ts";
 import { type Change, unreachable } from "../../domain/model/plan.ts";
-import type { CheckFinding, ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import type { ObserveScope, Outcome, Target } from "../../domain/ports/target.ts";
+import { checkSignIn } from "../kit/check.ts";
 import {
   applied,
   attempt,
@@ -15,17 +16,18 @@ import {
   whileAnswering,
 } from "../kit/run-changes.ts";
 import { OnePasswordApi, type OnePasswordOptions, type Written } from "./api.ts";
+import { limits } from "./config.ts";
 import { stateOf, toObservedMember } from "./convert.ts";
 import { refusalOf } from "./refusals.ts";
 
 export type { ApiVersion, OnePasswordOptions } from "./api.ts";
 
-/** After this number of unexplained 403 in a row, a permission is missing. It is not about each user. */
+/** After this number of unexplained 403 in a row, the cause is a missing permission and not the users. */
 const maxRefusedInARow = 5;
 
 export const abilities = { invite: false, remove: false, groups: false, externalIds: false } as const;
 
-/** A 1Password account, over the Users API: it lists people, suspends and reactivates them, and can do nothing else. */
+/** Opens a 1Password account by the Users API, which lists, suspends and reactivates users and can do nothing else. */
 export function createOnePasswordTarget(options: OnePasswordOptions): Target {
   const api = new OnePasswordApi(options);
   return {
@@ -38,7 +40,7 @@ export function createOnePasswordTarget(options: OnePasswordOptions): Target {
       throw api.http.error("UNEXPECTED_RESPONSE", "1Password's Users API knows no groups");
     },
     apply: (changes, _observed, signal) => apply(api, changes, signal),
-    check: (signal) => check(api, options, signal),
+    check: (signal) => checkSignIn(options.name, limitsOf(options), () => api.listUsers(signal)),
     missingPermissions: (signal) => missingPermissions(api, signal),
     close: (signal) => api.close(signal),
   };
@@ -121,39 +123,21 @@ function settleWritten(api: OnePasswordApi, change: ChangeOf<"suspend" | "restor
   }
 }
 
-async function check(
-  api: OnePasswordApi,
-  options: OnePasswordOptions,
-  signal: AbortSignal,
-): Promise<readonly CheckFinding[]> {
-  const findings: CheckFinding[] = [
-    {
-      level: "warning",
-      message: `${options.name}: 1Password does not support the Users API on accounts with automated provisioning (SCIM); use one or the other`,
-    },
-  ];
-  // Every id on record is 26 upper-case letters and digits (§1); the vendor's own examples are looser, so this only warns.
-  if (!/^[A-Z0-9]{26}$/.test(options.accountId)) {
-    const message = `${options.name}: accountId isn't 26 capital letters and digits; it stands in the web app's address between /app#/ and /AllItems`;
-    findings.push({ level: "warning", message });
-  }
-  try {
-    const users = await api.listUsers(signal);
-    return [
-      { level: "ok", message: `${options.name}: signed in, ${users.length.toLocaleString("en")} people` },
-      ...findings,
-    ];
-  } catch (error) {
-    return [{ level: "error", message: messageOf(error) }, ...findings];
-  }
-}
+/** All known account ids have 26 capital letters and digits. The vendor's own examples differ, so this is only a warning. */
+const limitsOf = ({ accountId }: OnePasswordOptions): readonly string[] =>
+  /^[A-Z0-9]{26}$/.test(accountId)
+    ? limits
+    : [
+        ...limits,
+        "accountId isn't 26 capital letters and digits; it is in the web app's address, between /app#/ and /AllItems",
+      ];
 
-/** An id of the vendor's form (§1) that nobody has. */
+/** An account id in the vendor's form that no user has. */
 const nobody = "ROLLCALLPERMISSIONPROBE000";
 
 /**
- * Asks for, suspends and reactivates nobody: 404 says that it would be allowed, 403 (an absent scope, §1) that it would not.
- * Listing has been allowed already, or nothing of the account would be known.
+ * Returns the permissions that the OAuth application seems to lack. It reads, suspends and reactivates a user who does
+ * not exist: 404 means that the permission is there, 403 that it is missing. Listing has worked before.
  */
 async function missingPermissions(api: OnePasswordApi, signal: AbortSignal): Promise<readonly string[]> {
   const missing: string[] = [];
