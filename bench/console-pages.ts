@@ -15,11 +15,11 @@ using directory = await largeDirectory(Date.now());
 
 const store = await openSqliteStore(directory.path);
 const all = {
-  connections: targets,
+  targets: targets,
   search: "",
   source: null,
   presence: null,
-  standing: null,
+  syncStatus: null,
   cursor: null,
   limit: 1,
 } as const;
@@ -57,7 +57,7 @@ const pages = [
   "/groups?q=team+0",
   `/groups/${group}`,
   "/plan",
-  "/connections",
+  "/targets",
   "/activity",
   "/activity?failed=1",
   "/activity?kind=calls&target=onepassword",

@@ -15,11 +15,11 @@ using directory = await largeDirectory(nowMs);
 const store = await openSqliteStore(directory.path);
 
 const all = {
-  connections: targets,
+  targets: targets,
   search: "",
   source: null,
   presence: null,
-  standing: null,
+  syncStatus: null,
   cursor: null,
   limit: 50,
 } as const;
@@ -52,18 +52,18 @@ const questions: readonly (readonly [string, () => Promise<unknown>])[] = [
   ["people, search with no hit", () => people({ search: "zzz" })],
   ["people of a group of all", () => people({ groupId: firstGroup?.id ?? "" })],
   ...(["inSync", "pending", "failed", "held", "missing"] as const).map(
-    (state) => [`people, ${state}`, () => people({ connections: one, standing: { by: "state", state } })] as const,
+    (state) => [`people, ${state}`, () => people({ targets: one, syncStatus: { by: "state", state } })] as const,
   ),
-  ["people, pending anywhere", () => people({ standing: { by: "state", state: "pending" } })],
-  ["people, accepted", () => people({ connections: one, standing: { by: "seen", seen: "accepted" } })],
+  ["people, pending anywhere", () => people({ syncStatus: { by: "state", state: "pending" } })],
+  ["people, accepted", () => people({ targets: one, syncStatus: { by: "seen", seen: "accepted" } })],
   [
     "people, active and searched",
-    () => people({ search: "ada", connections: one, standing: { by: "seen", seen: "active" } }),
+    () => people({ search: "ada", targets: one, syncStatus: { by: "seen", seen: "active" } }),
   ],
-  ["people, not in the target", () => people({ connections: one, standing: { by: "note", note: "not-in-target" } })],
+  ["people, not in the target", () => people({ targets: one, syncStatus: { by: "note", note: "not-in-target" } })],
   ["one person", () => store.person(someone, targets)],
   ["groups", () => groups()],
-  ["groups, pending", () => groups({ standing: { by: "state", state: "pending" } })],
+  ["groups, pending", () => groups({ syncStatus: { by: "state", state: "pending" } })],
   ["one group", () => store.group(firstGroup?.id ?? "", targets)],
   ["activity", () => activity({})],
   ["activity of a person", () => activity({ entityId: someone })],

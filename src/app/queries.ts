@@ -48,11 +48,11 @@ export interface EntityFilter {
 export function entityQuery(filter: EntityFilter, targets: readonly string[]): GroupsQuery {
   const { search = "", source, target = "", presence, cursor, limit } = filter;
   return {
-    connections: targets.includes(target) ? [target] : targets,
+    targets: targets.includes(target) ? [target] : targets,
     search,
     source: source || null,
     presence: presence || null,
-    standing: statusFilter(filter),
+    syncStatus: statusFilter(filter),
     cursor: cursor || null,
     limit,
   };

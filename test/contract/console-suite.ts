@@ -69,21 +69,21 @@ const call = (entityId: string, more: Partial<AuditEntry> = {}): AuditEntry => (
 });
 
 const people: PeopleQuery = {
-  connections: ["bw"],
+  targets: ["bw"],
   search: "",
   source: null,
   presence: null,
-  standing: null,
+  syncStatus: null,
   groupId: null,
   cursor: null,
   limit: 50,
 };
 const groups: GroupsQuery = {
-  connections: ["bw"],
+  targets: ["bw"],
   search: "",
   source: null,
   presence: null,
-  standing: null,
+  syncStatus: null,
   cursor: null,
   limit: 50,
 };
@@ -195,20 +195,20 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         };
         const counts = await store.targetCounts("bw", ["user"]);
         for (const [state, names] of Object.entries(expected) as [SyncState, readonly string[]][]) {
-          expect(await namesOf({ standing: { by: "state", state } }), state).toEqual(names);
+          expect(await namesOf({ syncStatus: { by: "state", state } }), state).toEqual(names);
           expect(counts[state]).toBe(names.length);
         }
-        const { items } = await store.people({ ...people, connections: ["bw", "op"] });
+        const { items } = await store.people({ ...people, targets: ["bw", "op"] });
         expect(items.map((item) => item.syncStatuses.map(({ target, state }) => `${target} ${state}`))).toEqual(
           ["failed", null, "held", "inSync", "missing", "pending", "pending"].map((state) => [
             `bw ${state}`,
             "op pending",
           ]),
         );
-        expect(await namesOf({ connections: ["bw", "op"], standing: { by: "state", state: "inSync" } })).toEqual([
+        expect(await namesOf({ targets: ["bw", "op"], syncStatus: { by: "state", state: "inSync" } })).toEqual([
           "inSync",
         ]);
-        expect(await namesOf({ connections: [], standing: { by: "state", state: "inSync" } })).toEqual([]);
+        expect(await namesOf({ targets: [], syncStatus: { by: "state", state: "inSync" } })).toEqual([]);
       });
 
       it("and the counts tell of each commit at once, whoever made it", async () => {
@@ -219,8 +219,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           return [
             inSync,
             pending,
-            ...(await namesOf({ standing: { by: "state", state: "inSync" } })),
-            ...(await namesOf({ standing: { by: "state", state: "pending" } })),
+            ...(await namesOf({ syncStatus: { by: "state", state: "inSync" } })),
+            ...(await namesOf({ syncStatus: { by: "state", state: "pending" } })),
           ];
         };
         expect(await told()).toEqual([0, 2, "Ada", "Bo"]);
@@ -240,9 +240,9 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           linkOf(ada, { observedState: "accepted", observedSinceMs: 9 }),
           linkOf(bo, { note: "email-differs" }),
         );
-        expect(await namesOf({ standing: { by: "seen", seen: "accepted" } })).toEqual(["Ada"]);
-        expect(await namesOf({ standing: { by: "note", note: "email-differs" } })).toEqual(["Bo"]);
-        expect(await namesOf({ connections: ["op"], standing: { by: "seen", seen: "accepted" } })).toEqual([]);
+        expect(await namesOf({ syncStatus: { by: "seen", seen: "accepted" } })).toEqual(["Ada"]);
+        expect(await namesOf({ syncStatus: { by: "note", note: "email-differs" } })).toEqual(["Bo"]);
+        expect(await namesOf({ targets: ["op"], syncStatus: { by: "seen", seen: "accepted" } })).toEqual([]);
         const { items } = await store.people({ ...people, search: "ada" });
         expect(items[0]?.syncStatuses[0]).toMatchObject({ seenState: "accepted", seenSinceMs: 9, hasAccess: true });
       });
@@ -251,11 +251,11 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         const count = 11_000;
         const entry = async (number: number) => create(`p${String(number).padStart(5, "0")}`);
         await Promise.all(Array.from({ length: count }, (_, number) => entry(number)));
-        const page = await store.people({ ...people, standing: { by: "state", state: "pending" }, limit: 200 });
+        const page = await store.people({ ...people, syncStatus: { by: "state", state: "pending" }, limit: 200 });
         expect(page.total).toBe(count);
         const next = await store.people({
           ...people,
-          standing: { by: "state", state: "pending" },
+          syncStatus: { by: "state", state: "pending" },
           limit: 2,
           cursor: Buffer.from(JSON.stringify(["p09999", count])).toString("base64url"),
         });
@@ -265,7 +265,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         const given = (await store.people({ ...people, search: "p10007" })).items[0]?.id ?? "";
         await put(linkOf(given));
         const totalOf = async (search: string, state: SyncState) =>
-          (await store.people({ ...people, search, standing: { by: "state", state } })).total;
+          (await store.people({ ...people, search, syncStatus: { by: "state", state } })).total;
         expect([await totalOf("p1", "pending"), await totalOf("p1", "inSync")]).toEqual([999, 1]);
         expect([await totalOf("p", "pending"), await totalOf("p", "inSync")]).toEqual([count - 1, 1]);
       }, 120_000);
@@ -282,17 +282,17 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         );
         const atOp = linkOf(ada, { target: "op", appliedRev: 2, observedState: null });
         await store.commit("op", { links: [atOp] }, harness.clock.nowMs);
-        const connections = ["bw", "op"];
+        const targets = ["bw", "op"];
         const pending = { by: "state", state: "pending" } as const;
-        expect(await namesOf({ connections, standing: pending })).toEqual(["Bo", "Cy"]);
-        expect(await namesOf({ connections, standing: pending, search: "bo" })).toEqual(["Bo"]);
-        expect(await namesOf({ connections, standing: pending, search: "ada" })).toEqual([]);
-        expect(await namesOf({ connections, standing: pending, groupId: group })).toEqual(["Cy"]);
+        expect(await namesOf({ targets, syncStatus: pending })).toEqual(["Bo", "Cy"]);
+        expect(await namesOf({ targets, syncStatus: pending, search: "bo" })).toEqual(["Bo"]);
+        expect(await namesOf({ targets, syncStatus: pending, search: "ada" })).toEqual([]);
+        expect(await namesOf({ targets, syncStatus: pending, groupId: group })).toEqual(["Cy"]);
         const inSync = { by: "state", state: "inSync" } as const;
-        expect(await namesOf({ connections: ["op"], standing: inSync, groupId: group })).toEqual(["Ada"]);
+        expect(await namesOf({ targets: ["op"], syncStatus: inSync, groupId: group })).toEqual(["Ada"]);
         const active = { by: "seen", seen: "active" } as const;
-        expect(await namesOf({ connections, standing: active, search: "cy" })).toEqual(["Cy"]);
-        expect(await namesOf({ connections, standing: active, search: "ada" })).toEqual([]);
+        expect(await namesOf({ targets, syncStatus: active, search: "cy" })).toEqual(["Cy"]);
+        expect(await namesOf({ targets, syncStatus: active, search: "ada" })).toEqual([]);
       });
 
       it("have a page of their own", async () => {
@@ -343,7 +343,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         ["ops", 0, "pending"],
       ]);
       expect((await store.groups({ ...groups, search: "EN" })).total).toBe(1);
-      expect((await store.groups({ ...groups, standing: { by: "state", state: "pending" } })).items).toHaveLength(1);
+      expect((await store.groups({ ...groups, syncStatus: { by: "state", state: "pending" } })).items).toHaveLength(1);
       expect(await store.group(eng, ["bw"])).toMatchObject({ displayName: "Eng", memberCount: 1, rev: 1 });
       expect(await store.group("none", [])).toBeNull();
     });

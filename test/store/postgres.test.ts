@@ -51,9 +51,9 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
         search: "",
         source: null,
         presence: null,
-        standing: null,
+        syncStatus: null,
         groupId: null,
-        connections: [],
+        targets: [],
         cursor: null,
         limit: 100,
       });

@@ -11,11 +11,11 @@ const cause = { actor: "test", requestId: null };
 const members = { isNameUnique: false, unknownMembers: "skip" } as const;
 const states: readonly SyncState[] = ["inSync", "pending", "failed", "held", "missing"];
 const people: PeopleQuery = {
-  connections: ["bw", "op"],
+  targets: ["bw", "op"],
   search: "",
   source: null,
   presence: null,
-  standing: null,
+  syncStatus: null,
   groupId: null,
   cursor: null,
   limit: 500,
@@ -55,16 +55,18 @@ const byState = (
 
 /** Counts, lists and the status of each entity are three queries, which must agree. */
 async function expectAgreement(target: string, hint: string): Promise<void> {
-  const query = { ...people, connections: [target] };
+  const query = { ...people, targets: [target] };
   const users = byState((await store.people(query)).items, target);
   const groups = byState((await store.groups(query)).items, target);
   const searched = byState((await store.people({ ...query, search: "1" })).items, target);
   for (const state of states) {
-    const standing = { by: "state", state } as const;
+    const syncStatus = { by: "state", state } as const;
     const namesIn = (page: Page<{ readonly displayName: string }>) => page.items.map(({ displayName }) => displayName);
-    expect(namesIn(await store.people({ ...query, standing })), `users ${hint}`).toEqual(users[state]);
-    expect(namesIn(await store.groups({ ...query, standing })), `groups ${hint}`).toEqual(groups[state]);
-    expect(namesIn(await store.people({ ...query, standing, search: "1" })), `search ${hint}`).toEqual(searched[state]);
+    expect(namesIn(await store.people({ ...query, syncStatus })), `users ${hint}`).toEqual(users[state]);
+    expect(namesIn(await store.groups({ ...query, syncStatus })), `groups ${hint}`).toEqual(groups[state]);
+    expect(namesIn(await store.people({ ...query, syncStatus, search: "1" })), `search ${hint}`).toEqual(
+      searched[state],
+    );
   }
   const countsOf = (names: Record<string, readonly string[]>) => states.map((state) => names[state]?.length ?? 0);
   const userCounts = await store.targetCounts(target, ["user"]);

@@ -75,7 +75,7 @@ export type SyncStatusFilter =
 
 interface EntityQuery {
   /** Names of the targets to show. The store does not know the configuration. */
-  readonly connections: readonly string[];
+  readonly targets: readonly string[];
   /**
    * Part of the name, or of a user's e-mail address or userName; letter case does not count. Or the whole id. Empty: all. Maximum
    * 200 characters count.
@@ -84,8 +84,8 @@ interface EntityQuery {
   readonly source: string | null;
   /** `present`: the source has it. `inactive`: the source has it disabled. `gone`: deleted. Null: all. */
   readonly presence: "present" | "inactive" | "gone" | null;
-  /** Selects entities that are in this state in any of `connections`. */
-  readonly standing: SyncStatusFilter | null;
+  /** Selects entities that are in this state in any of `targets`. */
+  readonly syncStatus: SyncStatusFilter | null;
   /** `nextCursor` of the page before. Null, or a cursor of another method: from the start. */
   readonly cursor: string | null;
   /** 1 to 200. */
@@ -149,7 +149,7 @@ export interface ActivityPage {
 }
 
 /** One hour of one target. Hours without activity are left out. */
-export interface HourTally {
+export interface HourlyCounts {
   readonly target: string;
   /** Start of the hour, in milliseconds since the epoch. */
   readonly hourMs: number;
@@ -213,9 +213,9 @@ export interface AttentionItem {
 /** Queries of console and API. Large queries run in parts, so that they do not block other work. */
 export interface ConsoleStore {
   people(query: PeopleQuery): Promise<Page<PersonItem>>;
-  person(id: string, connections: readonly string[]): Promise<PersonDetail | null>;
+  person(id: string, targets: readonly string[]): Promise<PersonDetail | null>;
   groups(query: GroupsQuery): Promise<Page<GroupItem>>;
-  group(id: string, connections: readonly string[]): Promise<GroupDetail | null>;
+  group(id: string, targets: readonly string[]): Promise<GroupDetail | null>;
   activity(query: ActivityQuery): Promise<ActivityPage>;
   /** For live updates: matching rows after `afterSeq`, oldest first, and the last `seq` that was checked. Ignores `beforeSeq`. */
   activityAfter(
@@ -225,9 +225,9 @@ export interface ConsoleStore {
   /** The `seq` of the newest row. 0: there is none. */
   newestSeq(): Promise<number>;
   /** Hours that begin at or after `sinceMs`, oldest first. Maximum 14 days back. */
-  hourly(connections: readonly string[], sinceMs: number): Promise<readonly HourTally[]>;
+  hourly(targets: readonly string[], sinceMs: number): Promise<readonly HourlyCounts[]>;
   /** Everything in these targets that needs an administrator. */
-  attention(connections: readonly string[], nowMs: number): Promise<readonly Attention[]>;
+  attention(targets: readonly string[], nowMs: number): Promise<readonly Attention[]>;
   /** Makes an entity due at once in a target, whatever it waits for. Returns false if it does not exist. */
   askSync(target: string, entityId: string, cause: Cause, nowMs: number): Promise<boolean>;
   /** Lets the next run send an invitation again, if it is still open. Returns false if the target shows no invitation. */

@@ -99,9 +99,9 @@ export interface SyncStore {
    * targets (see `RestoredState`), its approvals are void, and sources are polled completely. Must be the first call.
    * Returns when the backup was made, or null.
    */
-  noticeRestore(connections: readonly string[], nowMs: number): Promise<number | null>;
+  noticeRestore(targets: readonly string[], nowMs: number): Promise<number | null>;
   /** Marks this file as restored, with the same effects. A second call without other changes only starts the window again. */
-  markRestored(connections: readonly string[], cause: Cause, nowMs: number): Promise<MarkedRestore>;
+  markRestored(targets: readonly string[], cause: Cause, nowMs: number): Promise<MarkedRestore>;
   /** Null: not restored, or the restore has no effect any more. The sets contain only ids that were asked for. */
   restored(
     target: string,

@@ -1,4 +1,4 @@
-import type { HourTally } from "../../domain/ports/console-store.ts";
+import type { HourlyCounts } from "../../domain/ports/console-store.ts";
 import type { RunRecord } from "../../domain/ports/sync-store.ts";
 import type { Driver, Sql } from "../database/driver.ts";
 import { all, first, integer, optional, text } from "../database/table.ts";
@@ -43,7 +43,7 @@ export async function hourly(
   { read, dialect }: Driver,
   targets: readonly string[],
   sinceMs: number,
-): Promise<readonly HourTally[]> {
+): Promise<readonly HourlyCounts[]> {
   const rows = await all(
     read,
     { target: text, hourMs: integer, name: text, n: integer },

@@ -96,9 +96,10 @@ export const tables = ({ sequence, clustered, contains, appendOnly }: Dialect): 
   // The vendor's account that the links of a target belong to: another one is refused.
   "CREATE TABLE target_accounts (target TEXT PRIMARY KEY, account TEXT NOT NULL)",
 
-  // The removal limit counts these users: when each last lost access, and when access lost earlier was given back.
+  // The removal limit counts these charges (see `accountChargeId`): when each last lost access. Then the users who got
+  // access back that they had lost before the window.
   `CREATE TABLE access_losses (
-    target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
+    target TEXT NOT NULL, charge_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, charge_id)) ${clustered}`,
   `CREATE TABLE access_returns (
     target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
 

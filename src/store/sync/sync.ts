@@ -30,15 +30,11 @@ const upsertConnection = connectionStates.upsert(["role", "name"]);
 /** Links, removal limit, held changes and the state of connections: see `SyncStore`. */
 export function syncRows(driver: Driver): Omit<SyncStore, "targetCounts"> {
   const { read, dialect } = driver;
-  /** Users with a time after `sinceMs` in this table, by id. */
-  const usersSince = async (name: string, target: string, sinceMs: number): Promise<ReadonlyMap<string, number>> => {
-    const rows = await all(
-      read,
-      { userId: text, atMs: integer },
-      `SELECT user_id, at_ms FROM ${name} WHERE target = ? AND at_ms > ?`,
-      [target, sinceMs],
-    );
-    return new Map(rows.map(({ userId, atMs }) => [userId, atMs]));
+  /** Ids with a time after `sinceMs`. */
+  const idsSince = async (from: string, target: string, sinceMs: number): Promise<ReadonlyMap<string, number>> => {
+    const statement = `SELECT ${from} WHERE target = ? AND at_ms > ?`;
+    const rows = await all(read, { id: text, atMs: integer }, statement, [target, sinceMs]);
+    return new Map(rows.map(({ id, atMs }) => [id, atMs]));
   };
 
   return {
@@ -101,8 +97,8 @@ export function syncRows(driver: Driver): Omit<SyncStore, "targetCounts"> {
 
     peopleWithAccess: (target) =>
       count(read, "FROM links WHERE target = ? AND kind = 'user' AND has_access = 1", [target]),
-    charges: (target, sinceMs) => usersSince("access_losses", target, sinceMs),
-    returned: (target, sinceMs) => usersSince("access_returns", target, sinceMs),
+    charges: (target, sinceMs) => idsSince("charge_id AS id, at_ms FROM access_losses", target, sinceMs),
+    returned: (target, sinceMs) => idsSince("user_id AS id, at_ms FROM access_returns", target, sinceMs),
 
     async causes(target, entityIds) {
       const found = new Map<string, string[]>();
@@ -180,12 +176,12 @@ async function writeRun(sql: Sql, target: string, record: RunRecord, nowMs: numb
       record.account,
     ]);
   for (const link of record.links ?? []) await sql.run(upsertLink, links.values(link));
-  for (const userId of record.charge ?? []) {
+  for (const chargeId of record.charge ?? []) {
     // Never earlier than before: a clock that jumps back must not end the window too early.
     await sql.run(
-      `INSERT INTO access_losses (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id)
+      `INSERT INTO access_losses (target, charge_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, charge_id)
        DO UPDATE SET at_ms = CASE WHEN excluded.at_ms > access_losses.at_ms THEN excluded.at_ms ELSE access_losses.at_ms END`,
-      [target, userId, nowMs],
+      [target, chargeId, nowMs],
     );
   }
   for (const userId of record.returning ?? [])
@@ -193,8 +189,8 @@ async function writeRun(sql: Sql, target: string, record: RunRecord, nowMs: numb
       "INSERT INTO access_returns (target, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT (target, user_id) DO UPDATE SET at_ms = excluded.at_ms",
       [target, userId, nowMs],
     );
-  for (const userId of record.refund ?? [])
-    await sql.run("DELETE FROM access_losses WHERE target = ? AND user_id = ?", [target, userId]);
+  for (const chargeId of record.refund ?? [])
+    await sql.run("DELETE FROM access_losses WHERE target = ? AND charge_id = ?", [target, chargeId]);
   if (record.held !== undefined) await replaceHeld(sql, target, record.held, nowMs);
   for (const key of record.done ?? [])
     await sql.run("DELETE FROM held_changes WHERE target = ? AND key = ?", [target, key]);

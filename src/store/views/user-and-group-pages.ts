@@ -34,7 +34,7 @@ export async function peoplePage(driver: Driver, query: PeopleQuery): Promise<Pa
      WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
-  return { items: await toPeople(driver, rows, query.connections), ...page };
+  return { items: await toPeople(driver, rows, query.targets), ...page };
 }
 
 /** Users from rows with at least these columns. */
@@ -56,7 +56,7 @@ export async function groupsPage(driver: Driver, query: GroupsQuery): Promise<Pa
     `SELECT t.* FROM groups t WHERE ${driver.dialect.isIn("t.seq", "number")} ORDER BY t.display_name_key, t.seq`,
     [JSON.stringify(seqs)],
   );
-  return { items: await toGroups(driver, rows, query.connections), ...page };
+  return { items: await toGroups(driver, rows, query.targets), ...page };
 }
 
 /** Groups from rows of `groups`. */
@@ -120,8 +120,8 @@ async function pageOf(
     query.source === null ? always : condition("t.source = ?", query.source),
     more,
   ]);
-  if (query.standing !== null) {
-    const seqs = await seqsByStatus(driver, kind, query.standing, query.connections, where);
+  if (query.syncStatus !== null) {
+    const seqs = await seqsByStatus(driver, kind, query.syncStatus, query.targets, where);
     where = condition(dialect.isIn("t.seq", "number"), JSON.stringify(seqs));
   }
   const from = `FROM ${tableOf[kind]} t ${kind === "user" ? dialect.through("users_by_name") : ""}`;

@@ -6,7 +6,7 @@ import type { HeldItem } from "../../domain/model/held-change.ts";
 import type {
   Attention,
   GroupItem,
-  HourTally,
+  HourlyCounts,
   Page,
   PersonDetail,
   PersonItem,
@@ -71,7 +71,7 @@ export const attention = ({ target, kind, count, sinceMs, first }: Attention) =>
   })),
 });
 
-export const hour = ({ hourMs, ...counts }: HourTally) => ({ ...counts, hour: isoTime(hourMs) });
+export const hour = ({ hourMs, ...counts }: HourlyCounts) => ({ ...counts, hour: isoTime(hourMs) });
 
 /** At most `limit` changes of each kind; `counts` has all. */
 export function plan(target: string, { atMs, plan: made }: MadePlan, limit: number) {

@@ -1,4 +1,4 @@
-import type { HourTally } from "../../../domain/ports/console-store.ts";
+import type { HourlyCounts } from "../../../domain/ports/console-store.ts";
 import { count } from "../../../text/numbers.ts";
 import { duration, isoTime } from "../../../text/times.ts";
 import { html, type Markup } from "./html.ts";
@@ -10,7 +10,7 @@ const height = 44;
 const step = width / hoursShown;
 
 /** The calls of the last 24 hours, one bar per hour, and the totals as text. */
-export function hourChart(name: string, hours: readonly HourTally[], nowMs: number): Markup {
+export function hourChart(name: string, hours: readonly HourlyCounts[], nowMs: number): Markup {
   const lastHourMs = Math.floor(nowMs / hourMs) * hourMs;
   const byHour = new Map(hours.map((hour) => [hour.hourMs, hour]));
   const bars = Array.from({ length: hoursShown }, (_, index) => {

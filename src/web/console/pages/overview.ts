@@ -1,6 +1,6 @@
 import type { SourceStatus, StatusReport, TargetStatus } from "../../../app/status.ts";
 import type { AuditRow } from "../../../domain/model/audit.ts";
-import type { HourTally } from "../../../domain/ports/console-store.ts";
+import type { HourlyCounts } from "../../../domain/ports/console-store.ts";
 import { productNames, productOf } from "../../../targets/registry.ts";
 import { findingText, sourceTypeName } from "../../../text/notes.ts";
 import { figure } from "../../../text/numbers.ts";
@@ -14,7 +14,7 @@ import { ago, badge, nextTry, type Tone, timeOf } from "../components/labels.ts"
 
 export interface OverviewData extends AttentionData {
   readonly status: StatusReport;
-  readonly hours: readonly HourTally[];
+  readonly hours: readonly HourlyCounts[];
   readonly recent: readonly AuditRow[];
 }
 

@@ -39,7 +39,7 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
       title: "People",
       section: "people",
       lead: "Everybody whom a source has sent, with the state in each target.",
-      body: peopleBody({ page, filter, status: current, columns: query.connections }),
+      body: peopleBody({ page, filter, status: current, columns: query.targets }),
     };
   });
 
@@ -54,7 +54,7 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
         "All groups that the sources have sent.",
         ...withoutGroups.map(({ product }) => `${product}'s API has no groups.`),
       ].join(" "),
-      body: groupsBody({ page: await reader.groups(query), filter, status: current, columns: query.connections }),
+      body: groupsBody({ page: await reader.groups(query), filter, status: current, columns: query.targets }),
     };
   });
 
@@ -92,7 +92,7 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
       trail: [{ href: "/groups", label: "Groups" }],
       body: groupBody({
         group,
-        members: membersTable(id, { page, filter, status: current, columns: query.connections }),
+        members: membersTable(id, { page, filter, status: current, columns: query.targets }),
         history: await history(id, asked),
         status: current,
         visitor: asked.visitor,
