@@ -58,7 +58,7 @@ export interface Notice {
 
 /**
  * Compares the present trouble with the incidents, and returns the new incidents and the messages that are due.
- * Pure: the same trouble causes a message only once, also after a restart, as long as the incidents are stored.
+ * Pure. While the incidents are stored, the same trouble causes one message, also after a restart.
  *
  * | before           | now               | message to a channel                 |
  * | ---------------- | ----------------- | ------------------------------------ |

@@ -31,7 +31,7 @@ const message: AlertMessage = {
 };
 const patient = (): AbortSignal => AbortSignal.timeout(5000);
 
-/** The refusal, which must hold nothing of the URL but its host. */
+/** Returns the refusal. It must contain only the host of the URL. */
 async function refusalOf(sending: Promise<unknown>): Promise<SendError> {
   const error = await sending.then(
     () => null,
@@ -167,7 +167,7 @@ describe("a message for Slack", () => {
     const body = slackBody({ ...message, title: said, text: said }, bare);
     expect(body).not.toMatch(/@[a-z]/);
     expect(body).not.toContain("](");
-    // Still to be read.
+    // The text must stay readable.
     expect(body).toContain("sign in");
   });
 
@@ -269,7 +269,7 @@ describe("a mail", () => {
 
   it("is given up when the signal aborts", async () => {
     await using smtp = await startSmtp({ certificates: folder, isTls: true });
-    // Waits for a greeting in the clear that never comes.
+    // The client waits for a greeting that never comes.
     const stuck = mailTo(smtp.port, { security: "starttls", ca }).send(message, AbortSignal.timeout(200));
     expect((await refusalOf(stuck)).message).toContain("no answer in time");
   });

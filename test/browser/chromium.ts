@@ -32,7 +32,7 @@ export function openBrowser(): Promise<Browser> {
 export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Requests to anywhere else, errors of scripts and of the console, violations of the content security policy. */
+  /** Requests to other hosts, errors of scripts and of the console, violations of the content security policy. */
   readonly wrongs: readonly string[];
   /** Removes errors that the test caused on purpose. The browser reports a refused form as a failed request. */
   forgive(pattern: RegExp): void;

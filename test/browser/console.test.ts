@@ -100,7 +100,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await page.goto("/people?state=held");
     expect(new URL(page.url()).pathname).toBe("/sign-in");
     expect(await accessibilityProblems(page)).toEqual([]);
-    // Only the keyboard.
+    // With the keyboard only.
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
     await page.getByRole("alert").getByText("not one of this Rollcall's").waitFor();
@@ -251,14 +251,14 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
   it("shows new activity live, and can pause and continue", async () => {
     const { page } = await signIn();
     await page.goto("/activity");
-    await page.getByText("Live: new rows appear by themselves.").waitFor();
+    await page.getByText("Live: new rows appear automatically.").waitFor();
     await serve.idp.hire("seen-live@example.com");
     await page.locator(".log .fresh", { hasText: "seen-live@example.com" }).first().waitFor();
     await page.getByRole("button", { name: "Pause" }).click();
     await serve.idp.hire("while-paused@example.com");
     await until(() => expect(stateOf(stage, "while-paused@example.com")).toBe("invited"));
     expect(await page.locator(".log").textContent()).not.toContain("while-paused@example.com");
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await page.locator(".log .fresh", { hasText: "while-paused@example.com" }).first().waitFor();
     await page.goto("/activity");
     const [download] = await Promise.all([
@@ -292,7 +292,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       await page.getByLabel("Client secret").fill("wrong");
       await page.getByRole("button", { name: "Verify" }).click();
       await page.locator(".wrong, [role=alert]:not([hidden])").first().waitFor();
-      // What was filled in stays, but the secret.
+      // The form keeps the input except the secret.
       expect(await page.getByLabel("Client id").inputValue()).toBe(other.clientId);
       expect(await page.getByLabel("Client secret").inputValue()).toBe("");
       forgive(/422/);
@@ -355,7 +355,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
         (await fetch(`${url}/Users?count=0`, { headers: { authorization: `Bearer ${secret}` } })).status;
       expect([await ask(), await askWith(second)]).toEqual([200, 200]);
       await page.getByRole("link", { name: "Done" }).click();
-      // The old one ends in an hour; the new one, as the first, never.
+      // The old token expires in an hour. The new one never expires, like the first.
       await row.getByText("Expires soon").waitFor();
       expect(await row.count()).toBe(2);
       expect(await accessibilityProblems(page)).toEqual([]);
@@ -408,14 +408,14 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await section.getByRole("button", { name: "Leave held" }).click();
     await page.getByRole("status").getByText("Left held in acme-bitwarden").waitFor();
     expect(membersIn(stage, "revoked")).toHaveLength(2);
-    // Somebody has said no: it stands there quietly, can be approved all the same, and the overview asks for nobody.
+    // Dismissed changes can still be approved. The overview no longer lists them.
     const dismissed = section.getByText("53 removals dismissed");
     await dismissed.waitFor();
     await page.goto("/");
     await page.getByRole("region", { name: "Targets" }).waitFor();
     expect(await page.getByText("held back in acme-bitwarden").count()).toBe(0);
 
-    // One comes back after the page was made: exactly these are no longer these.
+    // One person returns after the page was loaded, so the held changes differ from those on the page.
     await page.goto("/plan");
     await dismissed.click();
     await section.getByText("by console:admin").first().waitFor();
@@ -449,7 +449,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
   it("does not delay the end of the process while the log is open", async () => {
     const { page, forgive } = await signIn();
     await page.goto("/activity");
-    await page.getByText("Live: new rows appear by themselves.").waitFor();
+    await page.getByText("Live: new rows appear automatically.").waitFor();
     const began = performance.now();
     expect((await serve.stop()).code).toBe(0);
     expect(performance.now() - began).toBeLessThan(6000);

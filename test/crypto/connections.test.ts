@@ -38,7 +38,7 @@ afterEach(async () => {
   await Promise.all([bitwarden.close(), onePassword.close(), store.close()]);
 });
 
-/** As `main.ts` puts it together, as far as connecting needs it. */
+/** The parts of the composition that connections need. */
 const context = {
   now: () => nowMs,
   target: ({ name, open }) => open({ name, version: "0" }),

@@ -19,11 +19,11 @@ function portOf(server: Server): Promise<number> {
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
 }
 
-/** A vendor with TLS, whose certificate is for `name`, localhost and 127.0.0.1. */
+/** A vendor with TLS. Its certificate is for `name`, localhost and 127.0.0.1. */
 const vendor = (name: string, listener: RequestListener = (_request, response) => void response.end("{}")) =>
   portOf(createHttpsServer(ca.server({ name }), listener));
 
-/** A proxy that knows every name, and where to CONNECT to in its place; `asked` are the lines of its requests. */
+/** A proxy that sends every CONNECT to one server. `asked` contains the request lines. */
 async function proxy(port: () => number, status = 200) {
   const asked: string[] = [];
   const server = createHttpServer((request, response) => {
@@ -61,7 +61,7 @@ const get = (url: string): HttpRequest => ({
   isRepeatable: true,
 });
 
-/** DNS as somebody else would like it; what it is asked is counted. */
+/** A lookup with false answers. Counts the questions. */
 function resolver(...answers: readonly (readonly string[])[]): { lookup: LookupFunction; asked: () => number } {
   let asked = 0;
   return {
@@ -82,7 +82,7 @@ const cloudDomains = targetDefinitions.flatMap(({ regions }) => regions.map(({ d
 describe("addresses", () => {
   const [own, cloud, local] = ["vault.example.com", "api.bitwarden.com", "localhost"];
   it.each([
-    // Nobody's.
+    // Forbidden.
     ["169.254.169.254", [own, cloud, local]],
     ["169.254.170.2", [own, cloud, local]],
     ["fe80::1", [own, cloud, local]],
@@ -99,7 +99,7 @@ describe("addresses", () => {
     ["ff02::1", [own, cloud, local]],
     ["255.255.255.255", [own, cloud, local]],
     ["240.0.0.1", [own, cloud, local]],
-    // In the clothes of IPv6.
+    // IPv4 addresses in IPv6 form.
     ["::ffff:169.254.169.254", [own, cloud, local]],
     ["::ffff:a9fe:a9fe", [own, cloud, local]],
     ["64:ff9b::a9fe:a9fe", [own, cloud, local]],
@@ -107,13 +107,13 @@ describe("addresses", () => {
     ["2002:a9fe:a9fe::1", [own, cloud, local]],
     ["2001:0:1:2::5601:5601", [own, cloud, local]],
     ["64:ff9b:1::a9fe:a9fe", [own, cloud, local]],
-    // This machine.
+    // Loopback.
     ["127.0.0.1", [own, cloud]],
     ["127.255.0.1", [own, cloud]],
     ["::1", [own, cloud]],
     ["::ffff:127.0.0.1", [own, cloud]],
     ["64:ff9b::7f00:1", [own, cloud]],
-    // A network of one's own.
+    // Private.
     ["10.1.2.3", [cloud, local]],
     ["172.16.0.1", [cloud, local]],
     ["172.31.255.255", [cloud, local]],
@@ -121,7 +121,7 @@ describe("addresses", () => {
     ["100.64.0.1", [cloud, local]],
     ["fd12:3456::1", [cloud, local]],
     ["::ffff:10.0.0.1", [cloud, local]],
-    // Everybody's.
+    // Public.
     ["104.18.12.33", [local]],
     ["172.32.0.1", [local]],
     ["2606:4700::6812:c21", [local]],
@@ -171,7 +171,7 @@ describe("a name that leads to a forbidden address", () => {
       code: "TARGET_UNREACHABLE",
       message: expect.stringMatching(new RegExp(`^acme: members\\.list: .*${hostname} leads to ${address}, .*${what}`)),
     });
-    // Not a thing that passes by itself.
+    // A retry does not help.
     expect([asked(), reached]).toEqual([1, 0]);
   });
 
@@ -276,10 +276,10 @@ describe("a proxy", () => {
     vi.stubEnv("HTTPS_PROXY", `http://user:pass%21@127.0.0.1:${proxyPort}`);
     expect(await client().send(get("https://vault.example.com/"), patient)).toMatchObject({ status: 200 });
     expect(asked).toEqual([`CONNECT vault.example.com:443 Basic ${btoa("user:pass!")}`]);
-    // A proxy that leads to somebody else is found out.
+    // A proxy that connects to another server is detected.
     port = await vendor("other.example.com");
     await expect(client().send(get("https://vault.example.com/"), patient)).rejects.toThrow("ALTNAME");
-    // And a private authority is needed through it as without.
+    // A private authority needs caFile also through a proxy.
     await expect(client({ ca: undefined }).send(get("https://vault.example.com/"), patient)).rejects.toThrow("caFile");
   });
 
@@ -301,7 +301,7 @@ describe("a proxy", () => {
     vi.stubEnv("NO_PROXY", ".example.com");
     expect(await client().send(get(`https://localhost:${port}/`), patient)).toMatchObject({ status: 200 });
     const { lookup } = resolver(["127.0.0.1"]);
-    // Looked up here, and so checked here.
+    // Resolved and checked here.
     await expect(client({ lookup }).send(get("https://vault.example.com/"), patient)).rejects.toThrow(
       "leads to 127.0.0.1",
     );

@@ -6,7 +6,7 @@ import { createLogger, type LoggerOptions, redact, redactText } from "../../src/
 
 const CANARY = "canary7f3a9dcanary";
 
-/** A logger and everything it has written. */
+/** A logger, and the text that it has written. */
 function capture(options: LoggerOptions = {}) {
   const chunks: string[] = [];
   const stream = new Writable({

@@ -31,7 +31,7 @@ function doorOf(limits: Partial<AdmissionLimits>) {
     parts,
   );
   const enter = (source: string, bodyBytes = 0) => admit({ source, bodyBytes });
-  /** Comes in, and stays; gives how to leave. */
+  /** Enters and stays. Returns the function to leave. */
   const stay = (source: string, bodyBytes = 0): (() => void) => {
     const answer = enter(source, bodyBytes);
     if (answer.kind === "refused") throw new Error(answer.detail);

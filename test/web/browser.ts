@@ -2,7 +2,7 @@ import type { RequestListener, Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a browser does with cookies and where a request comes from, as far as signing in needs it. */
+/** The parts of a browser that sign-in needs: cookies and the origin of a request. */
 export interface Tab {
   readonly cookies: Map<string, string>;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
@@ -12,7 +12,7 @@ export interface Tab {
     form: Readonly<Record<string, string>>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Answer>;
-  /** The hidden field of the page at that path. */
+  /** Returns the hidden token of the page at that path. */
   csrf(path?: string): Promise<string>;
 }
 
@@ -66,7 +66,7 @@ export function openTab(baseUrl: string): Tab {
   return tab;
 }
 
-/** A server of this process. */
+/** A server in this process. */
 export async function serveApp(app: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {
   const server: Server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -18,7 +18,7 @@ let logged: string[];
 let server: Awaited<ReturnType<typeof serveApp>>;
 let tab: Tab;
 
-/** The console of somebody with two targets, over a store that believes everything. */
+/** The console with two targets and a store that accepts everything. */
 beforeEach(async () => {
   [asked, logged] = [[], []];
   const access = createAccess({

@@ -26,7 +26,7 @@ async function csvOf(name: string): Promise<string> {
   return text;
 }
 
-/** Records as RFC 4180 has them: a line break ends one unless it stands within quotes. Any of the three that readers know. */
+/** Parses records of RFC 4180. A line break inside quotes does not end a record. Accepts all three kinds of line break. */
 const recordsOf = (text: string): readonly string[] => text.match(/(?:"(?:[^"]|"")*"|[^"\r\n])+/g) ?? [];
 
 describe("a name in an export as CSV", () => {

@@ -22,7 +22,7 @@ async function up(handler: RequestListener, options: ListenerOptions = {}): Prom
   return listener;
 }
 
-/** A connection that never hangs up by itself, and what came over it; `over` when the other side has hung up. */
+/** A connection that never closes by itself, and the text that it received. `over` resolves when the server closes it. */
 async function dial({ url }: Listener) {
   const socket: Socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   closers.push(() => socket.destroy());
@@ -42,7 +42,7 @@ async function dial({ url }: Listener) {
     socket,
     text: () => text,
     over,
-    /** Writes, and waits for an answer's status line. */
+    /** Writes and waits for the status line of an answer. */
     ask: async (request: string): Promise<string> => {
       const before = text.length;
       socket.write(request);
@@ -75,7 +75,7 @@ describe("connections", () => {
     fourth.socket.destroy();
     expect(crowded).toBe(1);
     inside[0]?.socket.destroy();
-    // Its place is free as soon as the server has noticed.
+    // The connection is free once the server has noticed that it closed.
     for (;;) {
       const next = await dial(listener);
       if (/^HTTP\/1\.1 200/.test(await next.ask(get("/scim/v2/Users")))) break;

@@ -3,7 +3,7 @@ import supertest from "supertest";
 import { describe, expect, it } from "vitest";
 import { createScimApp, type ScimAppParts } from "../../src/server/scim-app.ts";
 
-/** The listener's application over a SCIM router that says what it sees of a request. */
+/** The application of the SCIM listener, with a router that returns what it sees of a request. */
 const ask = (parts: Partial<ScimAppParts> = {}) =>
   supertest(
     createScimApp({

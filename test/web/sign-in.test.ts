@@ -157,7 +157,7 @@ describe("a session", () => {
     clock += 11 * hourMs;
     expect((await tab.get("/")).status).toBe(200);
     clock += 11 * hourMs;
-    // What a page asks by itself does not count as somebody.
+    // Automatic requests of a page do not count.
     expect((await tab.get("/?live")).status).toBe(200);
     clock += hourMs;
     expect((await tab.get("/")).status).toBe(401);
@@ -362,14 +362,14 @@ describe("guessing tokens", () => {
       expect((await tab.post("/sign-in", { token: `guess-${guess}`, to: "/" })).status).toBe(401);
     const refused = await tab.post("/sign-in", { token: admin, to: "/" });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "60"]);
-    // As a bearer token it is the same guess.
+    // A guess as a bearer token counts as well.
     expect((await fetch(base, { headers: { authorization: `Bearer ${admin}` } })).status).toBe(429);
     clock += 60_000;
     await signIn(admin, tab);
   });
 
   it.each([
-    // As Azure Application Gateway writes it: each connection has another port.
+    // Azure Application Gateway adds a port, another one for each connection.
     ["an address and a port", (guess: number) => `198.51.100.7:${50_000 + guess}`],
     ["an IPv6 address and a port", (guess: number) => `[2001:db8::${guess}]:${50_000 + guess}`],
     ["no address", (guess: number) => `unknown-${guess}`],
@@ -384,7 +384,7 @@ describe("guessing tokens", () => {
       statuses.push(answer.status);
     }
     expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
-    // And nobody else.
+    // Other addresses are not blocked.
     const elsewhere = { "x-forwarded-for": "198.51.100.8:1" };
     expect((await tab.post("/sign-in", { token: "guess", to: "/" }, elsewhere)).status).toBe(401);
   });
@@ -443,7 +443,7 @@ describe("OpenID Connect", () => {
   async function startWith(more: object = {}): Promise<void> {
     provider = await startOidcProvider(() => `${base}/sign-in/oidc/callback`);
     closing.push(provider.close);
-    // The address is known only once it listens: the flow asks for it late.
+    // The address is known only after the start, so the flow reads it late.
     let oidc: Oidc | null = null;
     const late: Oidc = {
       start: (returnTo) => (oidc as Oidc).start(returnTo),
@@ -458,7 +458,7 @@ describe("OpenID Connect", () => {
     });
   }
 
-  /** As a browser goes: to the provider and back; gives where it comes back to. */
+  /** Goes to the provider and back like a browser. Returns the address of the callback. */
   async function goThere(tab: Tab, to = "/"): Promise<URL> {
     const { status, location } = await tab.get(`/sign-in/oidc?to=${encodeURIComponent(to)}`);
     expect(status).toBe(303);
@@ -505,9 +505,9 @@ describe("OpenID Connect", () => {
   });
 
   it.each([
-    // Keycloak, where the address is the user name.
+    // Keycloak with the address as the user name.
     ["as the user name too", { email_verified: false, preferred_username: "Ada@example.com" }],
-    // OpenID Connect Core has a boolean; some providers send text.
+    // OpenID Connect Core defines a boolean. Some providers send text.
     ["in so many words", { email_verified: "false" }],
     ["and writes it as the name", { email_verified: false, name: "ada@example.com" }],
     ["is not told of, and stands as the name", { email: undefined, name: "ada@example.com" }],
@@ -561,7 +561,7 @@ describe("OpenID Connect", () => {
     expect((await tab.get("/")).status).toBe(401);
     expect(warned.at(-1)).toMatch(/a sign-in over the identity provider was refused: ./);
     expect(audited).toEqual([]);
-    // The same person a moment later, in order.
+    // The same person can sign in with a valid flow.
     provider.flaws = {};
     expect((await comeBack(tab, await goThere(tab))).status).toBe(303);
   });
@@ -572,7 +572,7 @@ describe("OpenID Connect", () => {
     const forged = await goThere(tab);
     forged.searchParams.set("state", "x".repeat(43));
     expect((await comeBack(tab, forged)).status).toBe(403);
-    // Somebody is made to follow the answer that an attacker was given.
+    // A victim follows the callback of an attacker.
     expect((await comeBack(openTab(base), await goThere(openTab(base)))).status).toBe(403);
     const late = await goThere(tab);
     clock += 11 * 60_000;
@@ -616,9 +616,9 @@ describe("OpenID Connect", () => {
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "40"]);
     expect(refused.text).toContain("Wait <strong>40 seconds</strong>, then reload this page");
     expect(exchanges()).toBe(20);
-    // The token is another way in meanwhile.
+    // Sign-in with a token still works.
     await signIn(admin);
-    // Loaded again when it says, the same page signs in.
+    // After that time, the same page signs in.
     clock += 40_000;
     expect((await comeBack(tab, url)).status).toBe(303);
     expect(exchanges()).toBe(21);

@@ -33,7 +33,7 @@ afterEach(async () => {
   closing = [];
 });
 
-/** Serves `answer` to a client that reads nothing before it is told to. */
+/** Serves `answer` to a client that reads only on demand. */
 async function ask(answer: (response: Response) => Promise<void>) {
   const done = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<Response>();

@@ -1,6 +1,6 @@
-// Small things that make the console livelier. Every page works without them.
+// Improvements for browsers with JavaScript. Every page works without them.
 
-// Times are sent in UTC; readers live somewhere.
+// Pages contain times in UTC. The title of a time shows it in the time zone of the browser.
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const showLocalTimes = (root) => {
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
@@ -10,7 +10,7 @@ const showLocalTimes = (root) => {
 showLocalTimes(document);
 document.addEventListener("htmx:after:swap", () => showLocalTimes(document));
 
-// Secrets that are shown once can be copied.
+// Copies a secret that is shown only once.
 document.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
   if (button === null) return;
@@ -20,18 +20,18 @@ document.addEventListener("click", (event) => {
   const from = document.getElementById(button.dataset.copy);
   navigator.clipboard.writeText(from?.textContent ?? "").then(
     () => say("Copied"),
-    () => say("Select it and copy it by hand"),
+    () => say("Select the text and copy it"),
   );
 });
 for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = !navigator.clipboard;
 
-// A filter that is changed is applied; without this script its button does it.
+// Applies a filter when it changes. Without this script, its button does that.
 document.addEventListener("change", (event) => {
   const field = event.target;
   if (field instanceof HTMLSelectElement && field.form?.dataset.instant !== undefined) field.form.requestSubmit();
 });
 
-// A second click on a button whose work takes a while does not do it twice.
+// Sends a form only once, although somebody clicks twice.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!(form instanceof HTMLFormElement) || form.method !== "post") return;
@@ -46,7 +46,7 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// The log: new rows come in on top.
+// Adds new rows at the top of the log.
 const live = document.querySelector("[data-stream]");
 if (live !== null && "EventSource" in window) {
   const said = live.querySelector("[data-said]");
@@ -70,7 +70,7 @@ if (live !== null && "EventSource" in window) {
     const url = new URL(live.dataset.stream, location.href);
     url.searchParams.set("after", lastSeq);
     source = new EventSource(url);
-    source.addEventListener("open", () => say("Live: new rows appear by themselves."));
+    source.addEventListener("open", () => say("Live: new rows appear automatically."));
     source.addEventListener("error", () => say("Not connected; trying again…"));
     source.addEventListener("message", (event) => {
       lastSeq = event.lastEventId;
@@ -83,22 +83,22 @@ if (live !== null && "EventSource" in window) {
       while (log.children.length > rowsKept) log.lastElementChild.remove();
       showLocalTimes(row);
       missed += 1;
-      say(`Live: ${missed} new ${missed === 1 ? "row" : "rows"} since you came.`);
+      say(`Live: ${missed} new ${missed === 1 ? "row" : "rows"} since you opened this page.`);
     });
   };
   button.addEventListener("click", () => {
     const isPaused = button.getAttribute("aria-pressed") === "true";
     button.setAttribute("aria-pressed", String(!isPaused));
-    button.textContent = isPaused ? "Pause" : "Go on";
+    button.textContent = isPaused ? "Pause" : "Continue";
     if (isPaused) return open();
     source.close();
-    say("Paused. What happens meanwhile is shown when you go on.");
+    say("Paused. Continue to see the rows that you missed.");
   });
   live.hidden = false;
   open();
 }
 
-// While Rollcall does not answer, the page says so instead of showing old figures as if they were new.
+// Shows a notice while Rollcall does not answer, because the figures on the page are old.
 document.addEventListener("htmx:error", () => {
   document.getElementById("offline")?.removeAttribute("hidden");
 });

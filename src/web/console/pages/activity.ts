@@ -69,7 +69,7 @@ export function activityBody({ page, filter, status }: ActivityData): Markup {
 </form>
 ${
   filter.before === null &&
-  html`<div class="live" data-stream="${stream}" data-after="${newest}" hidden><p role="status" data-said>Live: new rows appear by themselves.</p><button type="button" class="secondary" aria-pressed="false" data-pause>Pause</button></div>`
+  html`<div class="live" data-stream="${stream}" data-after="${newest}" hidden><p role="status" data-said>Live: new rows appear automatically.</p><button type="button" class="secondary" aria-pressed="false" data-pause>Pause</button></div>`
 }
 ${
   page.rows.length === 0
