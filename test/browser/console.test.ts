@@ -285,18 +285,18 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       await page.getByRole("link", { name: "Connect Bitwarden" }).click();
       await page.getByLabel("Name").fill("beta");
       await page.getByText("Self-hosted", { exact: false }).first().click();
-      await page.getByText("Addresses of a self-hosted server").click();
+      await page.locator("form details summary").click();
       await page.getByLabel("API URL").fill(other.apiUrl);
       await page.getByLabel("Identity URL").fill(other.identityUrl);
-      await page.getByLabel("Client id").fill(other.clientId);
-      await page.getByLabel("Client secret").fill("wrong");
+      await page.getByLabel("client_id").fill(other.clientId);
+      await page.getByLabel("client_secret").fill("wrong");
       await page.getByRole("button", { name: "Verify" }).click();
       await page.locator(".wrong, [role=alert]:not([hidden])").first().waitFor();
       // The form keeps the input except the secret.
-      expect(await page.getByLabel("Client id").inputValue()).toBe(other.clientId);
-      expect(await page.getByLabel("Client secret").inputValue()).toBe("");
+      expect(await page.getByLabel("client_id").inputValue()).toBe(other.clientId);
+      expect(await page.getByLabel("client_secret").inputValue()).toBe("");
       forgive(/422/);
-      await page.getByLabel("Client secret").fill(other.clientSecret);
+      await page.getByLabel("client_secret").fill(other.clientSecret);
       await page.getByRole("button", { name: "Verify" }).click();
       await page.getByRole("heading", { name: "This is what answered" }).waitFor();
       expect(await accessibilityProblems(page)).toEqual([]);

@@ -156,7 +156,7 @@ describe("a name that leads to a forbidden address", () => {
   it.each([
     ["https://vault.example.com/", "127.0.0.1", "write localhost in the URL"],
     ["https://vault.example.com/", "169.254.169.254", "never allowed"],
-    ["https://api.bitwarden.com/", "192.168.7.7", "the vendor's cloud is not"],
+    ["https://api.bitwarden.com/", "192.168.7.7", "the vendor's cloud is public"],
   ])("%s at %s: nothing is sent, and the message says what to do", async (url, address, what) => {
     let reached = 0;
     const port = await vendor(new URL(url).hostname, (_request, response) => {
