@@ -5,7 +5,8 @@ import type { RollcallError } from "../domain/model/errors.ts";
 import { type Link, type ObservedState, timesNotFound } from "../domain/model/link.ts";
 import type { Change } from "../domain/model/plan.ts";
 
-const newLink = (target: string, kind: EntityKind, entityId: string): Link => ({
+/** A link before the first observation. */
+export const newLink = (target: string, kind: EntityKind, entityId: string): Link => ({
   target,
   kind,
   entityId,

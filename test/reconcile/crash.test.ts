@@ -5,7 +5,8 @@ import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type { Target } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
-import { basePolicy, forever, makeWorld, settle, type World } from "../support/world.ts";
+import { lenient } from "../support/policy.ts";
+import { forever, makeWorld, settle, type World } from "../support/world.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -60,7 +61,7 @@ class Process {
     this.reconciler = createReconciler({
       target: watchedTarget,
       store: watchedStore,
-      policy: { ...basePolicy, ...policy },
+      policy: { ...lenient, ...policy },
       now: () => world.clock.nowMs,
       random: () => 0.5,
       heldRetryMs: 300_000,
@@ -319,7 +320,7 @@ describe("between two runs", () => {
     await createReconciler({
       target: world.targets.bitwarden,
       store: during,
-      policy: { ...basePolicy, ...policy },
+      policy: { ...lenient, ...policy },
       now,
       random: () => 0.5,
       heldRetryMs: 300_000,
@@ -372,7 +373,7 @@ describe("between two runs", () => {
     const reconciler = createReconciler({
       target: refusing,
       store,
-      policy: basePolicy,
+      policy: lenient,
       now: () => world.clock.nowMs,
       random: () => 0.5,
       heldRetryMs: 300_000,

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createReconciler } from "../../src/reconcile/reconciler.ts";
 import { memberStatus } from "../../src/sandbox/index.ts";
-import { basePolicy, cause, forever, makeWorld, settle, type World } from "../support/world.ts";
+import { lenient } from "../support/policy.ts";
+import { cause, forever, makeWorld, settle, type World } from "../support/world.ts";
 
 /** A directory that moves from `okta` to `entra`: the same people and groups under other ids. */
 describe("a source that is gone from the configuration", () => {
@@ -16,7 +17,7 @@ describe("a source that is gone from the configuration", () => {
     createReconciler({
       target: world.targets.bitwarden,
       store: world.store,
-      policy: { ...basePolicy, removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } },
+      policy: { ...lenient, removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } },
       now: () => world.clock.nowMs,
       random: () => 0.5,
       heldRetryMs: 300_000,
@@ -140,7 +141,7 @@ describe("a source that is gone from the configuration", () => {
       createReconciler({
         target: world.targets.bitwarden,
         store: world.store,
-        policy: { ...basePolicy, userGroups: ["vault"] },
+        policy: { ...lenient, userGroups: ["vault"] },
         now: () => world.clock.nowMs,
         random: () => 0.5,
         heldRetryMs: 300_000,

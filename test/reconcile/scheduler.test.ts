@@ -11,7 +11,8 @@ import type { Outcome } from "../../src/domain/ports/target.ts";
 import { createReconciler, type Reconciler, type RunReport } from "../../src/reconcile/reconciler.ts";
 import { type LoopParts, runLoop } from "../../src/reconcile/scheduler.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import { lenient, linkOf, ModelTarget } from "../unit/model.ts";
+import { lenient } from "../support/policy.ts";
+import { linkOf, ModelTarget } from "../unit/model.ts";
 
 // Some tests simulate hours of ticks, which take longer on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });

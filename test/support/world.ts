@@ -16,26 +16,11 @@ import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { openStore } from "../../src/store/index.ts";
 import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
+import { lenient } from "./policy.ts";
 
 export const cause: Cause = { actor: "scim:okta", requestId: "test" };
 const source = "okta";
 const groupOptions = { isNameUnique: true, unknownMembers: "skip" } as const;
-
-export const basePolicy: TargetPolicy = {
-  userGroups: null,
-  groupInclude: null,
-  groupExclude: [],
-  groupTakeOver: [],
-  onDeactivate: "suspend",
-  onDelete: "suspend",
-  removeAfterMs: null,
-  protect: ["owner"],
-  reactivate: "always",
-  maxSeats: null,
-  settleMs: 0,
-  driftPolicy: "enforce",
-  removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: 86_400_000 },
-};
 
 /** What one person has in both targets. */
 export interface Access {
@@ -149,7 +134,7 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
     createReconciler({
       target: targets[target],
       store,
-      policy: { ...basePolicy, ...policy },
+      policy: { ...lenient, ...policy },
       now,
       random: () => 0.5,
       heldRetryMs: 300_000,

@@ -3,8 +3,9 @@ import { desiredStateOf, isPushed, scopeOf } from "../../src/domain/decide/desir
 import type { DirectoryUser } from "../../src/domain/model/entities.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputUser } from "../../src/domain/model/sync-input.ts";
+import { dayMs, lenient } from "../support/policy.ts";
 import { merged, named, tableOf } from "../support/table.ts";
-import { dayMs, lenient, linkOf, nowMs, person, team } from "./model.ts";
+import { linkOf, nowMs, person, team } from "./model.ts";
 
 const ada = (user: Partial<DirectoryUser> = {}, more: Partial<InputUser> = {}): InputUser => ({
   user: person("ada", user),

@@ -7,8 +7,9 @@ import type { DirectoryGroup, DirectoryUser } from "../../src/domain/model/entit
 import { type Link, type LinkNote, maxLookups } from "../../src/domain/model/link.ts";
 import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputGroup, InputUser, SyncInput } from "../../src/domain/model/sync-input.ts";
+import { lenient } from "../support/policy.ts";
 import { merged, named, tableOf } from "../support/table.ts";
-import { everything, lenient, linkOf, member, nowMs, observed, person, team } from "./model.ts";
+import { everything, linkOf, member, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (
   user: Partial<DirectoryUser> = {},

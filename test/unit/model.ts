@@ -1,3 +1,4 @@
+import type { ComparedGroup, ComparedUser, MembershipChange } from "../../src/domain/decide/comparison.ts";
 import type {
   AccountState,
   Memberships,
@@ -11,33 +12,14 @@ import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import { isUndecided } from "../../src/domain/model/held-change.ts";
 import { isDirty, type Link } from "../../src/domain/model/link.ts";
 import { type Change, type MemberRef, removalKeys, unreachable } from "../../src/domain/model/plan.ts";
-import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { RunScope, SyncInput } from "../../src/domain/model/sync-input.ts";
 import type { RunRecord, SyncStore } from "../../src/domain/ports/sync-store.ts";
 import type { ObserveScope, Outcome, Target } from "../../src/domain/ports/target.ts";
+import { newLink } from "../../src/reconcile/link-updates.ts";
 
 /** A clock that stands still: 2027-01-15. */
 export const nowMs = 1_800_000_000_000;
-export const dayMs = 86_400_000;
-
 export const everything: TargetSupports = { invite: true, remove: true, groups: true, externalIds: true };
-
-/** Allows all, so that a test names only what it is about. */
-export const lenient: TargetPolicy = {
-  userGroups: null,
-  groupInclude: null,
-  groupExclude: [],
-  groupTakeOver: [],
-  onDeactivate: "suspend",
-  onDelete: "suspend",
-  removeAfterMs: null,
-  protect: [],
-  reactivate: "always",
-  maxSeats: null,
-  settleMs: 0,
-  driftPolicy: "enforce",
-  removalLimit: { percent: 100, atLeast: 1000, atMost: 1000, windowMs: dayMs },
-};
 
 export const person = (id: string, more: Partial<DirectoryUser> = {}): DirectoryUser => ({
   id,
@@ -64,23 +46,7 @@ export const team = (id: string, more: Partial<DirectoryGroup> = {}): DirectoryG
 });
 
 export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
-  target: "model",
-  kind: "user",
-  entityId,
-  remoteId: null,
-  ownership: null,
-  appliedRev: 0,
-  hasAccess: false,
-  observedState: null,
-  observedSinceMs: null,
-  isSuspendedByUs: false,
-  note: null,
-  attempts: 0,
-  attemptedRev: 0,
-  retryAtMs: null,
-  errorCode: null,
-  errorMessage: null,
-  lastSuccessAtMs: null,
+  ...newLink("model", "user", entityId),
   ...more,
 });
 
@@ -100,6 +66,30 @@ export const observed = (more: Partial<Observed> = {}): Observed => ({
   groups: [],
   missingRemoteIds: [],
   ...more,
+});
+
+/** A user who is compared with an active account. */
+export const comparedUser = (id: string): ComparedUser => ({
+  ...{ user: person(id), link: null, groupIds: [], emailOwnerId: id },
+  desired: { state: "active" },
+  account: member(`r-${id}`),
+  note: null,
+  deferredUntilMs: null,
+  hasManagedMemberships: true,
+});
+
+export const comparedGroup = (id: string): ComparedGroup => ({
+  group: team(id),
+  link: null,
+  observed: { remoteId: `r-${id}`, name: id, externalId: `x-${id}` },
+  note: null,
+  isManaged: true,
+});
+
+export const membership = (kind: MembershipChange["kind"], groupId: string, userId: string): MembershipChange => ({
+  kind,
+  member: comparedUser(userId),
+  group: comparedGroup(groupId),
 });
 
 /** Anything with a length, in an order that the seed decides. */

@@ -40,10 +40,9 @@ describe("patterns of group names", () => {
 
   it("do not blow up on a name that almost fits", () => {
     const name = "a".repeat(5000);
-    const startedMs = performance.now();
+    // With backtracking over every star this would not end.
     for (const pattern of ["a*a*a*a*b", `${"a*".repeat(30)}b`, `${"*?".repeat(30)}b`])
       expect(matchesAny([pattern], name)).toBe(false);
-    expect(performance.now() - startedMs).toBeLessThan(2000);
   });
 
   it("mean what the plain definition means", () => {

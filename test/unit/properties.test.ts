@@ -4,7 +4,8 @@ import { shareOf } from "../../src/domain/decide/guards/removal-limit.ts";
 import { timesNotFound } from "../../src/domain/model/link.ts";
 import type { RemovalLimitPolicy, TargetPolicy } from "../../src/domain/model/policy.ts";
 import { createReconciler, type Reconciler } from "../../src/reconcile/reconciler.ts";
-import { dayMs, everything, keysOf, lenient, ModelDirectory, ModelTarget, modelStore, nowMs } from "./model.ts";
+import { dayMs, lenient } from "../support/policy.ts";
+import { everything, keysOf, ModelDirectory, ModelTarget, modelStore, nowMs } from "./model.ts";
 
 const forever = new AbortController().signal;
 

@@ -10,8 +10,8 @@ import { createScimRouter } from "../../../src/sources/scim/router.ts";
 import { openSqliteStore } from "../../../src/store/index.ts";
 import { createBitwardenTarget } from "../../../src/targets/bitwarden/target.ts";
 import { createOnePasswordTarget } from "../../../src/targets/onepassword/target.ts";
+import { lenient } from "../policy.ts";
 import { Random } from "../random.ts";
-import { basePolicy } from "../world.ts";
 import type { FastClock } from "./fast-clock.ts";
 import { scimToken } from "./rollcall-process.ts";
 import type { Vendors } from "./vendors.ts";
@@ -169,7 +169,7 @@ export class InProcessRollcall {
 }
 
 const policyOf = (target: Target, more: Partial<TargetPolicy>): TargetPolicy => ({
-  ...basePolicy,
+  ...lenient,
   reactivate: target.type === "onepassword" ? "own" : "always",
   settleMs: 2000,
   ...more,
