@@ -6,8 +6,8 @@ import { vi } from "vitest";
 // Each test starts several processes: on a busy machine that takes its time.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** How the program is started; as in the README, from a checkout. */
-const program = [process.execPath, fileURLToPath(new URL("../../src/main.ts", import.meta.url))] as const;
+/** The command that starts the program from this checkout. */
+const checkout = [process.execPath, fileURLToPath(new URL("../../src/main.ts", import.meta.url))] as const;
 /** Halves the time that each of some hundred starts takes. */
 const compileCache = fileURLToPath(new URL("../../node_modules/.cache/rollcall-e2e", import.meta.url));
 
@@ -16,8 +16,10 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What standard input holds. Default nothing. */
   readonly input?: string;
-  /** Another user than this process's. */
+  /** Runs the program as this user. Needs root, and a `program` that this user can read. */
   readonly uid?: number;
+  /** Default: the program of this checkout. */
+  readonly program?: readonly [node: string, main: string];
 }
 
 /** What a command left behind. */
@@ -45,12 +47,15 @@ export interface Running {
 const started = new Set<ChildProcess>();
 
 /** Starts `rollcall …` with nothing of this process's environment but what a program needs to run. */
-export function start(args: readonly string[], { cwd, env = {}, input = "", uid }: RunOptions): Running {
-  const [command, ...first] = program;
+export function start(
+  args: readonly string[],
+  { cwd, env = {}, input = "", uid, program = checkout }: RunOptions,
+): Running {
+  const [node, main] = program;
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "TMPDIR"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-  const child = spawn(command, [...first, ...args], {
+  const child = spawn(node, [main, ...args], {
     cwd,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ["pipe", "pipe", "pipe"],
