@@ -298,7 +298,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       forgive(/422/);
       await page.getByLabel("client_secret").fill(other.clientSecret);
       await page.getByRole("button", { name: "Verify" }).click();
-      await page.getByRole("heading", { name: "This is what answered" }).waitFor();
+      await page.getByRole("heading", { name: "Is this the right one?" }).waitFor();
       expect(await accessibilityProblems(page)).toEqual([]);
       expect(await page.content()).not.toContain(other.clientSecret);
       await page.getByRole("button", { name: "Connect beta" }).click();
