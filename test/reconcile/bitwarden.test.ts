@@ -16,8 +16,8 @@ async function expectConverged(policy = {}): Promise<void> {
 
 const member = (email: string) => world.bitwarden.state.memberByEmail(email);
 
-describe("one person's life in Bitwarden", () => {
-  it("is followed from hiring to deletion, and each step converges", async () => {
+describe("one user in Bitwarden", () => {
+  it("converges after each step from hiring to deletion", async () => {
     const reconciler = world.reconciler("bitwarden");
     const eng = await world.group("eng");
     const ops = await world.group("ops");
@@ -51,7 +51,7 @@ describe("one person's life in Bitwarden", () => {
     expect(world.bitwarden.state.mails("ada@example.com")).toBe(1);
     await expectConverged();
 
-    // Hired again under a new id: the revoked member is taken over, not invited a second time.
+    // Rehired under a new id: the revoked account is adopted, not invited a second time.
     const again = await world.hire("ada@example.com");
     await settle(world, reconciler, "bw");
     expect(member("ada@example.com")).toMatchObject({ externalId: again, status: 2 });
@@ -59,7 +59,7 @@ describe("one person's life in Bitwarden", () => {
     await expectConverged();
   });
 
-  it("is not invited when created and deleted within the settle delay", async () => {
+  it("is not invited if created and deleted within the settle delay", async () => {
     const reconciler = world.reconciler("bitwarden", { settleMs: 2000 });
     const id = await world.hire("brief@example.com");
     await settle(world, reconciler, "bw");
@@ -77,8 +77,8 @@ describe("one person's life in Bitwarden", () => {
   });
 });
 
-describe("what was there before", () => {
-  it("is adopted by e-mail address with role, permissions and collections kept, and nothing unmanaged is touched", async () => {
+describe("an organization with members before Rollcall", () => {
+  it("is adopted by e-mail address, keeps role, permissions and collections, and all else stays as it is", async () => {
     const { state } = world.bitwarden;
     const collection = state.addCollection({});
     state.addMember({ email: "owner@example.com", type: 0 });
@@ -114,8 +114,8 @@ describe("what was there before", () => {
   });
 });
 
-describe("first fill", () => {
-  it("invites hundreds with a few calls, each person once, groups and all", async () => {
+describe("the first run", () => {
+  it("invites hundreds of users into their groups with few calls, each once", async () => {
     const ids = await Promise.all(Array.from({ length: 300 }, (_, index) => world.hire(`p${index}@example.com`)));
     await world.group("everyone", ids);
     await settle(world, world.reconciler("bitwarden"), "bw", "all");
@@ -127,10 +127,10 @@ describe("first fill", () => {
   });
 });
 
-describe("the guard", () => {
+describe("the guards", () => {
   const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 100, windowMs: 86_400_000 } };
 
-  it("lets the budget pass, holds the rest, and lets an approval through once", async () => {
+  it("let removals pass up to the limit, hold the others, and let an approval pass once", async () => {
     const reconciler = world.reconciler("bitwarden", policy);
     const ids = await Promise.all(Array.from({ length: 10 }, (_, index) => world.hire(`p${index}@example.com`)));
     await settle(world, reconciler, "bw", "all");
@@ -152,7 +152,7 @@ describe("the guard", () => {
     expect(revoked()).toBe(10);
     expect(await world.store.held("bw")).toEqual([]);
 
-    // Once: the same people back and gone again within the window cost nothing new; a new person does not pass.
+    // The same users, back and gone again within the window, cost nothing. Another user does not pass.
     const extra = await world.hire("extra@example.com");
     await settle(world, reconciler, "bw");
     await world.update(extra, { isActive: false });
@@ -160,7 +160,7 @@ describe("the guard", () => {
     expect(member("extra@example.com")?.status).not.toBe(-1);
   });
 
-  it("refills as the window rolls", async () => {
+  it("let more removals pass as the window moves", async () => {
     const reconciler = world.reconciler("bitwarden", policy);
     const ids = await Promise.all(Array.from({ length: 4 }, (_, index) => world.hire(`p${index}@example.com`)));
     await settle(world, reconciler, "bw", "all");
@@ -172,7 +172,7 @@ describe("the guard", () => {
     expect((await world.store.held("bw")).length).toBe(0);
   });
 
-  it("counts the members of a group that is deleted", async () => {
+  it("count the members of a deleted group", async () => {
     const reconciler = world.reconciler("bitwarden", policy);
     const ids = await Promise.all(Array.from({ length: 5 }, (_, index) => world.hire(`p${index}@example.com`)));
     const eng = await world.group("eng", ids);
@@ -184,7 +184,7 @@ describe("the guard", () => {
     expect(held?.change).toMatchObject({ op: "removeGroup", name: "eng", memberCount: 5 });
   });
 
-  it("holds invitations beyond maxSeats", async () => {
+  it("hold invitations beyond maxSeats", async () => {
     const reconciler = world.reconciler("bitwarden", { maxSeats: 2 });
     for (const index of [1, 2, 3]) await world.hire(`p${index}@example.com`);
     await settle(world, reconciler, "bw", "all");
@@ -196,7 +196,7 @@ describe("the guard", () => {
 });
 
 describe("scope", () => {
-  it("takes in members of the named groups only, and revokes who leaves them", async () => {
+  it("invites only members of the named groups, and revokes users who leave them", async () => {
     const reconciler = world.reconciler("bitwarden", { userGroups: ["vault-*"] });
     const ada = await world.hire("ada@example.com");
     await world.hire("bob@example.com");
@@ -213,7 +213,7 @@ describe("scope", () => {
 });
 
 describe("drift made by hand", () => {
-  it("is repaired by a full run, or only reported", async () => {
+  it("is undone by a full run, or only reported", async () => {
     const ada = await world.hire("ada@example.com");
     await world.group("eng", [ada]);
     await settle(world, world.reconciler("bitwarden"), "bw", "all");
@@ -225,7 +225,7 @@ describe("drift made by hand", () => {
     expect(world.bitwarden.state.membersOfGroup("eng")).toEqual(["ada@example.com"]);
   });
 
-  it("never has someone invited again because a list left them out", async () => {
+  it("never leads to a second invitation because a list lacked a member", async () => {
     const emails = ["ada@example.com", "bob@example.com", "eve@example.com"];
     for (const email of emails) await world.hire(email);
     await settle(world, world.reconciler("bitwarden"), "bw", "all");
@@ -244,7 +244,7 @@ describe("drift made by hand", () => {
 });
 
 describe("a vendor that misbehaves", () => {
-  it("that does the work and drops the answer costs no second invitation", async () => {
+  it("sends no second invitation if it does the work and drops the answer", async () => {
     await world.hire("ada@example.com");
     world.bitwarden.faults.add({ kind: "resetAfter", method: "POST", path: /\/public\/members$/ });
     await settle(world, world.reconciler("bitwarden"), "bw");
@@ -252,7 +252,7 @@ describe("a vendor that misbehaves", () => {
     await expectConverged();
   });
 
-  it("that refuses one person does not keep others waiting", async () => {
+  it("does not delay other users if it refuses one", async () => {
     const { state } = world.bitwarden;
     state.addMember({
       email: "poison@example.com",
@@ -269,13 +269,13 @@ describe("a vendor that misbehaves", () => {
       link: { entityId: poison, errorCode: "TARGET_REFUSED" },
     });
     expect(problem?.link.errorMessage).toContain("two-step login policy");
-    // Permanent: tried again in an hour, not in a second.
+    // Permanent: the next try is in an hour, not in a second.
     expect((problem?.link.retryAtMs ?? 0) - world.clock.nowMs).toBeGreaterThan(30 * 60_000);
   });
 });
 
 describe("two people with one e-mail address", () => {
-  it("are a conflict: the first keeps it, and the second has it once the first is gone", async () => {
+  it("are a conflict: the first keeps it, and the second gets it when the first is deleted", async () => {
     const first = await world.hire("ada@example.com");
     const second = (
       await world.store.createUser(
@@ -302,7 +302,7 @@ describe("two people with one e-mail address", () => {
     await expectConverged();
   });
 
-  it("handed on with the address: the member stays with who had it, and the new one is told of, not swapped in", async () => {
+  it("keep the account with its first owner, and report the second as a conflict", async () => {
     const reconciler = world.reconciler("bitwarden");
     const ada = await world.hire("ada@example.com");
     await settle(world, reconciler, "bw");
@@ -325,7 +325,7 @@ describe("two people with one e-mail address", () => {
     expect(member("ada@example.com")?.status).toBe(0);
   });
 
-  it("of whom one leaves and the other is none of this target's: the leaver's access ends", async () => {
+  it("do not keep a leaver's access if the other is out of scope", async () => {
     const reconciler = world.reconciler("bitwarden", { userGroups: ["vault"] });
     const ada = await world.hire("ada@example.com");
     await world.group("vault", [ada]);

@@ -113,7 +113,7 @@ async function atEveryStep(
 async function expectConverged(vendor: Vendor, policy: Partial<TargetPolicy> = {}): Promise<void> {
   const { plan } = await new Process(vendor, policy).reconciler.plan(forever);
   expect(plan.changes).toEqual([]);
-  // Nothing is left to be done either, whatever a full look would find.
+  // A full run has nothing left to do either.
   expect(
     await new Process(vendor, policy).reconciler.run({ kind: "dirty", hints: null, limit: 1000 }, forever),
   ).toBeNull();
@@ -123,8 +123,8 @@ const people = ["ada", "bob", "cyd", "dan", "eve"].map((name) => `${name}@exampl
 const revoked = () =>
   [...world.bitwarden.state.members.values()].filter((each) => each.status === -1).map((each) => each.email);
 
-describe("a crash at any step", () => {
-  it("of inviting sends nobody a second mail, and everybody ends in their groups", async () => {
+describe("a crash at any step of a run", () => {
+  it("that invites users sends no second mail, and all users end in their groups", async () => {
     const steps = await atEveryStep(
       "bitwarden",
       {},
@@ -146,7 +146,7 @@ describe("a crash at any step", () => {
     expect(steps).toBeGreaterThan(10);
   });
 
-  it("of taking over what was there changes nothing twice, and mails nobody", async () => {
+  it("that adopts accounts changes nothing twice and sends no mail", async () => {
     await atEveryStep(
       "bitwarden",
       {},
@@ -168,7 +168,7 @@ describe("a crash at any step", () => {
     );
   });
 
-  it("of a mass removal never takes more than the budget, and holds the others", async () => {
+  it("that removes many users never exceeds the limit, and holds the others", async () => {
     const policy = { removalLimit: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
     const steps = await atEveryStep(
       "bitwarden",
@@ -189,7 +189,7 @@ describe("a crash at any step", () => {
     expect(steps).toBeGreaterThan(4);
   });
 
-  it("again and again, one step further each time, still takes no more than the budget", async () => {
+  it("one step further each time still never exceeds the limit", async () => {
     const policy = { removalLimit: { percent: 0, atLeast: 2, atMost: 2, windowMs: 86_400_000 } };
     const ids = [];
     for (const email of people) ids.push(await world.hire(email));
@@ -205,7 +205,7 @@ describe("a crash at any step", () => {
     await expectConverged("bitwarden", policy);
   });
 
-  it("of an approved removal neither loses the approval nor uses it twice", async () => {
+  it("with an approved removal neither loses the approval nor uses it twice", async () => {
     const policy = { removalLimit: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
     await atEveryStep(
       "bitwarden",
@@ -231,7 +231,7 @@ describe("a crash at any step", () => {
     );
   });
 
-  it("of removing people and groups ends with both gone, once", async () => {
+  it("that removes users and groups removes each once", async () => {
     await atEveryStep(
       "bitwarden",
       { onDelete: "remove" },
@@ -252,7 +252,7 @@ describe("a crash at any step", () => {
     );
   });
 
-  it("of suspending in 1Password leaves the suspension ours to take back", async () => {
+  it("that suspends in 1Password keeps the suspension known as Rollcall's own", async () => {
     const policy = { reactivate: "own" as const };
     let ada = "";
     await atEveryStep(
@@ -275,7 +275,7 @@ describe("a crash at any step", () => {
     );
   });
 
-  it("of taking a suspension back ends with the person active, and a later one by hand is not ours", async () => {
+  it("that restores a user ends with the user active, and a later manual suspension is not Rollcall's own", async () => {
     const policy = { reactivate: "own" as const };
     await atEveryStep(
       "onePassword",
@@ -300,7 +300,7 @@ describe("a crash at any step", () => {
 });
 
 describe("between two runs", () => {
-  it("an approval that comes while one is looking is done next, not in five minutes", async () => {
+  it("an approval that comes during a run is carried out by the next run, not in five minutes", async () => {
     const policy = { removalLimit: { percent: 0, atLeast: 0, atMost: 0, windowMs: 86_400_000 } };
     const ada = await world.hire("ada@example.com");
     await settle(world, new Process("bitwarden", policy).reconciler, "bw", "all");
@@ -310,7 +310,7 @@ describe("between two runs", () => {
     const held = await store.held("bw");
     const during: SyncStore = {
       ...store,
-      // The reconciler has read what is approved; now somebody approves.
+      // The run has read the approvals. Now somebody approves.
       async commit(target, record, nowMs) {
         await store.approveItems("bw", held, { actor: "t", requestId: null }, nowMs);
         await store.commit(target, record, nowMs);
@@ -330,7 +330,7 @@ describe("between two runs", () => {
     expect(revoked()).toEqual(["ada@example.com"]);
   });
 
-  it("a person who was hired again and left for good leaves nothing behind, whoever came first", async () => {
+  it("a user who was rehired and left again keeps no access, whichever entry came first", async () => {
     const policy = { onDelete: "remove" as const };
     const { reconciler } = new Process("bitwarden", policy);
     for (let round = 0; round < 3; round += 1) {
@@ -344,16 +344,16 @@ describe("between two runs", () => {
   });
 
   it.each([
-    ["gives the budget back when that was all", 0, 0],
-    ["gives nothing back while something else of theirs is taken", 2, 3],
-  ])("a removal that is refused for good %s", async (_name, others, charged) => {
+    ["costs nothing if it was the only one", 0, 0],
+    ["still costs one while the user loses something else", 2, 3],
+  ])("a removal that is refused permanently %s", async (_name, others, charged) => {
     const { store } = world;
     const ada = await world.hire("ada@example.com");
     const more = await Promise.all(people.slice(1, 1 + others).map((email) => world.hire(email)));
     const eng = await world.group("eng", [ada, ...more]);
     const ops = await world.group("ops", [ada]);
     await settle(world, new Process("bitwarden", {}).reconciler, "bw", "all");
-    // With others leaving too, she loses one group in a call with them, and the other in one that is refused.
+    // If others leave too, one call takes a group from all of them. The call for the second group is refused.
     if (others > 0) await world.leave(eng, ada, ...more);
     await world.leave(ops, ada);
     const { bitwarden } = world.targets;

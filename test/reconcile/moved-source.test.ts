@@ -5,7 +5,7 @@ import { lenient } from "../support/policy.ts";
 import { cause, forever, makeWorld, settle, type World } from "../support/world.ts";
 
 /** A directory that moves from `okta` to `entra`: the same people and groups under other ids. */
-describe("a source that is gone from the configuration", () => {
+describe("a source that was removed from the configuration", () => {
   let world: World;
   beforeEach(async () => {
     world = await makeWorld();
@@ -68,7 +68,7 @@ describe("a source that is gone from the configuration", () => {
     [...world.bitwarden.state.groups.values()].map(({ name }) => name).sort();
   const people = ["ada@example.com", "grace@example.com", "alan@example.com", "joan@example.com", "mary@example.com"];
 
-  it("speaks for nobody: what its people have stays as it is, whatever is done in the target by hand", async () => {
+  it("decides about nobody: its users keep what they have, whatever changes in the target", async () => {
     for (const email of people) await world.hire(email);
     const [ada] = people;
     await settled("okta");
@@ -79,12 +79,12 @@ describe("a source that is gone from the configuration", () => {
     expect((await world.store.userDetails("grace@example.com"))[0]?.links[0]?.note).toBe("source-gone");
     expect(await world.store.removedSources(["entra"])).toEqual([{ name: "okta", users: 5, groups: 0 }]);
     expect(await world.store.removedSources(["okta"])).toEqual([]);
-    // Back again, it counts again: the repair that waited is made.
+    // Back in the configuration it counts again: the drift is undone.
     expect((await settled("okta", "entra")).left.changes).toEqual([]);
     expect(people.map(stateOf)).toEqual(["invited", "invited", "invited", "invited", "invited"]);
   });
 
-  it("still has the last word about who had left before it went", async () => {
+  it("still ends the access of users who had left before", async () => {
     const ids = await Promise.all(people.map((email) => world.hire(email)));
     await settled("okta");
     for (const id of ids) await world.update(id, { isActive: false });
@@ -93,13 +93,13 @@ describe("a source that is gone from the configuration", () => {
     expect(left.held).toHaveLength(2);
   });
 
-  it("gives its people's addresses to the source that has them now: a leaver there loses access", async () => {
+  it("gives its addresses to the source that has them now: a leaver there loses access", async () => {
     const ids: string[] = [];
     for (const email of people) ids.push(await world.hire(email));
     await world.group("eng", ids);
     await settled("okta");
     const before = [...world.bitwarden.state.members.keys()];
-    // The one is taken out as the other comes in: until it tells of them, all stays as it is.
+    // One source replaces the other. Until the new one reports the users, all stays as it is.
     expect((await settled("entra")).left.changes).toEqual([]);
     const entra: string[] = [];
     for (const email of people) entra.push(await inEntra(email));
@@ -109,7 +109,7 @@ describe("a source that is gone from the configuration", () => {
     expect([left.changes, left.held]).toEqual([[], []]);
     expect([...world.bitwarden.state.members.keys()]).toEqual(before);
     expect(groupsThere()).toEqual(["eng"]);
-    // Nothing is left of it, and the next full look has nothing to tell.
+    // Nothing is left of it, and the next full run has nothing to report.
     await settled("entra");
     expect(await world.store.removedSources(["entra"])).toEqual([]);
     expect((await world.store.problems("bw", 50)).map(({ name }) => name)).toEqual([]);
@@ -135,7 +135,7 @@ describe("a source that is gone from the configuration", () => {
     expect(people.map(stateOf)).toEqual(["revoked", "invited", "invited", "invited", "invited"]);
   });
 
-  it("keeps what its people have where the other source does not have them in this target's groups (yet)", async () => {
+  it("keeps the access of its users while the other source has them outside the scope", async () => {
     await world.group("vault", [await world.hire("ada@example.com")]);
     const scoped = (source: string) =>
       createReconciler({
@@ -169,7 +169,7 @@ describe("a source that is gone from the configuration", () => {
     expect(stateOf("ada@example.com")).toBe("revoked");
   });
 
-  it("keeps the address while it is in the configuration, though the other says that they left", async () => {
+  it("keeps the address while it is in the configuration, although the other reports a leaver", async () => {
     await world.hire("ada@example.com");
     await settled("okta");
     await inEntra("ada@example.com", false);
@@ -180,7 +180,7 @@ describe("a source that is gone from the configuration", () => {
   });
 });
 
-describe("a group that is deleted and made again", () => {
+describe("a group that is deleted and created again", () => {
   let world: World;
   beforeEach(async () => {
     world = await makeWorld();
@@ -189,14 +189,14 @@ describe("a group that is deleted and made again", () => {
 
   const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 3, windowMs: 86_400_000 } };
 
-  it("is the same group in the target, with the collections that were given to it there", async () => {
+  it("stays the same group in the target, with its collections", async () => {
     const ids: string[] = [];
     for (let n = 0; n < 8; n += 1) ids.push(await world.hire(`person-${n}@example.com`));
     const first = await world.group("eng", ids);
     const reconciler = world.reconciler("bitwarden", policy);
     await settle(world, reconciler, "bw");
     const [there] = [...world.bitwarden.state.groups.keys()];
-    // More members than the budget allows: the removal is held, and the group is still there when its heir comes.
+    // More members than the limit allows: the removal is held, and the group still exists when its successor comes.
     await world.store.deleteGroup("okta", first, null, cause);
     await settle(world, reconciler, "bw");
     expect((await world.store.held("bw")).map(({ key }) => key)).toEqual([`group:${first}`]);
@@ -209,13 +209,13 @@ describe("a group that is deleted and made again", () => {
     expect(await world.store.held("bw")).toEqual([]);
     const { plan } = await reconciler.plan(forever);
     expect([plan.changes, plan.held]).toEqual([[], []]);
-    // The heir is deleted: it is removed once, and nothing is left of either.
+    // The successor is deleted: the group is removed once.
     await world.store.deleteGroup("okta", second, null, cause);
     await settle(world, world.reconciler("bitwarden"), "bw", "all");
     expect(world.bitwarden.state.groups.size).toBe(0);
   });
 
-  it("takes over nothing when two groups have the name now, or the target has two", async () => {
+  it("takes over nothing if two groups have the name now, or the target has two", async () => {
     const ids: string[] = [];
     for (let n = 0; n < 8; n += 1) ids.push(await world.hire(`person-${n}@example.com`));
     const first = await world.group("eng", ids);

@@ -10,8 +10,8 @@ afterEach(() => world.close());
 
 const policy: Partial<TargetPolicy> = { reactivate: "own", protect: ["founder@example.com"] };
 
-describe("one person's life in 1Password", () => {
-  it("is suspended and reactivated, found by e-mail address", async () => {
+describe("one user in 1Password", () => {
+  it("is found by e-mail address, suspended and reactivated", async () => {
     world.onePassword.state.addUser({ email: "Ada@example.com" });
     const reconciler = world.reconciler("onePassword", policy);
     const ada = await world.hire("ada@example.com");
@@ -29,7 +29,7 @@ describe("one person's life in 1Password", () => {
     expect(guarded.plan.changes).toEqual([]);
   });
 
-  it("is suspended also where somebody deleted them there and made them again since the last look", async () => {
+  it("is suspended although the account was deleted and created again since the last run", async () => {
     const { state } = world.onePassword;
     state.addUser({ email: "ada@example.com" });
     const reconciler = world.reconciler("onePassword", policy);
@@ -40,14 +40,14 @@ describe("one person's life in 1Password", () => {
     await world.fire(ada);
     await settle(world, reconciler, "op");
     expect(state.stateOf("ada@example.com")).toBe("SUSPENDED");
-    // Made again after she has left, it is somebody's decision, not Rollcall's to undo.
+    // An account that is created after she has left is somebody's decision. Rollcall leaves it alone.
     state.removeUser("ada@example.com");
     state.addUser({ email: "ada@example.com" });
     await settle(world, reconciler, "op", "all");
     expect(state.stateOf("ada@example.com")).toBe("ACTIVE");
   });
 
-  it("reactivates only whom Rollcall suspended, unless told otherwise", async () => {
+  it("is reactivated only if Rollcall suspended the account, unless the policy says otherwise", async () => {
     world.onePassword.state.addUser({ email: "ada@example.com", state: "SUSPENDED" });
     await world.hire("ada@example.com");
     await settle(world, world.reconciler("onePassword", policy), "op", "all");
@@ -57,7 +57,7 @@ describe("one person's life in 1Password", () => {
     expect(world.onePassword.state.stateOf("ada@example.com")).toBe("ACTIVE");
   });
 
-  it("knows the suspension for its own after a crash between call and record", async () => {
+  it("is known as suspended by Rollcall after a crash between call and record", async () => {
     world.onePassword.state.addUser({ email: "ada@example.com" });
     const reconciler = world.reconciler("onePassword", policy);
     const ada = await world.hire("ada@example.com");
@@ -72,14 +72,14 @@ describe("one person's life in 1Password", () => {
     expect(world.onePassword.state.stateOf("ada@example.com")).toBe("ACTIVE");
   });
 
-  it("says of people it does not know that they are not there, never that they are provisioned", async () => {
+  it("without an account is reported as missing, never as provisioned", async () => {
     await world.hire("ada@example.com");
     await settle(world, world.reconciler("onePassword", policy), "op");
     expect(await world.store.targetCounts("op")).toMatchObject({ inSync: 0, missing: 1, pending: 0 });
   });
 
   /** Issue 5: none of the lists since they were hired had them, and then they left. */
-  describe("whom every list has lacked since they were hired", () => {
+  describe("who was in no list since hiring", () => {
     const hourMs = 3_600_000;
     const email = "ada@example.com";
     const missed = async (more: Partial<TargetPolicy> = {}) => {
@@ -94,12 +94,12 @@ describe("one person's life in 1Password", () => {
     const look = (reconciler: ReturnType<World["reconciler"]>) =>
       reconciler.run({ kind: "dirty", hints: null, limit: 100 }, forever);
 
-    it("lose access at the first list that has them", async () => {
+    it("loses access with the first list that shows the account", async () => {
       const { reconciler, id } = await missed();
       await world.fire(id);
       await look(reconciler);
       expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
-      // Delivered as far as can be told: nobody waits for it.
+      // Delivered as far as Rollcall knows: nothing waits for it.
       expect(await world.store.targetCounts("op")).toMatchObject({ pending: 0, failed: 0, missing: 0 });
       world.onePassword.faults.clear();
       expect(await look(reconciler)).toBeNull();
@@ -110,7 +110,7 @@ describe("one person's life in 1Password", () => {
       expect((await reconciler.plan(forever)).plan.changes).toEqual([]);
     });
 
-    it("lose access at the full look hours later, also when they were deactivated before", async () => {
+    it("loses access in a full run hours later, also if deactivated before", async () => {
       const { reconciler, id } = await missed({ driftPolicy: "report" });
       await world.update(id, { isActive: false });
       await look(reconciler);
@@ -127,7 +127,7 @@ describe("one person's life in 1Password", () => {
       expect(world.onePassword.state.stateOf(email)).toBe("SUSPENDED");
     });
 
-    it("are not looked for for ever", async () => {
+    it("is not searched for ever", async () => {
       const { reconciler, id } = await missed();
       await world.fire(id);
       for (let hour = 0; hour < 30; hour += 1) {
@@ -142,7 +142,7 @@ describe("one person's life in 1Password", () => {
       expect(world.onePassword.state.stateOf(email)).toBe("ACTIVE");
     });
 
-    it("whose address was handed on keep what the new owner has", async () => {
+    it("leaves the account to the new owner of the address", async () => {
       const { reconciler, id } = await missed();
       await world.fire(id);
       await look(reconciler);
@@ -155,7 +155,7 @@ describe("one person's life in 1Password", () => {
     });
   });
 
-  it("never suspends the protected, and shows the refusal of the last owner", async () => {
+  it("is never suspended if protected, and the refusal of the last owner is shown", async () => {
     world.onePassword.state.addUser({ email: "founder@example.com", owner: true });
     world.onePassword.state.addUser({ email: "eam@example.com", eam: true });
     const reconciler = world.reconciler("onePassword", policy);
@@ -175,7 +175,7 @@ describe("one person's life in 1Password", () => {
     ]);
   });
 
-  it("goes on when v1beta1 is switched off for v1", async () => {
+  it("is still managed when v1 replaces v1beta1", async () => {
     world.onePassword.state.addUser({ email: "ada@example.com" });
     const reconciler = world.reconciler("onePassword", policy);
     const ada = await world.hire("ada@example.com");
@@ -186,7 +186,7 @@ describe("one person's life in 1Password", () => {
     expect(world.onePassword.state.stateOf("ada@example.com")).toBe("SUSPENDED");
   });
 
-  it("reactivates who is hired again under a new id, also when the first try fails", async () => {
+  it("is reactivated when rehired under a new id, also if the first try fails", async () => {
     world.onePassword.state.addUser({ email: "ada@example.com" });
     const reconciler = world.reconciler("onePassword", policy);
     const ada = await world.hire("ada@example.com");

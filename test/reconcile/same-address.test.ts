@@ -33,9 +33,9 @@ async function otherSource(isActive = true): Promise<{ readonly id: string; take
 const bitwardenState = () => world.bitwarden.state.memberByEmail(joan)?.status;
 const onePasswordState = () => world.onePassword.state.userByEmail(joan)?.state;
 
-describe("an address that another source's older entry takes afterwards", () => {
+describe("an address that an older entry of another source gets later", () => {
   it.each([true, false])(
-    "does not keep Bitwarden's member when the person leaves (the other active: %s)",
+    "does not keep the Bitwarden account of a leaver (the other user active: %s)",
     async (isActive) => {
       const reconciler = world.reconciler("bitwarden");
       const mallory = await otherSource(isActive);
@@ -54,7 +54,7 @@ describe("an address that another source's older entry takes afterwards", () => 
       await world.update(id, { isActive: false });
       await settle(world, reconciler, "bw");
       expect(bitwardenState()).toBe(-1);
-      // Nor does the other let her in again.
+      // The other source does not restore her either.
       await settle(world, reconciler, "bw", "all");
       expect(bitwardenState()).toBe(-1);
       await world.update(id, { isActive: true });
@@ -63,7 +63,7 @@ describe("an address that another source's older entry takes afterwards", () => 
     },
   );
 
-  it("does not keep Bitwarden's member when the person is deleted: the other has one of their own", async () => {
+  it("does not keep the Bitwarden account of a deleted user: the other user has another one", async () => {
     const reconciler = world.reconciler("bitwarden");
     const mallory = await otherSource();
     const id = await world.hire(joan);
@@ -79,7 +79,7 @@ describe("an address that another source's older entry takes afterwards", () => 
   });
 
   it.each([true, false])(
-    "does not keep 1Password's user when the person leaves (the other active: %s)",
+    "does not keep the 1Password account of a leaver (the other user active: %s)",
     async (isActive) => {
       const reconciler = world.reconciler("onePassword");
       world.onePassword.state.addUser({ email: joan });
@@ -97,7 +97,7 @@ describe("an address that another source's older entry takes afterwards", () => 
     },
   );
 
-  it("is the other's once its holder is gone", async () => {
+  it("belongs to the other user after the first one is deleted", async () => {
     const reconciler = world.reconciler("onePassword");
     world.onePassword.state.addUser({ email: joan });
     const mallory = await otherSource();

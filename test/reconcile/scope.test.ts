@@ -22,7 +22,7 @@ describe("a target for the members of groups", () => {
     );
   const held = async () => (await world.store.held("bw")).map(({ reason, change }) => [reason, change.op]);
 
-  it("takes nothing from anybody when no group has the name, but from who has left", async () => {
+  it("takes access only from leavers if no group has the name", async () => {
     await world.fire(ids[0] ?? "");
     await world.update(ids[1] ?? "", { isActive: false });
     await settle(world, reconciler("valut-*"), "bw", "all");
@@ -34,7 +34,7 @@ describe("a target for the members of groups", () => {
     expect(await held()).toEqual([]);
   });
 
-  it("lets it pass when it is approved: the last such group was deleted", async () => {
+  it("takes access from all after an approval: the last such group was deleted", async () => {
     await world.store.deleteGroup("okta", vault, null, cause);
     const report = await settle(world, reconciler("vault-*"), "bw");
     expect(revoked()).toEqual([]);
@@ -44,7 +44,7 @@ describe("a target for the members of groups", () => {
     expect(revoked()).toHaveLength(6);
   });
 
-  it("does so at once for who leaves the group, and for all when it is emptied, as far as the budget allows", async () => {
+  it("takes access at once from users who leave the group, within the limit", async () => {
     await world.leave(vault, ...ids);
     await settle(world, reconciler("vault-*"), "bw");
     expect(revoked()).toHaveLength(6);

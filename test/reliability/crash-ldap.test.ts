@@ -10,7 +10,7 @@ const extent = isFull
   : { sizes: [5, 400], killsEach: 3, writes: 60 };
 
 describe.skipIf(noOpenldap !== null)(noOpenldap ?? "kills in the polls of a directory, beside SCIM", () => {
-  it("leave a snapshot whole or not at all, and both sources delivered", { timeout: 8 * 60_000 }, async () => {
+  it("leave a snapshot whole or absent, and both sources are delivered", { timeout: 8 * 60_000 }, async () => {
     const { kills, killed, people, mails, violations, seconds } = await ldapCrashRun({ seed, ...extent });
     const points = pollPoints.map((point) => `${point} ${kills[point]}`).join(", ");
     console.log(`a directory: ${killed} kills in ${seconds} s (${points}); ${people} people, ${mails} mails`);

@@ -21,17 +21,17 @@ describe.concurrent("kills", { timeout: 8 * minutesMs }, () => {
     expect(killed.finalState).toEqual(quiet.finalState);
     expect(killed.killed).toBeGreaterThanOrEqual(kills.day);
     expect(killed.readBacks).toBeGreaterThan(kills.day / 2);
-    // The matrix is one: a full run leaves no point of it out.
+    // A full matrix covers every point.
     if (isFull) expect(killPoints.filter((point) => killed.kills[point] === 0)).toEqual([]);
   });
 
-  it("and a tight guard: never more people than the budget lose access", async () => {
+  it("with a low limit never take access from more users than the limit", async () => {
     const day = makeDay({ seed: seed + 1, writes: 110, staff: 25, deletesTeams: false });
     const report = await crashRun({ day, seed, kills: kills.guard, budget: { people: 5, windowMs: 4000 } });
     told("a tight guard", report);
     expect(report.violations).toEqual([]);
     expect(report.killed).toBeGreaterThanOrEqual(kills.guard);
-    // Otherwise the guard had nothing to hold.
+    // Otherwise the guards had nothing to hold.
     expect(report.losses.length).toBeGreaterThan(15);
   });
 

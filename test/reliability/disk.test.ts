@@ -46,7 +46,7 @@ describe("the disk", { timeout: 120_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("full: 503 with Retry-After, readiness 503 with the reason, nothing acknowledged is lost; goes on when there is room", async () => {
+  it("full: answers 503 with Retry-After, loses nothing acknowledged, and continues when space is free", async () => {
     const disk = smallDisk(join(folder, "disk"));
     undo.push(() => disk.close());
     rollcall = new RollcallProcess({
@@ -60,12 +60,12 @@ describe("the disk", { timeout: 120_000 }, () => {
     idp = sender;
     for (let index = 0; index < 20; index += 1) await sender.send(hire(`before${index}`));
     disk.fill(running.pid);
-    // All at once, until some are refused: each is sent again and again until it is acknowledged.
+    // All at once, until some are refused. Each is sent again until it is acknowledged.
     const sending = Promise.all(Array.from({ length: 60 }, (_, index) => sender.send(hire(`during${index}`))));
     await until(() => sender.seen.unavailable > 20);
     await until(async () => (await readiness(running)).status === 503);
     expect((await readiness(running)).text).toMatch(/not ready: .*(full|disk I\/O error)/);
-    // Alive, and still telling what it has.
+    // The process lives and still answers reads.
     expect((await fetch(`${origin(running)}/healthz`)).status).toBe(200);
     disk.empty(running.pid);
     await sending;
@@ -82,7 +82,7 @@ describe("the disk", { timeout: 120_000 }, () => {
     expect(await rollcall.stop()).toBe(0);
   });
 
-  it("read-only: serve says so and ends with 1", async (context: TestContext) => {
+  it("read-only: serve reports it and exits with 1", async (context: TestContext) => {
     const place = join(folder, "state");
     rollcall = new RollcallProcess({ folder, storePath: join(place, "rollcall.db"), targets: {} });
     const running = await rollcall.start();
@@ -105,26 +105,29 @@ describe("the disk", { timeout: 120_000 }, () => {
   it.each([
     ["its first page", 0, Buffer.from("not a database at all, not even by far")],
     ["the pages behind", 4096, Buffer.alloc(64 * 1024, 0xa5)],
-  ])("corrupt in %s: a clear error, nobody loses access, and no answer is made up", async (_where, at, bytes) => {
-    rollcall = new RollcallProcess({ folder, targets: vendors.targets() });
-    const running = await rollcall.start();
-    const sender = new IdentityProvider({ door: { open: async () => running.scimUrl }, token: scimToken });
-    idp = sender;
-    for (let index = 0; index < 10; index += 1) await sender.send(hire(`p${index}`));
-    await until(() => vendors.bitwarden.state.members.size === 10);
-    await rollcall.stop();
-    const file = openSync(rollcall.storePath, "r+");
-    writeSync(file, bytes, 0, bytes.length, at);
-    closeSync(file);
-    rollcall.launch();
-    const broken = await rollcall.listening();
-    if (broken === null) {
-      expect(await rollcall.exited).toBe(1);
-      expect(rollcall.log).toMatch(/rollcall: .*(not a database|malformed)/);
-    } else {
-      const { status, text } = await readiness(broken);
-      expect([status, text]).toEqual([503, expect.stringMatching(/malformed|not a database/)]);
-    }
-    expect([...vendors.bitwarden.state.members.values()].every(({ status }) => status >= 0)).toBe(true);
-  });
+  ])(
+    "corrupt in %s: gives a clear error, takes access from nobody, and invents no answer",
+    async (_where, at, bytes) => {
+      rollcall = new RollcallProcess({ folder, targets: vendors.targets() });
+      const running = await rollcall.start();
+      const sender = new IdentityProvider({ door: { open: async () => running.scimUrl }, token: scimToken });
+      idp = sender;
+      for (let index = 0; index < 10; index += 1) await sender.send(hire(`p${index}`));
+      await until(() => vendors.bitwarden.state.members.size === 10);
+      await rollcall.stop();
+      const file = openSync(rollcall.storePath, "r+");
+      writeSync(file, bytes, 0, bytes.length, at);
+      closeSync(file);
+      rollcall.launch();
+      const broken = await rollcall.listening();
+      if (broken === null) {
+        expect(await rollcall.exited).toBe(1);
+        expect(rollcall.log).toMatch(/rollcall: .*(not a database|malformed)/);
+      } else {
+        const { status, text } = await readiness(broken);
+        expect([status, text]).toEqual([503, expect.stringMatching(/malformed|not a database/)]);
+      }
+      expect([...vendors.bitwarden.state.members.values()].every(({ status }) => status >= 0)).toBe(true);
+    },
+  );
 });

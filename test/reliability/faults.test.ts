@@ -20,23 +20,23 @@ describe.concurrent("a vendor in trouble", { timeout: 240_000 }, () => {
     told(quiet);
   }, 120_000);
 
-  it("is compared with one that is well", () => {
+  it("is compared with a run without faults", () => {
     expect(quiet.violations).toEqual([]);
     expect(quiet.overLimit).toBeLessThanOrEqual(3);
-    // Otherwise the guard has nothing to hold.
+    // Otherwise the guards have nothing to hold.
     expect(quiet.losses).toBeGreaterThan(budget.people);
   });
 
-  it.each(names)("%s: the same in the end, within the rate limit and twice the calls", async (trouble) => {
+  it.each(names)("%s: ends in the same state, within the rate limit and twice the calls", async (trouble) => {
     const report = await faultRun({ day, seed, trouble, budget });
     told(report);
     expect(report.violations).toEqual([]);
     expect(report.writes).toBeLessThanOrEqual(2 * quiet.writes);
-    // An answer that was refused, cut off or found incomplete is asked for again, with all that was read beside it; and
-    // what is held is looked at every five minutes, for as long as the trouble makes the day last.
+    // A refused, cut or incomplete answer is requested again, with all that was read beside it. And
+    // held changes are checked every five minutes, for as long as the fault makes the day last.
     const longer = Math.max(1, report.virtualMinutes / quiet.virtualMinutes);
     expect(report.reads).toBeLessThanOrEqual(2 * quiet.reads * longer);
-    // Timers of a busy machine may bunch two calls together; a client without a limit of its own is refused hundreds of times.
+    // A busy machine may send two calls together. A client without its own limit is refused hundreds of times.
     if (!injects429.includes(trouble)) expect(report.overLimit).toBeLessThanOrEqual(3);
   });
 });

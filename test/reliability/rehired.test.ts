@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => world.close());
 
 it.each(["bitwarden", "onePassword"] as const)(
-  "whoever is rehired and then changes their address keeps access to %s",
+  "a rehired user who then changes the address keeps access to %s",
   async (target) => {
     const connection = target === "bitwarden" ? "bw" : "op";
     world.onePassword.state.addUser({ email: "ann@example.com" });
@@ -38,7 +38,7 @@ it.each(["bitwarden", "onePassword"] as const)(
 );
 
 /** Found by the kills beside a directory: who is suspended keeps the teams that were not taken from them before. */
-it("whoever left a team and then the company, all at once for Bitwarden, comes back without it", async () => {
+it("a user who left a team and then the company comes back without the team", async () => {
   const { state } = world.bitwarden;
   const reconciler = world.reconciler("bitwarden");
   const ann = await world.hire("ann@example.com");
@@ -51,7 +51,7 @@ it("whoever left a team and then the company, all at once for Bitwarden, comes b
   await world.update(ann, { isActive: false });
   await settle(world, reconciler, "bw");
   expect(state.memberByEmail("ann@example.com")?.status).toBe(memberStatus.revoked);
-  // Nobody's list is touched who has no access: it goes with the return of the access, before it.
+  // Memberships of an account without access are removed only when the access comes back, before it.
   expect(state.groupsOfMember("ann@example.com")).toEqual(["Everyone", "Payroll"]);
 
   world.bitwarden.requests.clear();

@@ -29,12 +29,12 @@ describe("a clock that jumps", () => {
   };
   const run = () => world.reconciler("bitwarden", tight).run({ kind: "all" }, forever);
 
-  it("does not refill a budget by going back and forth", async () => {
+  it("does not raise the limit by going back and forth", async () => {
     const startMs = world.clock.nowMs;
     await fire(await hireMany(30));
     await run();
     expect(withAccess()).toBe(27);
-    // Forward by a day once: nothing tells a day that has passed from one that the clock skips. One more budget.
+    // Forward by a day once: a skipped day counts like a day that has passed.
     world.clock.nowMs = startMs + dayMs + hourMs;
     await run();
     expect(withAccess()).toBe(24);
@@ -45,7 +45,7 @@ describe("a clock that jumps", () => {
     expect(withAccess()).toBe(24);
   });
 
-  it("going back, holds what it held", async () => {
+  it("does not release held changes by going back", async () => {
     await fire(await hireMany(20));
     await run();
     for (const backMs of [hourMs, dayMs, 400 * dayMs]) {
@@ -55,7 +55,7 @@ describe("a clock that jumps", () => {
     }
   });
 
-  it("back and to the present again does not end what was charged in between", async () => {
+  it("does not drop charges by going back and to the present again", async () => {
     const ids = await hireMany(20);
     const refused = { kind: "status", status: 400, body: { message: "not now" }, path: /revoke/, times: 3 } as const;
     world.bitwarden.faults.add(refused);
@@ -71,7 +71,7 @@ describe("a clock that jumps", () => {
     expect(withAccess()).toBe(17);
   });
 
-  it("does not keep waiting for retries, invitations and rate limits that lie in the future", async () => {
+  it("does not delay retries, invitations and rate limits that lie in the future", async () => {
     const policy = { settleMs: 2000 };
     const reconciler = world.reconciler("bitwarden", policy);
     await world.hire("first@example.com");
@@ -79,12 +79,12 @@ describe("a clock that jumps", () => {
     await settle(world, reconciler, "bw", "all");
     await world.hire("second@example.com");
     world.clock.nowMs -= 400 * dayMs;
-    // What the loop does at its next look: the clock went back further than `every`.
+    // The loop does this with its next tick: the clock went back further than `every`.
     await settle(world, reconciler, "bw", "all");
     expect([...world.bitwarden.state.allMails.keys()].sort()).toEqual(["first@example.com", "second@example.com"]);
   });
 
-  it("back does not keep the loop from its next full look", async () => {
+  it("does not delay the next full run by going back", async () => {
     const clock = { jumpMs: 0 };
     const now = (): number => Date.now() + clock.jumpMs;
     const stop = new AbortController();
@@ -115,10 +115,10 @@ describe("a clock that jumps", () => {
     await targets.bitwarden.close(AbortSignal.timeout(1000));
   });
 
-  it("counts a removal of a long run from when the vendor got to it", async () => {
+  it("counts a removal of a long run from the time of its call", async () => {
     const ids = await hireMany(20);
     await fire(ids.slice(0, 3));
-    // They are put off until the minutes have passed.
+    // They wait until the minutes have passed.
     const { clock } = world;
     const slow = world.reconciler("bitwarden", tight);
     world.bitwarden.faults.add({ kind: "rateLimit", retryAfterSeconds: 60, path: /revoke/, times: 9 });
@@ -133,7 +133,7 @@ describe("a clock that jumps", () => {
     expect(withAccess()).toBe(17);
   });
 
-  it("does not stop noting when a source was last heard of", async () => {
+  it("does not stop the last-seen times of sources", async () => {
     let nowMs = dayMs;
     const noted: (number | null)[] = [];
     const putConnection = async ({ lastSuccessAtMs }: ConnectionState) => void noted.push(lastSuccessAtMs);
@@ -149,7 +149,7 @@ describe("a clock that jumps", () => {
     expect(noted).toEqual([dayMs, dayMs + 9999 - hourMs, dayMs + 19_999 - hourMs]);
   });
 
-  it("does not make the rate limiter wait until the clock has caught up", async () => {
+  it("does not make the rate limiter wait for the clock", async () => {
     let nowMs = dayMs;
     const slept: number[] = [];
     const sleep = async (ms: number): Promise<void> => {
@@ -170,13 +170,13 @@ describe("a clock that jumps", () => {
     expect(Math.max(...slept)).toBeLessThanOrEqual(60_000);
   });
 
-  it("counts a removal from when it is carried out, not from when it was first tried", async () => {
+  it("counts a removal from its success, not from its first try", async () => {
     const ids = await hireMany(20);
     await fire(ids.slice(0, 3));
     world.bitwarden.faults.add({ kind: "status", status: 400, body: { message: "not now" }, path: /revoke/, times: 3 });
     await run();
     expect(withAccess()).toBe(20);
-    // An hour before the window of the first try ends, it works; an hour after it, others are let go.
+    // It works an hour before the window of the first try ends. Others leave an hour after that end.
     world.clock.nowMs += dayMs - hourMs;
     await run();
     expect(withAccess()).toBe(17);

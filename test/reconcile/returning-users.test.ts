@@ -7,7 +7,7 @@ const dayMs = 86_400_000;
 const policy = { removalLimit: { percent: 5, atLeast: 3, atMost: 100, windowMs: dayMs } };
 const generous = { removalLimit: { percent: 100, atLeast: 100, atMost: 1000, windowMs: dayMs } };
 
-describe("people who come back in numbers", () => {
+describe("many users who come back at once", () => {
   let world: World;
   let ids: string[];
   beforeEach(async () => {
@@ -35,24 +35,24 @@ describe("people who come back in numbers", () => {
     return leavers;
   };
 
-  it("waits, but for as many as may be hired again in a day, when an attribute can't be read any more", async () => {
+  it("are held beyond the limit of a day, if an attribute can't be read any more", async () => {
     const leavers = await leftLongAgo(25);
     await all(true, leavers);
     await look();
     expect(withAccess()).toBe(15 + 10);
     expect(await held()).toEqual(Array.from({ length: 15 }, () => ["returning", "restore"]));
-    // Neither another look nor one by one brings more of them in.
+    // Neither another full run nor single runs let more of them in.
     await look();
     world.clock.nowMs += dayMs / 2;
     await look();
     expect(withAccess()).toBe(25);
-    // Mended: nothing is asked for any more, and who was let in loses it again within the budget.
+    // Corrected: nothing is held any more, and the restored users lose access again within the limit.
     await all(false, leavers);
     await look();
     expect(await held()).toEqual(Array.from({ length: 7 }, () => ["budget", "suspend"]));
   });
 
-  it("passes once when somebody approves it, and stays when somebody dismisses it", async () => {
+  it("pass once after an approval, and wait after a dismissal", async () => {
     const leavers = await leftLongAgo(25);
     await all(true, leavers);
     await look();
@@ -69,7 +69,7 @@ describe("people who come back in numbers", () => {
     expect(world.bitwarden.state.membersOfGroup("eng")).toHaveLength(40);
   });
 
-  it("counts over the window, however few come at a time", async () => {
+  it("count over the window, however few come at a time", async () => {
     const leavers = await leftLongAgo(25);
     for (const id of leavers) {
       await all(true, [id]);
@@ -83,7 +83,7 @@ describe("people who come back in numbers", () => {
     expect(withAccess()).toBe(40);
   });
 
-  it("gives back at once what was taken within the window: unassigned and assigned again", async () => {
+  it("get back at once what they lost within the window: unassigned and assigned again", async () => {
     await all(false, ids);
     await settle(world, world.reconciler("bitwarden", generous), "bw", "all");
     expect(withAccess()).toBe(0);
@@ -93,7 +93,7 @@ describe("people who come back in numbers", () => {
     expect(await held()).toEqual([]);
   });
 
-  it("gives back at once what somebody approved the taking of, as a mistake is undone", async () => {
+  it("get back at once what an approval took from them", async () => {
     await all(false, ids);
     await look();
     const { plan } = await world.reconciler("bitwarden", policy).plan(forever);
@@ -105,18 +105,18 @@ describe("people who come back in numbers", () => {
     expect([withAccess(), await held()]).toEqual([40, []]);
   });
 
-  it("gives back at once what was taken within the window from entries that were deleted and made again", async () => {
+  it("get back at once what deleted entries lost within the window", async () => {
     for (const id of ids) await world.fire(id);
     await settle(world, world.reconciler("bitwarden", generous), "bw", "all");
     expect(withAccess()).toBe(0);
     for (let n = 1; n <= 40; n += 1) await world.hire(`p${String(n).padStart(2, "0")}@example.com`);
     await look("dirty");
-    // Their membership of the team is taken from them, as the new entries have none: that is the budget's.
+    // They lose their membership, as the new entries have none. The removal limit counts that.
     const returning = (await held()).filter(([reason]) => reason === "returning");
     expect([withAccess(), returning]).toEqual([40, []]);
   });
 
-  it("does not hold who is hired again in everyday numbers", async () => {
+  it("are not held in everyday numbers", async () => {
     const leavers = await leftLongAgo(10);
     await all(true, leavers);
     await look();

@@ -10,8 +10,8 @@ afterEach(() => world.close());
 const standing = async (id: string, target: "bw" | "op" = "bw") =>
   (await world.store.person(id, [target]))?.syncStatuses[0];
 
-describe("what the target shows of a person", () => {
-  it("is kept with since when, through invitation, acceptance, confirmation, suspension", async () => {
+describe("the observed state of a user", () => {
+  it("is stored with its time, through invitation, acceptance, confirmation and suspension", async () => {
     const { state } = world.bitwarden;
     const reconciler = world.reconciler("bitwarden");
     const id = await world.hire("ada@example.com");
@@ -42,7 +42,7 @@ describe("what the target shows of a person", () => {
     expect((await world.store.hourly(["bw"], 0))[0]).toMatchObject({ applied: 2, failed: 0, delivered: 2 });
   });
 
-  it("is absent in a 1Password that does not know them, and writes nothing while it stays so", async () => {
+  it("is absent in a 1Password account without the user, and is not written again", async () => {
     const reconciler = world.reconciler("onePassword");
     const id = await world.hire("ada@example.com");
     await settle(world, reconciler, "op", "all");
@@ -54,8 +54,8 @@ describe("what the target shows of a person", () => {
   });
 });
 
-describe("an invitation asked for again", () => {
-  it("goes out once with the next run, also where drift is only reported, and begins its life anew", async () => {
+describe("a requested invitation", () => {
+  it("is sent once with the next run, also if drift is only reported, and its validity starts again", async () => {
     const { state } = world.bitwarden;
     const reconciler = world.reconciler("bitwarden", { driftPolicy: "report" });
     const id = await world.hire("ada@example.com");
@@ -71,7 +71,7 @@ describe("an invitation asked for again", () => {
     expect(await world.store.attention(["bw"], world.clock.nowMs)).toEqual([]);
   });
 
-  it("is not sent to who has accepted meanwhile, and is forgotten", async () => {
+  it("is not sent to a user who has accepted meanwhile", async () => {
     const { state } = world.bitwarden;
     const reconciler = world.reconciler("bitwarden");
     const id = await world.hire("ada@example.com");
@@ -79,7 +79,7 @@ describe("an invitation asked for again", () => {
     await world.store.askReinvite("bw", id, cause, world.clock.nowMs);
     state.accept("ada@example.com");
     const reports = await settle(world, reconciler, "bw");
-    // Not even asked for: Bitwarden would refuse it.
+    // Rollcall does not ask for it: Bitwarden would refuse it.
     expect(reports.flatMap((report) => report.outcomes)).toEqual([]);
     expect(state.reinvites("ada@example.com")).toBe(0);
     expect(await standing(id)).toMatchObject({ seenState: "accepted", reinviteAskedAtMs: null });

@@ -12,11 +12,11 @@ const at = (email: string) => ({ userName: email, email, emails: [email] });
 const bitwardenState = () => world.bitwarden.state.memberByEmail(address)?.status;
 const look = (scope: "all" | "dirty" = "all") => settle(world, world.reconciler("bitwarden"), "bw", scope);
 
-describe("an address that somebody else has now", () => {
-  it("does not go back and forth between a leaver who was renamed and who has it now", async () => {
+describe("a reassigned e-mail address", () => {
+  it("does not change back and forth between a renamed leaver and the new owner", async () => {
     const first = await world.hire(address, { displayName: "Ann Clarke" });
     await look();
-    // Entra's soft delete: another userName, inactive; a month later it is deleted.
+    // Entra's soft delete: another userName and inactive. A month later the user is deleted.
     await world.update(first, { ...at(`0011${address}`), isActive: false, displayName: "Ann Clarke" });
     await look("dirty");
     await world.hire(address, { displayName: "Ann Clarke" });
@@ -50,11 +50,11 @@ describe("an address that somebody else has now", () => {
   const held = async () => (await world.store.held("bw")).map(({ reason, change }) => [reason, change.op]);
 
   it.each(["at once", "later"] as const)(
-    "does not give a leaver's member to another person (hired %s)",
+    "does not give a leaver's account to another person (hired %s)",
     async (order) => {
       await handOn("Zed Young", order);
       expect([bitwardenState(), await held()]).toEqual([-1, [["handed-on", "restore"]]]);
-      // Mended by hand, as the message says: what Ann had is gone, Zed is invited like anybody.
+      // Corrected by hand, as the message says: Ann's account is removed, Zed is invited as usual.
       world.bitwarden.state.removeMember(world.bitwarden.state.memberByEmail(address)?.id ?? "");
       await look();
       expect([bitwardenState(), await held()]).toEqual([0, []]);
@@ -62,7 +62,7 @@ describe("an address that somebody else has now", () => {
     },
   );
 
-  it("gives it when somebody approves, and not to and fro", async () => {
+  it("gives the account after an approval, once", async () => {
     const next = await handOn("Ann Jones", "at once");
     const { plan } = await world.reconciler("bitwarden").plan(new AbortController().signal);
     expect(plan.held.map(({ reason }) => reason)).toEqual(["handed-on"]);
@@ -82,7 +82,7 @@ describe("an address that somebody else has now", () => {
     expect(bitwardenState()).toBe(-1);
   });
 
-  it("does not give it by way of an entry that is made inactive first", async () => {
+  it("does not give the account by an entry that is inactive first", async () => {
     const next = await handOn("Zed Young", "later", { isActive: false });
     expect([bitwardenState(), await held()]).toEqual([-1, []]);
     await world.update(next, { isActive: true, displayName: "Zed Young" });
@@ -90,7 +90,7 @@ describe("an address that somebody else has now", () => {
     expect([bitwardenState(), await held()]).toEqual([-1, [["handed-on", "restore"]]]);
   });
 
-  it("waits however long, and stays when somebody says no", async () => {
+  it("waits any time, and after a dismissal", async () => {
     await handOn("Zed Young", "at once");
     const digest = (await world.reconciler("bitwarden").plan(new AbortController().signal)).plan.heldDigest;
     await world.store.dismiss("bw", digest ?? "", { actor: "cli:dismiss", requestId: null }, world.clock.nowMs);
@@ -100,14 +100,14 @@ describe("an address that somebody else has now", () => {
   });
 
   it.each(["Ann Clarke", "ann m. clärke", "A. Clarke", address])(
-    "is hers again when she is hired anew as %s",
+    "belongs to the leaver again if she is rehired as %s",
     async (name) => {
       await handOn(name, "later");
       expect([bitwardenState(), await held()]).toEqual([2, []]);
     },
   );
 
-  it("does not give 1Password's user to another person", async () => {
+  it("does not give a 1Password account to another person", async () => {
     world.onePassword.state.addUser({ email: address });
     const reconciler = world.reconciler("onePassword");
     const ann = await world.hire(address, { displayName: "Ann Clarke" });
