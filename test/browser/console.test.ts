@@ -151,8 +151,8 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
   it("shows what needs a person first, with a link, and updates itself", async () => {
     const { page } = await signIn();
     const attention = page.getByRole("region", { name: /need/ });
-    await attention.getByText("53 removals are held back in acme-bitwarden").waitFor();
-    await attention.getByRole("link", { name: "Review by name" }).click();
+    await attention.getByText("53 removals are held in acme-bitwarden").waitFor();
+    await attention.getByRole("link", { name: "Review the names" }).click();
     await page.getByRole("heading", { level: 1, name: "Plan" }).waitFor();
     await page.goto("/");
     const source = page.locator("article", { hasText: "okta" });
@@ -187,16 +187,16 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await page.goto(`/people/${ids.get(email)}`);
     const card = page.locator("article", { hasText: "acme-bitwarden" });
     await card.getByText("invited, not accepted yet").waitFor();
-    await page.getByText("Hired").waitFor();
+    await page.getByText("Added").waitFor();
     await card.getByRole("button", { name: "Sync now" }).click();
-    await page.getByRole("status").getByText("is looked at now").waitFor();
+    await page.getByRole("status").getByText("is being checked now").waitFor();
     await until(async () => {
       await page.reload();
-      expect(await page.locator(".log").textContent()).toContain("Asked to sync now");
+      expect(await page.locator(".log").textContent()).toContain("Sync requested");
     });
     expect(mails()).not.toBeNull();
     await card.getByRole("button", { name: "Invite again" }).click();
-    await page.getByRole("status").getByText("asked to send the invitation again").waitFor();
+    await page.getByRole("status").getByText("will send the invitation again").waitFor();
     await until(async () => {
       await page.reload();
       const log = (await page.locator(".log").textContent()) ?? "";
@@ -237,8 +237,8 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     const { page } = await signIn();
     await page.goto("/plan");
     const section = page.getByRole("region", { name: /^acme-bitwarden/ });
-    await section.getByRole("button", { name: "Work out the plan" }).click();
-    await section.getByText("Nothing to do but what is held").waitFor();
+    await section.getByRole("button", { name: "Make a plan" }).click();
+    await section.getByText("Nothing to do except the held changes").waitFor();
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       section.getByRole("link", { name: "CSV" }).first().click(),
@@ -346,10 +346,10 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
 
       const row = page.locator("li", { hasText: "Okta <production>" });
       await row.getByText("Rotate").click();
-      await row.getByLabel("The old one stays good for").selectOption("1 hour");
-      await row.getByRole("button", { name: "Make a new one" }).click();
+      await row.getByLabel("The old token stays valid for").selectOption("1 hour");
+      await row.getByRole("button", { name: "Make a new token" }).click();
       const second = (await page.locator("#scim-token").textContent()) ?? "";
-      await page.getByText("The token before it is good until").waitFor();
+      await page.getByText("The old token is valid until").waitFor();
       expect(await accessibilityProblems(page)).toEqual([]);
       const askWith = async (secret: string) =>
         (await fetch(`${url}/Users?count=0`, { headers: { authorization: `Bearer ${secret}` } })).status;
@@ -405,15 +405,15 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await confirm.fill("52");
     await approve.click();
     await page.getByText("Nothing is approved: type 53 or acme-bitwarden").waitFor();
-    await section.getByRole("button", { name: "Leave held" }).click();
-    await page.getByRole("status").getByText("Left held in acme-bitwarden").waitFor();
+    await section.getByRole("button", { name: "Dismiss" }).click();
+    await page.getByRole("status").getByText("Dismissed in acme-bitwarden").waitFor();
     expect(membersIn(stage, "revoked")).toHaveLength(2);
     // Dismissed changes can still be approved. The overview no longer lists them.
     const dismissed = section.getByText("53 removals dismissed");
     await dismissed.waitFor();
     await page.goto("/");
     await page.getByRole("region", { name: "Targets" }).waitFor();
-    expect(await page.getByText("held back in acme-bitwarden").count()).toBe(0);
+    expect(await page.getByText("held in acme-bitwarden").count()).toBe(0);
 
     // One person returns after the page was loaded, so the held changes differ from those on the page.
     await page.goto("/plan");
@@ -423,7 +423,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(52), 20_000);
     await confirm.fill("53");
     await approve.click();
-    await page.getByText("The held removals have changed since that page was made").waitFor();
+    await page.getByText("The held changes are different from those on the page that you saw").waitFor();
     expect(membersIn(stage, "revoked")).toHaveLength(2);
 
     await section.getByText("52 removals dismissed").click();
@@ -439,7 +439,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await page.getByLabel("Who").fill("person-07@example.com");
     await page.getByRole("button", { name: "Apply" }).click();
     const loss = page.getByRole("row", { name: /^person-07@example\.com/ });
-    for (const words of ["suspended, can be undone", "Deactivated in the directory", "okta", "by console:admin"])
+    for (const words of ["suspended, can be restored", "Deactivated in the source", "okta", "by console:admin"])
       await loss.getByText(words).first().waitFor();
     const file = await page.request.get((await page.getByRole("link", { name: "CSV" }).getAttribute("href")) ?? "");
     const [, row] = (await file.text()).split("\n");

@@ -51,7 +51,7 @@ export interface ActivityData {
   readonly status: StatusReport;
 }
 
-/** The log, newest first. On its first page new rows appear by themselves. */
+/** The log, newest first. On its first page new rows appear automatically. */
 export function activityBody({ page, filter, status }: ActivityData): Markup {
   const newest = page.rows[0]?.seq ?? 0;
   const stream = hrefOf("/activity/stream", { ...filter, before: null });
