@@ -22,7 +22,7 @@ import type { Adapters } from "./context.ts";
 /** Maximum time until a run checks a held removal against the limit again. */
 const heldRetryMs = 5 * 60_000;
 
-/** The program's version, and where its spans go. */
+/** The version of the program, and its tracer. */
 export type Surroundings = Pick<Adapters, "version" | "tracer">;
 
 /** Builds every database, source, target, alert channel and reconciler of a configuration. No other file does. */

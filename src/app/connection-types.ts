@@ -1,7 +1,7 @@
 import type { CheckFinding } from "../domain/ports/target.ts";
 
 /**
- * What a person fills in to connect a target: its name and type, and the keys of `targets.NAME` that its definition
+ * The fields that a person fills in to connect a target: name, type, and the keys of `targets.NAME` that its definition
  * asks for. The configuration file may have the keys that are missing or empty here. The secret is never logged and
  * never shown again.
  */
@@ -20,7 +20,7 @@ export interface ConnectionKeys {
 /** Messages by key of the draft, as plain text without secrets. The key `""` is for the whole form. */
 export type FieldErrors = Readonly<Record<string, string>>;
 
-/** What the vendor's API shows about an organization or account. */
+/** Facts about an organization or account, from the vendor's API. */
 export interface Survey {
   readonly name: string;
   readonly type: string;
@@ -41,20 +41,19 @@ export type Verification =
   | { readonly ok: true; readonly survey: Survey }
   | { readonly ok: false; readonly errors: FieldErrors };
 
-/** One connection, as it is listed. */
+/** One connection in a list. */
 export interface ListedConnection {
   readonly name: string;
   readonly type: string;
   /**
-   * Where its credentials come from: all from the configuration file, all from `connect`, or the file adds settings to
-   * stored credentials.
+   * The origin of its credentials: the configuration file, `connect`, or `connect` with settings of the file.
    */
   readonly from: "file" | "stored" | "stored and file";
-  /** `working`, `failing` (see `error`), `new` (no run has ended yet), `unreadable` (masterKey does not open it). */
+  /** `failing`: see `error`. `new`: no run has ended yet. `unreadable`: no masterKey decrypts it. */
   readonly state: "working" | "failing" | "new" | "unreadable";
   readonly error: string | null;
   readonly lastSuccessAtMs: number | null;
-  /** Null for what stands in the file only. */
+  /** Null if it is only in the file. */
   readonly verifiedAtMs: number | null;
   readonly changedAtMs: number | null;
   /** Host of the API; null when unreadable. */
@@ -63,21 +62,21 @@ export interface ListedConnection {
   readonly clientId: string | null;
 }
 
-/** What the console does with connections; implemented in `cli`. `actor` goes into the audit trail, e.g. `admin:ada`. */
+/** Everything that commands and the console do with connections. `actor` goes into the audit trail, e.g. `admin:ada`. */
 export interface Connections {
-  /** Null when credentials can be stored; otherwise why not, and what to do (no masterKey is configured). */
+  /** Returns null if credentials can be stored. Otherwise says why not, and what to do. */
   cannotStore(): string | null;
   listConnections(): Promise<readonly ListedConnection[]>;
-  /** Signs in with the draft and reads once; stores nothing. Give it a signal: a vendor may take a minute. */
+  /** Signs in with the draft and reads once. Stores nothing. A vendor may take a minute. */
   verifyConnection(draft: ConnectionDraft, signal: AbortSignal): Promise<Verification>;
-  /** Verifies, then stores. A target that this process serves takes it up within two seconds. */
+  /** Verifies, then stores. This process uses it within two seconds, if it serves. */
   saveConnection(draft: ConnectionDraft, actor: string, signal: AbortSignal): Promise<Verification>;
-  /** Replaces the secret of a stored connection, after verifying the new one with everything else as it is. */
+  /** Replaces the secret of a stored connection after it has verified the new one. */
   rotateSecret(name: string, clientSecret: string, actor: string, signal: AbortSignal): Promise<Verification>;
-  /** What will no longer happen, in sentences, to be shown before `removeConnection`. */
+  /** Returns sentences about the consequences, to show before `removeConnection`. */
   removalConsequences(name: string): Promise<readonly string[]>;
-  /** Forgets a stored connection; takes nobody's access away. False when none is stored under that name. */
+  /** Removes a stored connection. Nobody loses access. Returns false if none is stored under that name. */
   removeConnection(name: string, actor: string): Promise<boolean>;
-  /** Asks for a full look at a target at once. False when no such target runs here. */
+  /** Starts a complete comparison of a target. Returns false if no such target runs here. */
   syncNow(name: string): boolean;
 }

@@ -13,10 +13,10 @@ import { withoutName } from "./open-targets.ts";
 import { openKeys, sealKeys } from "./stored-credentials.ts";
 import { verifyTarget } from "./verify-target.ts";
 
-export interface DeskParts {
+export interface ConnectionParts {
   readonly context: Context;
   readonly file: ConfigFile;
-  /** Asked each time: `rekey` may change it under way. */
+  /** A function, because `rekey` may change the key ring while this process runs. */
   readonly ring: () => KeyRing;
   readonly store: DirectoryStore;
   readonly logger: Logger;
@@ -26,8 +26,8 @@ export interface DeskParts {
 /** Keys of `targets.NAME` that are stored, in this order. */
 const storedKeys = ["type", ...placeKeys, ...credentialKeys];
 
-/** Where connections are verified, stored, listed and forgotten: for the commands and for the console. */
-export function createConnections(parts: DeskParts): Connections {
+/** Verifies, stores, lists and removes connections, for the commands and for the console. */
+export function createConnections(parts: ConnectionParts): Connections {
   const { file, ring, store } = parts;
   const cannotStore = (): string | null =>
     ring().currentId === null ? `credentials can't be stored, no masterKey is configured; ${howToMakeMasterKey}` : null;
@@ -65,13 +65,13 @@ export function createConnections(parts: DeskParts): Connections {
 
 const causeOf = (actor: string) => ({ actor, requestId: null });
 
-/** Why a connection can't be changed here. */
+/** Says why a connection can't be changed here. */
 export const notStored = (file: ConfigFile, name: string): string =>
   file.targets[name] === undefined
     ? `there is no connection "${name}"; "rollcall connections" lists them`
-    : `the credentials of ${name} are not stored here: they stand in ${file.fileName}, under targets.${name}`;
+    : `the credentials of ${name} are not stored here: they are in ${file.fileName}, under targets.${name}`;
 
-/** What is to be stored: what was filled in, over what the file says of that target. */
+/** Returns the keys to store: the filled ones, and those of the file for the rest. */
 function keysOf(file: ConfigFile, draft: ConnectionDraft): Readonly<Record<string, string>> {
   const own = file.targets[draft.name] ?? {};
   const filled = storedKeys.flatMap((key) => {
@@ -89,14 +89,14 @@ function keysOf(file: ConfigFile, draft: ConnectionDraft): Readonly<Record<strin
 }
 
 async function verify(
-  parts: DeskParts,
+  parts: ConnectionParts,
   name: string,
   keys: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Verification> {
   const { context, file, logger } = parts;
   if (file.targets[name]?.["clientSecret"] !== undefined) {
-    const message = `targets.${name}.clientSecret stands in ${file.fileName} and would win over what is stored: remove it there first`;
+    const message = `targets.${name}.clientSecret is in ${file.fileName} and would be used instead of the stored secret: remove it there first`;
     return { ok: false, errors: { name: message } };
   }
   const overruled = overruledBy(file, name, keys);
@@ -116,7 +116,7 @@ async function verify(
   return { ok: true, survey: { ...survey, findings } };
 }
 
-/** What the file says otherwise of the same target: it would win over what is stored, and the secret go elsewhere. */
+/** Returns the keys that the file sets differently. They would win, and the secret would go to another server. */
 function overruledBy(file: ConfigFile, name: string, keys: Readonly<Record<string, string>>) {
   const own = file.targets[name] ?? {};
   const plain = (text: string): string => text.replace(/\/+$/, "");
@@ -124,7 +124,7 @@ function overruledBy(file: ConfigFile, name: string, keys: Readonly<Record<strin
     .filter((key) => typeof own[key] === "string" && plain(own[key]) !== plain(keys[key] ?? ""))
     .map((field) => ({
       field,
-      message: `${file.fileName} says otherwise under targets.${name}.${field}, and would win: make them the same, or remove it there`,
+      message: `${file.fileName} has another value under targets.${name}.${field}, which would win: make them the same, or remove it there`,
     }));
 }
 
@@ -133,8 +133,8 @@ const errorsOf = (problems: readonly { readonly field: string; readonly message:
 
 const isField = (text: string): boolean => text === "name" || storedKeys.includes(text);
 
-/** The account whose people are known under that name, or that a stored connection leads to; null for none. */
-async function accountBefore({ store, ring, file }: DeskParts, name: string): Promise<string | null> {
+/** Returns the account that this name stands for in the store or in a stored connection; null if none. */
+async function accountBefore({ store, ring, file }: ConnectionParts, name: string): Promise<string | null> {
   const known = await store.accountOf(name);
   if (known !== null) return known;
   const row = (await store.credentials()).find((each) => each.name === name);
@@ -145,9 +145,9 @@ async function accountBefore({ store, ring, file }: DeskParts, name: string): Pr
   return "target" in draft ? draft.target.account : null;
 }
 
-/** Who connects a vendor that can invite must know that it will. */
+/** Warns before the first connection to a target that can invite: it will invite everybody who is missing. */
 async function invitations(
-  { store, file }: DeskParts,
+  { store, file }: ConnectionParts,
   name: string,
   type: string,
   members: number,
@@ -157,7 +157,7 @@ async function invitations(
   const counts = [...(await store.sourceCounts()).values()];
   const people = counts.reduce((sum, { users }) => sum + users, 0);
   if (people === 0) return [];
-  const message = `the directory has ${count(people, "user")}, ${count(members, "member")} are here: everybody who is missing is invited as soon as this is stored and "rollcall serve" runs; to say who belongs here, set targets.${name}.users.groups in ${file.fileName} first`;
+  const message = `the sources have ${count(people, "user")}, this target has ${count(members, "member")}: as soon as this is stored and "rollcall serve" runs, everybody who is missing is invited; to limit who belongs here, first set targets.${name}.users.groups in ${file.fileName}`;
   return [{ level: "warning", message }];
 }
 
@@ -171,7 +171,7 @@ function tryOpen(ring: KeyRing, row: StoredCredential): Opened {
   }
 }
 
-async function list({ file, ring, store }: DeskParts): Promise<readonly ListedConnection[]> {
+async function list({ file, ring, store }: ConnectionParts): Promise<readonly ListedConnection[]> {
   const [rows, states] = [await store.credentials(), await store.connections()];
   const names = new Set([...Object.keys(file.targets), ...rows.map(({ name }) => name)]);
   return [...names].map((name): ListedConnection => {
@@ -213,22 +213,22 @@ function stateOf(
   return { state: state?.lastSuccessAtMs == null ? "new" : "working", error: null };
 }
 
-async function consequences({ file, store }: DeskParts, name: string): Promise<readonly string[]> {
+async function consequences({ file, store }: ConnectionParts, name: string): Promise<readonly string[]> {
   const row = (await store.credentials()).find((each) => each.name === name);
-  const type = row?.type ?? "";
+  const type = row?.type ?? targetDefinitions[0].type;
   const product = productOf(type);
   const counts = await store.targetCounts(name, kindsOf(type));
   const open = counts.pending + counts.failed + counts.held;
   return [
     `Nobody's access is taken away: ${product} stays as it is.`,
-    `Rollcall does nothing more in ${name}: nobody is invited, suspended or put into a group there, and who leaves the company keeps their access to ${product} until somebody takes it away by hand.`,
-    ...(open > 0 ? [`${count(open, "change")} not delivered yet will not be.`] : []),
-    "Its history stays. Connected again under the same name, it goes on from there.",
+    `Rollcall does nothing more in ${name}: it invites and suspends nobody and changes no group. People who leave the company keep their access to ${product} until somebody takes it away by hand.`,
+    ...(open > 0 ? [`${count(open, "change")} will not be delivered.`] : []),
+    "Its history stays. If you connect it again under the same name, Rollcall continues from there.",
     ...(file.targets[name] === undefined
       ? []
       : [
-          `${file.fileName} still has targets.${name}: remove that section too, or commands will say that its credentials are missing.`,
+          `${file.fileName} still has targets.${name}: remove that section too, or commands will report missing credentials.`,
         ]),
-    `The key itself stays good at ${product}. If nothing else uses it: ${definitionOf(type)?.setup.revoke ?? "revoke it there"}.`,
+    `The key itself stays valid at ${product}. If nothing else uses it: ${definitionOf(type)?.setup.revoke ?? "revoke it there"}.`,
   ];
 }

@@ -33,7 +33,7 @@ export interface Terminal {
   readonly paint: Paint;
 }
 
-/** What commands and the server work with. Only `adapters.ts` names the implementations; tests give others. */
+/** Everything that commands and the server use. Only `adapters.ts` names the implementations; tests give others. */
 export interface Adapters {
   readonly version: string;
   readonly tracer: Tracer;
@@ -75,7 +75,7 @@ export interface Adapters {
   ): Reconciler;
 }
 
-/** What every command gets. */
+/** The context of every command. */
 export interface Context extends Adapters {
   readonly env: NodeJS.ProcessEnv;
   readonly terminal: Terminal;

@@ -6,14 +6,14 @@ import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Context } from "./context.ts";
 
-/** One target of the configuration, ready to be worked with. */
-export interface Connection {
+/** One target of the configuration, with its reconciler. */
+export interface OpenTarget {
   readonly config: TargetConfig;
   readonly target: Target;
   readonly reconciler: Reconciler;
 }
 
-/** The targets of the configuration, or the one named. @throws `CONFIG_INVALID` for a name that is not there */
+/** Returns the targets of the configuration, or the named one. @throws `CONFIG_INVALID` for an unknown name */
 export function selectTargets(config: Config, name: string | undefined): readonly TargetConfig[] {
   if (name === undefined) return config.targets;
   const found = config.targets.filter((target) => target.name === name);
@@ -22,26 +22,26 @@ export function selectTargets(config: Config, name: string | undefined): readonl
   throw new RollcallError("CONFIG_INVALID", `no target "${name}" in the configuration; there is: ${known}`);
 }
 
-/** Builds connections; close their targets when done. */
-export function connect(
+/** Opens targets. The caller closes them. */
+export function openTargets(
   context: Context,
   config: Config,
   targets: readonly TargetConfig[],
   store: DirectoryStore,
   logger: Logger,
   metrics?: Metrics,
-): readonly Connection[] {
+): readonly OpenTarget[] {
   return targets.map((each) => {
     const target = context.target(each, logger, metrics);
     return { config: each, target, reconciler: context.reconciler(target, each, config, store, logger, metrics) };
   });
 }
 
-/** Gives back access tokens; takes at most `limitMs`. */
-export async function closeAll(connections: readonly Connection[], limitMs = 5000): Promise<void> {
-  await Promise.all(connections.map(({ target }) => target.close(AbortSignal.timeout(limitMs))));
+/** Closes targets and revokes their access tokens. Maximum time `limitMs`. */
+export async function closeTargets(targets: readonly OpenTarget[], limitMs = 5000): Promise<void> {
+  await Promise.all(targets.map(({ target }) => target.close(AbortSignal.timeout(limitMs))));
 }
 
-/** Messages of targets begin with their name; where that already stands beside, it is dropped. */
+/** Removes the name of the target from the start of its message, for places that show the name beside it. */
 export const withoutName = (name: string, message: string): string =>
   message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message;

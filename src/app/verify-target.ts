@@ -43,7 +43,7 @@ async function survey(target: Target, config: TargetConfig, signal: AbortSignal)
       ...missing.map(
         (permission): CheckFinding => ({
           level: "warning",
-          message: `the OAuth application seems to lack the permission "${permission}"; an application can't be edited: make a new one with all four`,
+          message: `the credentials seem to lack the permission "${permission}"; make new ones with every permission`,
         }),
       ),
     ],

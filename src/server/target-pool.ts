@@ -1,5 +1,5 @@
 import type { Context } from "../app/context.ts";
-import { type Connection, connect } from "../app/open-targets.ts";
+import { type OpenTarget, openTargets } from "../app/open-targets.ts";
 import { keyRingOf, openKeys } from "../app/stored-credentials.ts";
 import { type Config, type ConfigFile, readConfigFile, type StoredTarget, type TargetConfig } from "../config/index.ts";
 import type { KeyRing } from "../crypto/key-ring.ts";
@@ -70,7 +70,7 @@ export async function createTargetPool(parts: PoolParts): Promise<TargetPool> {
   let watching: Promise<void> = Promise.resolve();
 
   const open = (target: TargetConfig): void => {
-    const [connection] = connect(context, config, [target], store, logger, parts.metrics);
+    const [connection] = openTargets(context, config, [target], store, logger, parts.metrics);
     if (connection === undefined) return;
     const loop = createTargetLoop(parts, connection, config, failure.reject);
     loops.set(target.name, loop);
@@ -162,7 +162,7 @@ export async function createTargetPool(parts: PoolParts): Promise<TargetPool> {
 
 /** The sync loop of one target. */
 interface TargetLoop {
-  readonly connection: Connection;
+  readonly connection: OpenTarget;
   start(): void;
   /** Lets the run under way finish within `graceMs`; `start` continues. */
   pause(graceMs: number): Promise<void>;
@@ -173,7 +173,7 @@ interface TargetLoop {
 
 function createTargetLoop(
   { context: { now, sleep }, store, logger }: PoolParts,
-  connection: Connection,
+  connection: OpenTarget,
   { reconcile }: Config,
   failed: (error: unknown) => void,
 ): TargetLoop {

@@ -38,13 +38,13 @@ afterEach(async () => {
   await Promise.all([bitwarden.close(), onePassword.close(), store.close()]);
 });
 
-/** The parts of the composition that connections need. */
+/** The part of the context that connecting needs. */
 const context = {
   now: () => nowMs,
   target: ({ name, open }) => open({ name, version: "0" }),
 } as Pick<Context, "now" | "target"> as Context;
 
-const desk = (targets = "{}"): Connections =>
+const connections = (targets = "{}"): Connections =>
   createConnections({
     context,
     file: parseConfigFile(`sources: { idp: { type: scim } }\ntargets: ${targets}`, {
@@ -68,7 +68,7 @@ const draft = (more: Partial<ConnectionDraft> = {}): ConnectionDraft => ({
   clientSecret: bitwarden.clientSecret,
   ...more,
 });
-const save = (more: Partial<ConnectionDraft> = {}) => desk().saveConnection(draft(more), "admin:ada", forever);
+const save = (more: Partial<ConnectionDraft> = {}) => connections().saveConnection(draft(more), "admin:ada", forever);
 
 describe("verifying a connection", () => {
   it("returns the people of the target and stores nothing", async () => {
@@ -78,7 +78,7 @@ describe("verifying a connection", () => {
       ["c@x.y", "confirmed"],
     ] as const)
       bitwarden.state.addMember({ email, status: memberStatus[status] });
-    const verified = await desk().verifyConnection(draft(), forever);
+    const verified = await connections().verifyConnection(draft(), forever);
     expect(verified).toMatchObject({
       ok: true,
       survey: {
@@ -97,7 +97,7 @@ describe("verifying a connection", () => {
 
   it("reports errors by field, and calls no vendor for errors that are visible without", async () => {
     const errorsOf = async (more: Partial<ConnectionDraft>, targets?: string) => {
-      const verified = await desk(targets).verifyConnection(draft(more), forever);
+      const verified = await connections(targets).verifyConnection(draft(more), forever);
       return verified.ok ? {} : verified.errors;
     };
     expect(await errorsOf({ clientId: "x", identityUrl: "https://identity.bitwarden.eu" })).toEqual({
@@ -111,7 +111,7 @@ describe("verifying a connection", () => {
       identityUrl: expect.stringContaining("plain http is for loopback only"),
     });
     expect(await errorsOf({}, "{ acme: { clientSecret: here } }")).toEqual({
-      name: expect.stringContaining("targets.acme.clientSecret stands in rollcall.yaml"),
+      name: expect.stringContaining("targets.acme.clientSecret is in rollcall.yaml"),
     });
     expect(bitwarden.requests.total).toBe(0);
     expect(await errorsOf({ clientSecret: "wrong" })).toEqual({
@@ -130,7 +130,7 @@ describe("verifying a connection", () => {
     };
     await store.createUser("idp", { ...user, resource: { userName: "ada" } }, { actor: "t", requestId: null });
     const findings = async (targets?: string) =>
-      JSON.stringify(await desk(targets).verifyConnection(draft(), forever)).includes(
+      JSON.stringify(await connections(targets).verifyConnection(draft(), forever)).includes(
         "everybody who is missing is invited",
       );
     expect(await findings()).toBe(true);
@@ -154,7 +154,7 @@ describe("a stored connection", () => {
       clientSecret: bitwarden.clientSecret,
     });
     expect(await store.audit(0, 10)).toMatchObject([{ actor: "admin:ada", action: "connection.connect" }]);
-    const listed = await desk().listConnections();
+    const listed = await connections().listConnections();
     expect(listed).toEqual([
       {
         name: "acme",
@@ -184,28 +184,28 @@ describe("a stored connection", () => {
       errorMessage: "acme: no connection",
     });
     const file = `{ acme: { maxSeats: 5 }, mine: { type: onepassword, region: eu, accountId: A, clientId: c, clientSecret: s }, half: { type: bitwarden, region: us } }`;
-    expect(await desk(file).listConnections()).toMatchObject([
+    expect(await connections(file).listConnections()).toMatchObject([
       { name: "acme", from: "stored and file", state: "failing", error: "no connection", lastSuccessAtMs: 5 },
       { name: "mine", type: "onepassword", from: "file", state: "new", host: "api.1password.eu", verifiedAtMs: null },
       { name: "half", from: "file", state: "failing", error: "clientSecret is missing" },
     ]);
     ring = createKeyRing([newKey()]);
-    expect(await desk().listConnections()).toMatchObject([{ name: "acme", state: "unreadable", host: null }]);
+    expect(await connections().listConnections()).toMatchObject([{ name: "acme", state: "unreadable", host: null }]);
   });
 
   it("gets a new secret only if the vendor accepts it", async () => {
     await save();
     const [before] = await store.credentials();
     nowMs = 2000;
-    const refused = await desk().rotateSecret("acme", "wrong", "admin:ada", forever);
+    const refused = await connections().rotateSecret("acme", "wrong", "admin:ada", forever);
     expect([refused.ok, await store.credentials()]).toEqual([false, [before]]);
-    expect((await desk().rotateSecret("acme", bitwarden.clientSecret, "admin:ada", forever)).ok).toBe(true);
+    expect((await connections().rotateSecret("acme", bitwarden.clientSecret, "admin:ada", forever)).ok).toBe(true);
     const [after] = await store.credentials();
     expect(after).toMatchObject({ createdAtMs: 1000, changedAtMs: 2000, verifiedAtMs: 2000 });
     expect(after?.sealed).not.toBe(before?.sealed);
-    expect(await desk("{ mine: { type: bitwarden } }").rotateSecret("mine", "x", "admin:ada", forever)).toEqual({
+    expect(await connections("{ mine: { type: bitwarden } }").rotateSecret("mine", "x", "admin:ada", forever)).toEqual({
       ok: false,
-      errors: { name: "the credentials of mine are not stored here: they stand in rollcall.yaml, under targets.mine" },
+      errors: { name: "the credentials of mine are not stored here: they are in rollcall.yaml, under targets.mine" },
     });
   });
 
@@ -218,29 +218,32 @@ describe("a stored connection", () => {
       errors: { name: expect.stringContaining("another organization") },
     });
     expect(other.requests.total).toBe(0);
-    expect(await desk().removeConnection("acme", "admin:ada")).toBe(true);
+    expect(await connections().removeConnection("acme", "admin:ada")).toBe(true);
     expect((await save(moved)).ok).toBe(true);
     await other.close();
   });
 
   it("is removed after its consequences were shown", async () => {
     await save();
-    const said = (await desk("{ acme: {} }").removalConsequences("acme")).join("\n");
+    const said = (await connections("{ acme: {} }").removalConsequences("acme")).join("\n");
     expect(said).toContain("Nobody's access is taken away");
     expect(said).toContain("rollcall.yaml still has targets.acme");
     expect(said).toContain("Rotate API key");
-    expect(await desk().removeConnection("acme", "admin:ada")).toBe(true);
-    expect(await desk().removeConnection("acme", "admin:ada")).toBe(false);
-    expect(await desk().listConnections()).toEqual([]);
+    expect(await connections().removeConnection("acme", "admin:ada")).toBe(true);
+    expect(await connections().removeConnection("acme", "admin:ada")).toBe(false);
+    expect(await connections().listConnections()).toEqual([]);
   });
 
   it("of 1Password revokes its access token after verification, also after a failure", async () => {
     const one = { ...draft({ type: "onepassword", apiUrl: onePassword.apiUrl, accountId: onePassword.accountId }) };
     const { identityUrl: _, ...plain } = one;
     const keys = { ...plain, name: "op", clientId: onePassword.clientId, clientSecret: onePassword.clientSecret };
-    expect((await desk().saveConnection(keys, "admin:ada", forever)).ok).toBe(true);
+    expect((await connections().saveConnection(keys, "admin:ada", forever)).ok).toBe(true);
     expect(onePassword.requests.count({ path: /revoke/ })).toBe(1);
-    const wrongAccount = await desk().verifyConnection({ ...keys, name: "other", accountId: "X".repeat(26) }, forever);
+    const wrongAccount = await connections().verifyConnection(
+      { ...keys, name: "other", accountId: "X".repeat(26) },
+      forever,
+    );
     expect(wrongAccount).toMatchObject({ ok: false, errors: { clientSecret: expect.stringContaining("403") } });
     expect(onePassword.requests.count({ path: /revoke/ })).toBe(2);
   });
@@ -249,7 +252,7 @@ describe("a stored connection", () => {
 describe("without a master key", () => {
   it("nothing can be stored, which is said before anybody types a secret", async () => {
     ring = createKeyRing([]);
-    expect(desk().cannotStore()).toContain("no masterKey is configured");
+    expect(connections().cannotStore()).toContain("no masterKey is configured");
     expect(await save()).toMatchObject({
       ok: false,
       errors: { "": expect.stringContaining("openssl rand -base64 32") },
@@ -258,6 +261,6 @@ describe("without a master key", () => {
   });
 
   it("a sync of a target can still be requested", () => {
-    expect([desk().syncNow("runs"), desk().syncNow("acme")]).toEqual([true, false]);
+    expect([connections().syncNow("runs"), connections().syncNow("acme")]).toEqual([true, false]);
   });
 });

@@ -142,8 +142,8 @@ describe("connect", () => {
     );
     expect(run.code).toBe(0);
     expect(run.stderr).toContain("accounts with automated provisioning");
-    expect(run.stderr).toContain('seems to lack the permission "Get a user"');
-    expect(run.stderr).toContain('seems to lack the permission "Suspend a user"');
+    expect(run.stderr).toContain('seem to lack the permission "Get a user"');
+    expect(run.stderr).toContain('seem to lack the permission "Suspend a user"');
     expect(run.stderr).not.toContain('permission "Reactivate a user"');
     expect(run.stderr).not.toContain('permission "List users"');
     expect(await names()).toEqual(["acme", "bitwarden"]);
@@ -160,7 +160,7 @@ describe("connect", () => {
     await using second = await makeStage({ sections: { targets: { bitwarden: own }, masterKey: newKey() } });
     const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
     expect(run.stderr).toMatch(
-      /--name: targets\.bitwarden\.clientSecret stands in \S+ and would win over what is stored/,
+      /--name: targets\.bitwarden\.clientSecret is in \S+ and would be used instead of the stored secret/,
     );
   });
 
@@ -169,7 +169,7 @@ describe("connect", () => {
     await using second = await makeStage({ sections: { targets: { bitwarden: own }, masterKey: newKey() } });
     const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
     for (const key of ["api-url: .*bitwarden.apiUrl", "identity-url: .*bitwarden.identityUrl"])
-      expect(run.stderr).toMatch(new RegExp(`--${key}, and would win: make them the same, or remove it there`));
+      expect(run.stderr).toMatch(new RegExp(`--${key}, which would win: make them the same, or remove it there`));
     expect(run.stderr).not.toContain("stored connection");
   });
 
@@ -205,7 +205,7 @@ describe("connect", () => {
     expect([status.code, status.stderr]).toEqual([
       1,
       expect.stringMatching(
-        /targets\.bitwarden\.clientSecret: the credentials of bitwarden, stored on 2\S+Z, can't be opened: masterKey \(key id [0-9a-f]{16}\) does not open it; it was stored under key id [0-9a-f]{16}; nothing is lost/,
+        /targets\.bitwarden\.clientSecret: the credentials of bitwarden, stored on 2\S+Z, can't be decrypted: masterKey \(key id [0-9a-f]{16}\) does not open it; it was stored under key id [0-9a-f]{16}; nothing is lost/,
       ),
     ]);
     expect((await second.run("connections", "--json")).json.connections[0].state).toBe("unreadable");

@@ -1,6 +1,6 @@
 import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
-import { closeAll, connect, selectTargets } from "../../app/open-targets.ts";
+import { closeTargets, openTargets, selectTargets } from "../../app/open-targets.ts";
 import { noticeRestore } from "../../app/restore.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
 import { type HeldItem, isApprovable, namedBy } from "../../domain/model/held-change.ts";
@@ -102,7 +102,7 @@ async function heldByPlan(
   }: { readonly config: Config; readonly selected: readonly TargetConfig[]; readonly store: DirectoryStore },
 ): Promise<readonly HeldItem[]> {
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const connections = connect(context, config, selected, store, logger);
+  const connections = openTargets(context, config, selected, store, logger);
   try {
     const [connection] = connections;
     if (connection === undefined) return [];
@@ -118,6 +118,6 @@ async function heldByPlan(
       }))
       .filter(isApprovable);
   } finally {
-    await closeAll(connections);
+    await closeTargets(connections);
   }
 }

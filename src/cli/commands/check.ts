@@ -1,7 +1,7 @@
 import { checkSecrets } from "../../app/check-secrets.ts";
 import { composeConfig, locateFile } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
-import { closeAll, connect, withoutName } from "../../app/open-targets.ts";
+import { closeTargets, openTargets, withoutName } from "../../app/open-targets.ts";
 import { sourceFindings } from "../../app/removed-sources.ts";
 import { openToReport } from "../../app/status.ts";
 import { type Config, ldapSources, scimSources, storeName } from "../../config/index.ts";
@@ -71,14 +71,14 @@ async function checkConnections(context: Context, config: Config, options: Globa
     findings.push(...checkTokens(config, await store.tokens(), context.now()));
     findings.push(...(await sourceFindings(config, store)));
     part = "targets";
-    const connections = connect(
+    const connections = openTargets(
       context,
       config,
       config.targets,
       store,
       createLogger({ level: options.logLevel as LogLevel }),
     );
-    cleanup.defer(() => closeAll(connections));
+    cleanup.defer(() => closeTargets(connections));
     for (const { target } of connections) {
       const account = await store.accountOf(target.name);
       if (account !== null && account !== target.account)

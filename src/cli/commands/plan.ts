@@ -1,6 +1,6 @@
 import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
-import { closeAll, connect, selectTargets, withoutName } from "../../app/open-targets.ts";
+import { closeTargets, openTargets, selectTargets, withoutName } from "../../app/open-targets.ts";
 import { openDirectories, pollNow } from "../../app/polled-sources.ts";
 import { reviewSources } from "../../app/removed-sources.ts";
 import { noticeRestore } from "../../app/restore.ts";
@@ -68,8 +68,8 @@ async function makePlans(context: Context, options: GlobalOptions, name: string 
   const restored = await noticeRestore(store, config.targets, context.now());
   if (restored !== null) logger.warn(restored);
   await reviewSources(config, store, (message) => logger.warn(message));
-  const connections = connect(context, config, selected, store, logger);
-  cleanup.defer(() => closeAll(connections));
+  const connections = openTargets(context, config, selected, store, logger);
+  cleanup.defer(() => closeTargets(connections));
   const forever = new AbortController().signal;
   const polled = await pollNow(openDirectories(context, ldapSources(config), store, logger), forever);
   const errors = polled.flatMap(({ name: source, error }) =>

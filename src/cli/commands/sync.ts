@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { openAlerts } from "../../app/alerts.ts";
 import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions, Terminal } from "../../app/context.ts";
-import { type Connection, closeAll, connect, selectTargets, withoutName } from "../../app/open-targets.ts";
+import { closeTargets, type OpenTarget, openTargets, selectTargets, withoutName } from "../../app/open-targets.ts";
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "../../app/polled-sources.ts";
 import { reviewSources } from "../../app/removed-sources.ts";
 import { noticeRestore } from "../../app/restore.ts";
@@ -76,8 +76,8 @@ async function sync(context: Context, options: SyncOptions & GlobalOptions): Pro
   const pollers = openDirectories(context, directories, store, logger);
   // A terminal gets each outcome printed below: the log need not show it too.
   const targetLogger = terminal.progress === null ? logger : { ...logger, info: logger.debug };
-  const connections = connect(context, config, targets, store, targetLogger);
-  cleanup.defer(() => closeAll(connections));
+  const connections = openTargets(context, config, targets, store, targetLogger);
+  cleanup.defer(() => closeTargets(connections));
 
   const limit = AbortSignal.any([AbortSignal.timeout(options.timeout), interrupted]);
   const polled = await poll(terminal, pollers, options, limit);
@@ -136,7 +136,7 @@ interface Delivery {
 async function deliver(
   { now, sleep }: Context,
   { store, signal, whyAborted }: Delivery,
-  { target, reconciler }: Connection,
+  { target, reconciler }: OpenTarget,
 ): Promise<Delivered> {
   const { name, type } = target;
   const reports: RunReport[] = [];
