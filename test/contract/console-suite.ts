@@ -1,72 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AuditEntry } from "../../src/domain/model/audit.ts";
-import type { Cause, EntityRef } from "../../src/domain/model/entities.ts";
-import type { HeldItem } from "../../src/domain/model/held-change.ts";
+import { describe, expect, it } from "vitest";
+import type { EntityRef } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { ActivityQuery, GroupsQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
-import type { StoreHarness } from "./store-world.ts";
+import { call, cause, heldItem, link, type StoreHarness, userWrite, useStore } from "./store-world.ts";
 
-const cause: Cause = { actor: "scim:okta", requestId: "r-1" };
 const hour = 3_600_000;
-
-const userWrite = (name: string, more: Partial<UserWrite> = {}): UserWrite => ({
-  resource: { userName: name },
-  userName: name,
-  externalId: null,
-  email: `${name.toLowerCase()}@example.com`,
-  emails: [`${name.toLowerCase()}@example.com`],
-  displayName: name,
-  isActive: true,
-  ...more,
-});
-
-const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
-  target: "bw",
-  kind: "user",
-  entityId,
-  remoteId: `remote-${entityId}`,
-  ownership: "created",
-  appliedRev: 1,
-  hasAccess: true,
-  observedState: "active",
-  observedSinceMs: 4,
-  isSuspendedByUs: false,
-  note: null,
-  attempts: 0,
-  attemptedRev: 1,
-  retryAtMs: null,
-  errorCode: null,
-  errorMessage: null,
-  lastSuccessAtMs: 5,
-  ...more,
-});
-
-const heldItem = (entityId: string): HeldItem => ({
-  key: `access:${entityId}`,
-  kind: "user",
-  entityId,
-  reason: "budget",
-  change: { op: "suspend", userId: entityId, email: "x@example.com", remoteId: "r" },
-  sinceMs: 7,
-  approvedAtMs: null,
-  dismissedAtMs: null,
-  dismissedBy: null,
-});
-
-const call = (entityId: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
-  actor: "reconcile",
-  requestId: null,
-  action: "invite",
-  kind: "user",
-  entityId,
-  name: "x@example.com",
-  target: "bw",
-  rev: 1,
-  detail: { outcome: "applied" },
-  ...more,
-});
 
 const people: PeopleQuery = {
   targets: ["bw"],
@@ -78,15 +18,7 @@ const people: PeopleQuery = {
   cursor: null,
   limit: 50,
 };
-const groups: GroupsQuery = {
-  targets: ["bw"],
-  search: "",
-  source: null,
-  presence: null,
-  syncStatus: null,
-  cursor: null,
-  limit: 50,
-};
+const { groupId: _, ...groups }: PeopleQuery & GroupsQuery = people;
 const everything: ActivityQuery = {
   entityId: null,
   target: null,
@@ -99,34 +31,30 @@ const everything: ActivityQuery = {
   limit: 50,
 };
 
-/** What every store promises to the console: see `ConsoleStore`. */
+/** What every world.store promises to the console: see `ConsoleStore`. */
 export function consoleContract(name: string, harnessOf: () => Promise<StoreHarness>): void {
   describe(`what the console reads of ${name}`, () => {
-    let harness: StoreHarness;
-    let store: DirectoryStore;
-    beforeEach(async () => {
-      harness = await harnessOf();
-      store = await harness.open();
-    });
-    afterEach(() => harness.close());
+    const world = useStore(harnessOf);
 
-    const create = async (each: string, more: Partial<UserWrite> = {}): Promise<string> =>
-      (await store.createUser("okta", userWrite(each, more), cause)).id;
-    const put = (...links: readonly Link[]) => store.commit("bw", { links }, harness.clock.nowMs);
+    const create = (name: string, more: Partial<UserWrite> = {}): Promise<string> => {
+      const email = `${name.toLowerCase()}@example.com`;
+      return world.hire(name, { email, emails: [email], ...more });
+    };
+    const put = (...links: readonly Link[]) => world.store.commit("bw", { links }, world.clock.nowMs);
     const namesOf = async (more: Partial<PeopleQuery>) => {
-      const { items, total } = await store.people({ ...people, ...more });
+      const { items, total } = await world.store.people({ ...people, ...more });
       expect(total).toBe(items.length);
       return items.map((item) => item.displayName);
     };
 
     describe("people", () => {
-      it("come by name, whatever the letter case, page after page, each once", async () => {
+      it("a list is sorted by name in any letter case, and its pages show each user once", async () => {
         for (const [place, each] of ["delta", "Alpha", "charlie", "Bravo", "alpha"].entries())
           await create(each, { userName: `${place}` });
         const seen: string[] = [];
         let cursor: string | null = null;
         do {
-          const page: Awaited<ReturnType<DirectoryStore["people"]>> = await store.people({
+          const page: Awaited<ReturnType<DirectoryStore["people"]>> = await world.store.people({
             ...people,
             cursor,
             limit: 2,
@@ -138,7 +66,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(seen).toEqual(["Alpha", "alpha", "Bravo", "charlie", "delta"]);
       });
 
-      it("are found by a part of name, address or userName, or the whole id; wildcards are letters", async () => {
+      it("a search finds a part of name, address or userName, or the whole id, and knows no wildcards", async () => {
         const ada = await create("Ada Lovelace", { userName: "countess", email: "ada@analytical.example" });
         await create("Bo 100%_x", { email: null, emails: [] });
         await create("Cy");
@@ -149,15 +77,15 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           expect(await namesOf({ search }), search).toEqual(search === "%" || search === "_" ? ["Bo 100%_x"] : []);
       });
 
-      it("are told apart by source, presence and group", async () => {
+      it("a list can be limited to a source, a presence or a group", async () => {
         const ada = await create("Ada");
         await create("Bo", { isActive: false });
         const cy = await create("Cy");
-        await store.createUser("entra", userWrite("Di"), cause);
+        await world.store.createUser("entra", userWrite("Di"), cause);
         const options = { isNameUnique: true, unknownMembers: "skip" } as const;
         const write = { resource: {}, displayName: "Eng", externalId: null };
-        const { record } = await store.createGroup("okta", write, [ada, cy], options, cause);
-        await store.deleteUser("okta", cy, null, cause);
+        const { record } = await world.store.createGroup("okta", write, [ada, cy], options, cause);
+        await world.store.deleteUser("okta", cy, null, cause);
         expect(await namesOf({})).toEqual(["Ada", "Bo", "Cy", "Di"]);
         expect(await namesOf({ presence: "present" })).toEqual(["Ada", "Bo", "Di"]);
         expect(await namesOf({ presence: "inactive" })).toEqual(["Bo"]);
@@ -167,25 +95,21 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await namesOf({ groupId: "none" })).toEqual([]);
       });
 
-      it("are in exactly one state with a target, the one that the counts tell", async () => {
+      it("each user has exactly one state per target, as in the counts", async () => {
         const ids = new Map<string, string>();
         for (const each of ["inSync", "pending", "failed", "held", "missing", "never", "gone"])
           ids.set(each, await create(each));
         const id = (each: string): string => ids.get(each) ?? "";
-        await store.deleteUser("okta", id("gone"), null, cause);
+        await world.store.deleteUser("okta", id("gone"), null, cause);
         await put(
-          linkOf(id("inSync")),
-          linkOf(id("pending"), { appliedRev: 0 }),
-          linkOf(id("failed"), { appliedRev: 0, errorCode: "TARGET_REFUSED", errorMessage: "no" }),
-          linkOf(id("held")),
-          linkOf(id("missing"), { remoteId: null, note: "not-in-target", observedState: "absent" }),
-          linkOf(id("gone"), { remoteId: null, appliedRev: 2, hasAccess: false, observedState: "absent" }),
+          link(id("inSync")),
+          link(id("pending"), { appliedRev: 0 }),
+          link(id("failed"), { appliedRev: 0, errorCode: "TARGET_REFUSED", errorMessage: "no" }),
+          link(id("held")),
+          link(id("missing"), { remoteId: null, note: "not-in-target", observedState: "absent" }),
+          link(id("gone"), { remoteId: null, appliedRev: 2, hasAccess: false, observedState: "absent" }),
         );
-        await store.commit(
-          "bw",
-          { held: { considered: null, items: [heldItem(id("held"))], keep: new Set() } },
-          harness.clock.nowMs,
-        );
+        await world.hold([heldItem(id("held"))], world.clock.nowMs);
         const expected: Readonly<Record<SyncState, readonly string[]>> = {
           inSync: ["inSync"],
           pending: ["never", "pending"],
@@ -193,12 +117,12 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           held: ["held"],
           missing: ["missing"],
         };
-        const counts = await store.targetCounts("bw", ["user"]);
+        const counts = await world.store.targetCounts("bw", ["user"]);
         for (const [state, names] of Object.entries(expected) as [SyncState, readonly string[]][]) {
           expect(await namesOf({ syncStatus: { by: "state", state } }), state).toEqual(names);
           expect(counts[state]).toBe(names.length);
         }
-        const { items } = await store.people({ ...people, targets: ["bw", "op"] });
+        const { items } = await world.store.people({ ...people, targets: ["bw", "op"] });
         expect(items.map((item) => item.syncStatuses.map(({ target, state }) => `${target} ${state}`))).toEqual(
           ["failed", null, "held", "inSync", "missing", "pending", "pending"].map((state) => [
             `bw ${state}`,
@@ -211,11 +135,11 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await namesOf({ targets: [], syncStatus: { by: "state", state: "inSync" } })).toEqual([]);
       });
 
-      it("and the counts tell of each commit at once, whoever made it", async () => {
+      it("counts and lists show each commit at once, of another process too", async () => {
         const [ada, bo] = [await create("Ada"), await create("Bo")];
-        const other = await harness.beside();
+        const other = await world.beside();
         const told = async () => {
-          const { inSync, pending } = await store.targetCounts("bw", ["user"]);
+          const { inSync, pending } = await world.store.targetCounts("bw", ["user"]);
           return [
             inSync,
             pending,
@@ -225,35 +149,35 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         };
         expect(await told()).toEqual([0, 2, "Ada", "Bo"]);
         expect(await told()).toEqual([0, 2, "Ada", "Bo"]);
-        await put(linkOf(ada));
+        await put(link(ada));
         expect(await told()).toEqual([1, 1, "Ada", "Bo"]);
-        await other.commit("bw", { links: [linkOf(bo)] }, harness.clock.nowMs);
+        await other.commit("bw", { links: [link(bo)] }, world.clock.nowMs);
         expect(await told()).toEqual([2, 0, "Ada", "Bo"]);
         const edit = () => userWrite("Ada", { displayName: "Ada B" });
-        await Promise.all([store.targetCounts("bw", ["user"]), store.updateUser("okta", ada, null, edit, cause)]);
+        await Promise.all([
+          world.store.targetCounts("bw", ["user"]),
+          world.store.updateUser("okta", ada, null, edit, cause),
+        ]);
         expect(await told()).toEqual([1, 1, "Bo", "Ada B"]);
       });
 
-      it("are found by what the target shows, and by the note", async () => {
+      it("a list can be limited to an observed state or a note", async () => {
         const [ada, bo] = [await create("Ada"), await create("Bo")];
-        await put(
-          linkOf(ada, { observedState: "accepted", observedSinceMs: 9 }),
-          linkOf(bo, { note: "email-differs" }),
-        );
+        await put(link(ada, { observedState: "accepted", observedSinceMs: 9 }), link(bo, { note: "email-differs" }));
         expect(await namesOf({ syncStatus: { by: "seen", seen: "accepted" } })).toEqual(["Ada"]);
         expect(await namesOf({ syncStatus: { by: "note", note: "email-differs" } })).toEqual(["Bo"]);
         expect(await namesOf({ targets: ["op"], syncStatus: { by: "seen", seen: "accepted" } })).toEqual([]);
-        const { items } = await store.people({ ...people, search: "ada" });
+        const { items } = await world.store.people({ ...people, search: "ada" });
         expect(items[0]?.syncStatuses[0]).toMatchObject({ seenState: "accepted", seenSinceMs: 9, hasAccess: true });
       });
 
-      it("stay in order and complete when there are more than one look takes", async () => {
+      it("a list of more users than one statement reads is complete and sorted", async () => {
         const count = 11_000;
         const entry = async (number: number) => create(`p${String(number).padStart(5, "0")}`);
         await Promise.all(Array.from({ length: count }, (_, number) => entry(number)));
-        const page = await store.people({ ...people, syncStatus: { by: "state", state: "pending" }, limit: 200 });
+        const page = await world.store.people({ ...people, syncStatus: { by: "state", state: "pending" }, limit: 200 });
         expect(page.total).toBe(count);
-        const next = await store.people({
+        const next = await world.store.people({
           ...people,
           syncStatus: { by: "state", state: "pending" },
           limit: 2,
@@ -262,26 +186,24 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(next.items.map((item) => item.displayName)).toEqual(["p10000", "p10001"]);
         expect(next.total).toBe(count);
         // Among those that a search finds, whether they are few enough to be named or not.
-        const given = (await store.people({ ...people, search: "p10007" })).items[0]?.id ?? "";
-        await put(linkOf(given));
+        const given = (await world.store.people({ ...people, search: "p10007" })).items[0]?.id ?? "";
+        await put(link(given));
         const totalOf = async (search: string, state: SyncState) =>
-          (await store.people({ ...people, search, syncStatus: { by: "state", state } })).total;
+          (await world.store.people({ ...people, search, syncStatus: { by: "state", state } })).total;
         expect([await totalOf("p1", "pending"), await totalOf("p1", "inSync")]).toEqual([999, 1]);
         expect([await totalOf("p", "pending"), await totalOf("p", "inSync")]).toEqual([count - 1, 1]);
       }, 120_000);
 
-      it("are found among those of a search or a group, with any of the targets", async () => {
+      it("a filter by state combines with a search, a group and several targets", async () => {
         const [ada, bo, cy] = [await create("Ada"), await create("Bo"), await create("Cy")];
-        const options = { isNameUnique: true, unknownMembers: "skip" } as const;
-        const write = { resource: {}, displayName: "Eng", externalId: null };
-        const group = (await store.createGroup("okta", write, [ada, cy], options, cause)).record.id;
+        const group = await world.found("Eng", [ada, cy]);
         await put(
-          linkOf(ada, { appliedRev: 2, observedState: null }),
-          linkOf(bo),
-          linkOf(cy, { appliedRev: 2, observedState: "active" }),
+          link(ada, { appliedRev: 2, observedState: null }),
+          link(bo),
+          link(cy, { appliedRev: 2, observedState: "active" }),
         );
-        const atOp = linkOf(ada, { target: "op", appliedRev: 2, observedState: null });
-        await store.commit("op", { links: [atOp] }, harness.clock.nowMs);
+        const atOp = link(ada, { target: "op", appliedRev: 2, observedState: null });
+        await world.store.commit("op", { links: [atOp] }, world.clock.nowMs);
         const targets = ["bw", "op"];
         const pending = { by: "state", state: "pending" } as const;
         expect(await namesOf({ targets, syncStatus: pending })).toEqual(["Bo", "Cy"]);
@@ -295,68 +217,54 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await namesOf({ targets, syncStatus: active, search: "ada" })).toEqual([]);
       });
 
-      it("have a page of their own", async () => {
+      it("the page of a user has groups, held changes and states", async () => {
         const ada = await create("Ada");
-        const options = { isNameUnique: true, unknownMembers: "skip" } as const;
-        await store.createGroup("okta", { resource: {}, displayName: "Eng", externalId: null }, [ada], options, cause);
-        await store.commit(
-          "bw",
-          { held: { considered: null, items: [heldItem(ada)], keep: new Set() } },
-          harness.clock.nowMs,
-        );
-        expect(await store.person(ada, ["bw"])).toMatchObject({
+        await world.found("Eng", [ada]);
+        await world.hold([heldItem(ada)], world.clock.nowMs);
+        expect(await world.store.person(ada, ["bw"])).toMatchObject({
           displayName: "Ada",
           rev: 2,
           groups: [{ displayName: "Eng" }],
           held: [{ target: "bw", key: `access:${ada}` }],
           syncStatuses: [{ target: "bw", state: "held" }],
         });
-        expect(await store.person("none", ["bw"])).toBeNull();
+        expect(await world.store.person("none", ["bw"])).toBeNull();
       });
 
-      it("are listed from the start for a cursor that is none", async () => {
+      it("a wrong cursor starts the list from the beginning", async () => {
         await create("Ada");
         for (const cursor of ["", "x", "bnVsbA", Buffer.from('[1,"a"]').toString("base64url")])
           expect(await namesOf({ cursor })).toEqual(["Ada"]);
       });
     });
 
-    it("groups tell how many are in them, and how they stand", async () => {
+    it("groups have their number of members and their state", async () => {
       const ada = await create("Ada");
-      const options = { isNameUnique: true, unknownMembers: "skip" } as const;
-      const make = async (each: string, members: readonly string[]) =>
-        (
-          await store.createGroup(
-            "okta",
-            { resource: {}, displayName: each, externalId: null },
-            members,
-            options,
-            cause,
-          )
-        ).record.id;
-      const eng = await make("Eng", [ada]);
-      await make("ops", []);
-      await put(linkOf(eng, { kind: "group", hasAccess: false, observedState: null, observedSinceMs: null }));
-      const page = await store.groups(groups);
+      const eng = await world.found("Eng", [ada]);
+      await world.found("ops");
+      await put(link(eng, { kind: "group", hasAccess: false, observedState: null, observedSinceMs: null }));
+      const page = await world.store.groups(groups);
       expect(page.items.map((item) => [item.displayName, item.memberCount, item.syncStatuses[0]?.state])).toEqual([
         ["Eng", 1, "inSync"],
         ["ops", 0, "pending"],
       ]);
-      expect((await store.groups({ ...groups, search: "EN" })).total).toBe(1);
-      expect((await store.groups({ ...groups, syncStatus: { by: "state", state: "pending" } })).items).toHaveLength(1);
-      expect(await store.group(eng, ["bw"])).toMatchObject({ displayName: "Eng", memberCount: 1, rev: 1 });
-      expect(await store.group("none", [])).toBeNull();
+      expect((await world.store.groups({ ...groups, search: "EN" })).total).toBe(1);
+      expect(
+        (await world.store.groups({ ...groups, syncStatus: { by: "state", state: "pending" } })).items,
+      ).toHaveLength(1);
+      expect(await world.store.group(eng, ["bw"])).toMatchObject({ displayName: "Eng", memberCount: 1, rev: 1 });
+      expect(await world.store.group("none", [])).toBeNull();
     });
 
     describe("activity", () => {
       const seqs = async (more: Partial<ActivityQuery>) =>
-        (await store.activity({ ...everything, ...more })).rows.map((row) => `${row.action} ${row.name}`);
+        (await world.store.activity({ ...everything, ...more })).rows.map((row) => `${row.action} ${row.name}`);
 
-      it("comes newest first, narrowed down by each filter, and goes on where a page ended", async () => {
+      it("activity is listed newest first, by any filter, page after page", async () => {
         const ada = await create("Ada");
-        harness.clock.nowMs += hour;
+        world.clock.nowMs += hour;
         const bo = await create("Bo");
-        await store.commit(
+        await world.store.commit(
           "bw",
           {
             audit: [
@@ -365,7 +273,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
               call(bo, { name: "bo", action: "inviteAgain", detail: { said: '"outcome":"failed"' } }),
             ],
           },
-          harness.clock.nowMs,
+          world.clock.nowMs,
         );
         expect(await seqs({})).toEqual([
           "inviteAgain bo",
@@ -382,51 +290,51 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         expect(await seqs({ actor: "scim:" })).toHaveLength(2);
         expect(await seqs({ isFailureOnly: true })).toEqual(["invite ada"]);
         expect(await seqs({ isFailureOnly: true, entityId: bo })).toEqual([]);
-        expect(await seqs({ sinceMs: harness.clock.nowMs })).toHaveLength(4);
-        expect(await seqs({ untilMs: harness.clock.nowMs })).toEqual(["user.create ada@example.com"]);
-        expect(await seqs({ sinceMs: harness.clock.nowMs + 1 })).toEqual([]);
-        const first = await store.activity({ ...everything, limit: 3 });
+        expect(await seqs({ sinceMs: world.clock.nowMs })).toHaveLength(4);
+        expect(await seqs({ untilMs: world.clock.nowMs })).toEqual(["user.create ada@example.com"]);
+        expect(await seqs({ sinceMs: world.clock.nowMs + 1 })).toEqual([]);
+        const first = await world.store.activity({ ...everything, limit: 3 });
         expect(first.rows).toHaveLength(3);
-        const rest = await store.activity({ ...everything, limit: 3, beforeSeq: first.nextBeforeSeq });
+        const rest = await world.store.activity({ ...everything, limit: 3, beforeSeq: first.nextBeforeSeq });
         expect(rest.rows.map((row) => row.action)).toEqual(["user.create", "user.create"]);
         expect(rest.nextBeforeSeq).toBeNull();
       });
 
-      it("of a rare kind is found after parts of the trail were seen to have none", async () => {
-        const { nowMs } = harness.clock;
+      it("a rare action is found in a long trail, also after a clock was set back", async () => {
+        const { nowMs } = world.clock;
         const rows = Array.from({ length: 45_000 }, () => call("x"));
         const rare = call("x", { action: "console.signIn", name: "first" });
         const found = ["console.signIn first"];
-        await store.commit("bw", { audit: rows.slice(3000) }, nowMs);
+        await world.store.commit("bw", { audit: rows.slice(3000) }, nowMs);
         // A clock that was set back: the time leaves out what is in the middle of the trail.
-        await store.commit("bw", { audit: [rare] }, nowMs - hour);
-        await store.commit("bw", { audit: rows }, nowMs);
+        await world.store.commit("bw", { audit: [rare] }, nowMs - hour);
+        await world.store.commit("bw", { audit: rows }, nowMs);
         expect(await seqs({ action: "console", sinceMs: nowMs })).toEqual([]);
         expect(await seqs({ action: "console" })).toEqual(found);
         expect(await seqs({ action: "console" })).toEqual(found);
         expect(await seqs({ action: "console", beforeSeq: 42_001 })).toEqual([]);
-        await store.commit("bw", { audit: [{ ...rare, name: "second" }, ...rows] }, nowMs);
+        await world.store.commit("bw", { audit: [{ ...rare, name: "second" }, ...rows] }, nowMs);
         expect(await seqs({ action: "console" })).toEqual(["console.signIn second", ...found]);
         expect(await seqs({ action: "console", beforeSeq: 87_002 })).toEqual(found);
         expect(await seqs({ action: "approve" })).toEqual([]);
       }, 60_000);
 
-      it("is followed live", async () => {
-        const before = await store.newestSeq();
+      it("activity can be followed live", async () => {
+        const before = await world.store.newestSeq();
         await create("Ada");
-        await store.commit("bw", { audit: [call("x")] }, harness.clock.nowMs);
-        const { rows, lookedAtSeq } = await store.activityAfter({ ...everything, target: "bw" }, before);
+        await world.store.commit("bw", { audit: [call("x")] }, world.clock.nowMs);
+        const { rows, lookedAtSeq } = await world.store.activityAfter({ ...everything, target: "bw" }, before);
         expect(rows.map((row) => row.action)).toEqual(["invite"]);
-        expect(lookedAtSeq).toBe(await store.newestSeq());
-        expect(await store.activityAfter(everything, lookedAtSeq)).toEqual({ rows: [], lookedAtSeq });
+        expect(lookedAtSeq).toBe(await world.store.newestSeq());
+        expect(await world.store.activityAfter(everything, lookedAtSeq)).toEqual({ rows: [], lookedAtSeq });
       });
     });
 
-    it("hours count calls, and what it took from the directory to the target", async () => {
-      const start = Math.floor(harness.clock.nowMs / hour) * hour;
-      harness.clock.nowMs = start + 1000;
+    it("hourly counts have outcomes and delivery times", async () => {
+      const start = Math.floor(world.clock.nowMs / hour) * hour;
+      world.clock.nowMs = start + 1000;
       const ada = await create("Ada");
-      await store.commit(
+      await world.store.commit(
         "bw",
         {
           audit: [call(ada), call(ada, { detail: { outcome: "failed" } })],
@@ -434,9 +342,9 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
         },
         start + 3000,
       );
-      await store.commit("bw", { audit: [call(ada)], delivered: [{ entityId: ada, sinceRev: 1 }] }, start + hour);
-      await store.commit("op", { audit: [call(ada)] }, start);
-      const found = await store.hourly(["bw"], start);
+      await world.store.commit("bw", { audit: [call(ada)], delivered: [{ entityId: ada, sinceRev: 1 }] }, start + hour);
+      await world.store.commit("op", { audit: [call(ada)] }, start);
+      const found = await world.store.hourly(["bw"], start);
       expect(found.map(({ medianMs, p95Ms, ...rest }) => rest)).toEqual([
         { target: "bw", hourMs: start, applied: 1, unconfirmed: 0, failed: 1, delivered: 1 },
         { target: "bw", hourMs: start + hour, applied: 1, unconfirmed: 0, failed: 0, delivered: 0 },
@@ -444,18 +352,18 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       expect(found[0]?.medianMs).toBeGreaterThanOrEqual(2000);
       expect(found[0]?.p95Ms).toBeLessThanOrEqual(2000 * Math.SQRT2);
       expect(found[1]?.medianMs).toBeNull();
-      expect(await store.hourly(["bw"], start + 1)).toHaveLength(1);
+      expect(await world.store.hourly(["bw"], start + 1)).toHaveLength(1);
     });
 
-    it("attention names who waits longest, of each kind", async () => {
+    it("attention names the entities that wait longest, of each kind", async () => {
       const day = 24 * hour;
-      const { nowMs } = harness.clock;
+      const { nowMs } = world.clock;
       const [ada, bo, cy, di] = [await create("Ada"), await create("Bo"), await create("Cy"), await create("Di")];
       await put(
-        linkOf(ada, { observedState: "accepted", observedSinceMs: nowMs - 5 }),
-        linkOf(bo, { observedState: "accepted", observedSinceMs: nowMs - 9 }),
-        linkOf(cy, { observedState: "invited", observedSinceMs: nowMs - 4 * day - 1 }),
-        linkOf(di, {
+        link(ada, { observedState: "accepted", observedSinceMs: nowMs - 5 }),
+        link(bo, { observedState: "accepted", observedSinceMs: nowMs - 9 }),
+        link(cy, { observedState: "invited", observedSinceMs: nowMs - 4 * day - 1 }),
+        link(di, {
           observedState: "invited",
           observedSinceMs: nowMs - 3 * day,
           attempts: 1,
@@ -463,8 +371,8 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
           errorMessage: "no seat",
         }),
       );
-      await store.commit("bw", { held: { considered: null, items: [heldItem(ada)], keep: new Set() } }, nowMs);
-      const found = await store.attention(["bw", "op"], nowMs);
+      await world.hold([heldItem(ada)], nowMs);
+      const found = await world.store.attention(["bw", "op"], nowMs);
       expect(found.map(({ kind, count, first }) => [kind, count, first.map((item) => item.name)])).toEqual([
         ["held", 1, ["Ada"]],
         ["failing", 1, ["Di"]],
@@ -475,53 +383,57 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
       expect(found[2]?.sinceMs).toBe(nowMs - 9);
     });
 
-    it("a person asked for is looked at, whatever they wait for", async () => {
+    it("a requested sync makes a user due, whatever it waits for", async () => {
       const ada = await create("Ada");
-      await put(linkOf(ada, { retryAtMs: harness.clock.nowMs + hour, attempts: 3, errorCode: "TARGET_REFUSED" }));
+      await put(link(ada, { retryAtMs: world.clock.nowMs + hour, attempts: 3, errorCode: "TARGET_REFUSED" }));
       const told: EntityRef[] = [];
-      store.onChange((refs) => told.push(...refs));
+      world.store.onChange((refs) => told.push(...refs));
       const dirty = { kind: "dirty", hints: null, limit: 10 } as const;
-      expect((await store.readInput("bw", dirty, harness.clock.nowMs)).users).toEqual([]);
-      expect(await store.askSync("bw", ada, { actor: "api:operator", requestId: "r-9" }, harness.clock.nowMs)).toBe(
+      expect((await world.store.readInput("bw", dirty, world.clock.nowMs)).users).toEqual([]);
+      expect(await world.store.askSync("bw", ada, { actor: "api:operator", requestId: "r-9" }, world.clock.nowMs)).toBe(
         true,
       );
-      expect((await store.readInput("bw", dirty, harness.clock.nowMs)).users.map(({ user }) => user.id)).toEqual([ada]);
+      expect((await world.store.readInput("bw", dirty, world.clock.nowMs)).users.map(({ user }) => user.id)).toEqual([
+        ada,
+      ]);
       expect(told).toEqual([{ kind: "user", id: ada }]);
-      expect((await store.activity({ ...everything, entityId: ada })).rows[0]).toMatchObject({
+      expect((await world.store.activity({ ...everything, entityId: ada })).rows[0]).toMatchObject({
         action: "sync.ask",
         actor: "api:operator",
         requestId: "r-9",
         target: "bw",
       });
-      expect(await store.askSync("bw", "none", cause, harness.clock.nowMs)).toBe(false);
+      expect(await world.store.askSync("bw", "none", cause, world.clock.nowMs)).toBe(false);
     });
 
-    it("an invitation asked for again is on the next run's list until it is answered, not longer", async () => {
+    it("a requested invitation is in the input of runs until it is answered", async () => {
       const [ada, bo] = [await create("Ada"), await create("Bo")];
-      await put(linkOf(ada, { observedState: "invited" }), linkOf(bo, { observedState: "accepted" }));
-      const { nowMs } = harness.clock;
-      expect(await store.askReinvite("bw", bo, cause, nowMs)).toBe(false);
-      expect(await store.askReinvite("op", ada, cause, nowMs)).toBe(false);
-      expect(await store.askReinvite("bw", ada, cause, nowMs)).toBe(true);
-      const slice = await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs);
+      await put(link(ada, { observedState: "invited" }), link(bo, { observedState: "accepted" }));
+      const { nowMs } = world.clock;
+      expect(await world.store.askReinvite("bw", bo, cause, nowMs)).toBe(false);
+      expect(await world.store.askReinvite("op", ada, cause, nowMs)).toBe(false);
+      expect(await world.store.askReinvite("bw", ada, cause, nowMs)).toBe(true);
+      const slice = await world.store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs);
       expect(slice.users.map(({ user }) => user.id)).toEqual([ada]);
       expect([...slice.reinvites]).toEqual([[ada, nowMs]]);
       // Asked once more while the run is under way: the run's answer is to the first, and the person stays due.
-      await store.askReinvite("bw", ada, cause, nowMs + 1);
-      await store.commit(
+      await world.store.askReinvite("bw", ada, cause, nowMs + 1);
+      await world.store.commit(
         "bw",
-        { links: [linkOf(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs }] },
+        { links: [link(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs }] },
         nowMs + 2,
       );
-      const again = await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 2);
+      const again = await world.store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 2);
       expect(again.users.map(({ user }) => user.id)).toEqual([ada]);
-      expect((await store.person(ada, ["bw"]))?.syncStatuses[0]?.reinviteAskedAtMs).toBe(nowMs + 1);
-      await store.commit(
+      expect((await world.store.person(ada, ["bw"]))?.syncStatuses[0]?.reinviteAskedAtMs).toBe(nowMs + 1);
+      await world.store.commit(
         "bw",
-        { links: [linkOf(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs + 1 }] },
+        { links: [link(ada, { observedState: "invited" })], answered: [{ userId: ada, askedAtMs: nowMs + 1 }] },
         nowMs + 3,
       );
-      expect((await store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 3)).users).toEqual([]);
+      expect((await world.store.readInput("bw", { kind: "dirty", hints: null, limit: 10 }, nowMs + 3)).users).toEqual(
+        [],
+      );
     });
   });
 }

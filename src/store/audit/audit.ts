@@ -65,6 +65,8 @@ export const otherEntry = (
   detail,
 });
 
+const endShape: Shape<AuditHead> = { seq: integer, hash: text };
+
 /** The end of an empty trail. */
 export const chainStart: AuditHead = { seq: 0, hash: "0".repeat(64) };
 
@@ -88,7 +90,7 @@ export const expectedHash = (previous: string, row: Row): string =>
  */
 export async function writeAudit(sql: Sql, atMs: number, entries: readonly AuditEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  const end = await first(sql, { seq: integer, hash: text }, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
+  const end = await first(sql, endShape, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
   let { seq, hash: previous } = end ?? chainStart;
   const rows = entries.map((entry): readonly SqlValue[] => {
     seq += 1;

@@ -13,25 +13,24 @@ export function chunks<T>(values: readonly T[]): readonly (readonly T[])[] {
   return found;
 }
 
-/** Rows in one INSERT. What is left over goes one by one, so that each table has two statements to prepare. */
+/** Rows in one INSERT. The remaining rows go one by one, so that each table has only two statements to prepare. */
 const insertedTogether = 50;
 
 /** Inserts rows, and returns what `returning` names of each. */
 export async function insertRows<T>(
   sql: Sql,
-  { name, columns, values }: Pick<Table<T>, "name" | "columns" | "values">,
+  { columns, insert, values }: Pick<Table<T>, "columns" | "insert" | "values">,
   rows: readonly T[],
   returning = "",
 ): Promise<readonly Row[]> {
-  const one = `(${columns.map(() => "?").join(", ")})`;
   const found: Row[] = [];
   for (let start = 0; start < rows.length; ) {
     const some = rows.slice(start, start + (rows.length - start >= insertedTogether ? insertedTogether : 1));
-    const lines = some.map(() => one).join(", ");
-    const text = `INSERT INTO ${name} (${columns.join(", ")}) VALUES ${lines} ${returning}`;
+    const text =
+      some.length === 1 ? insert : insert + `, (${columns.map(() => "?").join(", ")})`.repeat(some.length - 1);
     const params: readonly SqlValue[] = some.flatMap(values);
     if (returning === "") await sql.run(text, params);
-    else found.push(...(await sql.all(text, params)));
+    else found.push(...(await sql.all(`${text} ${returning}`, params)));
     start += some.length;
   }
   return found;

@@ -1,7 +1,7 @@
 import type { EntityRef } from "../../domain/model/entities.ts";
 import type { Notice } from "../../domain/ports/directory-store.ts";
 
-/** What a column holds. Booleans are stored as 0 and 1, JSON as text. */
+/** The value of a column. Booleans are stored as 0 and 1, JSON as text. */
 export type SqlValue = string | number | null;
 export type Row = Record<string, SqlValue>;
 
@@ -55,7 +55,7 @@ export interface Driver {
   close(): Promise<void>;
 }
 
-/** What is needed to read. */
+/** A database that is open for reading. */
 export type Reading = Pick<Driver, "dialect" | "read" | "close">;
 
 /** Stands for all users and groups where a list of changes would be long. Listeners then scan for dirty rows. */

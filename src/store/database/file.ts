@@ -3,20 +3,17 @@ import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 
-/** A file that was opened for reading. */
+/** A file that is open for reading. */
 export interface Opened<T> {
   readonly value: T;
   /**
-   * To be asked after each read: what was read is only good if this does not throw.
-   * @throws `STORE_UNAVAILABLE` when somebody else began to write a file that is read without SQLite's locks
+   * Call it after each read: only if it returns, the result is valid. Throws `STORE_UNAVAILABLE` when another process has
+   * written to a file that is read without SQLite's locks.
    */
   readonly assertUnchanged: () => void;
 }
 
-/**
- * Is there a database? What this user may not look at is not taken for missing: an empty directory would be told of.
- * @throws `STORE_UNAVAILABLE` when this user may not look there.
- */
+/** True if the file exists. Throws `STORE_UNAVAILABLE` when this user may not read its folder. */
 export function isThere(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -26,29 +23,27 @@ export function isThere(path: string): boolean {
   }
 }
 
-/** @throws `STORE_UNAVAILABLE` when this user could not write to a database that is there; nothing is touched */
+/** Throws `STORE_UNAVAILABLE` when the file exists and this user may not write to it. Writes nothing itself. */
 export function assertWritableFile(path: string): void {
   const obstacle = isThere(path) ? obstacleTo("write", path) : null;
   if (obstacle !== null) throw refused(path, "can't be written", obstacle);
 }
 
 /**
- * Opens a file that is there so that reading leaves no trace: neither a log of this user's beside somebody else's
- * database, nor an empty one. Where this user can't write and nobody else has, SQLite is told that the file does not
- * change (`immutable`), as it could not make its log there; a log that holds something is never passed over.
- * @param open throws what SQLite throws, with nothing left open
- * @throws `STORE_UNAVAILABLE` when it can't be read
+ * Opens an existing file so that reading leaves no file behind. A user who may not write can't make SQLite's log. If there
+ * is no log either, SQLite gets the promise that the file does not change (`immutable`). A log with content is always read.
+ * `open` throws the errors of SQLite, and leaves nothing open then. Throws `STORE_UNAVAILABLE` when the file can't be read.
  */
 export function openToRead<T>(path: string, open: (url: URL) => T): Opened<T> {
   const urlWith = (parameters: string): URL => new URL(`${pathToFileURL(path)}?${parameters}`);
   return translated(() => {
     const logBytes = sizeOf(`${path}-wal`);
     if (obstacleTo("write", path) === null)
-      // Who closes a file last clears up its log, and a reader that may not write leaves the one that it made behind.
+      // The last connection to close deletes the log. With mode=ro it would leave a log that it made itself.
       return { value: open(urlWith(logBytes === null ? "mode=rw" : "mode=ro")), assertUnchanged: () => undefined };
     const hidden = obstacleTo("read", path);
     if (hidden !== null) throw refused(path, "can't be read", hidden);
-    // What a write that was cut off left behind is for SQLite to judge.
+    // SQLite handles the journal of an interrupted write.
     if (sizeOf(`${path}-journal`) !== null)
       return { value: open(urlWith("mode=ro")), assertUnchanged: () => undefined };
     if (logBytes === null || logBytes === 0) {
@@ -71,7 +66,7 @@ export function openToRead<T>(path: string, open: (url: URL) => T): Opened<T> {
   }, path);
 }
 
-/** Another text after each write, a log that has come to hold something included. */
+/** A text that changes with each write to the file or its log. */
 function stateOf(path: string): string {
   const { mtimeNs, size, ino } = statSync(path, { bigint: true });
   return `${ino}/${size}/${mtimeNs}/${sizeOf(`${path}-wal`) ?? 0}`;
@@ -79,7 +74,7 @@ function stateOf(path: string): string {
 
 const sizeOf = (path: string): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
 
-/** What keeps this user from reading or writing a database, and what to do; null: nothing that the system tells beforehand. */
+/** The reason why this user may not read or write a database, with advice. Null if the system names none. */
 function obstacleTo(what: "read" | "write", path: string): string | null {
   for (const file of filesFor(what, path)) {
     try {
@@ -95,7 +90,7 @@ function obstacleTo(what: "read" | "write", path: string): string | null {
   return null;
 }
 
-/** Without a database it is the folder that counts; to write one the log is needed, which is made where there is none. */
+/** The files and folders whose rights matter: the file with its log, or the folder in which one of them is made. */
 function filesFor(what: "read" | "write", path: string): ReadonlySet<string> {
   if (!existsSync(path)) return new Set([nearest(path)]);
   const beside = ["-wal", "-shm"].map((end) => (existsSync(path + end) ? path + end : null));
@@ -103,7 +98,7 @@ function filesFor(what: "read" | "write", path: string): ReadonlySet<string> {
   return new Set([path, ...beside.map((file) => file ?? folder)].filter((file) => file !== null));
 }
 
-/** Null for an error that is about something else. */
+/** Null for an error about something else. */
 function describe(error: unknown, what: "read" | "write", file: string, name: string): string | null {
   const code = error instanceof Error && "code" in error ? error.code : null;
   if (code === "EROFS")
@@ -117,14 +112,14 @@ function ownerOf(file: string): number | null {
   try {
     return statSync(file).uid;
   } catch {
-    return null; // in a folder that this user may not look into
+    return null; // This user may not read the folder.
   }
 }
 
 const refused = (path: string, what: string, obstacle: string, cause?: unknown): RollcallError =>
   new RollcallError("STORE_UNAVAILABLE", `database ${path}: ${what}: ${obstacle}`, { cause });
 
-/** SQLite's own errors become `STORE_UNAVAILABLE`: none of them is the caller's doing. With a path, they name it and what to do. */
+/** Converts errors of SQLite to `STORE_UNAVAILABLE`. With a path, they name it and give advice. */
 export function translated<T>(work: () => T, path?: string): T {
   try {
     return work();
@@ -137,7 +132,7 @@ export function translated<T>(work: () => T, path?: string): T {
 export function unavailable(error: unknown, path?: string): RollcallError {
   if (error instanceof RollcallError) return error;
   const where = path === undefined ? "" : ` ${path}`;
-  // SQLite says of a folder "disk I/O error", which frightens, and helps nobody.
+  // SQLite calls this "disk I/O error".
   if (path !== undefined && isDirectory(path))
     return new RollcallError(
       "STORE_UNAVAILABLE",
@@ -148,14 +143,14 @@ export function unavailable(error: unknown, path?: string): RollcallError {
   return new RollcallError("STORE_UNAVAILABLE", `database${where}: ${messageOf(error)}`, { cause: error });
 }
 
-/** SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN and SQLITE_AUTH with their extended codes; and what the system calls so. */
+/** True for SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN and SQLITE_AUTH, and for the same errors of the system. */
 function isAboutRights(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ("errcode" in error) return [3, 8, 14, 23].includes(Number(error.errcode) & 0xff);
   return "code" in error && ["EROFS", "EACCES", "EPERM"].includes(String(error.code));
 }
 
-/** The path itself, or the folder nearest to it that there is. */
+/** The path itself, or the nearest folder above it that exists. */
 function nearest(path: string): string {
   const absolute = resolve(path);
   return existsSync(absolute) || dirname(absolute) === absolute ? absolute : nearest(dirname(absolute));
@@ -165,6 +160,6 @@ function isDirectory(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   } catch {
-    return false; // told of by what follows
+    return false; // The error comes back with the next step.
   }
 }

@@ -1,8 +1,8 @@
 import { breathe } from "./batches.ts";
 import type { Driver, Sql } from "./driver.ts";
 
-/** Maximum turns of the event loop that wait for more writes before a commit. A turn takes tens of microseconds. */
-const maxTurns = 8;
+/** Maximum number of event loop iterations that wait for more writes before a commit. Each takes tens of microseconds. */
+const maxIterations = 8;
 
 /** The connection that writes, and the statements around each write. They may return at once or a promise. */
 export interface Writer {
@@ -44,9 +44,9 @@ export interface GroupCommit {
 export function groupCommit(writer: Writer): GroupCommit {
   const waiting: Job[] = [];
   let running: Promise<void> | null = null;
-  // Waits while each turn brings more writes: fewer commits flush fewer pages. A single write waits one turn.
+  // Waits while each iteration brings more writes: fewer commits flush fewer pages. A single write waits one iteration.
   const gather = async (): Promise<void> => {
-    for (let seen = 0, turn = 0; waiting.length > seen && turn < maxTurns; turn += 1) {
+    for (let seen = 0, iteration = 0; waiting.length > seen && iteration < maxIterations; iteration += 1) {
       seen = waiting.length;
       await breathe();
     }

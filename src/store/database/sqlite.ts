@@ -119,8 +119,8 @@ function writerOf(db: DatabaseSync): Writer {
 }
 
 /**
- * Reads through the connection that writes while it has no open transaction: its page cache survives its own commits,
- * whereas each commit empties the cache of the other connection. A read never sees what is not committed.
+ * Reads through the connection that writes while it has no open transaction, so that uncommitted rows are never read. Its
+ * page cache survives its own commits, whereas each commit empties the cache of the other connection.
  */
 function readingOver(writer: DatabaseSync, reader: DatabaseSync): Sql {
   const beside = statementsOf(reader);

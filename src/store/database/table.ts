@@ -49,6 +49,8 @@ export const json = <T>(): Codec<T> => ({
 export interface Table<T> {
   readonly name: string;
   readonly columns: readonly string[];
+  /** The statement that inserts one row. */
+  readonly insert: string;
   /** Throws when a column is missing or holds a value of another type. */
   readonly read: (row: Row) => T;
   /** The values of all columns, in their order. */
@@ -62,9 +64,11 @@ export interface Table<T> {
 export function table<T>(name: string, shape: Shape<T>): Table<T> {
   const fields = fieldsOf(shape);
   const columns = fields.map(({ column }) => column);
+  const insert = `INSERT INTO ${name} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
   return {
     name,
     columns,
+    insert,
     read: readerOf(`table ${name}`, fields),
     values: (value) => fields.map(({ write }) => write(value)),
     joined(alias) {
@@ -80,10 +84,9 @@ export function table<T>(name: string, shape: Shape<T>): Table<T> {
       const replaced = fields
         .filter((field) => !fixed.has(field))
         .map(({ column }) => `${column} = excluded.${column}`);
-      return `INSERT INTO ${name} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})
-        ON CONFLICT (${named(key)
-          .map(({ column }) => column)
-          .join(", ")}) DO UPDATE SET ${replaced.join(", ")}`;
+      return `${insert} ON CONFLICT (${named(key)
+        .map(({ column }) => column)
+        .join(", ")}) DO UPDATE SET ${replaced.join(", ")}`;
     },
   };
 }
@@ -118,8 +121,16 @@ function readerOf<T>(place: string, fields: readonly Field<T>[]): (row: Row) => 
   };
 }
 
+/** The readers of shapes that are constants. */
+const readers = new WeakMap<object, unknown>();
+
 /** Reads rows of any query: each column is called like its property, in snake case. */
-export const reader = <T>(shape: Shape<T>): ((row: Row) => T) => readerOf("a query", fieldsOf(shape));
+export function reader<T>(shape: Shape<T>): (row: Row) => T {
+  const known = readers.get(shape) as ((row: Row) => T) | undefined;
+  const found = known ?? readerOf("a query", fieldsOf(shape));
+  if (known === undefined) readers.set(shape, found);
+  return found;
+}
 
 /** All rows of a query. */
 export const all = async <T>(

@@ -22,6 +22,7 @@ import {
   changedEntity,
   changesBetween,
   groups,
+  idShape,
   memberEntries,
   membershipEntries,
   notFound,
@@ -212,7 +213,7 @@ const knownUser = ({ dialect }: Place): string =>
 async function unknownAmong(place: Place, ids: readonly string[]): Promise<readonly string[]> {
   const { sql, source } = place;
   const params = [JSON.stringify(ids), source];
-  const found = await all(sql, { id: text }, `SELECT id FROM users WHERE ${knownUser(place)}`, params);
+  const found = await all(sql, idShape, `SELECT id FROM users WHERE ${knownUser(place)}`, params);
   if (found.length === ids.length) return [];
   const known = new Set(found.map(({ id }) => id));
   return [...new Set(ids)].filter((id) => !known.has(id));

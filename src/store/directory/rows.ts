@@ -27,7 +27,7 @@ import {
   text,
 } from "../database/table.ts";
 
-/** What a write needs besides its arguments. */
+/** The clock and the listeners of the writes. */
 export interface WriteContext {
   readonly now: () => number;
   /** Called after the commit with the entities that changed. */
@@ -123,6 +123,8 @@ export const toDirectoryGroup = reader<DirectoryGroup>({
   absentSinceMs: optional(integer),
 });
 
+export const idShape = { id: text };
+
 /** A user or group that a statement changed, for the audit trail. */
 export interface ChangedEntity {
   readonly seq: number;
@@ -213,7 +215,7 @@ export async function assertNameFree(
     kind === "user"
       ? ["users WHERE source = ? AND user_name_key", "userName"]
       : ["groups WHERE source = ? AND display_name_key", "displayName"];
-  const taken = await first(sql, { id: text }, `SELECT id FROM ${from} = ? AND absent_since_ms IS NULL AND id <> ?`, [
+  const taken = await first(sql, idShape, `SELECT id FROM ${from} = ? AND absent_since_ms IS NULL AND id <> ?`, [
     source,
     fold(name),
     id,

@@ -11,6 +11,7 @@ import {
   assertRev,
   byOwner,
   changesBetween,
+  idShape,
   leaveGroups,
   notFound,
   scimReads,
@@ -173,7 +174,7 @@ async function touchRivals(sql: Sql, id: string, emails: readonly (string | null
   for (const email of new Set(emails)) {
     if (email === null) continue;
     // Few addresses have a rival, and a SELECT costs less than an UPDATE that changes nothing.
-    const rivals = await all(sql, { id: text }, "SELECT id FROM users WHERE email = ? AND id <> ?", [email, id]);
+    const rivals = await all(sql, idShape, "SELECT id FROM users WHERE email = ? AND id <> ?", [email, id]);
     if (rivals.length === 0) continue;
     await sql.run("UPDATE users SET rev = rev + 1 WHERE email = ? AND id <> ?", [email, id]);
     touched.push(...rivals.map((rival) => ({ kind: "user" as const, id: rival.id })));

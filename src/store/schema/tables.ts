@@ -113,7 +113,7 @@ export const tables = ({ sequence, clustered, contains, appendOnly }: Dialect): 
   `CREATE TABLE reinvite_requests (
     target TEXT NOT NULL, user_id TEXT NOT NULL, at_ms BIGINT NOT NULL, PRIMARY KEY (target, user_id)) ${clustered}`,
 
-  // What runs did, by hour: `name` is an outcome, or a class of delivery times.
+  // Counts of runs, by hour: `name` is an outcome, or a class of delivery times.
   `CREATE TABLE hourly_counts (
     target TEXT NOT NULL, hour_ms BIGINT NOT NULL, name TEXT NOT NULL, n BIGINT NOT NULL,
     PRIMARY KEY (target, hour_ms, name)) ${clustered}`,

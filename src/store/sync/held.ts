@@ -42,7 +42,7 @@ const upsertHeld = heldChanges.upsert(["target", "key"], kept);
 const putHeld = (sql: Sql, target: string, item: HeldItem): Promise<number> =>
   sql.run(upsertHeld, heldChanges.values({ ...item, target }));
 
-/** What is held about one entity, in all targets. */
+/** The held changes of one entity, in all targets. */
 export const heldAbout = (sql: Sql, entityId: string): Promise<readonly StoredItem[]> =>
   all(sql, shape, "SELECT * FROM held_changes WHERE entity_id = ? ORDER BY target, key", [entityId]);
 

@@ -9,7 +9,7 @@ import { reinviteRequests } from "./reinvite-requests.ts";
 /** Rows per page: a few milliseconds, so that requests are answered in between. */
 const pageSize = 1000;
 
-/** Sources that have users or groups, present or not, and are not among `sources`; none when that is null. */
+/** Returns the sources that have rows, even of absent users or groups, and are missing in `sources`. Null: returns none. */
 export async function removedSources({ read }: Driver, sources: readonly string[] | null): Promise<readonly string[]> {
   if (sources === null) return [];
   const removed = new Set<string>();

@@ -7,10 +7,10 @@ import { all, entityKind, first, integer, optional, text } from "../database/tab
 /** Maximum number of entities that are named, of each kind. */
 const maxNamed = 5;
 const dayMs = 24 * 3_600_000;
-/** After so many attempts a person should see any error. The first attempts take half a minute together. */
+/** Number of attempts from which on a person sees any error. The first attempts take half a minute together. */
 const failingAttempts = 5;
 
-/** What needs a person: see `ConsoleStore`. Each kind has an index. */
+/** Changes, failures and invitations that need a person: see `ConsoleStore`. Each kind has an index. */
 export async function attention(
   { read, dialect }: Driver,
   targets: readonly string[],

@@ -12,7 +12,7 @@ import { groupsPage, peoplePage, toGroups, toPeople } from "./user-and-group-pag
 /** Maximum number of groups on a person's page. */
 const maxGroups = 1000;
 
-/** What a detail page shows beside the list. */
+/** The columns of a detail page beside those of the list. */
 const readDetail = reader({
   externalId: { ...text, column: "source_key" },
   rev: integer,
