@@ -148,16 +148,8 @@ function collectChanges() {
 /** Stores how the target is, and logs when that changes. While all is well it is stored at most once a second. */
 function targetHealth({ name, type, store, now, log }: LoopParts) {
   let state: ConnectionState | null = null;
-  const unknown: ConnectionState = {
-    name,
-    role: "target",
-    type,
-    lastSuccessAtMs: null,
-    failingSinceMs: null,
-    retryAtMs: null,
-    errorCode: null,
-    errorMessage: null,
-  };
+  const healthy = { failingSinceMs: null, retryAtMs: null, errorCode: null, errorMessage: null };
+  const unknown: ConnectionState = { name, role: "target", type, lastSuccessAtMs: null, ...healthy };
   /** Read when it is first needed: the loop survives a database that does not answer. */
   const present = async (): Promise<ConnectionState> => {
     state ??= (await store.connections()).find((each) => each.role === "target" && each.name === name) ?? unknown;
@@ -183,16 +175,7 @@ function targetHealth({ name, type, store, now, log }: LoopParts) {
         );
       const isFresh =
         before.failingSinceMs === null && before.lastSuccessAtMs !== null && now() - before.lastSuccessAtMs < tickMs;
-      if (!isFresh)
-        await put({
-          ...before,
-          type,
-          lastSuccessAtMs: now(),
-          failingSinceMs: null,
-          retryAtMs: null,
-          errorCode: null,
-          errorMessage: null,
-        });
+      if (!isFresh) await put({ ...before, ...healthy, type, lastSuccessAtMs: now() });
     },
     async failed(error: unknown, retryInMs: number): Promise<void> {
       const code = error instanceof RollcallError ? error.code : "UNEXPECTED";

@@ -11,10 +11,10 @@ export interface Observation {
   /** By remote id: all users, present or deleted, who are linked to it. Also for accounts of deleted users. */
   readonly linkedUsers: ReadonlyMap<string, readonly LinkedUser[]>;
   readonly accountById: ReadonlyMap<string, ObservedAccount>;
-  readonly accountsByExternalId: ReadonlyMap<string, readonly ObservedAccount[]>;
+  readonly accountsByExternalId: ReadonlyMap<string | null, readonly ObservedAccount[]>;
   readonly accountsByEmail: ReadonlyMap<string, readonly ObservedAccount[]>;
   readonly groupById: ReadonlyMap<string, ObservedGroup>;
-  readonly groupsByExternalId: ReadonlyMap<string, readonly ObservedGroup[]>;
+  readonly groupsByExternalId: ReadonlyMap<string | null, readonly ObservedGroup[]>;
   readonly groupsByName: ReadonlyMap<string, readonly ObservedGroup[]>;
 }
 
@@ -27,25 +27,12 @@ export const indexObserved = (
   linkedTo,
   linkedUsers,
   accountById: new Map(observed.accounts.map((account) => [account.remoteId, account])),
-  accountsByExternalId: grouped(observed.accounts, ({ externalId }) => externalId),
-  accountsByEmail: grouped(observed.accounts, ({ email }) => normalizeEmail(email)),
+  accountsByExternalId: Map.groupBy(observed.accounts, ({ externalId }) => externalId),
+  accountsByEmail: Map.groupBy(observed.accounts, ({ email }) => normalizeEmail(email)),
   groupById: new Map(observed.groups.map((group) => [group.remoteId, group])),
-  groupsByExternalId: grouped(observed.groups, ({ externalId }) => externalId),
+  groupsByExternalId: Map.groupBy(observed.groups, ({ externalId }) => externalId),
   groupsByName: Map.groupBy(observed.groups, ({ name }) => name),
 });
-
-/** Items without a key are left out. */
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string | null): ReadonlyMap<string, readonly T[]> {
-  const found = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    if (key === null) continue;
-    const list = found.get(key);
-    if (list === undefined) found.set(key, [item]);
-    else list.push(item);
-  }
-  return found;
-}
 
 /** The counterpart of a user or group in the target. `ambiguous`: several fit, and nothing is done. */
 export type Match<T> =

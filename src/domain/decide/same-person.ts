@@ -1,9 +1,6 @@
-/** The facts that distinguish two people. */
-export interface Named {
-  /** Trimmed, lower case; null without one. */
-  readonly email: string | null;
-  readonly displayName: string;
-}
+import type { DirectoryUser } from "../model/entities.ts";
+
+type Named = Pick<DirectoryUser, "email" | "displayName">;
 
 /**
  * True if the names do not exclude that two users are one person, for example rehired under a new entry. Every word of the

@@ -67,24 +67,12 @@ export interface AuditFilter {
 export type LossKind = "suspend" | "remove" | "removeFromGroup" | "removeGroup";
 
 /** A decision that led to a removal. */
-export interface LossCause {
-  readonly seq: number;
-  readonly atMs: number;
-  readonly action: string;
-  readonly actor: string;
-  readonly requestId: string | null;
-  readonly detail: { readonly [key: string]: Json };
-}
+export type LossCause = Pick<AuditRow, "seq" | "atMs" | "action" | "actor" | "requestId" | "detail">;
 
 /** One loss of access in a target, with its cause. */
-export interface LostAccess {
-  readonly seq: number;
-  readonly atMs: number;
+export interface LostAccess extends Pick<AuditRow, "seq" | "atMs" | "kind" | "entityId" | "name"> {
   readonly target: string;
   readonly what: LossKind;
-  readonly kind: EntityKind | null;
-  readonly entityId: string | null;
-  readonly name: string | null;
   /** The group that was lost. Null: the whole access. */
   readonly group: string | null;
   /** `unconfirmed`: the target did not answer. */

@@ -21,31 +21,17 @@ export function lossOf(row: AuditRow, history: readonly AuditRow[]): LostAccess 
   const outcome = detail["outcome"];
   if (!isLossKind(action) || target === null || (outcome !== "applied" && outcome !== "unconfirmed")) return null;
   const group = action === "removeGroup" ? row.name : groupIn(detail);
-  const cause = causeOf(row, action, group, history);
-  const approval = approvalOf(row, action, group, history);
-  return {
-    seq: row.seq,
-    atMs: row.atMs,
-    target,
-    what: action,
-    kind: row.kind,
-    entityId: row.entityId,
-    name: row.name,
-    group,
-    outcome,
-    cause: cause === null ? null : toCause(cause),
-    approval: approval === null ? null : toCause(approval),
-  };
+  const { seq, atMs, kind, entityId, name } = row;
+  const cause = toCause(causeOf(row, action, group, history));
+  const approval = toCause(approvalOf(row, action, group, history));
+  return { seq, atMs, target, what: action, kind, entityId, name, group, outcome, cause, approval };
 }
 
-const toCause = ({ seq, atMs, action, actor, requestId, detail }: AuditRow): LossCause => ({
-  seq,
-  atMs,
-  action,
-  actor,
-  requestId,
-  detail,
-});
+function toCause(row: AuditRow | null): LossCause | null {
+  if (row === null) return null;
+  const { seq, atMs, action, actor, requestId, detail } = row;
+  return { seq, atMs, action, actor, requestId, detail };
+}
 
 /** A row's group. Rows about targets have its name, rows about sources `{ id, name }`. */
 function groupIn({ group }: AuditRow["detail"]): string | null {

@@ -1,7 +1,7 @@
-import type { AuditRow } from "../model/audit.ts";
-import type { Cause, EntityKind } from "../model/entities.ts";
+import type { AuditFilter, AuditRow } from "../model/audit.ts";
+import type { Cause, DirectoryGroup, DirectoryUser, EntityKind } from "../model/entities.ts";
 import type { HeldItem } from "../model/held-change.ts";
-import type { LinkNote, ObservedState, Ownership } from "../model/link.ts";
+import type { Link, LinkNote, ObservedState } from "../model/link.ts";
 
 /**
  * State of an entity in one target. The first that fits counts: `held`, `failed`, `pending`, `missing` (no account, and the
@@ -10,50 +10,42 @@ import type { LinkNote, ObservedState, Ownership } from "../model/link.ts";
 export type SyncState = "inSync" | "pending" | "failed" | "held" | "missing";
 
 /** One entity in one target. */
-export interface SyncStatus {
-  readonly target: string;
+export interface SyncStatus
+  extends Pick<
+    Link,
+    | "target"
+    | "note"
+    | "remoteId"
+    | "ownership"
+    | "hasAccess"
+    | "attempts"
+    | "retryAtMs"
+    | "errorCode"
+    | "errorMessage"
+    | "lastSuccessAtMs"
+  > {
   /** Null: deleted in the source, and the target has nothing of it. */
   readonly state: SyncState | null;
-  readonly note: LinkNote | null;
-  readonly remoteId: string | null;
-  readonly ownership: Ownership | null;
-  /** Always false for groups. */
-  readonly hasAccess: boolean;
   /** See `Link.observedState`. */
   readonly seenState: ObservedState | null;
   /** See `Link.observedSinceMs`. */
   readonly seenSinceMs: number | null;
   /** When somebody asked to send the invitation again. Null: nobody, or it was sent. */
   readonly reinviteAskedAtMs: number | null;
-  readonly attempts: number;
-  readonly retryAtMs: number | null;
-  readonly errorCode: string | null;
-  readonly errorMessage: string | null;
-  readonly lastSuccessAtMs: number | null;
 }
 
 /** A user in a list. */
-export interface PersonItem {
-  readonly id: string;
-  readonly source: string;
-  readonly displayName: string;
+export interface PersonItem
+  extends Pick<DirectoryUser, "id" | "source" | "displayName" | "email" | "isActive" | "absentSinceMs"> {
   readonly userName: string;
-  readonly email: string | null;
-  readonly isActive: boolean;
-  /** When the user disappeared from the source. Null: present. */
-  readonly absentSinceMs: number | null;
   /** One for each target of the query, in that order. */
   readonly syncStatuses: readonly SyncStatus[];
 }
 
 /** A group in a list. */
-export interface GroupItem {
-  readonly id: string;
-  readonly source: string;
-  readonly displayName: string;
+export interface GroupItem extends Pick<DirectoryGroup, "id" | "source" | "displayName" | "absentSinceMs"> {
   /** Number of present members. */
   readonly memberCount: number;
-  readonly absentSinceMs: number | null;
   readonly syncStatuses: readonly SyncStatus[];
 }
 
@@ -102,18 +94,16 @@ export interface PeopleQuery extends EntityQuery {
 export type GroupsQuery = EntityQuery;
 
 /** One user with everything but the history (see `activity`). */
-export interface PersonDetail extends PersonItem {
-  readonly externalId: string;
-  readonly rev: number;
-  readonly createdAtMs: number;
-  readonly modifiedAtMs: number;
+export interface PersonDetail extends PersonItem, EntityTimes {
   /** Sorted by name, maximum 1000. */
   readonly groups: readonly { readonly id: string; readonly displayName: string }[];
   readonly held: readonly (HeldItem & { readonly target: string })[];
 }
 
 /** One group. Its members come from `people` with its id. */
-export interface GroupDetail extends GroupItem {
+export interface GroupDetail extends GroupItem, EntityTimes {}
+
+interface EntityTimes {
   readonly externalId: string;
   readonly rev: number;
   readonly createdAtMs: number;
@@ -121,19 +111,11 @@ export interface GroupDetail extends GroupItem {
 }
 
 /** Selects audit rows. Null: no filter. */
-export interface ActivityQuery {
+export interface ActivityQuery extends Omit<AuditFilter, "person"> {
   /** A user or a group. */
   readonly entityId: string | null;
-  /** Selects calls to that target and decisions about it. */
-  readonly target: string | null;
-  /** The whole action, or its part before a dot: `user` selects `user.create`. */
-  readonly action: string | null;
   /** The beginning of the actor: `scim:`, `scim:okta`, `reconcile`. */
   readonly actor: string | null;
-  /** At or after. */
-  readonly sinceMs: number | null;
-  /** Before. */
-  readonly untilMs: number | null;
   readonly isFailureOnly: boolean;
   /** Selects rows with a smaller `seq`. Null: from the newest. */
   readonly beforeSeq: number | null;
