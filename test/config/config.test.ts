@@ -38,7 +38,7 @@ const onepassword = (keys: string): string =>
   `${SCIM}targets: { op: { type: onepassword, accountId: ABC, clientId: abc, clientSecret: "\${SECRET}", ${keys} } }`;
 
 describe("a minimal configuration", () => {
-  it("is complete with its defaults", () => {
+  it("a minimal configuration has every default", () => {
     expect(parse(SCIM)).toEqual({
       server: {
         listen: { host: "127.0.0.1", port: 8080 },
@@ -64,7 +64,7 @@ describe("a minimal configuration", () => {
     });
   });
 
-  it("gives a Bitwarden target its defaults", () => {
+  it("a Bitwarden target has every default", () => {
     expect(parse(bitwarden("region: eu")).targets[0]).toEqual({
       name: "acme",
       type: "bitwarden",
@@ -100,7 +100,7 @@ describe("a minimal configuration", () => {
     });
   });
 
-  it("gives a 1Password target its defaults", () => {
+  it("a 1Password target has every default", () => {
     expect(parse(onepassword("region: ca")).targets[0]).toEqual({
       name: "op",
       type: "onepassword",
@@ -136,7 +136,7 @@ describe("a minimal configuration", () => {
 });
 
 describe("values", () => {
-  it("resolves environment variables anywhere in a text, and files as a whole", () => {
+  it("variables are resolved anywhere in a text, and a file reference replaces the whole text", () => {
     writeFileSync(join(dir, "secret"), "from-file ${TOKEN}\n");
     const text = 'sources: { okta: { type: scim, token: ["pre-${TOKEN}-${OTHER}", "file:long"] } }\n';
     writeFileSync(join(dir, "long"), "a-token-of-a-file-\r\n");
@@ -146,7 +146,7 @@ describe("values", () => {
     expect(config.admin?.token.reveal()).toBe("from-file ${TOKEN}");
   });
 
-  it("takes what a variable holds as it is", () => {
+  it("the value of a variable is not resolved again", () => {
     const config = parse(`${SCIM}admin: { token: "\${X}" }`, { X: "file:${TOKEN}" });
     expect(config.admin?.token.reveal()).toBe("file:${TOKEN}");
   });
@@ -169,12 +169,12 @@ describe("values", () => {
     expect(parse(`${SCIM}server: { listen: ${text} }`).server.listen).toEqual(address);
   });
 
-  it("merges the guard of a target into the general one", () => {
+  it("the guard of a target overrides keys of the general one", () => {
     const config = parse(`${bitwarden("region: us, guard: { atMost: 7, window: 1h }")}\nguard: { percent: 10 }`);
     expect(config.targets[0]?.guard).toEqual({ percent: 10, atLeast: 3, atMost: 7, windowMs: 3_600_000 });
   });
 
-  it("limits self-hosted servers only where told so", () => {
+  it("a self-hosted server has no rate limit unless the configuration sets one", () => {
     const urls = "apiUrl: https://vault.example.com/api/, identityUrl: https://vault.example.com/identity";
     expect(parse(bitwarden(urls)).targets[0]).toMatchObject({
       apiUrl: "https://vault.example.com/api",
@@ -185,7 +185,7 @@ describe("values", () => {
     });
   });
 
-  it("reads removeAfter, protected addresses and JSON with tabs", () => {
+  it("removeAfter, protected addresses and JSON with tabs are read", () => {
     expect(parse(bitwarden("region: us, removeAfter: 30d")).targets[0]).toMatchObject({ removeAfterMs: 2_592_000_000 });
     expect(parse(onepassword("region: com, protect: [Boss@Example.com]")).targets[0]).toMatchObject({
       protect: ["boss@example.com"],
@@ -197,18 +197,18 @@ describe("values", () => {
     "apiUrl: http://127.0.0.1:9000/api, identityUrl: http://localhost:9000/identity",
     "apiUrl: 'http://[::1]:9000', identityUrl: 'http://[::1]:9000'",
     "apiUrl: http://vault/api, identityUrl: http://vault/identity, allowInsecureHttp: true",
-  ])("allows plain http: %s", (urls) => {
+  ])("plain http is allowed for %s", (urls) => {
     expect(errorsOf(bitwarden(urls))).toEqual([]);
   });
 
-  it("is frozen at every depth", () => {
+  it("a configuration is frozen at every depth", () => {
     const config = parse(bitwarden("region: us"));
     for (const part of [config, config.server.listen, config.targets, config.targets[0]?.guard, config.sources[0]]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
   });
 
-  it("never prints a secret", () => {
+  it("no form of printing shows a secret", () => {
     const config = parse(`${bitwarden("region: us")}\nadmin: { token: "\${SECRET}" }`);
     const { token } = config.admin ?? {};
     for (const text of [
@@ -224,7 +224,7 @@ describe("values", () => {
 });
 
 describe("the front", () => {
-  it("has TLS with files beside the configuration, client certificates required where an authority is named", () => {
+  it("TLS files start from the folder of the configuration, and an authority makes client certificates required", () => {
     const { server, admin } = parse(
       `${SCIM}server: { tls: { certFile: tls/a.pem, keyFile: /etc/a.key } }\nadmin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCaFile: ca.pem, minVersion: "1.3" } }`,
     );
@@ -246,271 +246,161 @@ describe("the front", () => {
     ["1", 1],
     ["16", 16],
     ["[10.0.0.0/8, '::1', 'fd00::/8', loopback]", ["10.0.0.0/8", "::1", "fd00::/8", "loopback"]],
-  ])("may trust proxies: %s", (text, value) =>
+  ])("trustProxy can be %s", (text, value) =>
     expect(parse(`${SCIM}server: { trustProxy: ${text} }`).server.trustProxy).toEqual(value),
   );
 });
 
 describe("what is refused", () => {
   const name = "is not a name: 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit";
-  const range = "[0]: must be an IP address or a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal";
+  const range = "must be an IP address or a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal";
   const http = "plain http is for loopback only: use https, or say allowInsecureHttp: true";
   const url = "must be an http:// or https:// URL without user, query and fragment";
   const duration = "must be a duration such as 30s, 5m, 24h or 30d";
-  it.each<[string, string, string]>([
-    ["an empty file", "", "must be a mapping"],
-    ["no sources", "server: {}", "sources: is missing"],
-    ...(
-      [
-        ["true", ": must be false, the number of proxies in front (1 to 16), or a list of their addresses"],
-        ["all", ": must be false, the number of proxies in front (1 to 16), or a list of their addresses"],
-        ["0", ": must be at least 1"],
-        ["99", ": must be at most 16"],
-        ["[]", ": must not be empty"],
-        ["[10.0.0.0/33]", range],
-        ["['::1/129']", range],
-        ["[example.com]", range],
-        ["[10.0.0.0/0]", range],
-      ] as const
-    ).map(([value, error]): [string, string, string] => [
-      `trust in ${value}`,
-      `${SCIM}server: { trustProxy: ${value} }`,
-      `server.trustProxy${error}`,
-    ]),
-    ["TLS without a key", `${SCIM}server: { tls: { certFile: a.pem } }`, "server.tls.keyFile: is missing"],
-    [
-      "client certificates that nobody signs",
-      `${SCIM}admin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCert: required } }`,
-      "admin.tls.clientCaFile: is missing: clientCert needs the authority that signs client certificates",
-    ],
-    ["empty sources", "sources: {}", "sources: needs at least one source"],
-    ["a source without type", "sources: { a: {} }", "sources.a.type: is missing: scim or ldap"],
-    [
-      "LDAP without its server",
-      "sources: { corp: { type: ldap, preset: openldap, users: { baseDn: 'dc=x' } } }",
-      "sources.corp.url: is missing: ldaps://host, or domain instead",
-    ],
-    [
-      "a URL that is none",
-      `${SCIM}store: 'postgres://u:canary/%@h:x/db'`,
-      "store: is not a URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25",
-    ],
-    [
-      "a server without a database",
-      `${SCIM}store: postgres://u:canary@h`,
-      "store: has no database: postgres://USER:PASSWORD@HOST/DATABASE",
-    ],
-    [
-      "a database without a server",
-      `${SCIM}store: postgres:///db`,
-      "store: has no host: postgres://USER:PASSWORD@HOST/DATABASE",
-    ],
-    [
-      "two servers",
-      `${SCIM}store: 'postgres://u:canary@a,b/db'`,
-      "store: has several hosts: give one, or an address that leads to the primary",
-    ],
-    [
-      "another parameter",
-      `${SCIM}store: 'postgres://u:canary@h/db?password=canary'`,
-      "store: has parameters other than host, options, sslmode, sslrootcert, sslcert, sslkey",
-    ],
-    [
-      "an unknown sslmode",
-      `${SCIM}store: 'postgres://u:canary@h/db?sslmode=canary'`,
-      "store: sslmode must be one of disable, prefer, require, verify-ca, verify-full, no-verify",
-    ],
-    ["another store", `${SCIM}store: ./data`, "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"],
-    [
-      "a store in memory",
-      `${SCIM}store: 'sqlite::memory:'`,
-      "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
-    ],
-    ["a master key", `${SCIM}masterKey: canary`, "masterKey: must be 32 bytes in base64: openssl rand -base64 32"],
-    ["a bad name", "sources: { .okta: { type: scim } }", `sources.".okta": ${name}`],
-    ["a name with a space", "sources: { 'a b': { type: scim } }", `sources."a b": ${name}`],
-    ["an empty token", "sources: { a: { type: scim, token: '' } }", "sources.a.token: must not be empty"],
-    [
-      "an empty token in a list",
-      "sources: { a: { type: scim, token: [''] } }",
-      "sources.a.token[0]: must not be empty",
-    ],
-    [
-      "a token with a space",
-      "sources: { a: { type: scim, token: 'canary canary canary' } }",
-      "sources.a.token: must be visible ASCII characters without a space",
-    ],
-    [
-      "a token that is a number",
-      "sources: { a: { type: scim, token: 12345678 } }",
-      "sources.a.token: must be text, or a list of texts",
-    ],
-    [
-      "one token for two sources",
-      'sources: { a: { type: scim, token: "${TOKEN}" }, b: { type: scim, token: ["${TOKEN}"] } }',
-      "sources.b.token: source a has the same token: every source needs its own",
-    ],
-    [
-      "an unknown type of target",
-      `${SCIM}targets: { x: { type: lastpass } }`,
-      `targets.x.type: must be ${targetTypes.join(" or ")}`,
-    ],
-    ["an unknown region", bitwarden("region: ca"), "targets.acme.region: must be us or eu"],
-    [
-      "no region",
-      bitwarden(""),
-      `targets.acme.region: is missing: us or eu, or apiUrl and identityUrl instead; or run "rollcall connect bitwarden --name acme"`,
-    ],
-    [
-      "region beside apiUrl",
-      bitwarden("region: us, apiUrl: https://api.bitwarden.com"),
-      "targets.acme.region: cannot stand beside apiUrl or identityUrl: keep one or the other",
-    ],
-    [
-      "apiUrl alone",
-      bitwarden("apiUrl: https://vault.example.com/api"),
-      "targets.acme.identityUrl: is missing: apiUrl and identityUrl go together",
-    ],
-    [
-      "identityUrl alone",
-      bitwarden("identityUrl: https://vault.example.com/identity"),
-      "targets.acme.apiUrl: is missing: apiUrl and identityUrl go together",
-    ],
-    ...[
-      ["https://api.bitwarden.com", "https://identity.bitwarden.eu"],
-      ["https://api.bitwarden.eu", "https://identity.bitwarden.com"],
-      ["https://vault.example.com/api", "https://identity.bitwarden.com"],
-      ["https://api.bitwarden.eu", "https://vault.example.com/identity"],
-    ].map(([api, identity]): [string, string, string] => [
-      `${api} with ${identity}`,
-      bitwarden(`apiUrl: ${api}, identityUrl: ${identity}`),
-      "targets.acme.identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
-    ]),
-    [
-      "plain http",
-      bitwarden("apiUrl: http://127.0.0.1.example.com/api, identityUrl: https://vault.example.com"),
-      `targets.acme.apiUrl: ${http}`,
-    ],
-    ["plain http of 1Password", onepassword("apiUrl: http://example.com"), `targets.op.apiUrl: ${http}`],
-    ["plain http of publicUrl", `${SCIM}server: { publicUrl: http://example.com }`, `server.publicUrl: ${http}`],
-    ["credentials in a URL", onepassword("apiUrl: https://canary:canary@example.com"), `targets.op.apiUrl: ${url}`],
-    ["another protocol", onepassword("apiUrl: ftp://example.com"), `targets.op.apiUrl: ${url}`],
-    [
-      "a region beside apiUrl of 1Password",
-      onepassword("region: com, apiUrl: https://x.example"),
-      "targets.op.region: cannot stand beside apiUrl: keep one or the other",
-    ],
-    [
-      "no region of 1Password",
-      onepassword(""),
-      `targets.op.region: is missing: com, ca or eu, or apiUrl instead; or run "rollcall connect onepassword --name op"`,
-    ],
-    [
-      "a protected non-address",
-      onepassword("region: com, protect: [owner]"),
-      "targets.op.protect[0]: must be an e-mail address",
-    ],
-    [
-      "a path as accountId",
-      onepassword("region: com, accountId: 'a/b'").replace("accountId: ABC, ", ""),
-      "targets.op.accountId: must be the account's id, 26 capital letters and digits",
-    ],
-    [
-      "a personal API key",
-      bitwarden("region: us").replace("organization.", "user."),
-      "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
-    ],
-    ["nobody as scope", bitwarden("region: us, users: { groups: [] }"), "targets.acme.users.groups: must not be empty"],
-    ["no seats", bitwarden("region: us, maxSeats: 0"), "targets.acme.maxSeats: must be at least 1"],
-    ["half a seat", bitwarden("region: us, maxSeats: 1.5"), "targets.acme.maxSeats: must be a whole number"],
-    [
-      "no rate",
-      bitwarden("region: us, rateLimit: { perSecond: 0 }"),
-      "targets.acme.rateLimit.perSecond: must be more than 0",
-    ],
-    ["removeAfter 0d", bitwarden("region: us, removeAfter: 0d"), `targets.acme.removeAfter: ${duration}, or never`],
-    ["a percentage over 100", `${SCIM}guard: { percent: 101 }`, "guard.percent: must be at most 100"],
-    ["a negative percentage", `${SCIM}guard: { percent: -1 }`, "guard.percent: must be at least 0"],
-    ["atLeast over atMost", `${SCIM}guard: { atLeast: 9, atMost: 8 }`, "guard.atLeast: 9 is more than atMost, 8"],
-    [
-      "atLeast over atMost of a target",
-      `${bitwarden("region: us, guard: { atMost: 8 }")}\nguard: { atLeast: 9 }`,
-      "targets.acme.guard.atLeast: 9 is more than atMost, 8",
-    ],
-    ["a duration without unit", `${SCIM}reconcile: { every: 30 }`, "reconcile.every: must be text: put it in quotes"],
-    ["a duration in weeks", `${SCIM}reconcile: { every: 1w }`, `reconcile.every: ${duration}`],
-    ["a duration that is too long", `${SCIM}reconcile: { every: 8d }`, "reconcile.every: must be between 100ms and 7d"],
-    [
-      "an address without port",
-      `${SCIM}server: { listen: 127.0.0.1 }`,
-      "server.listen: must be host:port, such as 127.0.0.1:8080",
-    ],
-    ["a port beyond", `${SCIM}server: { listen: "h:65536" }`, "server.listen: the port must be between 0 and 65535"],
-    ["an admin without token", `${SCIM}admin: { listen: "h:1" }`, "admin.token: is missing"],
-    [
-      "one token for two roles",
-      `${SCIM}admin: { token: same, viewerToken: same }`,
-      "admin.viewerToken: is the same as token: each role needs its own",
-    ],
-    [
-      "sign-in over a provider that can't send anybody back",
-      `${SCIM}admin: { token: x, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }`,
-      "admin.publicUrl: is needed for oidc: the provider sends people back to it",
-    ],
-    [
-      "a provider over plain http",
-      `${SCIM}admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: http://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }`,
-      "admin.oidc.issuer: plain http is for loopback only: use https, or say allowInsecureHttp: true",
-    ],
-    [
-      "a provider whose groups give nobody a role",
-      `${SCIM}admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: {} } }`,
-      "admin.oidc.roles: must name at least one group",
-    ],
-    ["an empty token", `${SCIM}admin: { token: "\${X}" }`, "admin.token: must not be empty"],
-    ...["127.0.0.1:8080", "localhost:8080", "0.0.0.0:8080", "'[::]:8080'"].map((address): [string, string, string] => [
-      `both listeners on ${address}`,
-      `${SCIM}admin: { token: x, listen: ${address} }`,
-      "admin.listen: must differ from server.listen: the admin pages need their own listener",
-    ]),
-    ["an unknown key", `${SCIM}zebra: 1`, "zebra: unknown key"],
-    ["a typo", `${SCIM}tragets: {}`, "tragets: unknown key; did you mean 'targets'?"],
-    [
-      "another spelling",
-      `${bitwarden("region: us, on_delete: revoke")}`,
-      "targets.acme.on_delete: unknown key; did you mean 'onDelete'?",
-    ],
-    ["a merge key", `${SCIM}"<<": { a: 1 }`, '"<<": unknown key'],
-    [
-      "a variable that is not set",
-      `${SCIM}admin: { token: "x\${NOPE}" }`,
-      "admin.token: environment variable NOPE is not set",
-    ],
-    [
-      "a variable with a default",
-      `${SCIM}admin: { token: "\${X:-canary}" }`,
-      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
-    ],
-    [
-      "an open reference",
-      `${SCIM}admin: { token: "\${canary" }`,
-      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
-    ],
-    ["a missing file", `${SCIM}admin: { token: "file:nope" }`, `admin.token: there is no file ${dir}/nope`],
-    ["a folder as file", `${SCIM}admin: { token: "file:." }`, `admin.token: ${dir} is a directory`],
-    [
-      "a key that is there twice",
-      "sources:\n  a: { type: scim }\n  a: { type: scim }",
-      "sources.a: appears twice, again in line 3",
-    ],
-    ["broken YAML", 'admin:\n  token: "canary', "line 2, column 17: not valid YAML (missing char)"],
-    ["a tag", "admin: { token: !env canary }", "line 1, column 17: not valid YAML (tag resolve failed)"],
-    ["two documents", `${SCIM}---\nx: 1`, "line 2, column 1: not valid YAML (multiple docs)"],
-  ])("%s", (_, text, expected) => {
-    expect(errorsOf(text, { ...ENV, X: "" })).toEqual([expected]);
+  /** Each row: what is given, and the only error. `whole` makes a file of what is given, `path` begins the error. */
+  const refuses = (
+    title: string,
+    path: string,
+    whole: (given: string) => string,
+    rows: Readonly<Record<string, string>>,
+  ) =>
+    it.each(Object.entries(rows).map(([given, error]) => ({ given, error: path + error })))(
+      `${title}: $given`,
+      ({ given, error }) => expect(errorsOf(whole(given), { ...ENV, X: "" })).toEqual([error]),
+    );
+  refuses("a Bitwarden target", "targets.acme.", bitwarden, {
+    "region: ca": "region: must be us or eu",
+    "": 'region: is missing: us or eu, or apiUrl and identityUrl instead; or run "rollcall connect bitwarden --name acme"',
+    "region: us, apiUrl: https://api.bitwarden.com":
+      "region: cannot stand beside apiUrl or identityUrl: keep one or the other",
+    "apiUrl: https://vault.example.com/api": "identityUrl: is missing: apiUrl and identityUrl go together",
+    "identityUrl: https://vault.example.com/identity": "apiUrl: is missing: apiUrl and identityUrl go together",
+    "apiUrl: https://api.bitwarden.com, identityUrl: https://identity.bitwarden.eu":
+      "identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
+    "apiUrl: https://api.bitwarden.eu, identityUrl: https://identity.bitwarden.com":
+      "identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
+    "apiUrl: https://vault.example.com/api, identityUrl: https://identity.bitwarden.com":
+      "identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
+    "apiUrl: https://api.bitwarden.eu, identityUrl: https://vault.example.com/identity":
+      "identityUrl: belongs to another Bitwarden cloud or server than apiUrl",
+    "apiUrl: http://127.0.0.1.example.com/api, identityUrl: https://vault.example.com": `apiUrl: ${http}`,
+    "region: us, users: { groups: [] }": "users.groups: must not be empty",
+    "region: us, maxSeats: 0": "maxSeats: must be at least 1",
+    "region: us, maxSeats: 1.5": "maxSeats: must be a whole number",
+    "region: us, rateLimit: { perSecond: 0 }": "rateLimit.perSecond: must be more than 0",
+    "region: us, removeAfter: 0d": `removeAfter: ${duration}, or never`,
+    "region: us, on_delete: revoke": "on_delete: unknown key; did you mean 'onDelete'?",
   });
+  refuses("a 1Password target", "targets.op.", onepassword, {
+    "apiUrl: http://example.com": `apiUrl: ${http}`,
+    "apiUrl: https://canary:canary@example.com": `apiUrl: ${url}`,
+    "apiUrl: ftp://example.com": `apiUrl: ${url}`,
+    "region: com, apiUrl: https://x.example": "region: cannot stand beside apiUrl: keep one or the other",
+    "": 'region: is missing: com, ca or eu, or apiUrl instead; or run "rollcall connect onepassword --name op"',
+    "region: com, protect: [owner]": "protect[0]: must be an e-mail address",
+  });
+  refuses("beside a source", "", (given) => SCIM + given, {
+    "server: { trustProxy: true }":
+      "server.trustProxy: must be false, the number of proxies in front (1 to 16), or a list of their addresses",
+    "server: { trustProxy: all }":
+      "server.trustProxy: must be false, the number of proxies in front (1 to 16), or a list of their addresses",
+    "server: { trustProxy: 0 }": "server.trustProxy: must be at least 1",
+    "server: { trustProxy: 99 }": "server.trustProxy: must be at most 16",
+    "server: { trustProxy: [] }": "server.trustProxy: must not be empty",
+    "server: { trustProxy: [10.0.0.0/33] }": `server.trustProxy[0]: ${range}`,
+    "server: { trustProxy: ['::1/129'] }": `server.trustProxy[0]: ${range}`,
+    "server: { trustProxy: [example.com] }": `server.trustProxy[0]: ${range}`,
+    "server: { trustProxy: [10.0.0.0/0] }": `server.trustProxy[0]: ${range}`,
+    "server: { tls: { certFile: a.pem } }": "server.tls.keyFile: is missing",
+    "admin: { token: t, tls: { certFile: a.pem, keyFile: a.key, clientCert: required } }":
+      "admin.tls.clientCaFile: is missing: clientCert needs the authority that signs client certificates",
+    "store: 'postgres://u:canary/%@h:x/db'":
+      "store: is not a URL: postgres://USER:PASSWORD@HOST/DATABASE, with / : @ ? # and % of the password written as %2F %3A %40 %3F %23 %25",
+    "store: postgres://u:canary@h": "store: has no database: postgres://USER:PASSWORD@HOST/DATABASE",
+    "store: postgres:///db": "store: has no host: postgres://USER:PASSWORD@HOST/DATABASE",
+    "store: 'postgres://u:canary@a,b/db'":
+      "store: has several hosts: give one, or an address that leads to the primary",
+    "store: 'postgres://u:canary@h/db?password=canary'":
+      "store: has parameters other than host, options, sslmode, sslrootcert, sslcert, sslkey",
+    "store: 'postgres://u:canary@h/db?sslmode=canary'":
+      "store: sslmode must be one of disable, prefer, require, verify-ca, verify-full, no-verify",
+    "store: ./data": "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+    "store: 'sqlite::memory:'": "store: must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+    "masterKey: canary": "masterKey: must be 32 bytes in base64: openssl rand -base64 32",
+    "targets: { x: { type: lastpass } }": `targets.x.type: must be ${targetTypes.join(" or ")}`,
+    "server: { publicUrl: http://example.com }": `server.publicUrl: ${http}`,
+    "guard: { percent: 101 }": "guard.percent: must be at most 100",
+    "guard: { percent: -1 }": "guard.percent: must be at least 0",
+    "guard: { atLeast: 9, atMost: 8 }": "guard.atLeast: 9 is more than atMost, 8",
+    "reconcile: { every: 30 }": "reconcile.every: must be text: put it in quotes",
+    "reconcile: { every: 1w }": `reconcile.every: ${duration}`,
+    "reconcile: { every: 8d }": "reconcile.every: must be between 100ms and 7d",
+    "server: { listen: 127.0.0.1 }": "server.listen: must be host:port, such as 127.0.0.1:8080",
+    'server: { listen: "h:65536" }': "server.listen: the port must be between 0 and 65535",
+    'admin: { listen: "h:1" }': "admin.token: is missing",
+    "admin: { token: same, viewerToken: same }": "admin.viewerToken: is the same as token: each role needs its own",
+    "admin: { token: x, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }":
+      "admin.publicUrl: is needed for oidc: the provider sends people back to it",
+    "admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: http://id.example.com, clientId: c, clientSecret: s, roles: { viewer: [a] } } }": `admin.oidc.issuer: ${http}`,
+    "admin: { token: x, publicUrl: https://r.example.com, oidc: { issuer: https://id.example.com, clientId: c, clientSecret: s, roles: {} } }":
+      "admin.oidc.roles: must name at least one group",
+    'admin: { token: "${X}" }': "admin.token: must not be empty",
+    "admin: { token: x, listen: 127.0.0.1:8080 }":
+      "admin.listen: must differ from server.listen: the admin pages need their own listener",
+    "admin: { token: x, listen: localhost:8080 }":
+      "admin.listen: must differ from server.listen: the admin pages need their own listener",
+    "admin: { token: x, listen: 0.0.0.0:8080 }":
+      "admin.listen: must differ from server.listen: the admin pages need their own listener",
+    "admin: { token: x, listen: '[::]:8080' }":
+      "admin.listen: must differ from server.listen: the admin pages need their own listener",
+    "zebra: 1": "zebra: unknown key",
+    "tragets: {}": "tragets: unknown key; did you mean 'targets'?",
+    '"<<": { a: 1 }': '"<<": unknown key',
+    'admin: { token: "x${NOPE}" }': "admin.token: environment variable NOPE is not set",
+    'admin: { token: "${X:-canary}" }':
+      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
+    'admin: { token: "${canary" }':
+      "admin.token: ${…} must contain the name of an environment variable: letters, digits and _",
+    'admin: { token: "file:nope" }': `admin.token: there is no file ${dir}/nope`,
+    'admin: { token: "file:." }': `admin.token: ${dir} is a directory`,
+    "---\nx: 1": "line 2, column 1: not valid YAML (multiple docs)",
+  });
+  refuses("a file", "", (given) => given, {
+    "": "must be a mapping",
+    "server: {}": "sources: is missing",
+    "sources: {}": "sources: needs at least one source",
+    "sources: { a: {} }": "sources.a.type: is missing: scim or ldap",
+    "sources: { corp: { type: ldap, preset: openldap, users: { baseDn: 'dc=x' } } }":
+      "sources.corp.url: is missing: ldaps://host, or domain instead",
+    "sources: { .okta: { type: scim } }": `sources.".okta": ${name}`,
+    "sources: { 'a b': { type: scim } }": `sources."a b": ${name}`,
+    "sources: { a: { type: scim, token: '' } }": "sources.a.token: must not be empty",
+    "sources: { a: { type: scim, token: [''] } }": "sources.a.token[0]: must not be empty",
+    "sources: { a: { type: scim, token: 'canary canary canary' } }":
+      "sources.a.token: must be visible ASCII characters without a space",
+    "sources: { a: { type: scim, token: 12345678 } }": "sources.a.token: must be text, or a list of texts",
+    'sources: { a: { type: scim, token: "${TOKEN}" }, b: { type: scim, token: ["${TOKEN}"] } }':
+      "sources.b.token: source a has the same token: every source needs its own",
+    "sources:\n  a: { type: scim }\n  a: { type: scim }": "sources.a: appears twice, again in line 3",
+    'admin:\n  token: "canary': "line 2, column 17: not valid YAML (missing char)",
+    "admin: { token: !env canary }": "line 1, column 17: not valid YAML (tag resolve failed)",
+  });
+  it.each([
+    {
+      given: onepassword("region: com, accountId: 'a/b'").replace("accountId: ABC, ", ""),
+      error: "targets.op.accountId: must be the account's id, 26 capital letters and digits",
+    },
+    {
+      given: bitwarden("region: us").replace("organization.", "user."),
+      error: "targets.acme.clientId: must be organization.<guid>, the client_id of the organization's API key",
+    },
+    {
+      given: `${bitwarden("region: us, guard: { atMost: 8 }")}\nguard: { atLeast: 9 }`,
+      error: "targets.acme.guard.atLeast: 9 is more than atMost, 8",
+    },
+  ])("$error", ({ given, error }) => expect(errorsOf(given)).toEqual([error]));
 
-  it("tells everything at once", () => {
+  it("all errors are reported at once", () => {
     const text = `
 server: { listen: nowhere, publicUrl: http://example.com, port: 1 }
 admin: { token: "\${MISSING}" }
@@ -546,13 +436,13 @@ guard: { atLeast: 2, percent: many }
     ["aliases that multiply", `a: &a [${"x,".repeat(9)}]\nb: &b [${"*a,".repeat(9)}]\nc: [${"*b,".repeat(9)}]`],
     ["an alias within itself", "a: &a { b: *a }"],
     ["endless nesting", "[".repeat(100_000)],
-  ])("%s", (_, text) => {
+  ])("a file with %s is refused", (_, text) => {
     expect(() => parse(text)).toThrowError(expect.objectContaining({ code: "CONFIG_INVALID" }));
   });
 });
 
 describe("loadConfig", () => {
-  it("reads a file and what it refers to, from any folder", () => {
+  it("a file is read with the files that it refers to, from any folder", () => {
     writeFileSync(join(dir, "admin-token"), "abc\n");
     writeFileSync(join(dir, "rollcall.yaml"), `${SCIM}admin: { token: "file:admin-token" }`);
     const config = loadConfig(join(dir, "rollcall.yaml"), {});
@@ -560,7 +450,7 @@ describe("loadConfig", () => {
     expect(config.store).toEqual({ kind: "sqlite", path: join(dir, "data/rollcall.db") });
   });
 
-  it("takes PostgreSQL by a URL, whose secrets never print", () => {
+  it("the URL of a PostgreSQL database is never printed with its secrets", () => {
     const store = "postgresql://me:${PW}@db.example.com:5433/rollcall?sslmode=verify-full&sslrootcert=tls/ca.pem";
     writeFileSync(join(dir, "rollcall.yaml"), `${SCIM}store: "${store}"`);
     const config = loadConfig(join(dir, "rollcall.yaml"), { PW: "canary%2F" });
@@ -572,7 +462,7 @@ describe("loadConfig", () => {
     expect(JSON.stringify(config) + inspect(config)).not.toContain("canary");
   });
 
-  it("says what it can't read", () => {
+  it("a message says why a file can't be read", () => {
     const path = join(dir, "absent.yaml");
     expect(() => loadConfig(path, {})).toThrowError(`no configuration: there is no file ${path}`);
     writeFileSync(path, "#".repeat(300_000));
@@ -589,11 +479,11 @@ describe("the files in config/", () => {
     OP_CLIENT_SECRET: "x",
   };
 
-  it("has a schema that is up to date (npm run schema)", () => {
+  it("the JSON Schema is up to date (npm run schema)", () => {
     expect(JSON.parse(read("rollcall.schema.json"))).toEqual(jsonSchema(targetDefinitions));
   });
 
-  it("has a valid example of every kind", () => {
+  it("the example is valid", () => {
     const config = parse(read("example.yaml"), env);
     expect([...config.sources, ...config.targets].map(({ type }) => type)).toEqual([
       "scim",
@@ -602,7 +492,7 @@ describe("the files in config/", () => {
     ]);
   });
 
-  it("comments defaults in the example that are the defaults", () => {
+  it("the defaults in the comments of the example are the real defaults", () => {
     const example = read("example.yaml");
     const OPTIONAL = /^( *)# (publicUrl|apiUrl|identityUrl|users|maxSeats|guard: \{ atMost)/;
     const uncommented = example
