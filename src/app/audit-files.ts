@@ -69,7 +69,7 @@ export const trailFile: FileKind<ChainedRow> = {
   ),
 };
 
-/** Who lost access to what, when, why and who requested it. */
+/** Lost access: one row for each person and group, with its cause and its approval. */
 export const lossesFile: FileKind<LostAccess> = {
   name: "rollcall-lost-access",
   toJson: lossJson,
@@ -113,8 +113,8 @@ export async function* fileText<T>(
 }
 
 /**
- * Rows as CSV (RFC 4180). A name must not be a formula in a spreadsheet, and must not begin a row of its own.
- * csv-stringify 6.9 quotes no line break except the `record_delimiter`, unless `quote_record_delimiter` is set.
+ * Rows as CSV (RFC 4180). A name can't become a formula in a spreadsheet, and can't begin a new row.
+ * `quote_record_delimiter`: without it, csv-stringify 6.9 leaves line breaks in a cell unquoted.
  */
 export const csvText = (rows: readonly (readonly Cell[])[]): string =>
   stringify([...rows.map((row) => [...row])], {

@@ -6,12 +6,12 @@ type Finding = CheckFinding & { readonly name: string };
 
 const warning = (message: string): Finding => ({ name: "configuration", level: "warning", message });
 
-/** Who else can read the secrets of a configuration, and which of its tokens could be guessed. Names keys and files, never a value. */
+/** Finds secrets that other users can read, and tokens that are easy to guess. Names keys and files, never a value. */
 export function checkSecrets(file: ConfigFile, config: Config): readonly Finding[] {
   return [...checkConfigFile(file), ...checkSecretFiles(file, config), ...checkTokenSizes(config)];
 }
 
-/** Others than the owner and the group. */
+/** The rights of users who are neither the owner nor in the group. */
 const forEverybody = 0o007;
 
 function checkConfigFile({ fileName, secretPlaces }: ConfigFile): readonly Finding[] {
@@ -21,7 +21,7 @@ function checkConfigFile({ fileName, secretPlaces }: ConfigFile): readonly Findi
   const more = inline.length > 3 ? ` and ${inline.length - 3} more` : "";
   return [
     warning(
-      `${fileName} holds secrets (${inline.slice(0, 3).join(", ")}${more}), and everybody on this machine has rights on it (mode ${modeOf(stat)}): chmod 600 it, or write them as file:PATH`,
+      `${fileName} holds secrets (${inline.slice(0, 3).join(", ")}${more}), and every user of this machine has rights on it (mode ${modeOf(stat)}): chmod 600 it, or write them as file:PATH`,
     ),
   ];
 }
@@ -38,24 +38,24 @@ function checkSecretFiles({ secretPlaces }: ConfigFile, config: Config): readonl
     if (stat === null || readers === null) return [];
     return [
       warning(
-        `${key}: ${readers} has rights on ${file} (mode ${modeOf(stat)}): chmod 600 it, or 440 where it is root's and its group is the service's`,
+        `${key}: ${readers} has rights on ${file} (mode ${modeOf(stat)}): chmod 600 it, or 440 if root owns it and the service is in its group`,
       ),
     ];
   });
 }
 
 /**
- * Who may read a file besides its owner; null: nobody who should not. Links are followed: the secrets of a Kubernetes
- * volume are links to files. There, as under /etc/ssl/private and with systemd's credentials, a file is root's and given
- * to the service by its group: so a group that may only read is no finding where the owner is root.
+ * Returns who may read a file besides its owner; null if that is fine. Follows links: the secrets of a Kubernetes volume
+ * are links to files. Root's file that only a group may read is fine: Kubernetes, systemd's credentials and
+ * /etc/ssl/private give files to a service in this way.
  */
 function readersOf({ mode, uid }: { readonly mode: number; readonly uid: number }): string | null {
-  if ((mode & forEverybody) !== 0) return "everybody on this machine";
+  if ((mode & forEverybody) !== 0) return "every user of this machine";
   const byGroup = mode & 0o070;
   return byGroup === 0 || (uid === 0 && byGroup === 0o040) ? null : "its group";
 }
 
-/** Null where rights are not told by a mode, and for what can't be read: that is an error elsewhere. */
+/** Returns null on Windows, which has no modes, and for a file that can't be read: another check reports that. */
 function statOf(path: string): { readonly mode: number; readonly uid: number } | null {
   if (process.platform === "win32") return null;
   try {
@@ -67,10 +67,10 @@ function statOf(path: string): { readonly mode: number; readonly uid: number } |
 
 const modeOf = ({ mode }: { readonly mode: number }): string => (mode & 0o777).toString(8).padStart(4, "0");
 
-/** Nobody finds as many by trying. */
-const enoughBits = 128;
-/** Of random text there are more, however it is written. */
-const fewestCharacters = 8;
+/** A token with as many random bits is safe against guessing. */
+const safeBits = 128;
+/** A random token has more different characters. */
+const minDifferentCharacters = 8;
 
 function checkTokenSizes(config: Config): readonly Finding[] {
   const { admin } = config;
@@ -83,15 +83,15 @@ function checkTokenSizes(config: Config): readonly Finding[] {
     ),
   ];
   return tokens.flatMap(([key, token]) =>
-    token == null || bitsAtMost(token.reveal()) >= enoughBits
+    token == null || bitsAtMost(token.reveal()) >= safeBits
       ? []
-      : [warning(`${key} is short enough to be guessed, or made too simply; "openssl rand -hex 32" makes a good one`)],
+      : [warning(`${key} is easy to guess: too short, or too simple; "openssl rand -hex 32" makes a good one`)],
   );
 }
 
-/** As much as a text of this form can hold, were it random: how it was made can't be seen. */
+/** Maximum number of random bits that a text of this form can have. How it was made can't be seen. */
 function bitsAtMost(text: string): number {
-  if (new Set(text).size < fewestCharacters) return 0;
+  if (new Set(text).size < minDifferentCharacters) return 0;
   const size = /^(?=.*\D)([0-9a-f]+|[0-9A-F]+)$/.test(text)
     ? 16
     : [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/].reduce(

@@ -5,28 +5,28 @@ import { targetDefinitions } from "../targets/registry.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 import { keyRingOf, openStored } from "./stored-credentials.ts";
 
-/** Where `serve` without a configuration keeps the one it makes, so that other commands find it. */
+/** The configuration that `serve` makes for the sandbox. Other commands find it there. */
 export const sandboxConfigPath = "data/sandbox/rollcall.yaml";
-/** What people usually call theirs. It is not used unasked: a folder must not decide which vault is written to. */
+/** The usual name of a configuration. Never used by itself: the current folder must not decide which target is changed. */
 export const usualConfigPath = "rollcall.yaml";
 
-/** Path of the configuration: `-c`, then `ROLLCALL_CONFIG`; null when neither is given. */
+/** Path of the configuration: `-c`, else `ROLLCALL_CONFIG`, else null. */
 export const givenPath = ({ env }: Context, options: GlobalOptions): string | null =>
   options.config ?? (env["ROLLCALL_CONFIG"] || null);
 
-/** The configuration that a command works with, stored connections included. @throws `CONFIG_INVALID` */
+/** Reads the configuration, with the stored connections. @throws `CONFIG_INVALID` */
 export const locateConfig = (context: Context, options: GlobalOptions): Promise<Config> =>
   composeConfig(context, locateFile(context, options));
 
-/** A file with what is stored beside it. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
+/** Adds the stored connections to the file. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
 export async function composeConfig(context: Context, file: ConfigFile): Promise<Config> {
   const settings = file.settings();
   return file.compose(openStored(keyRingOf(settings), await context.storedCredentials(settings)));
 }
 
 /**
- * The same for a command that works with no target: a stored connection that can't be opened is left out. Without the
- * right master key a token can still be revoked, and the audit trail verified.
+ * The same for commands that need no target: leaves out stored connections that can't be opened. A token can then be
+ * revoked, and the audit trail verified, without the right master key.
  * @throws `CONFIG_INVALID`
  */
 export async function locateConfigOpenable(context: Context, options: GlobalOptions): Promise<Config> {
@@ -41,8 +41,8 @@ export async function locateConfigOpenable(context: Context, options: GlobalOpti
 }
 
 /**
- * The file alone, without the targets whose credentials are not in it: whether a process answers is asked without its
- * database, which may be what it has lost.
+ * Reads the file alone, without targets that have stored credentials. For `health`: the process may be unhealthy because
+ * its database is lost.
  * @throws `CONFIG_INVALID`
  */
 export function locateConfigAlone(context: Context, options: GlobalOptions): Config {
@@ -51,7 +51,7 @@ export function locateConfigAlone(context: Context, options: GlobalOptions): Con
   return file.compose([], new Set(stored.map(([name]) => name)));
 }
 
-/** The file alone, unchecked: for commands that put it right. @throws `CONFIG_INVALID` when there is none, or no YAML */
+/** Reads the file without validation: for commands that report its mistakes. @throws `CONFIG_INVALID` if there is none, or no YAML */
 export function locateFile(context: Context, options: GlobalOptions): ConfigFile {
   const path = givenPath(context, options);
   if (path !== null) return readConfigFile(path, context.env, targetDefinitions);

@@ -7,7 +7,7 @@ export interface MadePlan {
   readonly plan: Plan;
 }
 
-/** What is known about the plan of one target. */
+/** The state of the plan of one target. */
 export type Planned =
   | { readonly status: "working"; readonly sinceMs: number }
   | ({ readonly status: "done" } & MadePlan)

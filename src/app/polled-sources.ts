@@ -5,7 +5,7 @@ import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Context } from "./context.ts";
 
-/** The polled sources of the configuration, or the one named. @throws `CONFIG_INVALID` for a name that is not there */
+/** Returns the polled sources of the configuration, or the one named. @throws `CONFIG_INVALID` for an unknown name */
 export function selectDirectories(config: Config, name: string | undefined): readonly LdapSourceConfig[] {
   if (name !== undefined && !config.sources.some((source) => source.name === name)) {
     const known = config.sources.map((source) => source.name).join(", ");
@@ -14,7 +14,7 @@ export function selectDirectories(config: Config, name: string | undefined): rea
   return ldapSources(config).filter((source) => name === undefined || source.name === name);
 }
 
-/** Pollers of these sources over one store. @throws `CONFIG_INVALID` for what only shows when a source is put together */
+/** Creates the pollers of these sources. @throws `CONFIG_INVALID` for a filter or a file that can't be read */
 export const openDirectories = (
   context: Context,
   sources: readonly LdapSourceConfig[],
@@ -23,7 +23,7 @@ export const openDirectories = (
   metrics?: Metrics,
 ): readonly LdapPoller[] => sources.map((source) => context.poller(source, store, logger, metrics));
 
-/** What became of one poll. */
+/** The result of one poll. */
 export interface Polled {
   readonly name: string;
   readonly report: PollReport | null;
@@ -60,7 +60,7 @@ export const pollNow = (
     }),
   );
 
-/** One poll in a few words: "full, 1,204 entries in 0.8 s: 3 people added, 1 changed". */
+/** One poll in a few words: "full, 1204 entries in 0.80 s; people: 3 added, 1 changed". */
 export function describePoll({ mode, entries, seconds, result, fullBecause }: PollReport): string {
   const people = [
     result.usersAdded > 0 && `${result.usersAdded} added`,
@@ -73,7 +73,8 @@ export function describePoll({ mode, entries, seconds, result, fullBecause }: Po
       `groups: ${result.groupsAdded} added, ${result.groupsChanged} changed, ${result.groupsRemoved} gone`,
     result.membershipsAdded + result.membershipsRemoved > 0 &&
       `memberships: +${result.membershipsAdded} -${result.membershipsRemoved}`,
-    result.unconfirmedMissing > 0 && `${result.unconfirmedMissing} missing for the first time, not believed yet`,
+    result.unconfirmedMissing > 0 &&
+      `${result.unconfirmedMissing} missing for the first time: kept until the next poll confirms it`,
   ].filter((each) => each !== false);
   const why = fullBecause === null ? mode : `${mode} (${fullBecause})`;
   return `${why}, ${entries} entries in ${seconds.toFixed(2)} s; ${changes.length === 0 ? "nothing changed" : changes.join("; ")}`;

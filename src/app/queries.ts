@@ -10,7 +10,7 @@ const defined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], un
 
 const wholeTrail: AuditFilter = { sinceMs: null, untilMs: null, person: null, target: null, action: null };
 
-/** A question to the audit trail. What is not given, or empty, does not narrow it down. */
+/** A question to the audit trail. Missing and empty values filter nothing. */
 export const auditFilter = (given: Narrowing<AuditFilter> = {}): AuditFilter => ({ ...wholeTrail, ...defined(given) });
 
 const wholeLog: ActivityQuery = {
@@ -25,13 +25,13 @@ const wholeLog: ActivityQuery = {
   limit: 50,
 };
 
-/** A question to the activity log. What is not given, or empty, does not narrow it down. */
+/** A question to the activity log. Missing and empty values filter nothing. */
 export const activityQuery = (given: Narrowing<ActivityQuery> = {}): ActivityQuery => ({
   ...wholeLog,
   ...defined(given),
 });
 
-/** What a list of users or groups is narrowed down to. */
+/** The filter of a list of users or groups. */
 export interface EntityFilter {
   readonly search?: string | undefined;
   readonly source?: string | undefined;

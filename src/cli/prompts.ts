@@ -70,7 +70,7 @@ async function askAll(
 
 /** Returns at once what is wrong with the text. Without it, people would answer the other questions in vain. */
 function problemOf({ form }: CredentialField, text: string): string | null {
-  if (text.trim() === "") return "it is needed";
+  if (text.trim() === "") return "this is required";
   return form?.safeParse(text.trim()).error?.issues[0]?.message ?? null;
 }
 

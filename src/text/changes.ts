@@ -67,7 +67,7 @@ export function detailOf(change: Change): string {
   }
 }
 
-/** What the approval of a held change would do to the person or group. `product` is the name of the target's product. */
+/** The effect of an approval on the person or group. `product` is the name of the target's product. */
 export function consequenceOf({ change }: Pick<HeldItem, "change">, product: string): string {
   switch (change.op) {
     case "suspend":

@@ -33,7 +33,7 @@ export function noteText(note: LinkNote, product: string): string {
   }
 }
 
-/** What an LDAP poll found and left out; a number stands before it. */
+/** Findings of an LDAP poll, as text after their number. */
 export const findingText: Readonly<Record<PollFinding["kind"], string>> = {
   "without-email": "people without an e-mail address",
   contact: "contacts, who can't have an account",

@@ -30,7 +30,7 @@ export interface AdminParts {
   readonly stopping: AbortSignal;
 }
 
-/** What the pages need besides. */
+/** The further parts that the pages need. */
 export interface ConsoleParts extends AdminParts {
   readonly access: Access;
   readonly oidc: Oidc | null;

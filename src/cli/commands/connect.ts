@@ -105,7 +105,7 @@ async function connectTarget(
   if (options.clientSecret !== undefined)
     throw new RollcallError(
       "CONFIG_INVALID",
-      "a secret can't be an argument: everybody on this machine can read it in the list of processes, and it stays in the history of the shell. If it was a real one, rotate it. Rollcall asks for it on a terminal, and reads it from standard input otherwise",
+      "a secret can't be an argument: every user of this machine sees it in the list of processes, and the shell keeps it in its history. If it was a real one, rotate it. Rollcall asks for it on a terminal, and reads it from standard input otherwise",
     );
   return await withConnections(context, options, openToChange, async (connections, file) => {
     const reason = connections.cannotStore();
@@ -266,7 +266,7 @@ function refused(draft: ConnectionDraft, errors: FieldErrors): RollcallError {
   );
 }
 
-/** What the vendor's API returned. */
+/** The organization or account as the vendor's API shows it. */
 function describeSurvey({ type, accountId, host, members, groups, states, findings }: Survey): string {
   const { product = type, accountNoun = "account", stateNames = {} } = definitionOf(type) ?? {};
   const shown = (Object.keys(stateWords) as readonly AccountState[]).flatMap((state) =>

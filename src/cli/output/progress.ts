@@ -32,7 +32,7 @@ export function showProgress({ progress }: Terminal, store: DirectoryStore, targ
     );
     if (!isOver) progress(bars.join("   "));
   };
-  // A bar is worth no error: the run itself tells when the store fails.
+  // Ignore errors: the run itself reports a store that fails.
   const redraw = (): void => void draw().catch(() => undefined);
   redraw();
   const timer = setInterval(redraw, everyMs);

@@ -235,7 +235,7 @@ function connecting({ connections }: AdminParts): readonly Route[] {
       path: "/connections/{target}/consequences",
       id: "getConsequences",
       tag,
-      summary: "What stops when the target is disconnected",
+      summary: "The consequences of disconnecting the target",
       params: inputs.byTarget,
       answer: answers.consequences,
       handle: async ({ params: { target } }) =>

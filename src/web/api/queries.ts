@@ -250,7 +250,7 @@ function activities(parts: AdminParts): readonly Route[] {
       ...file,
       path: "/audit/lost-access",
       id: "exportLostAccess",
-      summary: "Who lost access to what, when, why and who requested it, as a file, oldest first",
+      summary: "Lost access with its causes and approvals, as a file, oldest first",
       query: inputs.lossExportInput,
       handle: ({ query: { format, ...query } }, { response }) =>
         exporting(() => sendFile(response, lossesFile, trail.lostAccess(trailFilter(query)), format)),

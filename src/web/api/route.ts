@@ -10,7 +10,7 @@ export interface Call {
   readonly cause: Cause;
 }
 
-/** What an operation returns: a document, or "written" if it has written its answer itself. */
+/** The result of an operation: a document, or "written" if the operation has sent its answer itself. */
 export type Reply = Document | "written";
 
 export interface Document {
@@ -83,6 +83,6 @@ export function route<P, Q, B>({ handle, ...operation }: Operation<P, Q, B>): Ro
   };
 }
 
-/** Without a schema there is no input of that kind, and nothing reads it: its type is then `unknown`. */
+/** Input without a schema must be empty. Its type is `unknown`. */
 const parse = <T>(schema: z.ZodType<T> | undefined, input: unknown) =>
   (schema ?? (nothing as z.ZodType<T>)).safeParse(input);

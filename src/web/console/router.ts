@@ -25,7 +25,7 @@ const securityHeaders = helmet({
       frameAncestors: ["'none'"],
     },
   },
-  // `no-referrer` would make browsers send `Origin: null` with forms, which the check of where they come from needs.
+  // With `no-referrer`, browsers send `Origin: null` with forms, and the check of the origin fails.
   referrerPolicy: { policy: "same-origin" },
 });
 

@@ -11,7 +11,7 @@ export class Markup {
   }
 }
 
-/** What may stand in a template: markup stays, everything else is escaped; null, undefined and booleans print nothing. */
+/** A value in a template. Markup stays, other text is escaped; null, undefined and booleans print nothing. */
 export type HtmlValue = Markup | string | number | boolean | null | undefined | readonly HtmlValue[];
 
 const entities: Readonly<Record<string, string>> = {

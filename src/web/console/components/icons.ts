@@ -1,6 +1,6 @@
 import { type Markup, raw } from "./html.ts";
 
-/** Drawn on 24 × 24 with a stroke of 2, in the colour of the text around. */
+/** Drawn on 24 × 24 with a stroke of 2, in the colour of the text. */
 const paths = {
   overview:
     '<rect x="3" y="3" width="7" height="9" rx="1.5"/><rect x="14" y="3" width="7" height="5" rx="1.5"/><rect x="14" y="12" width="7" height="9" rx="1.5"/><rect x="3" y="16" width="7" height="5" rx="1.5"/>',
@@ -42,7 +42,7 @@ const drawn = new Map(
   ]),
 );
 
-/** Hidden from screen readers: words stand beside every icon. */
+/** Hidden from screen readers: each icon has a text beside it. */
 export const icon = (name: IconName): Markup => drawn.get(name) ?? raw("");
 
 /** The mark of the product: a list that is checked off. */

@@ -78,7 +78,7 @@ const findingIcon: Readonly<Record<Survey["findings"][number]["level"], IconName
   error: "bad",
 };
 
-/** What the vendor returned, so that a person can check that it is the right account. */
+/** The organization or account at the vendor, so that a person can check that it is the right one. */
 export function surveyBody({ product, accountNoun }: TargetDefinition, survey: Survey, form: Markup): Markup {
   const states = Object.entries(survey.states)
     .map(([state, number]) => `${figure(number)} ${state}`)

@@ -1,11 +1,11 @@
-/** How an identity provider is set up, in short; the whole guide stands in `docs/guides`. */
+/** The setup of an identity provider in short; the full guide is in `docs/guides`. */
 export interface ProviderGuide {
   readonly id: string;
   readonly name: string;
   readonly steps: readonly string[];
 }
 
-/** Each provider's own words for where the URL and the token go. */
+/** Where to enter the URL and the token, in each provider's own words. */
 export const providerGuides: readonly ProviderGuide[] = [
   {
     id: "entra-id",

@@ -42,7 +42,7 @@ export interface LossesData {
   readonly status: StatusReport;
 }
 
-/** Who lost access to what, when, why and who requested it, newest first. */
+/** The page of lost access, newest first. */
 export function lossesBody({ page, filter, status }: LossesData): Markup {
   const typeOf = (name: string): string => status.targets.find((target) => target.name === name)?.type ?? name;
   const nothing =
@@ -94,8 +94,7 @@ function whatWasLost({ what, group, target }: LostAccess, product: string): Html
 
 /** The change of the source behind the loss. */
 function why({ cause, group }: LostAccess): HtmlValue {
-  if (cause === null)
-    return "No change of a source: a full check found access that neither a source nor the configuration gives.";
+  if (cause === null) return "Drift: a full check found access that comes from neither a source nor the configuration.";
   const at = html` <small>${moment(cause.atMs)}</small>`;
   switch (cause.action) {
     case "user.update":

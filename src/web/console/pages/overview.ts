@@ -18,7 +18,7 @@ export interface OverviewData extends AttentionData {
   readonly recent: readonly AuditRow[];
 }
 
-/** What needs a person first, then each source and target, then the newest activity. */
+/** Attention lines first, then each target and source, then the newest activity. */
 export function overviewBody(data: OverviewData): Markup {
   const { status, recent, nowMs } = data;
   return html`<div id="live" hx-get="/?live" hx-trigger="every 5s" hx-select="#live" hx-swap="outerMorph">

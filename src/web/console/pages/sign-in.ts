@@ -12,23 +12,23 @@ import { renderBarePage } from "../components/layout.ts";
 
 export interface SignInParts {
   readonly access: Access;
-  /** Null: with a token only. */
+  /** Null: sign-in with a token only. */
   readonly oidc: Oidc | null;
   readonly assets: Assets;
-  /** Sign-ins and sign-outs go into the audit trail. */
+  /** Writes sign-ins and sign-outs to the audit trail. */
   readonly record: (entry: AuditEntry) => Promise<void>;
   readonly warn: (message: string) => void;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Somewhere in this console; whatever else was asked for is the overview. */
+/** Returns a path of this console; the overview for anything else. */
 export const localPath = (text: unknown): string =>
   typeof text === "string" && /^\/(?![/\\])[\x21-\x7e]{0,1000}$/.test(text) && !text.startsWith("/sign-") ? text : "/";
 
-/** Attempts that are being slowed down hold a connection each. */
+/** Maximum number of delayed attempts: each holds a connection. */
 const waitingLimit = 100;
 
-/** `/sign-in`, `/sign-out` and the way over an identity provider. */
+/** The routes of sign-in, sign-out and of the identity provider. */
 export function signInRoutes({ access, oidc, assets, record, warn, sleep }: SignInParts): Router {
   const router = express.Router();
   const { sessions, attempts } = access;
@@ -48,14 +48,14 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
   <input type="hidden" name="to" value="${to}">
   <label for="token">Admin token</label>
   <input id="token" name="token" type="password" autocomplete="current-password" required autofocus aria-describedby="token-help"${problem && html` aria-invalid="true"`}>
-  <p id="token-help" class="hint">It stands in the configuration under <code>admin.token</code>; <code>npm start</code> prints it.</p>
+  <p id="token-help" class="hint">It is in the configuration under <code>admin.token</code>; <code>npm start</code> prints it.</p>
   <button type="submit"${oidc && html` class="secondary"`}>Sign in</button>
 </form>`,
       ).toString(),
     );
 
   const begin = async (response: Response, who: Pick<Session, "role" | "name" | "actor" | "by">, to: string) => {
-    // First: whoever is in is on record, and an answer that tells of a failure carries no session.
+    // Recorded first: each session is on record, and a failed answer sets no session cookie.
     await record(entryOf(who.actor, "console.sign-in", { role: who.role }));
     sessions.begin(response, who);
     response.redirect(303, to);
@@ -88,7 +88,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
       } finally {
         waiting -= 1;
       }
-      // Of many that waited together only as many are heard as one after the other.
+      // Attempts that waited at the same time count one after the other: the first ones may have blocked the address.
       if (attempts.isBlocked(address)) return refuse(request, response);
     }
     if (found === null) {
@@ -137,7 +137,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     }
   });
 
-  /** The cookie stays: the same page may be loaded again then. */
+  /** Keeps the cookie: the browser may load the same page again. */
   const tooMany = (response: Response, { retryAfterSeconds }: TooManySignIns): void => {
     response.set("Retry-After", String(retryAfterSeconds));
     show(

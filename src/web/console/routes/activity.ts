@@ -50,7 +50,7 @@ export function activityRoutes(pages: Pages, parts: ConsoleParts): void {
       title: "Lost access",
       section: "activity",
       trail: [{ href: "/activity", label: "Activity" }],
-      lead: "Who lost access to what, when, why, and who requested it, newest first. Times are in UTC.",
+      lead: "All lost access with its cause and who requested it, newest first. Times are in UTC.",
       actions: lossExports(filter),
       body: lossesBody({ page, filter, status: await status() }),
     };
