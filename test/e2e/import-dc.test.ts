@@ -232,7 +232,7 @@ describe("import-dc", () => {
     await writeFile(join(folder, "out.yaml"), "mine");
     const second = await convert(flat(), "-o", "out.yaml");
     expect(second.code).toBe(1);
-    expect(second.stderr).toMatch(/out\.yaml is there already and is not overwritten/);
+    expect(second.stderr).toMatch(/out\.yaml already exists and is not overwritten/);
     expect(await readFile(join(folder, "out.yaml"), "utf8")).toBe("mine");
   });
 
