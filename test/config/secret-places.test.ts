@@ -41,12 +41,12 @@ const parse = (written: string) =>
   });
 
 describe("the places of secrets", () => {
-  it("are all that the schema takes for a secret, but a webhook's URL, for which there is a secret of its own", () => {
+  it("every secret of the schema has a place, except the URL of a webhook, which has its own secret", () => {
     const file = parse(text.replace(/"file:[^"]*"/, "two-token"));
     expect(file.secretPlaces).toHaveLength(secretsIn(file.compose([])) - 1);
   });
 
-  it("tell whether it stands in the file, in the environment, or in which other file", () => {
+  it("a place says whether the secret is in the file, in the environment or in which other file", () => {
     const { secretPlaces } = parse(text);
     const of = (name: string) => secretPlaces.find((place) => place.key === name);
     expect(of("admin.token")).toEqual({ key: "admin.token", file: null, isInline: false });

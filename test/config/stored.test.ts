@@ -36,7 +36,7 @@ const errorsOf = (work: () => unknown): readonly string[] => {
 };
 
 describe("a stored connection", () => {
-  it("that the file does not name is a target with all defaults", () => {
+  it("a stored connection that the file does not name is a target with all defaults", () => {
     const [target, ...others] = file("{}").compose([acme]).targets;
     expect(others).toEqual([]);
     expect(target).toMatchObject({
@@ -52,7 +52,7 @@ describe("a stored connection", () => {
     expect(inspect(target, { depth: 9 })).not.toContain("canary");
   });
 
-  it("that the file names gets the file's settings", () => {
+  it("a stored connection that the file names gets the settings of the file", () => {
     for (const own of ["{ maxSeats: 7 }", `{ type: bitwarden, region: eu, clientId: ${ID}, maxSeats: 7 }`]) {
       const [target] = file(`{ acme: ${own} }`).compose([acme]).targets;
       expect(target).toMatchObject({ type: "bitwarden", maxSeats: 7, apiUrl: "https://api.bitwarden.eu" });
@@ -61,7 +61,7 @@ describe("a stored connection", () => {
     expect(file("{ acme: }").compose([acme]).targets).toHaveLength(1);
   });
 
-  it("does not get its secret sent where it was not given for", () => {
+  it("a stored secret goes to no other server than the verified one", () => {
     const why = (value: string): string =>
       `differs from the stored connection${value}, whose secret is only for that one: make them the same, set clientSecret here, or run "rollcall connect" again`;
     const other = ID.replace(/0$/, "1");
@@ -82,7 +82,7 @@ describe("a stored connection", () => {
     );
   });
 
-  it("gives way to a secret of the file, place and all", () => {
+  it("a secret in the file replaces the stored one and its place", () => {
     const own = "apiUrl: https://v.example/api, identityUrl: https://v.example/identity, clientSecret: '${OWN}'";
     const [target] = file(`{ acme: { ${own} } }`).compose([acme]).targets;
     expect(target).toMatchObject({ apiUrl: "https://v.example/api", clientId: ID });
@@ -92,7 +92,7 @@ describe("a stored connection", () => {
     expect(file(whole).compose([locked]).targets).toHaveLength(1);
   });
 
-  it("that can't be opened is said in its place, once", () => {
+  it("a stored connection that can't be decrypted is reported once, at its path", () => {
     const locked: StoredTarget = { name: "acme", problem: "masterKey (key id 1) does not open it" };
     expect(errorsOf(() => file("{ acme: { type: bitwarden, region: us } }").compose([locked]))).toEqual([
       "targets.acme.clientSecret: masterKey (key id 1) does not open it",
@@ -102,13 +102,13 @@ describe("a stored connection", () => {
     ]);
   });
 
-  it("is validated like the file", () => {
+  it("stored keys are validated like keys of the file", () => {
     expect(errorsOf(() => file("{}").compose([{ name: "acme", keys: { ...keys, region: "de" } }]))).toEqual([
       "targets.acme.region: must be us or eu",
     ]);
   });
 
-  it("is what a missing credential is answered with", () => {
+  it("a missing credential is reported with the command that stores it", () => {
     const run = 'run "rollcall connect bitwarden --name acme"';
     expect(errorsOf(() => file("{ acme: { maxSeats: 7 } }").compose([]))).toEqual([
       `targets.acme.type: is missing: ${targetTypes.join(" or ")}; or run "rollcall connect ${targetTypes.join("|")} --name acme"`,
@@ -124,8 +124,8 @@ describe("a stored connection", () => {
   });
 });
 
-describe("what must be known before", () => {
-  it("is the store and the master keys, even when the rest is wrong", () => {
+describe("the settings before stored connections", () => {
+  it("the store and the master keys are known even when the rest of the file is invalid", () => {
     const { store, masterKeys } = file("{ acme: { type: nonsense } }", `masterKey: ${KEY}`).settings();
     expect(store).toEqual({ kind: "sqlite", path: join(dir, "data/rollcall.db") });
     expect(masterKeys.map((key) => key.reveal())).toEqual([KEY]);
@@ -133,7 +133,7 @@ describe("what must be known before", () => {
     expect(file("{}", `masterKey: [${KEY}, ${KEY}]`).settings().masterKeys).toHaveLength(2);
   });
 
-  it("is refused with everything else that is wrong, but not with what may be stored", () => {
+  it("an invalid store is reported with all other errors, except credentials that may be stored", () => {
     const broken = file("{ acme: { type: bitwarden, maxSeats: 0 } }", "masterKey: canary");
     expect(errorsOf(() => broken.settings())).toEqual([
       "masterKey: must be 32 bytes in base64: openssl rand -base64 32",
@@ -141,7 +141,7 @@ describe("what must be known before", () => {
     ]);
   });
 
-  it("opens the store and the keys without a look at the rest of the file", () => {
+  it("the settings are enough to open stored connections", () => {
     const path = join(dir, "rollcall.yaml");
     writeFileSync(join(dir, "key"), `${KEY}\n`);
     writeFileSync(path, "sources: { okta: { type: scim } }\nmasterKey: file:key\n");
@@ -154,7 +154,7 @@ describe("what must be known before", () => {
 });
 
 describe("a draft", () => {
-  it("is a target, or tells what is wrong by field", () => {
+  it("a draft is a target, or has the errors by field", () => {
     const found = file("{ acme: { maxSeats: 7 } }").draft("acme", keys);
     expect("target" in found && found.target).toMatchObject({ name: "acme", maxSeats: 7, type: "bitwarden" });
     const mixed = {
@@ -177,7 +177,7 @@ describe("a draft", () => {
     expect(file("{}").draft("a b", keys)).toMatchObject({ problems: [{ field: "name" }] });
   });
 
-  it("does not mind what is wrong elsewhere", () => {
+  it("errors elsewhere in the file do not matter to a draft", () => {
     expect(file("{ other: { type: nonsense } }").draft("acme", keys)).toMatchObject({ target: { name: "acme" } });
   });
 });

@@ -57,11 +57,11 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(harness.requests.countWrites()).toBe(writes);
     }
 
-    it("says what it supports", () => {
+    it("a target says what it supports", () => {
       expect(harness.target.supports).toEqual(supports);
     });
 
-    it("observes everybody, and the named ones with those that are missing", async () => {
+    it("all accounts are observed, and named ones with the missing ones", async () => {
       const remoteId = harness.addPerson(ada.email, "active");
       harness.addPerson(bob.email, "suspended");
       const all = await observe();
@@ -82,14 +82,14 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       });
     });
 
-    it("suspends and restores", async () => {
+    it("accounts are suspended and restored", async () => {
       harness.addPerson(ada.email, "active");
       harness.addPerson(bob.email, "suspended");
       await converge({ people: [{ ...ada, access: "suspended" }, bob] });
       expect([harness.stateOf(ada.email), harness.stateOf(bob.email)]).toEqual(["suspended", "active"]);
     });
 
-    it("takes what is as wanted already for applied", async () => {
+    it("a change that was done before counts as applied", async () => {
       const [suspendedId, activeId] = [
         harness.addPerson(ada.email, "suspended"),
         harness.addPerson(bob.email, "active"),
@@ -102,7 +102,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       await converge({ people: [{ ...ada, access: "suspended" }, bob] });
     });
 
-    it("takes a suspension of somebody who is gone for applied, and a restoration for unconfirmed", async () => {
+    it("suspending a deleted account is applied, and restoring it is unconfirmed", async () => {
       const changes: readonly Change[] = [
         { op: "suspend", userId: "u-1", email: "gone@example.com", remoteId: harness.goneIds[0] },
         { op: "restore", userId: "u-2", email: "gone-too@example.com", remoteId: harness.goneIds[1] },
@@ -110,7 +110,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(statuses(await apply(changes))).toEqual(["applied", "unconfirmed"]);
     });
 
-    it("takes access away before anything else", async () => {
+    it("access is taken away before any other change", async () => {
       harness.addPerson(ada.email, "suspended");
       harness.addPerson(bob.email, "active");
       const wish: Wish = { people: [ada, { ...bob, access: "suspended" }] };
@@ -119,7 +119,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       await converge(wish);
     });
 
-    it("finishes what an unanswered suspension left open", async () => {
+    it("a suspension without an answer is finished by the next run", async () => {
       harness.addPerson(ada.email, "active");
       harness.faults.add({ kind: "resetAfter", method: "POST", path: /suspend|revoke/, times: 10 });
       const observed = await observe();
@@ -131,7 +131,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(harness.stateOf(ada.email)).toBe("suspended");
     });
 
-    it("renews an expired token once, and loses nothing", async () => {
+    it("an expired token is renewed and no change is lost", async () => {
       harness.addPerson(ada.email, "active");
       await observe();
       harness.expireTokens();
@@ -139,7 +139,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(harness.stateOf(ada.email)).toBe("suspended");
     });
 
-    it("stops with TARGET_UNREACHABLE when nothing answers any more", async () => {
+    it("an apply stops with TARGET_UNREACHABLE when nothing answers", async () => {
       for (const email of ["a@example.com", "b@example.com", "c@example.com", "d@example.com"])
         harness.addPerson(email, "active");
       const observed = await observe();
@@ -151,7 +151,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       await expect(observe()).rejects.toMatchObject({ code: "TARGET_UNREACHABLE" });
     });
 
-    it("calls an HTML page in place of an answer UNEXPECTED_RESPONSE, with its status", async () => {
+    it("an HTML page instead of an answer is UNEXPECTED_RESPONSE with its status", async () => {
       await observe();
       harness.faults.add({ kind: "html", status: 200 });
       await expect(observe()).rejects.toMatchObject({
@@ -160,12 +160,12 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       });
     });
 
-    it("gives up with ABORTED when asked to", async () => {
+    it("an aborted observation ends with ABORTED", async () => {
       const aborted = AbortSignal.abort(new Error("shutting down"));
       await expect(harness.target.observe({ kind: "all" }, aborted)).rejects.toMatchObject({ code: "ABORTED" });
     });
 
-    it("says in check that it works, and what is wrong when it does not", async () => {
+    it("check says that a target works, or what is wrong", async () => {
       expect((await harness.target.check(patient)).map(({ level }) => level)).toEqual(["ok", "warning"]);
       harness.faults.add({ kind: "html", status: 502, times: Number.POSITIVE_INFINITY });
       expect((await harness.target.check(patient))[0]).toMatchObject({
@@ -174,7 +174,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       });
     });
 
-    it.runIf(supports.invite)("invites, adopts and restores in one run", async () => {
+    it.runIf(supports.invite)("one run invites, adopts and restores", async () => {
       harness.addPerson(bob.email, "active");
       harness.addPerson(eve.email, "suspended");
       await converge({ people: [ada, bob, eve] });
@@ -186,7 +186,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       ]);
     });
 
-    it.runIf(supports.remove)("removes, and takes somebody who is gone for removed", async () => {
+    it.runIf(supports.remove)("an account is removed, and a deleted one counts as removed", async () => {
       harness.addPerson(ada.email, "active");
       await converge({ people: [{ ...ada, access: "none" }] });
       expect(harness.stateOf(ada.email)).toBeNull();
@@ -194,7 +194,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(statuses(await apply([gone]))).toEqual(["applied"]);
     });
 
-    it.runIf(supports.groups)("makes a group with people who are invited in the same run", async () => {
+    it.runIf(supports.groups)("a new group gets members who are invited in the same run", async () => {
       await converge({
         people: [ada, bob],
         groups: [{ name: "eng", externalId: "g-1", members: [ada.email, bob.email] }],
@@ -202,22 +202,19 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(harness.groupMembers("eng")).toEqual([ada.email, bob.email]);
     });
 
-    it.runIf(supports.groups)(
-      "adopts a group, adds and takes out its own people, and leaves strangers in it",
-      async () => {
-        for (const email of [ada.email, bob.email, "stranger@example.com"]) harness.addPerson(email, "active");
-        harness.addGroup("eng", [bob.email, "stranger@example.com"]);
-        await converge({ people: [ada, bob], groups: [{ name: "eng", externalId: "g-1", members: [ada.email] }] });
-        expect(harness.groupMembers("eng")).toEqual([ada.email, "stranger@example.com"]);
-        await converge({
-          people: [ada, bob],
-          groups: [{ name: "engineering", externalId: "g-1", members: [ada.email] }],
-        });
-        expect(harness.groupMembers("engineering")).toEqual([ada.email, "stranger@example.com"]);
-      },
-    );
+    it.runIf(supports.groups)("an adopted group gets and loses managed members only", async () => {
+      for (const email of [ada.email, bob.email, "stranger@example.com"]) harness.addPerson(email, "active");
+      harness.addGroup("eng", [bob.email, "stranger@example.com"]);
+      await converge({ people: [ada, bob], groups: [{ name: "eng", externalId: "g-1", members: [ada.email] }] });
+      expect(harness.groupMembers("eng")).toEqual([ada.email, "stranger@example.com"]);
+      await converge({
+        people: [ada, bob],
+        groups: [{ name: "engineering", externalId: "g-1", members: [ada.email] }],
+      });
+      expect(harness.groupMembers("engineering")).toEqual([ada.email, "stranger@example.com"]);
+    });
 
-    it.skipIf(supports.invite)("refuses what it does not support, for good", async () => {
+    it.skipIf(supports.invite)("an unsupported change is a permanent refusal", async () => {
       const invite: Change = { op: "invite", userId: "u-1", email: ada.email, externalId: "u-1" };
       expect(await apply([invite])).toMatchObject([
         { status: "failed", error: { code: "TARGET_REFUSED", isPermanent: true } },
@@ -225,7 +222,7 @@ export function targetContract(name: string, start: () => Promise<TargetHarness>
       expect(harness.stateOf(ada.email)).toBeNull();
     });
 
-    it.skipIf(supports.groups)("has no memberships to show", async () => {
+    it.skipIf(supports.groups)("a target without groups shows no memberships", async () => {
       const query = { by: "group", groupIds: ["g"] } as const;
       await expect(harness.target.observeMemberships(query, patient)).rejects.toMatchObject({
         code: "UNEXPECTED_RESPONSE",

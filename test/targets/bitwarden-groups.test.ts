@@ -9,7 +9,7 @@ const ada = "ada@example.com";
 const bob = "bob@example.com";
 
 describe("groups", () => {
-  it("adopts and renames without losing collections", async () => {
+  it("a group that is adopted or renamed keeps its collections", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const access = { id: state.addCollection().id, readOnly: true, hidePasswords: false, manage: false };
@@ -32,7 +32,7 @@ describe("groups", () => {
     expect(world.sandbox.requests.countWrites()).toBe(writes);
   });
 
-  it("does not make a second group of the same name or externalId", async () => {
+  it("no second group of the same name or externalId is created", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     state.addGroup({ name: "eng" });
@@ -48,7 +48,7 @@ describe("groups", () => {
     expect([...state.groups.values()].map(({ name }) => name)).toEqual(["eng", "ops", "one"]);
   });
 
-  it("leaves a creation whose answer was lost unconfirmed, and the members with it", async () => {
+  it("a group whose creation got no answer is unconfirmed, and so are its members", async () => {
     await using world = await bitwardenWorld();
     const { state, faults } = world.sandbox;
     state.addMember({ email: ada });
@@ -69,7 +69,7 @@ describe("groups", () => {
     expect(state.membersOfGroup("eng")).toEqual([ada]);
   });
 
-  it("says for good that the plan has no groups", async () => {
+  it("a plan without groups is a permanent refusal", async () => {
     await using world = await bitwardenWorld({ useGroups: false });
     const outcomes = await world.apply([{ op: "createGroup", groupId: "g", name: "eng", externalId: "g-1" }]);
     expect(outcomes).toMatchObject([
@@ -80,7 +80,7 @@ describe("groups", () => {
     ]);
   });
 
-  it("removes, last of all, and takes a missing group for removed", async () => {
+  it("groups are removed last, and a missing group counts as removed", async () => {
     await using world = await bitwardenWorld();
     const group = world.sandbox.state.addGroup({ name: "eng", externalId: "g-1" });
     const remove: Change = { op: "removeGroup", groupId: "g", name: "eng", remoteId: group.id, memberCount: 0 };
@@ -92,7 +92,7 @@ describe("groups", () => {
 });
 
 describe("memberships", () => {
-  it("reads them by group and by member, without the ones that are gone", async () => {
+  it("memberships are read by group and by member, without deleted ones", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const member = state.addMember({ email: ada });
@@ -104,7 +104,7 @@ describe("memberships", () => {
     expect([[...byGroup], [...byMember]]).toEqual([[[group.id, [member.id]]], [[member.id, [group.id]]]]);
   });
 
-  it("works both directions of one membership in without losing either", async () => {
+  it("changes by group and by member at the same time are both applied", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const people = Array.from({ length: 12 }, (_, index) => state.addMember({ email: `p${index}@example.com` }));
@@ -134,7 +134,7 @@ describe("memberships", () => {
     for (const { name } of groups) expect(state.membersOfGroup(name)).toHaveLength(12);
   });
 
-  it("takes members out although the newcomer of the same change has no answer yet", async () => {
+  it("a member is taken out of a group although the invitation of another member has no answer yet", async () => {
     await using world = await bitwardenWorld();
     const { state, faults } = world.sandbox;
     const member = state.addMember({ email: bob });
@@ -159,7 +159,7 @@ describe("memberships", () => {
     expect(state.membersOfGroup("eng")).toEqual([]);
   });
 
-  it("takes members out even when the rest of the plan can't be done", async () => {
+  it("a member is taken out of a group even if the rest of the plan fails", async () => {
     await using world = await bitwardenWorld();
     const { state, faults } = world.sandbox;
     const member = state.addMember({ email: bob });
@@ -181,7 +181,7 @@ describe("memberships", () => {
     expect(state.membersOfGroup("eng")).toEqual([]);
   });
 
-  it("writes several changes of one group one after the other", async () => {
+  it("several changes of one group are written one after the other", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const people = Array.from({ length: 8 }, (_, index) => state.addMember({ email: `p${index}@example.com` }));
@@ -194,7 +194,7 @@ describe("memberships", () => {
     expect(state.membersOfGroup("eng")).toHaveLength(8);
   });
 
-  it("does not believe a list that the vendor silently shortened", async () => {
+  it("a list that Bitwarden silently shortened is unconfirmed", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const group = state.addGroup({ name: "eng", externalId: "g-1" });
@@ -205,7 +205,7 @@ describe("memberships", () => {
     expect(outcomes).toMatchObject([{ status: "unconfirmed" }]);
   });
 
-  it("takes a group that is gone for emptied, and not for filled", async () => {
+  it("a deleted group counts as emptied, but not as filled", async () => {
     await using world = await bitwardenWorld();
     const member = world.sandbox.state.addMember({ email: ada, type: memberType.admin });
     const on = { groupId: "g", name: "eng", remoteId: "11111111-1111-4111-8111-111111111111" };

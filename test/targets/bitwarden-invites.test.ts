@@ -15,7 +15,7 @@ const count = (outcomes: readonly Outcome[]): Record<string, number> =>
   Object.fromEntries([...Map.groupBy(outcomes, ({ status }) => status)].map(([status, list]) => [status, list.length]));
 
 describe("inviting one by one", () => {
-  it("refuses whom the organization has already, and twice the same", async () => {
+  it("an existing member and a duplicate invitation are refused", async () => {
     await using world = await bitwardenWorld({ entityFramework: true });
     const { state } = world.sandbox;
     state.addMember({ email: "ada@example.com", status: memberStatus.invited });
@@ -31,7 +31,7 @@ describe("inviting one by one", () => {
     expect([...state.allMails]).toEqual([["eve@example.com", 1]]);
   });
 
-  it("looks at everything first when the plan came from a part", async () => {
+  it("all members are read first if the plan was made from a part", async () => {
     await using world = await bitwardenWorld({ entityFramework: true });
     world.sandbox.state.addMember({ email: "ada@example.com", status: memberStatus.invited });
     const nothing = { isComplete: false, accounts: [], groups: [], missingRemoteIds: [] };
@@ -39,7 +39,7 @@ describe("inviting one by one", () => {
     expect(world.sandbox.state.membersByEmail("ada@example.com")).toHaveLength(1);
   });
 
-  it("leaves it to the next observation when somebody was faster", async () => {
+  it("an address that somebody invited meanwhile is unconfirmed", async () => {
     await using world = await bitwardenWorld();
     const observed = await world.observe();
     world.sandbox.state.addMember({ email: "ada@example.com" });
@@ -62,13 +62,13 @@ describe("inviting one by one", () => {
     },
   );
 
-  it("leaves a 500 unconfirmed and goes on with the others", async () => {
+  it("an invitation answered 500 is unconfirmed, and the others go on", async () => {
     await using world = await bitwardenWorld();
     world.sandbox.faults.add({ kind: "status", status: 500, method: "POST", path: /public\/members$/, times: 4 });
     expect(count(await world.apply(many(8)))).toEqual({ unconfirmed: 4, applied: 4 });
   });
 
-  it("stops asking when the seats are gone, and says what to do", async () => {
+  it("invitations stop when no seat is left, with advice", async () => {
     await using world = await bitwardenWorld({ seats: 2, maxAutoscaleSeats: 2 });
     const outcomes = await world.apply(many(15));
     expect(count(outcomes)).toEqual({ applied: 2, failed: 13 });
@@ -82,7 +82,7 @@ describe("inviting one by one", () => {
     expect(world.sandbox.state.seatsBought).toBe(0);
   });
 
-  it("names a bad address, and does not call it final without knowing the text", async () => {
+  it("a refused address is reported, and an unknown text is not permanent", async () => {
     await using world = await bitwardenWorld();
     const [outcome] = await world.apply([invite("x", "not an address")]);
     expect(outcome).toMatchObject({
@@ -93,7 +93,7 @@ describe("inviting one by one", () => {
 });
 
 describe("inviting many at once", () => {
-  it("imports them in one call, to be confirmed by the next observation", async () => {
+  it("many invitations go in one import, which the next observation confirms", async () => {
     await using world = await bitwardenWorld({ rateLimits: true });
     const { state, requests } = world.sandbox;
     state.addMember({ email: "p3@example.com", externalId: "other" });
@@ -104,14 +104,14 @@ describe("inviting many at once", () => {
     expect(state.memberByEmail("p7@example.com")).toMatchObject({ externalId: "u-p7", status: memberStatus.invited });
   });
 
-  it("imports no more than 2,000 in a call", async () => {
+  it("one import has at most 2,000 members", async () => {
     await using world = await bitwardenWorld();
     expect(count(await world.apply(many(4_100)))).toEqual({ unconfirmed: 4_100 });
     expect(world.sandbox.requests.count({ path: /import$/, status: 200 })).toBe(3);
     expect(world.sandbox.state.members.size).toBe(4_100);
   });
 
-  it("invites one by one where there is no import, and remembers that", async () => {
+  it("a plan without import gets single invitations from then on", async () => {
     await using world = await bitwardenWorld({ useDirectory: false });
     const { state, requests } = world.sandbox;
     expect(count(await world.apply(many(30)))).toEqual({ applied: 30 });
@@ -121,7 +121,7 @@ describe("inviting many at once", () => {
     expect(state.members.size).toBe(60);
   });
 
-  it("leaves out whom the vendor finds invalid, and imports the others", async () => {
+  it("members that Bitwarden finds invalid are left out of the import", async () => {
     await using world = await bitwardenWorld();
     const outcomes = await world.apply([invite("bad", "not an address"), ...many(30)]);
     expect(count(outcomes)).toEqual({ failed: 1, unconfirmed: 30 });
@@ -129,12 +129,12 @@ describe("inviting many at once", () => {
     expect(world.sandbox.state.members.size).toBe(30);
   });
 
-  it("fills the seats that are left, one by one", async () => {
+  it("the last seats are filled one by one", async () => {
     await using world = await bitwardenWorld({ seats: 5, maxAutoscaleSeats: 5 });
     expect(count(await world.apply(many(40)))).toEqual({ applied: 5, failed: 35 });
   });
 
-  it("does not import into an organization with a doubled externalId, which would answer 500", async () => {
+  it("an organization with a duplicate externalId gets no import, which would be answered 500", async () => {
     await using world = await bitwardenWorld();
     const { state, requests } = world.sandbox;
     for (const email of ["one@example.com", "two@example.com"]) state.addMember({ email, externalId: "same" });
@@ -142,7 +142,7 @@ describe("inviting many at once", () => {
     expect(requests.count({ path: /import$/ })).toBe(0);
   });
 
-  it("goes one by one for a while after an import broke down", async () => {
+  it("invitations go one by one for an hour after a failed import", async () => {
     await using world = await bitwardenWorld();
     const { faults, requests, state } = world.sandbox;
     faults.add({ kind: "status", status: 500, path: /import$/ });
@@ -152,7 +152,7 @@ describe("inviting many at once", () => {
     expect(state.members.size).toBe(25);
   });
 
-  it("observes after an import whose answer was lost", async () => {
+  it("an import whose answer was lost is unconfirmed", async () => {
     await using world = await bitwardenWorld();
     world.sandbox.faults.add({ kind: "resetAfter", path: /import$/ });
     expect(count(await world.apply(many(25)))).toEqual({ unconfirmed: 25 });

@@ -8,7 +8,7 @@ const email = "ada@example.com";
 const on = (remoteId: string, who = email) => ({ userId: "u-ada", email: who, remoteId });
 
 describe("observing members", () => {
-  it("translates roles, states and accounts, and lets unknown numbers through", async () => {
+  it("roles and states are converted, and unknown numbers are allowed", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     state.addMember({ email: "owner@example.com", type: memberType.owner });
@@ -33,12 +33,12 @@ describe("observing members", () => {
     ]);
   });
 
-  it("follows a continuation token, and refuses to take a circle for the whole list", async () => {
+  it("a list is read to its last page, and a repeated token is an error", async () => {
     await using world = await bitwardenWorld({ listContinuationToken: "more" });
     await expect(world.observe()).rejects.toMatchObject({ code: "TARGET_INCOMPLETE" });
   });
 
-  it("reads everything instead of many single members", async () => {
+  it("many named members are read as one full list", async () => {
     await using world = await bitwardenWorld();
     const ids = Array.from(
       { length: 51 },
@@ -53,7 +53,7 @@ describe("observing members", () => {
 describe("adopting a member", () => {
   const permissions = { manageUsers: true, manageScim: true, accessReports: true } as Permissions;
 
-  it("keeps role, permissions, collections with their flags, and groups", async () => {
+  it("an adopted member keeps role, permissions, collections with their flags, and groups", async () => {
     await using world = await bitwardenWorld({ listsCollections: false });
     const { state } = world.sandbox;
     const [one, two] = [state.addCollection(), state.addCollection()];
@@ -72,7 +72,7 @@ describe("adopting a member", () => {
     expect(state.groupsOfMember(email)).toEqual(["eng"]);
   });
 
-  it("writes nothing when it has the externalId already", async () => {
+  it("nothing is written if the member already has the externalId", async () => {
     await using world = await bitwardenWorld();
     const member = world.sandbox.state.addMember({ email, externalId: "u-ada" });
     expect(await world.apply([{ op: "adopt", externalId: "u-ada", ...on(member.id) }])).toMatchObject([
@@ -81,7 +81,7 @@ describe("adopting a member", () => {
     expect(world.sandbox.requests.countWrites()).toBe(0);
   });
 
-  it("refuses an externalId that somebody else has", async () => {
+  it("an externalId that another member has is refused", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const member = state.addMember({ email });
@@ -94,7 +94,7 @@ describe("adopting a member", () => {
     expect(state.member(member.id).externalId).toBeNull();
   });
 
-  it("leaves a member alone whom somebody else adopted since the plan", async () => {
+  it("a member that another system adopted since the plan is not changed", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const member = state.addMember({ email });
@@ -107,7 +107,7 @@ describe("adopting a member", () => {
 });
 
 describe("taking access from a member", () => {
-  it("never touches an owner, whether observed or not", async () => {
+  it("an owner never loses access, observed or not", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     state.addMember({ email: "first@example.com", type: memberType.owner });
@@ -125,7 +125,7 @@ describe("taking access from a member", () => {
     expect(world.sandbox.requests.countWrites()).toBe(0);
   });
 
-  it("repeats the vendor's words and calls them final", async () => {
+  it("a known refusal has the vendor's words and is permanent", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const words = "ada@example.com is not compliant with the two-step login policy.";
@@ -137,7 +137,7 @@ describe("taking access from a member", () => {
     });
   });
 
-  it("mails again who never took up the invitation, and not who has", async () => {
+  it("only a member who has not accepted is invited again", async () => {
     await using world = await bitwardenWorld();
     const { state } = world.sandbox;
     const invited = state.addMember({ email, status: memberStatus.revoked, previousStatus: memberStatus.invited });

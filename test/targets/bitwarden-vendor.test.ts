@@ -15,14 +15,14 @@ const invites = (count: number): readonly Change[] =>
   }));
 
 describe("Bitwarden as a vendor", () => {
-  it("lets everybody through below the limits of its cloud", async () => {
+  it("calls stay below the limits of the cloud", async () => {
     await using world = await bitwardenWorld({ rateLimits: true, useDirectory: false });
     const outcomes = await world.apply(invites(150));
     expect(outcomes.every(({ status }) => status === "applied")).toBe(true);
     expect([...world.sandbox.state.allMails.values()].every((mails) => mails === 1)).toBe(true);
   });
 
-  it("gets its Retry-After when it asks for one, and nobody is invited twice", async () => {
+  it("a Retry-After is respected, and nobody is invited twice", async () => {
     await using world = await bitwardenWorld();
     world.sandbox.faults.add({ kind: "rateLimit", retryAfterSeconds: 30, method: "POST", path: /members$/, times: 2 });
     expect((await world.apply(invites(3))).map(({ status }) => status)).toEqual(["applied", "applied", "applied"]);
@@ -30,14 +30,14 @@ describe("Bitwarden as a vendor", () => {
     expect([...world.sandbox.state.allMails.values()]).toEqual([1, 1, 1]);
   });
 
-  it("ends the apply with its wish when it is overrun", async () => {
+  it("too many 429 end the apply with the time to wait", async () => {
     await using world = await bitwardenWorld();
     await world.observe();
     world.sandbox.faults.add({ kind: "rateLimit", retryAfterSeconds: 3_600, times: Number.POSITIVE_INFINITY });
     await expect(world.observe()).rejects.toMatchObject({ code: "TARGET_RATE_LIMITED", retryAfterMs: 3_600_000 });
   });
 
-  it("gives one token for an hour, and a new one when the old one is refused", async () => {
+  it("one token is used for an hour and renewed when it is refused", async () => {
     await using world = await bitwardenWorld();
     await world.observe();
     world.time.advance(50 * 60_000);
@@ -48,7 +48,7 @@ describe("Bitwarden as a vendor", () => {
     expect(world.sandbox.tokens.issued).toBe(2);
   });
 
-  it("says what may be wrong with a key", async () => {
+  it("refused credentials are reported with advice", async () => {
     await using world = await bitwardenWorld({}, { clientSecret: "wr0ng" });
     await expect(world.observe()).rejects.toMatchObject({ code: "TARGET_REFUSED_CREDENTIALS", isPermanent: true });
     const [finding] = await world.target.check(patient);
@@ -59,7 +59,7 @@ describe("Bitwarden as a vendor", () => {
     expect(finding?.message).not.toContain("wr0ng");
   });
 
-  it("says when the identity address is wrong", async () => {
+  it("a wrong identityUrl is reported", async () => {
     const gone = await startBitwarden();
     await gone.close();
     await using world = await bitwardenWorld({}, { identityUrl: gone.identityUrl });
@@ -75,7 +75,7 @@ describe("Bitwarden as a vendor", () => {
     });
   });
 
-  it("may give its lists in pages, as older versions did", async () => {
+  it("lists in pages, as older versions send them, are read", async () => {
     const agent = new MockAgent();
     const answer = (path: string, method: string, body: unknown) =>
       agent
@@ -99,7 +99,7 @@ describe("Bitwarden as a vendor", () => {
     agent.assertNoPendingInterceptors();
   });
 
-  it("always hears that its key acts as an owner", async () => {
+  it("check always warns that the key acts as an owner", async () => {
     await using world = await bitwardenWorld();
     expect(await world.target.check(patient)).toMatchObject([
       { level: "ok" },
@@ -107,7 +107,7 @@ describe("Bitwarden as a vendor", () => {
     ]);
   });
 
-  it("survives a proxy's page in front of a PUT, and asks again", async () => {
+  it("a PUT that a proxy answers with a page is repeated", async () => {
     await using world = await bitwardenWorld();
     const member = world.sandbox.state.addMember({ email: "ada@example.com" });
     world.sandbox.faults.add({ kind: "html", status: 502, method: "PUT", times: 2 });
@@ -116,7 +116,7 @@ describe("Bitwarden as a vendor", () => {
     expect(world.sandbox.state.member(member.id).externalId).toBe("u");
   });
 
-  it("stops the apply after three unanswered changes, within the patience for one", async () => {
+  it("three unanswered changes end the apply, within the time for one", async () => {
     await using world = await bitwardenWorld({}, { timeouts: { silenceMs: 1_500 } });
     const observed = await world.observe();
     world.sandbox.faults.add({ kind: "hang", times: Number.POSITIVE_INFINITY });
@@ -126,7 +126,7 @@ describe("Bitwarden as a vendor", () => {
     expect(world.sandbox.requests.count({ method: "POST", path: /members$/ })).toBeLessThanOrEqual(8);
   });
 
-  it("stops in the middle when told to", async () => {
+  it("an aborted apply stops in the middle", async () => {
     await using world = await bitwardenWorld();
     const stop = new AbortController();
     const seen: string[] = [];
@@ -140,7 +140,7 @@ describe("Bitwarden as a vendor", () => {
     expect(world.sandbox.state.members.size).toBeLessThan(12);
   });
 
-  it("is measured by operation, with few different names", async () => {
+  it("requests are measured by operation, with few different names", async () => {
     const seen: TargetRequest[] = [];
     await using world = await bitwardenWorld({}, { onRequest: (exchange) => seen.push(exchange) });
     await world.apply(invites(2));
@@ -152,7 +152,7 @@ describe("Bitwarden as a vendor", () => {
     ]);
   });
 
-  it("keeps secrets out of logs and errors", async () => {
+  it("logs and errors have no secret", async () => {
     const lines: string[] = [];
     await using world = await bitwardenWorld(
       {},

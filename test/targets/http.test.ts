@@ -63,7 +63,7 @@ async function statuses(list: readonly number[], headers: Record<string, string>
 }
 
 describe("HttpClient", () => {
-  it("sends who it is, a literal colon, and no body with length 0", async () => {
+  it("a request has the user agent, a literal colon in its path, and an empty body of length 0", async () => {
     const seen: unknown[] = [];
     const url = await serve(({ url: path, headers }, response) => {
       seen.push({
@@ -78,7 +78,7 @@ describe("HttpClient", () => {
     expect(seen).toEqual([{ path: "/users/ABC:suspend", agent: "rollcall/1.2.3", length: "0", type: undefined }]);
   });
 
-  it("tells the observer about every exchange", async () => {
+  it("every exchange is measured", async () => {
     const seen: TargetRequest[] = [];
     const { url } = await statuses([503, 200]);
     await client({ onRequest: (exchange) => seen.push(exchange) }).http.send(get(url), patient);
@@ -89,46 +89,46 @@ describe("HttpClient", () => {
     expect(seen.every(({ seconds }) => seconds >= 0 && seconds < 10)).toBe(true);
   });
 
-  it.each([502, 503, 504, 429])("tries a repeatable call again after %i, with growing pauses", async (status) => {
+  it.each([502, 503, 504, 429])("a repeatable call is retried after %i, with growing pauses", async (status) => {
     const { url, asked } = await statuses([status, status, 200]);
     const { http, time } = client();
     expect(await http.send(get(url), patient)).toMatchObject({ status: 200 });
     expect([asked(), time.slept]).toEqual([3, [500, 1_000]]);
   });
 
-  it("gives up after three more tries", async () => {
+  it("a call is retried at most three times", async () => {
     const { url, asked } = await statuses([503]);
     expect(await client().http.send(get(url), patient)).toMatchObject({ status: 503 });
     expect(asked()).toBe(4);
   });
 
-  it.each([500, 502, 503, 504])("never repeats what may have been done: POST after %i", async (status) => {
+  it.each([500, 502, 503, 504])("a POST that may have been done is not repeated after %i", async (status) => {
     const { url, asked } = await statuses([status, 200]);
     expect(await client().http.send(post(url), patient)).toMatchObject({ status });
     expect(asked()).toBe(1);
   });
 
-  it("repeats a POST after 429, which was refused unread", async () => {
+  it("a POST is repeated after 429, which refuses it unread", async () => {
     const { url, asked } = await statuses([429, 200]);
     expect(await client().http.send(post(url), patient)).toMatchObject({ status: 200 });
     expect(asked()).toBe(2);
   });
 
-  it("waits as Retry-After wishes: seconds", async () => {
+  it("Retry-After in seconds is respected", async () => {
     const { url } = await statuses([429, 200], { "retry-after": "7" });
     const { http, time } = client();
     await http.send(get(url), patient);
     expect(time.slept).toEqual([7_250]);
   });
 
-  it("waits as Retry-After wishes: a date", async () => {
+  it("Retry-After as a date is respected", async () => {
     const { http, time } = client();
     const { url } = await statuses([503, 200], { "retry-after": new Date(time.clock() + 20_000).toUTCString() });
     await http.send(get(url), patient);
     expect(time.slept).toEqual([20_250]);
   });
 
-  it("hands a Retry-After of hours to its caller", async () => {
+  it("the caller gets a Retry-After of hours", async () => {
     const { url, asked } = await statuses([429, 200], { "retry-after": "7200" });
     const { http } = client();
     const reply = await http.send(get(url), patient);
@@ -137,13 +137,13 @@ describe("HttpClient", () => {
     expect(reply.kind === "answer" && http.retryAfterMs(reply)).toBe(7_200_000);
   });
 
-  it("does not follow a redirect", async () => {
+  it("a redirect is not followed", async () => {
     const { url, asked } = await statuses([302], { location: "/elsewhere" });
     expect(await client().http.send(get(url), patient)).toMatchObject({ status: 302 });
     expect(asked()).toBe(1);
   });
 
-  it("spends no more than the patience it was given on silence, and tries only once", async () => {
+  it("silence ends a call after its timeout, without a retry", async () => {
     let asked = 0;
     const url = await serve(() => {
       asked += 1;
@@ -156,13 +156,13 @@ describe("HttpClient", () => {
     expect(asked).toBe(1);
   });
 
-  it("gives up on a body that stops half way", async () => {
+  it("a body that stops half way ends the call", async () => {
     const url = await serve((_request, response) => void response.writeHead(200).write('{"half":'));
     const reply = await client({ timeouts: { silenceMs: 100 } }).http.send(get(url), patient);
     expect(reply).toMatchObject({ kind: "lost", error: { code: "TARGET_UNREACHABLE" } });
   });
 
-  it("waits for a body that comes slowly but surely", async () => {
+  it("a slow body is read to its end", async () => {
     const url = await serve((_request, response) => {
       let pieces = 0;
       const drip = setInterval(() => {
@@ -176,7 +176,7 @@ describe("HttpClient", () => {
     expect(await client({ timeouts: { silenceMs: 300 } }).http.send(get(url), patient)).toMatchObject({ status: 200 });
   });
 
-  it("gives up on a body that never ends, however lively", async () => {
+  it("a body without end ends the call after the total timeout", async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200);
       const drip = setInterval(() => response.write(" "), 5);
@@ -186,14 +186,14 @@ describe("HttpClient", () => {
     expect(reply).toMatchObject({ kind: "lost", error: { message: expect.stringContaining("0.2 s") } });
   });
 
-  it("refuses a body over the limit", async () => {
+  it("a body over the maximum size is refused", async () => {
     const url = await serve((_request, response) => response.end("x".repeat(2_000)));
     await expect(client({ limitBytes: 1_000 }).http.send(get(url), patient)).rejects.toMatchObject({
       code: "UNEXPECTED_RESPONSE",
     });
   });
 
-  it("tries a lost connection again when that is safe, and calls it lost when not", async () => {
+  it("a lost connection is retried if that is safe, and reported as lost if not", async () => {
     let asked = 0;
     const url = await serve((request, response) => {
       asked += 1;
@@ -206,7 +206,7 @@ describe("HttpClient", () => {
     expect(asked).toBe(1);
   });
 
-  it("throws, rather than call it lost, when nothing can have been sent", async () => {
+  it("a call that was never sent is an error and not lost", async () => {
     const { http, time } = client();
     const url = await serve(() => {});
     await closers.pop()?.(); // nobody listens there any more
@@ -217,7 +217,7 @@ describe("HttpClient", () => {
     expect(time.slept).toEqual([]);
   });
 
-  it("speaks no plain text to who does not answer in TLS", async () => {
+  it("a server without TLS gets no plain text", async () => {
     const { http, time } = client();
     const url = (await serve(() => {})).replace("http:", "https:");
     await expect(http.send(get(url), patient)).rejects.toMatchObject({
@@ -227,7 +227,7 @@ describe("HttpClient", () => {
     expect(time.slept).toEqual([]);
   });
 
-  it("stops at once when aborted, also while it waits", async () => {
+  it("an aborted call stops at once, also while it waits", async () => {
     const url = await serve(() => {});
     const stop = new AbortController();
     const reply = client().http.send(get(url), stop.signal);
@@ -235,7 +235,7 @@ describe("HttpClient", () => {
     await expect(reply).rejects.toMatchObject({ code: "ABORTED" });
   });
 
-  it("carries no secret over plain http, except to this machine or when told to", async () => {
+  it("plain http is refused, except to this machine or with allowInsecureHttp", async () => {
     await expect(client().http.send(get("http://vault.example.com/"), patient)).rejects.toMatchObject({
       code: "CONFIG_INVALID",
     });
@@ -248,7 +248,7 @@ describe("HttpClient", () => {
 });
 
 describe("parseAnswer", () => {
-  it("takes no id from an answer that is no UTF-8: what stands for a broken byte would be kept, and asked for for ever", async () => {
+  it("no id is taken from an answer that is not UTF-8", async () => {
     let body = Buffer.from('\ufeff{"id":"abc"}');
     const url = await serve((_request, response) => response.end(body));
     const { http } = client();

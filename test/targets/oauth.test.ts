@@ -65,7 +65,7 @@ function vendor(
 const answer = (status: number): Reply => ({ kind: "answer", status, headers: new Headers(), text: "" });
 
 describe("TokenKeeper", () => {
-  it("asks once for many callers", async () => {
+  it("many callers share one token request", async () => {
     const { keeper, requests } = vendor();
     const tokens = await Promise.all(Array.from({ length: 20 }, () => keeper.get(patient)));
     expect(new Set(tokens)).toEqual(new Set(["token-1"]));
@@ -77,7 +77,7 @@ describe("TokenKeeper", () => {
     });
   });
 
-  it("sends Basic as it is, readable by servers that decode and by those that don't", async () => {
+  it("Basic credentials are the same for servers that decode them and those that do not", async () => {
     const { keeper, requests } = vendor({ authentication: "basic" });
     await keeper.get(patient);
     expect(requests[0]?.authorization).toBe(`Basic ${Buffer.from("client-1:se~cr-et_1.2").toString("base64")}`);
@@ -96,7 +96,7 @@ describe("TokenKeeper", () => {
     expect(await keeper.get(patient)).toBe("token-2");
   });
 
-  it("renews once after 401, for all who saw it", async () => {
+  it("a 401 renews the token once for all callers", async () => {
     const { keeper, requests } = vendor();
     const call = async (token: string): Promise<Reply> => answer(token === "token-1" ? 401 : 200);
     const replies = await Promise.all(Array.from({ length: 5 }, () => keeper.withToken(call, patient)));
@@ -104,7 +104,7 @@ describe("TokenKeeper", () => {
     expect(requests).toHaveLength(2);
   });
 
-  it("gives up when a fresh token is answered 401 too", async () => {
+  it("a fresh token that is answered 401 is an error", async () => {
     const { keeper, requests } = vendor();
     await expect(keeper.withToken(async () => answer(401), patient)).rejects.toMatchObject({
       code: "TARGET_REFUSED_CREDENTIALS",
@@ -131,14 +131,14 @@ describe("TokenKeeper", () => {
     expect(JSON.stringify(error) + (error as Error).message + String((error as Error).cause)).not.toContain("s3cret");
   });
 
-  it("asks again after a failure", async () => {
+  it("a failed token request is repeated at the next call", async () => {
     const { keeper, requests } = vendor({}, { status: 400, body: { error: "invalid_client" } });
     await expect(keeper.get(patient)).rejects.toMatchObject({ code: "TARGET_REFUSED_CREDENTIALS" });
     await expect(keeper.get(patient)).rejects.toMatchObject({ isPermanent: true });
     expect(requests).toHaveLength(2);
   });
 
-  it("lets one caller leave without taking the token from the others", async () => {
+  it("an aborted caller does not end the token request of the others", async () => {
     const { keeper } = vendor();
     const stop = new AbortController();
     const [leaving, staying] = [keeper.get(stop.signal), keeper.get(patient)];

@@ -18,7 +18,7 @@ const restore = (user: OnePasswordUser): Change => ({
 });
 
 describe("1Password's list", () => {
-  it("is read to its end, in pages of 1,000", async () => {
+  it("the list is read to its end, in pages of 1,000", async () => {
     await using world = await onePasswordWorld();
     for (let index = 0; index < 2_500; index += 1) world.sandbox.state.addUser({ email: `P${index}@Example.com` });
     const { isComplete, accounts: members } = await world.observe();
@@ -26,7 +26,7 @@ describe("1Password's list", () => {
     expect(world.sandbox.requests.count({ path: /\/users\?/ })).toBe(3);
   });
 
-  it("falls back to smaller pages when the vendor wants them", async () => {
+  it("smaller pages are used if 1Password refuses large ones", async () => {
     await using world = await onePasswordWorld();
     for (let index = 0; index < 150; index += 1) world.sandbox.state.addUser({ email: `p${index}@example.com` });
     world.sandbox.faults.add({
@@ -38,14 +38,14 @@ describe("1Password's list", () => {
     expect((await world.observe()).accounts).toHaveLength(150);
   });
 
-  it("is refused when its pages go in a circle", async () => {
+  it("a repeated page token is an error", async () => {
     await using world = await onePasswordWorld();
     world.sandbox.state.addUser({ email: "ada@example.com" });
     world.sandbox.faults.add({ kind: "repeatPageToken", times: Number.POSITIVE_INFINITY });
     await expect(world.observe()).rejects.toMatchObject({ code: "TARGET_INCOMPLETE" });
   });
 
-  it("is not taken for whole when a page fails", async () => {
+  it("a failed page makes the list an error", async () => {
     await using world = await onePasswordWorld();
     for (let index = 0; index < 1_500; index += 1) world.sandbox.state.addUser({ email: `p${index}@example.com` });
     world.sandbox.faults.add({ kind: "status", status: 500, path: /page_token/, times: 4 });
@@ -61,7 +61,7 @@ describe("1Password's list", () => {
     expect((await world.observe()).accounts).toHaveLength(1_500);
   });
 
-  it("understands `users` in place of `results`, absent fields and unknown states", async () => {
+  it("`users` instead of `results`, absent fields and unknown states are accepted", async () => {
     await using world = await onePasswordWorld();
     const users = [
       { id: "A", email: "a@example.com", state: "ACTIVE" },
@@ -85,7 +85,7 @@ describe("1Password's list", () => {
 });
 
 describe("1Password's refusals", () => {
-  it("keeps the last owner, says so for good, and goes on with the others", async () => {
+  it("the last owner is a permanent refusal, and the others go on", async () => {
     await using world = await onePasswordWorld();
     const { state } = world.sandbox;
     const [owner, ada] = [
@@ -98,7 +98,7 @@ describe("1Password's refusals", () => {
     expect([state.stateOf("owner@example.com"), state.stateOf("ada@example.com")]).toEqual(["ACTIVE", "SUSPENDED"]);
   });
 
-  it("keeps externally managed administrators", async () => {
+  it("an externally managed administrator is a refusal", async () => {
     await using world = await onePasswordWorld();
     const eam = world.sandbox.state.addUser({ email: "eam@example.com", eam: true });
     const [outcome] = await world.apply([suspend(eam)]);
@@ -108,7 +108,7 @@ describe("1Password's refusals", () => {
     });
   });
 
-  it("end the apply when five in a row are unexplained: the permission is missing", async () => {
+  it("five unexplained refusals in a row end the apply, because a permission is missing", async () => {
     await using world = await onePasswordWorld({ scopes: ["list", "get", "reactivate"] });
     const users = Array.from({ length: 9 }, (_, index) =>
       world.sandbox.state.addUser({ email: `p${index}@example.com` }),
@@ -117,7 +117,7 @@ describe("1Password's refusals", () => {
     expect(world.sandbox.requests.count({ method: "POST", path: /:suspend/ })).toBe(5);
   });
 
-  it("of the list are about the application or the account", async () => {
+  it("a refused list is about the application or the account", async () => {
     await using world = await onePasswordWorld({ scopes: [] });
     await expect(world.observe()).rejects.toMatchObject({ code: "TARGET_REFUSED_CREDENTIALS" });
     await using other = await onePasswordWorld({}, { accountId: "ZZZZZZZZZZZZZZZZZZZZZZZZZZ" });
@@ -127,7 +127,7 @@ describe("1Password's refusals", () => {
     });
   });
 
-  it("of a client id or secret say what to look at", async () => {
+  it("refused credentials are reported with advice", async () => {
     await using world = await onePasswordWorld({}, { clientSecret: "wrong" });
     const [finding] = await world.target.check(patient);
     expect(finding).toMatchObject({ level: "error", message: expect.stringMatching(/secret, the region/) });
@@ -135,7 +135,7 @@ describe("1Password's refusals", () => {
 });
 
 describe("1Password's calls", () => {
-  it("may be repeated after a lost answer", async () => {
+  it("a call is repeated after a lost answer", async () => {
     await using world = await onePasswordWorld();
     const [ada, bob] = [
       world.sandbox.state.addUser({ email: "ada@example.com" }),
@@ -149,7 +149,7 @@ describe("1Password's calls", () => {
     ]);
   });
 
-  it("need none for adopting", async () => {
+  it("adopting needs no call", async () => {
     await using world = await onePasswordWorld();
     const ada = world.sandbox.state.addUser({ email: "ada@example.com" });
     const adopt: Change = { op: "adopt", userId: "u", email: ada.email, remoteId: ada.id, externalId: "u" };
@@ -157,7 +157,7 @@ describe("1Password's calls", () => {
     expect(world.sandbox.requests.countWrites()).toBe(0);
   });
 
-  it("believe an answer only when it shows the wanted state", async () => {
+  it("an answer counts only if it shows the desired state", async () => {
     await using world = await onePasswordWorld();
     const ada = world.sandbox.state.addUser({ email: "ada@example.com" });
     world.sandbox.faults.add({ kind: "status", status: 200, path: /:suspend/, body: { id: ada.id, state: "ACTIVE" } });
@@ -168,7 +168,7 @@ describe("1Password's calls", () => {
     ]);
   });
 
-  it("use a token for 15 minutes, and give it back at the end", async () => {
+  it("a token is used for 15 minutes and revoked at the end", async () => {
     const world = await onePasswordWorld();
     await world.observe();
     world.time.advance(800_000);
@@ -182,7 +182,7 @@ describe("1Password's calls", () => {
     await world.sandbox.close();
   });
 
-  it("do not mind when the token can't be given back", async () => {
+  it("a failed revocation of the token is no error", async () => {
     await using world = await onePasswordWorld();
     await world.observe();
     world.sandbox.faults.add({ kind: "resetBefore", path: /revoke/, times: Number.POSITIVE_INFINITY });
@@ -191,19 +191,19 @@ describe("1Password's calls", () => {
 });
 
 describe("1Password's two layouts", () => {
-  it("are told apart once, by the token endpoint", async () => {
+  it("the layout is found once, by the token endpoint", async () => {
     await using world = await onePasswordWorld({ layouts: ["v1beta1"] });
     for (let run = 0; run < 5; run += 1) await world.observe();
     expect(world.sandbox.requests.count({ path: /\/v1\// })).toBe(1);
   });
 
-  it("prefer v1 where both answer", async () => {
+  it("v1 is used if both layouts answer", async () => {
     await using world = await onePasswordWorld({ layouts: ["v1", "v1beta1"] });
     await world.observe();
     expect(world.sandbox.requests.count({ path: /v1beta1/ })).toBe(0);
   });
 
-  it("may be switched under way, with a token still good or not", async () => {
+  it("the layout may change while Rollcall runs, with a valid or an expired token", async () => {
     await using world = await onePasswordWorld({ layouts: ["v1beta1"] });
     const { state } = world.sandbox;
     const ada = state.addUser({ email: "ada@example.com" });
@@ -216,7 +216,7 @@ describe("1Password's two layouts", () => {
     expect(state.stateOf("ada@example.com")).toBe("SUSPENDED");
   });
 
-  it("never make people look deleted when one is switched off", async () => {
+  it("a layout that is switched off never makes users look deleted", async () => {
     await using world = await onePasswordWorld({ layouts: ["v1beta1"] });
     const { state } = world.sandbox;
     const ada = state.addUser({ email: "ada@example.com" });
@@ -231,7 +231,7 @@ describe("1Password's two layouts", () => {
     await expect(world.target.observe(named, patient)).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE" });
   });
 
-  it("can be fixed", async () => {
+  it("the configuration can set the layout", async () => {
     await using world = await onePasswordWorld({ layouts: ["v1beta1"] }, { apiVersion: "v1" });
     await expect(world.observe()).rejects.toMatchObject({
       code: "UNEXPECTED_RESPONSE",
@@ -242,7 +242,7 @@ describe("1Password's two layouts", () => {
 });
 
 describe("1Password's check", () => {
-  it("always warns of automated provisioning, and of a strange account id", async () => {
+  it("check always warns about automated provisioning, and about an unusual account id", async () => {
     await using world = await onePasswordWorld({ accountId: "ACCOUNT123" });
     const findings = await world.target.check(patient);
     expect(findings).toMatchObject([

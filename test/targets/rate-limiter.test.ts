@@ -4,7 +4,7 @@ import { type CallKind, defaultRateLimit, RateLimiter } from "../../src/targets/
 import { patient, virtualTime } from "./virtual-time.ts";
 
 describe("RateLimiter", () => {
-  it("spaces calls evenly, and waits for a minute with room", async () => {
+  it("calls are spaced evenly, and wait when the minute is full", async () => {
     const time = virtualTime(0);
     const limiter = new RateLimiter({ ...defaultRateLimit, perSecond: 2, perMinutePerPath: 5 }, time.clock, time.sleep);
     const atMs: number[] = [];
@@ -15,7 +15,7 @@ describe("RateLimiter", () => {
     expect(atMs).toEqual([0, 500, 1_000, 1_500, 2_000, 60_000, 60_500]);
   });
 
-  it("counts paths, reads and tokens apart", async () => {
+  it("paths, reads and tokens are counted separately", async () => {
     const time = virtualTime(0);
     const unlimited = Number.POSITIVE_INFINITY;
     const limit = {
@@ -39,7 +39,7 @@ describe("RateLimiter", () => {
     expect(time.slept).toEqual([60_000]);
   });
 
-  it("keeps no limit of a call a millisecond or more, and one of less than a call a minute as one", async () => {
+  it("a limit of one call per millisecond is no limit, and less than one per minute is one", async () => {
     const time = virtualTime(0);
     const none = 1e9;
     const limit = {
@@ -57,13 +57,13 @@ describe("RateLimiter", () => {
     expect(time.slept).toEqual([60_000]);
   });
 
-  it("stops waiting when aborted", async () => {
+  it("an aborted call stops waiting", async () => {
     const time = virtualTime(0);
     const limiter = new RateLimiter(defaultRateLimit, time.clock, time.sleep);
     await expect(limiter.take("write", "POST /a", AbortSignal.abort(new Error("stop")))).rejects.toThrow("stop");
   });
 
-  it("never lets more through in any window, whatever comes", async () => {
+  it("no window ever has more calls than its limit", async () => {
     const call = fc.record({ path: fc.constantFrom("POST /a", "POST /b"), pauseMs: fc.nat({ max: 900 }) });
     await fc.assert(
       fc.asyncProperty(fc.array(call, { maxLength: 80 }), async (calls) => {
