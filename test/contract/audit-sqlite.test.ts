@@ -13,7 +13,7 @@ import { sqliteHarness } from "./store-sqlite.ts";
 
 auditContract("a SQLite file", sqliteHarness);
 
-describe("who writes into the audit table of a SQLite file", () => {
+describe("the audit table of a SQLite file", () => {
   let folder: string;
   let path: string;
   let head: AuditHead | null;
@@ -77,35 +77,52 @@ describe("who writes into the audit table of a SQLite file", () => {
     "detail",
     "hash",
   ];
-  it.each(columns)("is found to have changed %s", async (column) => {
+  it.each(columns)("verification finds a changed %s", async (column) => {
     withoutTriggers(`UPDATE audit SET ${column} = '7' WHERE seq = 5`);
     expect((await verify()).broken).toMatchObject({ seq: 5 });
   });
 
   it.each([
-    ["dropped a row", "DELETE FROM audit WHERE seq = 5", 5, "row 5 is missing"],
-    ["dropped the first rows", "DELETE FROM audit WHERE seq <= 4", 1, "rows 1 to 4 are missing"],
-    ["closed the gap", "DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5", 5, "row 5"],
-    [
-      "inserted a row",
-      "UPDATE audit SET seq = -seq WHERE seq >= 5; UPDATE audit SET seq = 1 - seq WHERE seq < 0; INSERT INTO audit SELECT 5, at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail, hash FROM audit WHERE seq = 4",
-      5,
-      "row 5",
-    ],
-    [
-      "put two in each other's place",
-      "UPDATE audit SET seq = 99 WHERE seq = 5; UPDATE audit SET seq = 5 WHERE seq = 6; UPDATE audit SET seq = 6 WHERE seq = 99",
-      5,
-      "row 5",
-    ],
-    ["cut off the end", "DELETE FROM audit WHERE seq > 9", 10, "rows 10 to 12 are missing"],
-    ["emptied it", "DELETE FROM audit", 1, "rows 1 to 12 are missing"],
-  ])("is found to have %s", async (_what, statement, seq, reason) => {
+    { change: "a deleted row", statement: "DELETE FROM audit WHERE seq = 5", seq: 5, reason: "row 5 is missing" },
+    {
+      change: "deleted first rows",
+      statement: "DELETE FROM audit WHERE seq <= 4",
+      seq: 1,
+      reason: "rows 1 to 4 are missing",
+    },
+    {
+      change: "a deleted row whose gap was closed",
+      statement: "DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5",
+      seq: 5,
+      reason: "row 5",
+    },
+    {
+      change: "an inserted row",
+      statement:
+        "UPDATE audit SET seq = -seq WHERE seq >= 5; UPDATE audit SET seq = 1 - seq WHERE seq < 0; INSERT INTO audit SELECT 5, at_ms, actor, request_id, action, kind, entity_id, name, target, rev, detail, hash FROM audit WHERE seq = 4",
+      seq: 5,
+      reason: "row 5",
+    },
+    {
+      change: "two exchanged rows",
+      statement:
+        "UPDATE audit SET seq = 99 WHERE seq = 5; UPDATE audit SET seq = 5 WHERE seq = 6; UPDATE audit SET seq = 6 WHERE seq = 99",
+      seq: 5,
+      reason: "row 5",
+    },
+    {
+      change: "deleted last rows",
+      statement: "DELETE FROM audit WHERE seq > 9",
+      seq: 10,
+      reason: "rows 10 to 12 are missing",
+    },
+    { change: "an emptied table", statement: "DELETE FROM audit", seq: 1, reason: "rows 1 to 12 are missing" },
+  ])("verification finds $change", async ({ statement, seq, reason }) => {
     withoutTriggers(statement);
     expect((await verify()).broken).toEqual({ seq, reason: expect.stringContaining(reason) });
   });
 
-  it("is found by a kept head to have cut off the end, though all traces are gone", async () => {
+  it("a kept head shows that the end was cut off without a trace", async () => {
     withoutTriggers("DELETE FROM audit WHERE seq > 9", "UPDATE sqlite_sequence SET seq = 9 WHERE name = 'audit'");
     expect((await verify()).broken).toBeNull();
     expect((await verify(head)).broken).toMatchObject({ seq: 10 });
@@ -117,7 +134,7 @@ describe("who writes into the audit table of a SQLite file", () => {
     expect((await verify(head)).broken).toMatchObject({ seq: 12, reason: expect.stringContaining("somebody rewrote") });
   });
 
-  it("is found by a kept head to have rewritten the whole chain", async () => {
+  it("a kept head shows that the whole chain was rewritten", async () => {
     const db = openSqlite(path);
     await db.transaction(async (sql) => {
       await sql.run("DROP TRIGGER audit_refuses_update");

@@ -58,7 +58,7 @@ describe("a SQLite file between processes", () => {
     return lines;
   }
 
-  it("has lost nothing that was acknowledged before a SIGKILL", async () => {
+  it("no acknowledged write is lost by a SIGKILL", async () => {
     const acknowledged: string[] = [];
     for (const [round, killAfter] of [3, 17, 40].entries()) {
       const lines = await linesOf(start("write", path, `r${round}-`), killAfter);
@@ -74,14 +74,14 @@ describe("a SQLite file between processes", () => {
     await store.close();
   });
 
-  it("flushes every commit to the disk", async () => {
+  it("every commit is flushed to the disk", async () => {
     const driver = openSqlite(path);
     expect(await driver.transaction((sql) => sql.get("PRAGMA synchronous"))).toEqual({ synchronous: 2 });
     expect(await driver.transaction((sql) => sql.get("PRAGMA journal_mode"))).toEqual({ journal_mode: "wal" });
     await driver.close();
   });
 
-  it("takes writes of two at once", async () => {
+  it("two processes write at the same time", async () => {
     const store = await openSqliteStore(path);
     const lines = linesOf(start("write", path, "theirs-", "160"), Number.POSITIVE_INFINITY);
     for (let index = 0; index < 100; index += 1) {
@@ -105,7 +105,7 @@ describe("a SQLite file between processes", () => {
     await store.close();
   });
 
-  it("is reconciled by one, until that one is gone, however it went", async () => {
+  it("one process has the lock until it ends, however it ends", async () => {
     const child = start("lock", path);
     await once(child.stdout, "data");
     expect(() => lockForReconciling(path)).toThrow(
@@ -122,7 +122,7 @@ describe("a SQLite file between processes", () => {
     lockForReconciling(path).release();
   });
 
-  it("of a newer release is left alone, and what is no database is refused", async () => {
+  it("a database of a newer release is refused, and so is a file that is no database", async () => {
     const driver = openSqlite(path);
     await (await openStore(driver, { now: Date.now })).assertWritable();
     await driver.transaction((sql) => sql.run("UPDATE schema_version SET version = 999"));
@@ -140,7 +140,7 @@ describe("a SQLite file between processes", () => {
     await expect((async () => openSqliteStore(text))()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
 
-  it("of a development version is refused with what to do", async () => {
+  it("a database of a development version is refused with advice", async () => {
     const driver = openSqlite(path);
     await driver.transaction((sql) => sql.run("CREATE TABLE schema_steps (id INTEGER PRIMARY KEY)"));
     await driver.close();
@@ -150,7 +150,7 @@ describe("a SQLite file between processes", () => {
     await expect(sqliteDatabase(path, { now: Date.now }).storedCredentials()).rejects.toMatchObject(refusal);
   });
 
-  it("in memory is one of its own, without a file", async () => {
+  it("a database in memory is private and makes no file", async () => {
     const store = await openSqliteStore(":memory:");
     await store.createUser(
       "okta",

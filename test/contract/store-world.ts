@@ -14,6 +14,7 @@ import type {
   StoredToken,
   UserWrite,
 } from "../../src/domain/ports/scim-store.ts";
+import type { StoreOptions } from "../../src/store/index.ts";
 
 /** One database, for one test. */
 export interface StoreHarness {
@@ -26,6 +27,36 @@ export interface StoreHarness {
   close(): Promise<void>;
   /** The time that the store sees. */
   readonly clock: { nowMs: number };
+}
+
+/** A harness over one way to open a database. */
+export function harnessOver(
+  openStore: (options: StoreOptions) => Promise<DirectoryStore>,
+  cleanUp: () => void = () => undefined,
+): StoreHarness {
+  const clock = { nowMs: 1_800_000_000_000 };
+  const opened: DirectoryStore[] = [];
+  const open = async (): Promise<DirectoryStore> => {
+    const store = await openStore({ now: () => clock.nowMs });
+    opened.push(store);
+    return store;
+  };
+  const close = async (): Promise<void> => {
+    for (const store of opened.splice(0)) await store.close();
+  };
+  return {
+    clock,
+    open,
+    beside: open,
+    reopen: async () => {
+      await close();
+      return await open();
+    },
+    close: async () => {
+      await close();
+      cleanUp();
+    },
+  };
 }
 
 export const cause: Cause = { actor: "scim:okta", requestId: "r-1" };

@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test("what is not committed is read by nobody, and what is committed by everybody at once", async () => {
+test("no read sees an uncommitted row, and every read sees a committed one at once", async () => {
   const driver = openSqlite(join(folder, "a.db"));
   await driver.transaction((sql) => sql.run("CREATE TABLE notes (text TEXT)"));
   const count = async () => (await driver.read.get("SELECT count(*) AS n FROM notes"))?.["n"];
@@ -33,7 +33,7 @@ test("what is not committed is read by nobody, and what is committed by everybod
   await driver.close();
 });
 
-test("another process's commit is read too", async () => {
+test("a commit of another process is read", async () => {
   const path = join(folder, "a.db");
   const [one, other] = [openSqlite(path), openSqlite(path)];
   await one.transaction((sql) => sql.run("CREATE TABLE notes (text TEXT)"));
@@ -46,7 +46,7 @@ test("another process's commit is read too", async () => {
 
 const turn = (): Promise<void> => new Promise((next) => setImmediate(next));
 
-test("writes that keep coming share a commit; one that is alone waits one turn; those that never end are not waited for", async () => {
+test("writes of eight event loop iterations share a commit, and a single write waits one iteration", async () => {
   let commits = 0;
   const nothing = (): void => undefined;
   const no = () => Promise.reject(new Error("not asked for"));

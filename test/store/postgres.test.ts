@@ -4,21 +4,16 @@ import { numberedParameters, openPostgres } from "../../src/store/database/postg
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { postgresDatabase } from "../../src/store/database.ts";
 import { openStore } from "../../src/store/index.ts";
+import { cause, userWrite } from "../contract/store-world.ts";
 import { certificates } from "../support/ldap/certificates.ts";
 import { until } from "../support/ldap/process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 
-const cause = { actor: "test", requestId: null };
 const options = { now: Date.now };
-const hire = (store: DirectoryStore, userName: string) =>
-  store.createUser(
-    "okta",
-    { resource: {}, userName, externalId: null, email: null, emails: [], displayName: userName, isActive: true },
-    cause,
-  );
+const hire = (store: DirectoryStore, userName: string) => store.createUser("okta", userWrite(userName), cause);
 const unavailable = expect.objectContaining({ code: "STORE_UNAVAILABLE" });
 
-it("numbers parameters, but not in a constant or a comment", () => {
+it("parameters are numbered, but not in a constant or a comment", () => {
   expect(numberedParameters("SELECT ?, 'what?', '?''?' -- nobody's?\n WHERE a LIKE ? ESCAPE '\\' AND b = ?")).toBe(
     "SELECT $1, 'what?', '?''?' -- nobody's?\n WHERE a LIKE $2 ESCAPE '\\' AND b = $3",
   );
@@ -35,7 +30,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
   });
   afterAll(() => server?.close());
 
-  it("sorts and compares by bytes, as SQLite does, whatever its locale", async () => {
+  it("PostgreSQL sorts and compares by bytes, as SQLite does, whatever its locale", async () => {
     const words = ["b", "a", "z", "é", "e", "_", "~", "ß", "ss", "🦉", "a b", "a-b", "ab", "10", "9"];
     const shown = async (store: DirectoryStore) => {
       for (const word of words) await hire(store, word);
@@ -66,7 +61,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     expect(onPostgres[0]).toHaveLength(words.length);
   });
 
-  it("refuses, for good, a text that it can't keep", async () => {
+  it("a text that PostgreSQL can't store is refused permanently", async () => {
     const store = await postgresDatabase(url, options).open();
     for (const name of ["x\0y", Array.from({ length: 4000 }, (_, at) => at.toString(36)).join("")])
       await expect(hire(store, name)).rejects.toMatchObject({ code: "TEXT_REFUSED", isPermanent: true });
@@ -74,7 +69,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await store.close();
   });
 
-  it("waits for the disk, whatever the role has been set to", async () => {
+  it("a commit waits for the disk, whatever the settings of the role", async () => {
     await server.administer(url, "ALTER ROLE rollcall SET synchronous_commit = off");
     const driver = openPostgres(url);
     const setting = "SELECT current_setting('synchronous_commit') AS setting";
@@ -83,7 +78,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await server.administer(url, "ALTER ROLE rollcall RESET synchronous_commit");
   });
 
-  it("rolls a job back alone, and acknowledges nothing of a commit that did not happen", async () => {
+  it("one write is rolled back alone, and no write of a failed commit is acknowledged", async () => {
     const driver = openPostgres(url);
     await driver.transaction((sql) => sql.run("CREATE TABLE notes (text TEXT PRIMARY KEY)"));
     const write = (text: string) => driver.transaction((sql) => sql.run("INSERT INTO notes VALUES (?)", [text]));
@@ -110,7 +105,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await driver.close();
   });
 
-  it("lets nothing of the audit trail be changed or deleted, and finds what an administrator did all the same", async () => {
+  it("audit rows can't be changed or deleted, and verification finds what an administrator changed", async () => {
     const store = await postgresDatabase(url, options).open();
     for (const name of ["ada", "bob", "cy"]) await hire(store, name);
     const refused = ["UPDATE audit SET name = 'x'", "DELETE FROM audit WHERE seq = 2", "TRUNCATE audit"];
@@ -122,7 +117,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await store.close();
   });
 
-  it("is reconciled by one; who has lost the right writes nothing more down, and hears what others commit", async () => {
+  it("the leader hears what others commit, and a process that lost the lock can't write a run", async () => {
     const [ours, theirs] = [postgresDatabase(url, options), postgresDatabase(url, options)];
     const [store, other] = [await ours.open(), await theirs.open()];
     const lock = await ours.lock();
@@ -150,7 +145,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     await Promise.all([store.close(), other.close()]);
   });
 
-  it("verifies the server's certificate and name, whatever the word for it is", async () => {
+  it("every sslmode with TLS except no-verify verifies certificate and name of the server", async () => {
     const tls = await certificates();
     const settings = ["fsync = off", "listen_addresses = '127.0.0.1, 127.0.0.2'"];
     const encrypted = await startPostgres({ tls, settings });

@@ -4,17 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { backupSqlite, openSqliteStore } from "../../src/store/index.ts";
-
-const cause = { actor: "test", requestId: null };
-const person = (userName: string) => ({
-  resource: { userName },
-  userName,
-  externalId: null,
-  email: userName,
-  emails: [userName],
-  displayName: userName,
-  isActive: true,
-});
+import { cause, userWrite } from "../contract/store-world.ts";
 
 let folder: string;
 let nowMs: number;
@@ -43,14 +33,14 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "rollcall-restore-"));
   nowMs = 1_000;
   store = await open("first.db");
-  ({ id: ada } = await store.createUser("okta", person("ada@example.com"), cause));
+  ({ id: ada } = await store.createUser("okta", userWrite("ada@example.com"), cause));
 });
 afterEach(async () => {
   await store.close();
   await rm(folder, { recursive: true });
 });
 
-/** Goes on with the backup of what there is, as the first process that works on it does. */
+/** Backs up the database and opens the copy, as the first process after a restore does. */
 async function putBack(...targets: readonly string[]): Promise<void> {
   await backupSqlite(join(folder, "first.db"), join(folder, "copy.db"), nowMs);
   await store.close();
@@ -59,8 +49,8 @@ async function putBack(...targets: readonly string[]): Promise<void> {
   expect(await store.noticeRestore(targets, nowMs)).toBe(1_000);
 }
 
-describe("a target that is made after a backup was put back", () => {
-  it("takes the copy's word for as little as those that were there", async () => {
+describe("a target that is added after a restore", () => {
+  it("a new target distrusts the copy as the others do", async () => {
     await putBack("old");
     nowMs = 6_000;
     await connect("new");
@@ -69,14 +59,14 @@ describe("a target that is made after a backup was put back", () => {
     expect(await about("new")).toMatchObject(careful);
   });
 
-  it("does not begin anew where the restore is over", async () => {
+  it("a new target trusts the database when the restore is over", async () => {
     await putBack("old");
     await store.commit("old", { endsRestore: true }, nowMs);
     await connect("new");
     expect(await about("new")).toBeNull();
   });
 
-  it("has nothing to be careful of where nothing was put back", async () => {
+  it("a new target trusts a database that was never restored", async () => {
     await connect("new");
     expect(await about("new")).toBeNull();
   });
