@@ -64,7 +64,7 @@ async function verifyMissing(target: Target, sync: SyncInput, observed: Observed
   if (accounts.length > 0) {
     throw new RollcallError(
       "TARGET_INCOMPLETE",
-      `target ${target.name}: the list of ${observed.accounts.length} members lacks ${missing.length} linked ones, but ${accounts.length} of ${asked.length} exist when asked for by id. The list is incomplete, so nothing was changed`,
+      `target ${target.name}: the list of ${observed.accounts.length} accounts lacks ${missing.length} linked ones, but ${accounts.length} of ${asked.length} exist when asked for by id. The list is incomplete, so nothing was changed`,
     );
   }
 }

@@ -593,7 +593,7 @@ describe("the loop with a store and a target", () => {
     return start(reconciler.run, more);
   };
   const stateOf = (name: string) =>
-    [...target.members.values()].find((each) => each.email === `${name}@example.com`)?.state;
+    [...target.accounts.values()].find((each) => each.email === `${name}@example.com`)?.state;
   const attemptsFor = (name: string) =>
     target.attempts.filter((change) => "email" in change && change.email === `${name}@example.com`).length;
   const none = { percent: 0, atLeast: 0, atMost: 0, windowMs: 24 * hour };
@@ -616,7 +616,7 @@ describe("the loop with a store and a target", () => {
     await time.advance(minute);
     await Promise.all(Array.from({ length: 1300 }, (_, index) => hire(`p${index}`)));
     await time.advance(10 * second);
-    expect(target.members.size).toBe(1300);
+    expect(target.accounts.size).toBe(1300);
     expect(runs.length).toBeLessThan(10);
   });
 
@@ -722,7 +722,7 @@ describe("the loop with a store and a target", () => {
     await hire("ada");
     await hire("bob");
     await time.advance(second);
-    target.members.clear();
+    target.accounts.clear();
     await time.advance(hour);
     expect(runs.length).toBeLessThanOrEqual(atMost);
   });
@@ -739,7 +739,7 @@ describe("the loop with a store and a target", () => {
     );
     await time.advance(second);
     const [remoteGroup] = target.groups.keys();
-    const [remoteMember] = target.members.keys();
+    const [remoteMember] = target.accounts.keys();
     target.memberships.get(remoteGroup ?? "")?.add(remoteMember ?? "");
     await time.advance(10 * minute);
     expect((await store.held("model")).map((each) => each.key)).toEqual([`member:${record.id}:${ada}`]);

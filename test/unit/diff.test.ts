@@ -9,7 +9,7 @@ import type { TargetPolicy } from "../../src/domain/model/policy.ts";
 import type { InputGroup, InputUser, SyncInput } from "../../src/domain/model/sync-input.ts";
 import { lenient } from "../support/policy.ts";
 import { merged, named, tableOf } from "../support/table.ts";
-import { everything, linkOf, member, nowMs, observed, person, team } from "./model.ts";
+import { account, everything, linkOf, nowMs, observed, person, team } from "./model.ts";
 
 const ada = (
   user: Partial<DirectoryUser> = {},
@@ -26,7 +26,7 @@ const eng = (group: Partial<DirectoryGroup> = {}, link: Partial<Link> | null = n
   link: link === null ? null : linkOf("eng", { kind: "group", remoteId: "g", ...link }),
 });
 const seen = (more: Partial<ObservedAccount> = {}): ObservedAccount =>
-  member("r", { email: "ada@example.com", externalId: "x-ada", ...more });
+  account("r", { email: "ada@example.com", externalId: "x-ada", ...more });
 
 interface Situation {
   readonly users?: readonly InputUser[];

@@ -11,7 +11,7 @@ import {
   linkOfUser,
   waiting,
 } from "../../src/reconcile/link-updates.ts";
-import { linkOf, member, nowMs, person, team } from "./model.ts";
+import { account, linkOf, nowMs, person, team } from "./model.ts";
 
 const link = linkOf("ada");
 const refused = (details: ConstructorParameters<typeof RollcallError>[2] = {}) =>
@@ -118,19 +118,19 @@ describe("a user's link after an observation", () => {
     { state: "suspended", hasAccess: false },
     { state: "unknown", hasAccess: false },
   ] as const)("an account that is $state: has access $hasAccess", ({ state, hasAccess }) => {
-    expect(linkAfter(null, { account: member("r", { state }) })).toMatchObject({ hasAccess, observedState: state });
+    expect(linkAfter(null, { account: account("r", { state }) })).toMatchObject({ hasAccess, observedState: state });
   });
 
   it("is created if the account carries our key at first sight, else adopted, and stays so", () => {
-    const account = member("r", { externalId: "x-ada" });
-    expect(linkAfter(null, { account })).toMatchObject({ remoteId: "r", ownership: "created" });
-    expect(linkAfter(null, { account: member("r") })).toMatchObject({ remoteId: "r", ownership: "adopted" });
-    expect(linkAfter({ ownership: "adopted" }, { account }).ownership).toBe("adopted");
+    const ours = account("r", { externalId: "x-ada" });
+    expect(linkAfter(null, { account: ours })).toMatchObject({ remoteId: "r", ownership: "created" });
+    expect(linkAfter(null, { account: account("r") })).toMatchObject({ remoteId: "r", ownership: "adopted" });
+    expect(linkAfter({ ownership: "adopted" }, { account: ours }).ownership).toBe("adopted");
   });
 
   it("keeps Rollcall's own suspension only as long as the account stays suspended", () => {
     const stateOf = (state: "suspended" | "active") =>
-      linkAfter({ isSuspendedByUs: true }, { account: member("r", { state }) }).isSuspendedByUs;
+      linkAfter({ isSuspendedByUs: true }, { account: account("r", { state }) }).isSuspendedByUs;
     expect(stateOf("suspended")).toBe(true);
     expect(stateOf("active")).toBe(false);
   });

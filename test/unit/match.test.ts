@@ -6,16 +6,16 @@ import type { DirectoryGroup } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { InputGroup } from "../../src/domain/model/sync-input.ts";
 import { named, tableOf } from "../support/table.ts";
-import { linkOf, member, observed, person, team } from "./model.ts";
+import { account, linkOf, observed, person, team } from "./model.ts";
 
 describe("a user's account", () => {
   const accounts = {
-    linked: member("linked", { email: "old@example.com" }),
-    keyed: member("keyed", { email: "other@example.com", externalId: "x-ada" }),
-    "keyed twin": member("keyed twin", { email: "other@example.com", externalId: "x-ada" }),
-    "same address": member("same address", { email: " Ada@Example.com " }),
-    "address twin": member("address twin", { email: "ada@example.com" }),
-    bob: member("bob"),
+    linked: account("linked", { email: "old@example.com" }),
+    keyed: account("keyed", { email: "other@example.com", externalId: "x-ada" }),
+    "keyed twin": account("keyed twin", { email: "other@example.com", externalId: "x-ada" }),
+    "same address": account("same address", { email: " Ada@Example.com " }),
+    "address twin": account("address twin", { email: "ada@example.com" }),
+    bob: account("bob"),
   };
   const desired: Readonly<Record<string, Desired>> = {
     active: { state: "active" },
@@ -55,7 +55,7 @@ describe("a user's account", () => {
 
   it("is found only by link and key if the user has no address", () => {
     const input = { user: person("ada", { email: null }), link: null, groupIds: [], emailOwnerId: null };
-    const observation = indexObserved(observed({ accounts: [member("x", { email: "" })] }));
+    const observation = indexObserved(observed({ accounts: [account("x", { email: "" })] }));
     expect(matchAccount(input, { state: "active" }, observation)).toEqual({ kind: "none" });
   });
 });

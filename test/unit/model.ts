@@ -17,7 +17,7 @@ import type { RunRecord, SyncStore } from "../../src/domain/ports/sync-store.ts"
 import type { ObserveScope, Outcome, Target } from "../../src/domain/ports/target.ts";
 import { newLink } from "../../src/reconcile/link-updates.ts";
 
-/** A clock that stands still: 2027-01-15. */
+/** A fixed time: 2027-01-15. */
 export const nowMs = 1_800_000_000_000;
 export const everything: TargetSupports = { invite: true, remove: true, groups: true, externalIds: true };
 
@@ -50,7 +50,7 @@ export const linkOf = (entityId: string, more: Partial<Link> = {}): Link => ({
   ...more,
 });
 
-export const member = (remoteId: string, more: Partial<ObservedAccount> = {}): ObservedAccount => ({
+export const account = (remoteId: string, more: Partial<ObservedAccount> = {}): ObservedAccount => ({
   remoteId,
   email: `${remoteId}@example.com`,
   externalId: null,
@@ -72,7 +72,7 @@ export const observed = (more: Partial<Observed> = {}): Observed => ({
 export const comparedUser = (id: string): ComparedUser => ({
   ...{ user: person(id), link: null, groupIds: [], emailOwnerId: id },
   desired: { state: "active" },
-  account: member(`r-${id}`),
+  account: account(`r-${id}`),
   note: null,
   deferredUntilMs: null,
   hasManagedMemberships: true,
@@ -92,7 +92,7 @@ export const membership = (kind: MembershipChange["kind"], groupId: string, user
   group: comparedGroup(groupId),
 });
 
-/** Anything with a length, in an order that the seed decides. */
+/** Returns the items in an order that depends only on the seed. */
 export function shuffled<T>(items: Iterable<T>, seed: number): T[] {
   const keyed = [...items].map((item, index) => ({
     item,
@@ -101,7 +101,7 @@ export function shuffled<T>(items: Iterable<T>, seed: number): T[] {
   return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
 }
 
-/** A directory in memory; `memberships` holds user ids by group id. Every change bumps the `rev` as the store does. */
+/** A source in memory. `memberships` has user ids by group id. Every change increases the `rev` as in the store. */
 export class ModelDirectory {
   readonly users = new Map<string, DirectoryUser>();
   readonly groups = new Map<string, DirectoryGroup>();
@@ -154,7 +154,7 @@ export class ModelDirectory {
   }
 }
 
-/** The part of a store that a reconciler works with, in memory. `seed` shuffles every list that it gives. */
+/** The part of a store that a reconciler uses, in memory. `seed` shuffles every list that it returns. */
 export function modelStore(
   directory: ModelDirectory,
   seed = 0,
@@ -170,7 +170,7 @@ export function modelStore(
   const notModelled = (): never => {
     throw new TypeError("not part of the model");
   };
-  const slice = (scope: RunScope): SyncInput => {
+  const inputOf = (scope: RunScope): SyncInput => {
     const isAll = scope.kind === "all";
     const users = shuffled(directory.users.values(), seed).map((user) => ({
       user,
@@ -199,8 +199,8 @@ export function modelStore(
     links,
     charged,
     writes,
-    readInput: async (_connection, scope) => slice(scope),
-    linkedTo: async (_connection, remoteIds) =>
+    readInput: async (_target, scope) => inputOf(scope),
+    linkedTo: async (_target, remoteIds) =>
       new Map(
         [...links.values()].flatMap(({ entityId, remoteId }) =>
           remoteId !== null && remoteIds.includes(remoteId) && directory.users.get(entityId)?.absentSinceMs === null
@@ -208,7 +208,7 @@ export function modelStore(
             : [],
         ),
       ),
-    linkedUsers: async (_connection, remoteIds) =>
+    linkedUsers: async (_target, remoteIds) =>
       Map.groupBy(
         [...links.values()].flatMap(({ entityId, remoteId }) => {
           const user = directory.users.get(entityId);
@@ -224,10 +224,10 @@ export function modelStore(
     restored: async () => null,
     nextRetryAtMs: async () => null,
     peopleWithAccess: async () => [...links.values()].filter((link) => link.hasAccess).length,
-    charges: async (_connection, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),
+    charges: async (_target, sinceMs) => new Map([...charged].filter(([, atMs]) => atMs > sinceMs)),
     held: async () => [...held.values()],
     causes: async () => new Map(),
-    async commit(_connection, record, atMs) {
+    async commit(_target, record, atMs) {
       writes.push(record);
       for (const link of record.links ?? []) links.set(link.entityId, link);
       for (const id of record.charge ?? []) charged.set(id, atMs);
@@ -247,7 +247,7 @@ export function modelStore(
       return held.size;
     },
     approveItems: notModelled,
-    dismiss: async (_connection, _digest, { actor }) => {
+    dismiss: async (_target, _digest, { actor }) => {
       for (const [key, item] of held)
         if (isUndecided(item)) held.set(key, { ...item, dismissedAtMs: nowMs, dismissedBy: actor });
       return held.size;
@@ -269,7 +269,7 @@ const decisionOn = (before: HeldItem | undefined): Partial<HeldItem> =>
         dismissedBy: before.dismissedBy,
       };
 
-interface ModelMember {
+interface ModelAccount {
   email: string;
   externalId: string | null;
   state: AccountState;
@@ -277,20 +277,20 @@ interface ModelMember {
   hasAccount: boolean;
 }
 
-/** What somebody lost in the target. A person removed and invited again has another remote id, and the same address. */
+/** One loss in the target. A user who was removed and invited again has another remote id and the same address. */
 export interface Loss {
   readonly remoteId: string;
   readonly email: string;
   readonly what: string;
 }
 
-/** A target in memory that does what it is told at once, and keeps book of what it took away. */
+/** A target in memory that applies each change at once and records every loss. */
 export class ModelTarget implements Target {
   readonly name = "model";
   readonly type = "model";
   readonly account = "model-account";
   readonly supports: TargetSupports;
-  readonly members = new Map<string, ModelMember>();
+  readonly accounts = new Map<string, ModelAccount>();
   readonly groups = new Map<string, { name: string; externalId: string | null }>();
   readonly memberships = new Map<string, Set<string>>();
   readonly losses: Loss[] = [];
@@ -302,8 +302,8 @@ export class ModelTarget implements Target {
     this.supports = supports;
   }
 
-  addMember(remoteId: string, more: Partial<ModelMember> = {}): void {
-    this.members.set(remoteId, {
+  addAccount(remoteId: string, more: Partial<ModelAccount> = {}): void {
+    this.accounts.set(remoteId, {
       email: `${remoteId}@example.com`,
       externalId: null,
       state: "active",
@@ -313,36 +313,36 @@ export class ModelTarget implements Target {
     });
   }
 
-  addGroup(remoteId: string, name: string, memberIds: readonly string[] = [], externalId: string | null = null): void {
+  addGroup(remoteId: string, name: string, accountIds: readonly string[] = [], externalId: string | null = null): void {
     this.groups.set(remoteId, { name, externalId });
-    this.memberships.set(remoteId, new Set(memberIds));
+    this.memberships.set(remoteId, new Set(accountIds));
   }
 
-  /** Everything in it under names that do not depend on the order in which it came to be. */
+  /** The content without remote ids, so that two targets can be compared. */
   portrait(): unknown {
     const names = [...this.groups].map(([id, group]) => ({
       ...group,
-      members: [...(this.memberships.get(id) ?? [])].map((each) => this.members.get(each)?.email ?? each).sort(),
+      members: [...(this.memberships.get(id) ?? [])].map((each) => this.accounts.get(each)?.email ?? each).sort(),
     }));
     const key = (value: unknown): string => JSON.stringify(value);
     return {
-      members: [...this.members.values()].map((each) => ({ ...each })).sort((a, b) => (key(a) < key(b) ? -1 : 1)),
+      members: [...this.accounts.values()].map((each) => ({ ...each })).sort((a, b) => (key(a) < key(b) ? -1 : 1)),
       groups: names.sort((a, b) => (key(a) < key(b) ? -1 : 1)),
     };
   }
 
   async observe(scope: ObserveScope): Promise<Observed> {
-    const members = shuffled(this.members, this.seed).map(
+    const accounts = shuffled(this.accounts, this.seed).map(
       ([remoteId, each]): ObservedAccount => ({ remoteId, ...each }),
     );
     const groups = shuffled(this.groups, this.seed).map(([remoteId, each]): ObservedGroup => ({ remoteId, ...each }));
-    if (scope.kind === "all") return { isComplete: true, accounts: members, groups, missingRemoteIds: [] };
+    if (scope.kind === "all") return { isComplete: true, accounts, groups, missingRemoteIds: [] };
     const asked = new Set([...scope.accountIds, ...scope.groupIds]);
     return {
       isComplete: false,
-      accounts: members.filter((each) => asked.has(each.remoteId)),
+      accounts: accounts.filter((each) => asked.has(each.remoteId)),
       groups: groups.filter((each) => asked.has(each.remoteId)),
-      missingRemoteIds: [...asked].filter((id) => !this.members.has(id) && !this.groups.has(id)),
+      missingRemoteIds: [...asked].filter((id) => !this.accounts.has(id) && !this.groups.has(id)),
     };
   }
 
@@ -353,9 +353,9 @@ export class ModelTarget implements Target {
           this.groups.has(id) ? [[id, shuffled(this.memberships.get(id) ?? [], this.seed)] as const] : [],
         ),
       );
-    const groupsOf = (memberId: string) =>
-      [...this.memberships].flatMap(([groupId, members]) => (members.has(memberId) ? [groupId] : []));
-    return new Map(query.accountIds.flatMap((id) => (this.members.has(id) ? [[id, groupsOf(id)] as const] : [])));
+    const groupsOf = (accountId: string) =>
+      [...this.memberships].flatMap(([groupId, members]) => (members.has(accountId) ? [groupId] : []));
+    return new Map(query.accountIds.flatMap((id) => (this.accounts.has(id) ? [[id, groupsOf(id)] as const] : [])));
   }
 
   async *apply(changes: readonly Change[]): AsyncGenerator<Outcome> {
@@ -376,17 +376,17 @@ export class ModelTarget implements Target {
 
   #carryOut(change: Change, people: Map<string, string>, groups: Map<string, string>): string | null {
     const lose = (remoteId: string, what: string): void => this.#lose(remoteId, what);
-    const existing = (remoteId: string): ModelMember => {
-      const found = this.members.get(remoteId);
-      if (found === undefined) throw new TypeError(`no member ${remoteId}`);
+    const existing = (remoteId: string): ModelAccount => {
+      const found = this.accounts.get(remoteId);
+      if (found === undefined) throw new TypeError(`no account ${remoteId}`);
       return found;
     };
     switch (change.op) {
       case "invite": {
-        if ([...this.members.values()].some((each) => each.email === change.email))
-          throw new TypeError(`${change.email} is a member already`);
+        if ([...this.accounts.values()].some((each) => each.email === change.email))
+          throw new TypeError(`${change.email} has an account already`);
         const id = this.#newId();
-        this.members.set(id, {
+        this.accounts.set(id, {
           email: change.email,
           externalId: change.externalId,
           state: "invited",
@@ -411,7 +411,7 @@ export class ModelTarget implements Target {
         return null;
       case "remove":
         lose(change.remoteId, "access");
-        this.members.delete(change.remoteId);
+        this.accounts.delete(change.remoteId);
         for (const members of this.memberships.values()) members.delete(change.remoteId);
         return null;
       case "createGroup": {
@@ -432,17 +432,17 @@ export class ModelTarget implements Target {
         return null;
       case "setMembers":
         for (const each of change.add)
-          this.#membership(change.remoteId ?? groups.get(change.groupId), memberIdOf(each, people))?.add(
-            memberIdOf(each, people),
+          this.#membership(change.remoteId ?? groups.get(change.groupId), accountIdOf(each, people))?.add(
+            accountIdOf(each, people),
           );
-        for (const each of change.remove) this.#leave(change.remoteId, memberIdOf(each, people));
+        for (const each of change.remove) this.#leave(change.remoteId, accountIdOf(each, people));
         return null;
       case "setGroups":
         for (const each of change.add)
-          this.#membership(each.remoteId ?? groups.get(each.groupId), memberIdOf(change, people))?.add(
-            memberIdOf(change, people),
+          this.#membership(each.remoteId ?? groups.get(each.groupId), accountIdOf(change, people))?.add(
+            accountIdOf(change, people),
           );
-        for (const each of change.remove) this.#leave(each.remoteId, memberIdOf(change, people));
+        for (const each of change.remove) this.#leave(each.remoteId, accountIdOf(change, people));
         return null;
       default:
         return unreachable(change);
@@ -454,27 +454,27 @@ export class ModelTarget implements Target {
     return `new-${this.#ids}`;
   }
 
-  #membership(groupId: string | undefined, memberId: string): Set<string> {
+  #membership(groupId: string | undefined, accountId: string): Set<string> {
     const found = this.memberships.get(groupId ?? "");
-    if (found === undefined || !this.members.has(memberId))
-      throw new TypeError(`no group ${groupId} or no member ${memberId}`);
+    if (found === undefined || !this.accounts.has(accountId))
+      throw new TypeError(`no group ${groupId} or no account ${accountId}`);
     return found;
   }
 
-  #leave(groupId: string | null, memberId: string): void {
-    if (this.#membership(groupId ?? "", memberId).delete(memberId)) this.#lose(memberId, `group ${groupId}`);
+  #leave(groupId: string | null, accountId: string): void {
+    if (this.#membership(groupId ?? "", accountId).delete(accountId)) this.#lose(accountId, `group ${groupId}`);
   }
 
   #lose(remoteId: string, what: string): void {
-    const email = this.members.get(remoteId)?.email;
-    if (email === undefined) throw new TypeError(`no member ${remoteId}`);
+    const email = this.accounts.get(remoteId)?.email;
+    if (email === undefined) throw new TypeError(`no account ${remoteId}`);
     this.losses.push({ remoteId, email, what });
   }
 }
 
-const memberIdOf = (ref: Pick<MemberRef, "userId" | "remoteId">, people: ReadonlyMap<string, string>): string =>
+const accountIdOf = (ref: Pick<MemberRef, "userId" | "remoteId">, people: ReadonlyMap<string, string>): string =>
   ref.remoteId ?? people.get(ref.userId) ?? "";
 
-/** All keys of what some changes take away, sorted. */
+/** Returns the sorted keys of everything that the changes take away. */
 export const keysOf = (changes: readonly Change[]): readonly string[] =>
   changes.flatMap((change) => [...removalKeys(change)]).sort();

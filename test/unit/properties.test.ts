@@ -9,7 +9,7 @@ import { everything, keysOf, ModelDirectory, ModelTarget, modelStore, nowMs } fr
 
 const forever = new AbortController().signal;
 
-/** Small pools: what happens between a few happens often. */
+/** Small pools, so that conflicts between users and groups are frequent. */
 const userIds = ["ada", "bob", "cyd", "dan", "eve", "fay"];
 const groupIds = ["eng", "ops", "vault-a", "vault-b"];
 const emails = [...userIds.slice(0, 4), "shared"].map((name) => `${name}@example.com`);
@@ -48,12 +48,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 25 });
 
-/** `hasOwnNames`: no two groups ever go by one name. `isSame`: whoever has an address may be who had it before, by name. */
+/** `hasOwnNames`: no two groups have one name. `isSame`: all users have one display name, so addresses can be reassigned. */
 function play(directory: ModelDirectory, list: readonly Step[], hasOwnNames = false, isSame = true): void {
   for (const each of list) {
     switch (each.do) {
       case "hire":
-        // An address is given once: what a changed one means is a table of its own.
+        // An address never changes here: unit tests cover that.
         if (!directory.users.has(each.id))
           directory.user(each.id, {
             email: each.email,
@@ -99,7 +99,7 @@ interface Before {
   readonly groups: readonly { readonly name: string; readonly members: readonly number[] }[];
 }
 
-/** What is in the target before Rollcall: people it will meet, strangers, owners, groups with the same names and others. */
+/** The target before Rollcall: known users, strangers, owners, groups with the same names and others. */
 const before: fc.Arbitrary<Before> = fc.record({
   members: fc.uniqueArray(
     fc.record({
@@ -125,9 +125,9 @@ const before: fc.Arbitrary<Before> = fc.record({
 
 function build(given: Before, supports = everything): ModelTarget {
   const target = new ModelTarget(supports);
-  for (const [index, each] of given.members.entries()) target.addMember(`m${index}`, each);
+  for (const [index, each] of given.members.entries()) target.addAccount(`m${index}`, each);
   for (const [index, { name, members }] of given.groups.entries()) {
-    const present = members.map((at) => `m${at}`).filter((id) => target.members.has(id));
+    const present = members.map((at) => `m${at}`).filter((id) => target.accounts.has(id));
     target.addGroup(`g${index}`, name, present);
   }
   return target;
@@ -159,7 +159,7 @@ function reconcilerOf(
   store = modelStore(directory, seed),
 ) {
   target.seed = seed;
-  // Where no group matches nobody loses access for it: that is test/reconcile/scope.test.ts.
+  // At least one group matches: an empty scope is held, see test/reconcile/scope.test.ts.
   if (more.userGroups != null && !directory.groups.has("always"))
     directory.group("always", { displayName: "vault-always" });
   const reconciler: Reconciler = createReconciler({
@@ -178,7 +178,7 @@ const dirty = { kind: "dirty", hints: null, limit: 1000 } as const;
 const supports = fc.constantFrom(everything, { invite: false, remove: false, groups: false, externalIds: false });
 
 describe("any directory in any target", () => {
-  it("converges: one run, and the next plan is empty, whatever happened in between", async () => {
+  it("converges: after one run the next plan is empty, whatever happened before", async () => {
     await fc.assert(
       fc.asyncProperty(
         before,
@@ -188,8 +188,8 @@ describe("any directory in any target", () => {
         fc.boolean(),
         async (given, rules, able, chapters, isTargeted) => {
           const directory = new ModelDirectory();
-          // Some things wait for a full look: groups that compete for a name (the one that gives way does not make the
-          // other dirty), and who is in a group that is taken over, or pushed again (they did not change).
+          // Some changes need a full run: groups that compete for a name, because the one that gives way does not make the
+          // other dirty, and members of a group that is taken over or pushed again, because they did not change.
           const target = build(
             isTargeted ? { ...given, groups: given.groups.map((each) => ({ ...each, members: [] })) } : given,
             able,
@@ -206,13 +206,13 @@ describe("any directory in any target", () => {
             expect(guarded.plan.changes).toEqual([]);
             expect(guarded.plan.held).toEqual([]);
           }
-          // And it writes nothing then: no link, no charge, no row of the audit.
+          // Then a run writes nothing: no link, no charge, no audit row.
           await reconciler.run(all, forever);
           store.writes.length = 0;
           expect(await reconciler.run(all, forever)).toMatchObject({ applied: 0, failed: 0, unconfirmed: 0 });
           expect(
             store.writes.flatMap((write) => [
-              // How often a leaver was looked for in vain is counted, up to `maxLookups`.
+              // Observations without a leaver's account are counted, up to `maxLookups`.
               ...(write.links ?? []).filter((link) => timesNotFound(link, link.attemptedRev) === 0),
               ...(write.audit ?? []),
               ...(write.charge ?? []),
@@ -224,7 +224,7 @@ describe("any directory in any target", () => {
     );
   });
 
-  it("comes out the same in whatever order people, groups and members are listed", async () => {
+  it("ends in the same state in whatever order users, groups and members are listed", async () => {
     await fc.assert(
       fc.asyncProperty(
         before,
@@ -251,7 +251,7 @@ describe("any directory in any target", () => {
     );
   });
 
-  it("leaves alone what is not managed: owners, strangers, their memberships, groups of others", async () => {
+  it("leaves alone what Rollcall does not manage: owners, strangers, their memberships, other groups", async () => {
     await fc.assert(
       fc.asyncProperty(
         before,
@@ -263,13 +263,13 @@ describe("any directory in any target", () => {
           const { reconciler } = reconcilerOf(directory, target, rules);
           const isOurs = (remoteId: string) =>
             [...directory.users.values()].some(
-              ({ email }) => email !== null && email === target.members.get(remoteId)?.email,
-            ) && target.members.get(remoteId)?.role !== "owner";
+              ({ email }) => email !== null && email === target.accounts.get(remoteId)?.email,
+            ) && target.accounts.get(remoteId)?.role !== "owner";
           const names = new Set([...groupIds, "renamed", "vault-always"]);
           const unmanaged = () => ({
-            members: [...target.members].filter(([id]) => id.startsWith("m") && !isOurs(id)),
+            members: [...target.accounts].filter(([id]) => id.startsWith("m") && !isOurs(id)),
             groups: [...target.groups].filter(([, { name }]) => !names.has(name)),
-            // In groups of others nobody's membership is Rollcall's, unless the whole person is removed.
+            // Rollcall manages no membership of other groups, unless the whole account is removed.
             memberships: [...target.memberships].map(
               ([id, members]) =>
                 [
@@ -288,9 +288,9 @@ describe("any directory in any target", () => {
             const after = unmanaged();
             expect(after.members).toEqual(present.members);
             expect(after.groups).toEqual(present.groups);
-            // A group that Rollcall deletes is the one way for a stranger to lose it.
+            // A stranger can lose a group only if Rollcall deletes it.
             for (const [id, members] of after.memberships)
-              expect(members).toEqual((strangers.get(id) ?? []).filter((each) => target.members.has(each)));
+              expect(members).toEqual((strangers.get(id) ?? []).filter((each) => target.accounts.has(each)));
           }
         },
       ),
@@ -298,7 +298,7 @@ describe("any directory in any target", () => {
     );
   });
 
-  it("takes no more from people than the budget allows, and holds all the rest", async () => {
+  it("takes access from no more users than the limit allows, and holds the others", async () => {
     await fc.assert(
       fc.asyncProperty(
         before,
@@ -316,23 +316,23 @@ describe("any directory in any target", () => {
             play(directory, chapter);
             const free = reconcilerOf(directory, target, rules);
             for (const [id, link] of store.links) free.store.links.set(id, link);
-            const wanted = (await free.reconciler.plan(forever)).plan;
+            const desired = (await free.reconciler.plan(forever)).plan;
             const guarded = await reconciler.plan(forever);
             const held = guarded.plan.held.map(({ change }) => change);
-            expect([...keysOf(guarded.plan.changes), ...keysOf(held)].sort()).toEqual(keysOf(wanted.changes));
+            expect([...keysOf(guarded.plan.changes), ...keysOf(held)].sort()).toEqual(keysOf(desired.changes));
             expect(guarded.heldItems.map((item) => item.key).sort()).toEqual(keysOf(held));
 
             target.losses.length = 0;
             const report = await reconciler.run(isTargeted ? dirty : all, forever);
-            // Linked people, or those seen with access: no more than that can be counted as having it.
+            // At most the linked or observed accounts can have access.
             const people = {
-              peopleWithAccess: Math.max(target.members.size, store.links.size),
+              peopleWithAccess: Math.max(target.accounts.size, store.links.size),
               charged: store.charged,
             };
             expect(guarded.removalLimit.allowed).toBeLessThanOrEqual(shareOf(people, allowance));
             allowed = Math.max(allowed, guarded.removalLimit.allowed);
             for (const { email } of target.losses) lost.add(email);
-            // All within one window: the sum over all runs counts, whatever each of them did.
+            // All runs are within one window, so their sum counts.
             expect(lost.size).toBeLessThanOrEqual(allowed);
             if (report !== null) expect(store.charged.size).toBeGreaterThanOrEqual(lost.size);
           }
@@ -342,7 +342,7 @@ describe("any directory in any target", () => {
     );
   });
 
-  it("lets exactly what was approved pass, once", async () => {
+  it("lets exactly the approved changes pass, once", async () => {
     await fc.assert(
       fc.asyncProperty(before, steps, steps, fc.boolean(), async (given, first, second, isSame) => {
         const directory = new ModelDirectory();
@@ -355,7 +355,7 @@ describe("any directory in any target", () => {
         play(directory, second, false, isSame);
         target.losses.length = 0;
         await reconciler.run(all, forever);
-        expect(target.losses.filter(({ remoteId }) => target.members.has(remoteId))).toEqual([]);
+        expect(target.losses.filter(({ remoteId }) => target.accounts.has(remoteId))).toEqual([]);
         await store.approve("model", "", { actor: "t", requestId: null }, nowMs);
         await reconciler.run(all, forever);
         expect((await reconciler.plan(forever)).plan).toMatchObject({ changes: [], held: [] });
@@ -390,24 +390,24 @@ describe("any directory in any target", () => {
             const dismissed = new Set((await store.held("model")).map(({ key }) => key));
             const free = reconcilerOf(directory, target, rules);
             for (const [id, link] of store.links) free.store.links.set(id, link);
-            const wanted = keysOf((await free.reconciler.plan(forever)).plan.changes);
+            const desired = keysOf((await free.reconciler.plan(forever)).plan.changes);
             const { plan, heldItems } = await generous.plan(forever);
-            expect(heldItems.map(({ key }) => key).sort()).toEqual(wanted.filter((key) => dismissed.has(key)));
-            expect(keysOf(plan.changes)).toEqual(wanted.filter((key) => !dismissed.has(key)));
+            expect(heldItems.map(({ key }) => key).sort()).toEqual(desired.filter((key) => dismissed.has(key)));
+            expect(keysOf(plan.changes)).toEqual(desired.filter((key) => !dismissed.has(key)));
             expect(plan.held.every(({ isDismissed }) => isDismissed)).toBe(true);
             await generous.run(isTargeted ? dirty : all, forever);
-            // Still there and still dismissed; what is not asked for any more has gone, at the latest after a full look.
+            // They stay dismissed. Changes that are no longer needed go, with a full run at the latest.
             const left = new Set((await store.held("model")).map(({ key }) => key));
-            expect(wanted.filter((key) => dismissed.has(key) && !left.has(key))).toEqual([]);
+            expect(desired.filter((key) => dismissed.has(key) && !left.has(key))).toEqual([]);
             expect([...left].filter((key) => !dismissed.has(key))).toEqual([]);
-            if (!isTargeted) expect([...left].sort()).toEqual(wanted.filter((key) => dismissed.has(key)));
+            if (!isTargeted) expect([...left].sort()).toEqual(desired.filter((key) => dismissed.has(key)));
             seen += left.size;
           }
         },
       ),
       { numRuns: 1000 },
     );
-    // Not empty talk: about 220 with 1,000 directories, of any seed.
+    // The test is not empty: about 220 with 1,000 directories, for any seed.
     expect(seen).toBeGreaterThan(100);
   });
 });
