@@ -2,8 +2,10 @@ import { type Config, storeName } from "../config/index.ts";
 import type { Cause } from "../domain/model/entities.ts";
 import { hasCode, RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
+import type { Logger } from "../telemetry/index.ts";
 import { isoTime } from "../text/times.ts";
 import type { Context } from "./context.ts";
+import { reviewSources } from "./removed-sources.ts";
 
 /** What happens after the start on a restored database, and what to do. */
 export const afterRestore =
@@ -21,6 +23,21 @@ export async function noticeRestore(
   );
   if (madeAtMs === null) return null;
   return `this database is the backup of ${isoTime(madeAtMs)}: ${afterRestore}`;
+}
+
+/**
+ * Checks the database before anything else uses it: warns about a restored backup and about removed sources.
+ * @throws `CONFIG_INVALID` if a source has another type than before
+ */
+export async function reviewDatabase(
+  config: Config,
+  store: DirectoryStore,
+  nowMs: number,
+  { warn }: Pick<Logger, "warn">,
+): Promise<void> {
+  const restored = await noticeRestore(store, config.targets, nowMs);
+  if (restored !== null) warn(restored);
+  await reviewSources(config, store, warn);
 }
 
 /**

@@ -4,8 +4,7 @@ import { locateConfig } from "../../app/config-location.ts";
 import type { Context, GlobalOptions, Terminal } from "../../app/context.ts";
 import { closeTargets, type OpenTarget, openTargets, selectTargets, withoutName } from "../../app/open-targets.ts";
 import { describePoll, openDirectories, type Polled, pollNow, selectDirectories } from "../../app/polled-sources.ts";
-import { reviewSources } from "../../app/removed-sources.ts";
-import { noticeRestore } from "../../app/restore.ts";
+import { reviewDatabase } from "../../app/restore.ts";
 import { interruption } from "../../app/signals.ts";
 import { statusReport, type TargetStatus } from "../../app/status.ts";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
@@ -70,9 +69,7 @@ async function sync(context: Context, options: SyncOptions & GlobalOptions): Pro
   const store = await context.openStore(config);
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
-  const restored = await noticeRestore(store, config.targets, context.now());
-  if (restored !== null) logger.warn(restored);
-  await reviewSources(config, store, (message) => logger.warn(message));
+  await reviewDatabase(config, store, context.now(), logger);
   const pollers = openDirectories(context, directories, store, logger);
   // A terminal gets each outcome printed below: the log need not show it too.
   const targetLogger = terminal.progress === null ? logger : { ...logger, info: logger.debug };
