@@ -13,7 +13,7 @@ async function freePort(): Promise<number> {
 }
 
 describe("rollcall health", () => {
-  it("asks the port of the configuration, whatever address it listens on", async () => {
+  it("calls the port of the configuration, whatever address it listens on", async () => {
     const port = await freePort();
     await using stage = await makeStage({ sections: { server: { listen: `0.0.0.0:${port}` }, targets: {} } });
     const before = await stage.run("health");

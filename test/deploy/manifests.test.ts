@@ -142,7 +142,7 @@ describe("Kubernetes manifests", () => {
     expect(mounts.filter(({ readOnly }) => !readOnly).map(({ mountPath }) => mountPath)).toEqual(["/data", "/tmp"]);
   });
 
-  it("names fit each other: ports, claims, probes", () => {
+  it("use matching names of ports, claims and probes", () => {
     const pod = podSpec.parse(one(server, "Deployment").spec.template.spec);
     const ports = pod.containers.flatMap(({ ports: list = [] }) => list.map(({ name }) => name));
     const services = server.filter(({ kind }) => kind === "Service") as unknown as {
@@ -208,7 +208,7 @@ describe("compose.yaml", () => {
     logging: z.object({ driver: z.string() }),
   });
 
-  it("has keys of the Compose specification, takes all rights away, and mounts what the configuration names", () => {
+  it("has only keys of the Compose specification, drops all rights, and mounts all files of the configuration", () => {
     const compose = z
       .strictObject({
         name: z.string(),
@@ -228,7 +228,7 @@ describe("compose.yaml", () => {
 describe("systemd units", () => {
   const units = readdirSync(new URL("systemd/", folder)).filter((name) => /\.(service|timer)$/.test(name));
 
-  it("give secrets as credentials, and stop within the time that the process needs", () => {
+  it("pass secrets as credentials, and give the process enough time to stop", () => {
     const unit = read("systemd/rollcall.service");
     expect(unit).toMatch(/^LoadCredential=bitwarden:\/etc\/rollcall\/secrets\/bitwarden$/m);
     expect(unit).not.toMatch(/^Environment=.*(TOKEN|SECRET|PASSWORD)/m);
@@ -243,7 +243,7 @@ describe("systemd units", () => {
     expect(read("systemd/rollcall.sysusers.conf")).toMatch(/^u rollcall - ".+" \/var\/lib\/rollcall$/m);
   });
 
-  it.skipIf(systemdAnalyze === null)("pass systemd-analyze verify, with little left to attack", async () => {
+  it.skipIf(systemdAnalyze === null)("pass systemd-analyze verify with a low exposure", async () => {
     const copies = await mkdtemp(join(tmpdir(), "rollcall-units-"));
     try {
       // The command must exist on the machine that verifies.

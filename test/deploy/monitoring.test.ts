@@ -118,7 +118,7 @@ describe("alert rules and dashboard", () => {
       expect(expr.split(open ?? "").length).toBe(expr.split(close ?? "").length);
   });
 
-  it("say in words what is wrong, with labels that the expression keeps", () => {
+  it("describe the problem in words, with labels that the expression keeps", () => {
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
     for (const { alert, expr, annotations } of rules) {
       const kept = [...`${annotations.summary} ${annotations.description}`.matchAll(/\$labels\.(\w+)/g)].map(
@@ -131,7 +131,7 @@ describe("alert rules and dashboard", () => {
     }
   });
 
-  it("the dashboard: one data source to choose, panels beside each other, legends that exist", () => {
+  it("the dashboard has one data source, panels that do not overlap, and legends with existing labels", () => {
     expect(dashboard.templating.list.map(({ name, type }) => [name, type])).toEqual([
       ["datasource", "datasource"],
       ["target", "query"],

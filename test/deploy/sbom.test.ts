@@ -18,7 +18,7 @@ interface Bom {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
-it("the bill of materials lists each package that runs, and none that only builds", async () => {
+it("the bill of materials lists each package that runs, and none that is only for development", async () => {
   const folder = await mkdtemp(join(tmpdir(), "rollcall-sbom-"));
   try {
     const write = async (name: string): Promise<string> => {

@@ -33,7 +33,7 @@ async function holdRemovals(stage: Stage, serve: Serving): Promise<void> {
 }
 
 describe("alerts of serve", () => {
-  it("tell of held removals once, also after a kill, and that they are approved", async () => {
+  it("report held removals once, also after a kill, and report their approval", async () => {
     await using receiver = await startReceiver();
     await using stage = await makeStage();
     await stage.configure({
@@ -69,7 +69,7 @@ describe("alerts of serve", () => {
     expect(told).not.toMatch(/person-\d\d|@example\.com/);
   }, 150_000);
 
-  it("never delay the sync, nor its end, and keep the URL to themselves", async () => {
+  it("delay neither the sync nor its end, and never show the URL of a channel", async () => {
     const closed = await closedPort();
     await using receiver = await startReceiver();
     await using stage = await makeStage({ bitwarden: {} });
@@ -105,7 +105,7 @@ describe("alerts of serve", () => {
 });
 
 describe("alerts of sync", () => {
-  it("are sent at its end, once however often cron runs it", async () => {
+  it("are sent at its end, and once for all runs of cron", async () => {
     await using smtp = await startSmtp();
     await using stage = await makeStage({ env: { BW_SECRET: "not-the-secret-anymore" } });
     await stage.configure({
@@ -133,7 +133,7 @@ describe("alerts of sync", () => {
 });
 
 describe("rollcall alerts test", () => {
-  it("sends to every channel, or to one, and says what happened", async () => {
+  it("sends to every channel, or to the one named, and prints each result", async () => {
     const closed = await closedPort();
     await using receiver = await startReceiver();
     await using stage = await makeStage();

@@ -90,7 +90,7 @@ afterAll(() => stage[Symbol.asyncDispose]());
 const sections = () => ({ masterKey: newKey() });
 
 describe("reading", () => {
-  it("gives people, groups, one of each, and pages that go on", async () => {
+  it("returns people and groups, one of them, and page after page", async () => {
     await until(async () => expect((await ask("GET", `/people?target=${target}&state=inSync`)).json.total).toBe(12));
     const { json: first } = await ask("GET", "/people?limit=5");
     expect([first.items.length, first.total]).toEqual([5, 12]);
@@ -110,7 +110,7 @@ describe("reading", () => {
     expect([group.members.items.length, group.members.total]).toEqual([2, 3]);
   });
 
-  it("gives the overview, the status, the plan and the activity", async () => {
+  it("returns the overview, the status, the plan and the activity", async () => {
     const { json: overview } = await ask("GET", "/overview");
     expect(overview.attention).toMatchObject([{ target: "acme-1password", kind: "missing", count: 12 }]);
     expect(overview.hours.find((hour: { target: string }) => hour.target === target).applied).toBeGreaterThan(11);
@@ -124,7 +124,7 @@ describe("reading", () => {
     expect((await ask("GET", "/activity?until=2000-01-01T00:00:00Z")).json.rows).toEqual([]);
   });
 
-  it("gives the audit trail as a file, in which no cell is a formula", async () => {
+  it("returns the audit trail as a file without spreadsheet formulas", async () => {
     await serve.idp.hire("formula@example.com", { displayName: "=1+1", userName: "=cmd" });
     const { text } = await ask("GET", "/audit/export?action=user.create");
     const rows = text
@@ -139,7 +139,7 @@ describe("reading", () => {
     expect(csv.join("\n")).not.toMatch(/(^|,)=/m);
   });
 
-  it("follows the activity, and goes on where a client left off", async () => {
+  it("streams the activity, and continues after the last row of a client", async () => {
     const { json: before } = await ask("GET", "/activity?limit=1");
     const follow = async (headers: Record<string, string>) => {
       const closing = new AbortController();
@@ -177,7 +177,7 @@ describe("reading", () => {
 });
 
 describe("acting", () => {
-  it("looks at a target or a person at once, under the caller's request id", async () => {
+  it("syncs a target or a person at once, under the caller's request id", async () => {
     expect((await ask("POST", `/targets/${target}/sync`, { token: operatorToken })).json).toEqual({
       targets: [target],
     });
@@ -191,7 +191,7 @@ describe("acting", () => {
     expect((await ask("POST", `/people/${ids[0]}/sync`)).json.targets).toHaveLength(2);
   });
 
-  it("sends an invitation again, once, and to nobody who has taken it up", async () => {
+  it("sends an invitation again, once, and only to a person who has not accepted it", async () => {
     const [email = ""] = emails(1);
     const body = { target };
     expect((await ask("POST", `/people/${ids[0]}/reinvite`, { body })).status).toBe(200);
@@ -210,7 +210,7 @@ describe("acting", () => {
     expect(stage.bitwarden.state.reinvites(email)).toBe(1);
   });
 
-  it("lets exactly the held removals with a digest pass", async () => {
+  it("lets exactly the held removals of one digest pass", async () => {
     const leavers = ids.slice(0, 8);
     await serve.idp.setActive(false, ...leavers);
     const { json: held } = await until(async () => {
@@ -264,7 +264,7 @@ describe("acting", () => {
     expect(json.rows[0].actor).toMatch(/^api:operator/);
   });
 
-  it("makes, lists and revokes SCIM tokens, which work at once and not longer", async () => {
+  it("makes, lists and revokes SCIM tokens, which work until they are revoked", async () => {
     const made = await ask("POST", "/tokens", { body: { source: "okta", label: "Okta, production" } });
     const use = async (): Promise<number> =>
       (await fetch(`${made.json.url}/Users`, { headers: { authorization: `Bearer ${made.json.token}` } })).status;
@@ -278,7 +278,7 @@ describe("acting", () => {
     expect((await ask("POST", "/tokens", { body: { source: "corp", label: "x" } })).status).toBe(404);
   });
 
-  it("makes tokens that end, and rotates them: both are good for the grace period, then the new one alone", async () => {
+  it("makes tokens that expire, and rotates them: both are valid in the grace period, then only the new one", async () => {
     const use = async ({ json }: Answer): Promise<number> =>
       (await fetch(`${json.url}/Users`, { headers: { authorization: `Bearer ${json.token}` } })).status;
     const listed = async (id: string) =>
@@ -331,7 +331,7 @@ describe("acting", () => {
   });
 });
 
-describe("who may not, and what does not fit", () => {
+describe("a request without permission or with invalid input", () => {
   const paths = (): readonly (readonly [string, string, string])[] =>
     Object.entries(described.paths ?? {}).flatMap(([path, item]) =>
       (["get", "post", "delete"] as const).flatMap((method) => {
@@ -340,7 +340,7 @@ describe("who may not, and what does not fit", () => {
       }),
     );
 
-  it("is refused without a token, and with too small a role, before anything is read", async () => {
+  it("is refused without a token or with too low a role, before its body is read", async () => {
     const order = ["viewer", "operator", "admin"];
     const tokens = [viewerToken, operatorToken, adminToken];
     for (const [method, path, description] of paths()) {
@@ -389,7 +389,7 @@ describe("who may not, and what does not fit", () => {
     expect([answer.status, typeof answer.json.error.message]).toEqual([status, "string"]);
   });
 
-  it("is refused as JSON when the body is none, or too large", async () => {
+  it("gets an error as JSON if the body is not JSON or is too large", async () => {
     for (const body of ["{not json", `"${"a".repeat(70_000)}"`]) {
       const answer = await ask("POST", "/tokens", { body });
       expect([400, 413]).toContain(answer.status);
@@ -397,7 +397,7 @@ describe("who may not, and what does not fit", () => {
     }
   });
 
-  it("says so when the target can't be read, and does not call it our failure", async () => {
+  it("gets 502 if the target can't be read", async () => {
     // The plan of a moment ago would do.
     const other = "acme-1password";
     const mend = stage.onePassword.faults.add({ kind: "html", times: Number.POSITIVE_INFINITY });
@@ -409,7 +409,7 @@ describe("who may not, and what does not fit", () => {
 });
 
 describe("the description", () => {
-  it("tells of every operation, each of which was seen to answer as described", () => {
+  it("has every operation, and each operation answered as described", () => {
     const all = Object.entries(described.paths ?? {}).flatMap(([path, item]) =>
       Object.keys(item ?? {}).map((method) => `${method.toUpperCase()} ${path}`),
     );

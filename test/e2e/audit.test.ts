@@ -34,7 +34,7 @@ describe("rollcall audit", () => {
       // biome-ignore lint/suspicious/noExplicitAny: tests look into it freely
       .map((line): any => JSON.parse(line));
 
-  it("answers who lost access to what, when, why, and on whose word, while it serves", async () => {
+  it("shows who lost access to what, when, why and by whose request, while serve runs", async () => {
     const { heldDigest } = (await statusOf(serve)).bitwarden;
     expect((await stage.run("approve", "acme-bitwarden", heldDigest)).code).toBe(0);
     await until(() => expect(membersIn(stage, "revoked")).toEqual(people.slice(0, 5)));
@@ -71,7 +71,7 @@ describe("rollcall audit", () => {
     );
   });
 
-  it("answers the same over the API, as files and page by page", async () => {
+  it("shows the same over the API, as files and page by page", async () => {
     const ask = (path: string) =>
       fetch(`${serve.adminUrl}${path}`, { headers: { authorization: `Bearer ${adminToken}` } });
     const printed = (await stage.run("audit", "export", "--lost-access")).stdout;
@@ -110,7 +110,7 @@ describe("rollcall audit", () => {
     }
   });
 
-  it("exports as JSON lines and CSV, filtered, and no cell is a formula", async () => {
+  it("exports JSON lines and CSV with a filter, and without spreadsheet formulas", async () => {
     const all = lines((await stage.run("audit", "export")).stdout);
     expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
     const created = lines((await stage.run("audit", "export", "--action", "user.create", "--since", "1h")).stdout);
@@ -130,7 +130,7 @@ describe("rollcall audit", () => {
       expect((await stage.run("audit", "list", ...args)).code).toBe(1);
   });
 
-  it("verifies, writes nothing, and finds what somebody with the file has done", async () => {
+  it("verifies without writing, and finds rows that somebody changed in the file", async () => {
     const hash = () => createHash("sha256").update(readFileSync(stage.database)).digest("hex");
     const intact = await stage.run("audit", "verify", "--json");
     expect([intact.code, intact.json]).toMatchObject([0, { intact: true, broken: null }]);
@@ -154,7 +154,7 @@ describe("rollcall audit", () => {
 });
 
 describe("rollcall audit without a database", () => {
-  it("says so, and makes none", async () => {
+  it("says that there is none, and creates none", async () => {
     await using stage = await makeStage();
     const { code, stderr } = await stage.run("audit");
     expect([code, stderr]).toEqual([1, expect.stringContaining("there is none yet")]);

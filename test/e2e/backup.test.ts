@@ -30,7 +30,7 @@ describe("a backup", () => {
   /** Who has what, at the vendor. */
   const world = () => ({ invited: membersIn(stage, "invited"), revoked: membersIn(stage, "revoked"), eng: inEng() });
 
-  it("is made while it serves, whole, private, and over nothing that is there", async () => {
+  it("is complete and private, is made while serve runs, and overwrites no file", async () => {
     // Somebody who is away when it is made.
     await serve.idp.setActive(false, ids[19] ?? "");
     await until(() => expect(membersIn(stage, "revoked")).toEqual([people[19]]));
@@ -53,7 +53,7 @@ describe("a backup", () => {
     expect((await stage.run("audit", "verify", "--head", made.json.head)).code).toBe(0);
   });
 
-  it("put back takes nothing from anybody, and lets nobody in again", async () => {
+  it("that is restored takes access from nobody and gives it back to nobody", async () => {
     // What the copy does not know: people hired, gone, back, and moved between groups.
     await serve.idp.hireAll(hires);
     await serve.idp.setActive(false, ...ids.slice(0, 4));
@@ -119,7 +119,7 @@ describe("a backup", () => {
     ]);
   });
 
-  it("does what it held once somebody has approved it, and only then, across a restart", async () => {
+  it("carries out the held changes after their approval, also across a restart", async () => {
     await serve.stop();
     serve = await stage.serve();
     await until(async () => expect((await statusOf(serve)).bitwarden).toMatchObject({ pending: 0, failed: 0 }));
@@ -139,8 +139,8 @@ describe("a backup", () => {
   });
 });
 
-describe("a backup of a database that is not whole", () => {
-  it("is refused when the audit trail is not intact, and leaves nothing", async () => {
+describe("a backup of a damaged database", () => {
+  it("is refused if the audit trail is not intact, and leaves no file", async () => {
     await using other = await makeStage();
     await other.run("token", "create", "--source", "okta");
     const db = new DatabaseSync(other.database);

@@ -278,7 +278,7 @@ const json = (token: string, method: string, body: string): RequestInit => ({
 });
 
 describe("secrets", { timeout: 120_000 }, () => {
-  it("are found by this test in every form, so that its silence means something", () => {
+  it("are found by this test in every form", () => {
     const [base64 = ""] = formsOf(canaries.ldap).slice(2);
     for (const text of [
       canaries.ldap,
@@ -292,7 +292,7 @@ describe("secrets", { timeout: 120_000 }, () => {
     }
   });
 
-  it("are kept when everything works", async () => {
+  it("stay secret when everything works", async () => {
     for (const token of [canaries.scimInline, canaries.scimEnv, canaries.scimFile])
       expect(await ask(`${serve.scimUrl}/Users`, bearer(token))).toBe(200);
     await scim().hire("ada@example.com");
@@ -305,7 +305,7 @@ describe("secrets", { timeout: 120_000 }, () => {
     expectSilence();
   });
 
-  it("of people, given as SCIM passwords, are neither kept nor repeated, however they come", async () => {
+  it("that arrive as SCIM passwords are neither stored nor returned", async () => {
     const users = `${serve.scimUrl}/Users`;
     const of = (email: string, password: string): string => JSON.stringify(person(email, { password }));
     const patch = (...Operations: object[]): string =>
@@ -371,7 +371,7 @@ describe("secrets", { timeout: 120_000 }, () => {
     expectSilence();
   });
 
-  it("are kept when requests are refused", async () => {
+  it("stay secret when requests are refused", async () => {
     for (const authorization of [
       `Bearer ${canaries.wrongToken}`,
       `Basic ${btoa(`x:${canaries.wrongToken}`)}`,
@@ -389,28 +389,31 @@ describe("secrets", { timeout: 120_000 }, () => {
     expectSilence();
   });
 
-  it.each([401, 500, 403, 200, 302])("are kept when vendors answer %i with all they were sent", async (status) => {
-    const before = vendor.seen.length;
-    vendor.be({ kind: "echo", status });
-    // A process that serves waits longer after each failure: it is asked about the first two, a command about each.
-    const isServed = status === 401 || status === 500;
-    if (isServed) {
-      await scim().hire(`person-${status}@example.com`);
-      await until(async () => {
-        expect(vendor.seen.length).toBeGreaterThan(before);
-        expect((await statusOf(serve)).bitwarden).toMatchObject({ error: expect.anything() });
-      }, 30_000);
-      await ask(`${serve.adminUrl}/`, bearer(canaries.admin));
-      await ask(`${serve.adminUrl}/api/v1/status`, bearer(canaries.admin));
-      await Promise.all([run("status"), run("plan"), run("user", `person-${status}@example.com`)]);
-    }
-    expect((await run("check")).stdout).toContain("ERROR");
-    expect(vendor.seen.length).toBeGreaterThan(before);
-    vendor.be({ kind: "pass" });
-    expectSilence();
-  });
+  it.each([401, 500, 403, 200, 302])(
+    "stay secret when vendors answer %i with all that they received",
+    async (status) => {
+      const before = vendor.seen.length;
+      vendor.be({ kind: "echo", status });
+      // A process that serves waits longer after each failure: it is asked about the first two, a command about each.
+      const isServed = status === 401 || status === 500;
+      if (isServed) {
+        await scim().hire(`person-${status}@example.com`);
+        await until(async () => {
+          expect(vendor.seen.length).toBeGreaterThan(before);
+          expect((await statusOf(serve)).bitwarden).toMatchObject({ error: expect.anything() });
+        }, 30_000);
+        await ask(`${serve.adminUrl}/`, bearer(canaries.admin));
+        await ask(`${serve.adminUrl}/api/v1/status`, bearer(canaries.admin));
+        await Promise.all([run("status"), run("plan"), run("user", `person-${status}@example.com`)]);
+      }
+      expect((await run("check")).stdout).toContain("ERROR");
+      expect(vendor.seen.length).toBeGreaterThan(before);
+      vendor.be({ kind: "pass" });
+      expectSilence();
+    },
+  );
 
-  it("are kept when a connection is made, a wrong secret given, and a token made", async () => {
+  it("stay secret when a connection is made with a wrong and a right secret, and when a token is made", async () => {
     const place = [
       "--api-url",
       stage.bitwarden.apiUrl,
@@ -434,7 +437,7 @@ describe("secrets", { timeout: 120_000 }, () => {
     expectSilence();
   });
 
-  it("are kept when the configuration is wrong", async () => {
+  it("stay secret when the configuration is wrong", async () => {
     const c = canaries;
     const target = sections().targets["acme-bitwarden"];
     const broken: readonly (readonly [string, object | string])[] = [
@@ -480,7 +483,7 @@ describe("secrets", { timeout: 120_000 }, () => {
     expectSilence();
   });
 
-  it("are kept in the database, and when the process ends in any way", async () => {
+  it("are not in the database in plain text, however the process ends", async () => {
     hearCommandLine(serve);
     expect((await serve.stop()).code).toBe(0);
     expectSilence();

@@ -14,7 +14,7 @@ const poor = [
   "31415926535897932384626433",
 ];
 
-describe("check looks at secrets", () => {
+describe("check of secrets", () => {
   let stage: Stage;
   let key: string;
   beforeAll(async () => {
@@ -52,12 +52,12 @@ describe("check looks at secrets", () => {
       .map(({ message }) => message);
   };
 
-  it("and has nothing to say of those that only this user can read", async () => {
+  it("accepts files that only this user can read", async () => {
     await configure();
     expect(await warnings()).toEqual([]);
   });
 
-  it("and warns of files that others have rights on, by key and path", async () => {
+  it("warns about files that other users have rights on, with key and path", async () => {
     await configure();
     await Promise.all([
       chmod(file("server.key"), 0o644),
@@ -72,7 +72,7 @@ describe("check looks at secrets", () => {
     await Promise.all(["server.key", "master.key", "admin.token"].map((name) => chmod(file(name), 0o600)));
   });
 
-  it("and takes root's files that a group may read for given to the service, links followed", async (context) => {
+  it("accepts a file of root that only a group can read, also through a link", async (context) => {
     if (process.getuid?.() !== 0) return context.skip("files of root need root");
     await configure();
     // As Kubernetes mounts a secret.
@@ -88,7 +88,7 @@ describe("check looks at secrets", () => {
     expect(await warnings()).toEqual([expect.stringContaining("masterKey: its group")]);
   });
 
-  it("and warns of a configuration with secrets in it that everybody can read", async () => {
+  it("warns about a configuration with secrets that every user can read", async () => {
     await configure({ admin: { listen: "127.0.0.1:0", token: good[2] } });
     await chmod(file("rollcall.yaml"), 0o644);
     expect(await warnings()).toEqual([
@@ -102,7 +102,7 @@ describe("check looks at secrets", () => {
     expect(await warnings()).toEqual([]);
   });
 
-  it("and warns of tokens that could be guessed, wherever they come from", async () => {
+  it("warns about tokens that are easy to guess, in the file, in a file: and in the environment", async () => {
     await configure({
       admin: { listen: "127.0.0.1:0", token: "file:admin.token", operatorToken: poor[1], viewerToken: poor[2] },
       sources: { okta: { type: "scim", token: ["${OKTA_TOKEN}", good[1], poor[3]] } },

@@ -39,7 +39,7 @@ guard: { percent: 500, window: soon }
 `;
 
 describe("a wrong configuration", () => {
-  it.each(["serve", "token list"])("is refused by %s with all that is wrong, each at its place", async (command) => {
+  it.each(["serve", "token list"])("is refused by %s with all mistakes, each with its path", async (command) => {
     const { code, stdout, stderr } = await run(wrong, command.split(" "));
     expect([code, stdout]).toEqual([1, ""]);
     const lines = stderr
@@ -96,7 +96,7 @@ describe("a wrong configuration", () => {
     expect(stderr).not.toMatch(/hunter2| {4}at /);
   });
 
-  it("that is not there, or not given, is told", async () => {
+  it("that is missing is reported with what to do", async () => {
     const options = { cwd: await makeFolder() };
     const missing = await rollcall(["serve", "-c", "nowhere.yaml"], options);
     expect([missing.code, missing.stderr]).toEqual([
@@ -110,7 +110,7 @@ describe("a wrong configuration", () => {
 });
 
 describe("a configuration", () => {
-  it("without targets keeps the directory; `check` warns", async () => {
+  it("without targets stores users and groups, and `check` warns", async () => {
     await using stage = await makeStage({ sections: { targets: {} } });
     const serve = await stage.serve();
     await serve.idp.hire("ada@example.com");
@@ -164,7 +164,7 @@ describe("a configuration", () => {
     expect((await rollcall(["status", "-c", "/nowhere.yaml"], options)).code).toBe(1);
   });
 
-  it("decides who belongs in a target and which groups are pushed", async () => {
+  it("decides which users and groups belong to a target", async () => {
     await using stage = await makeStage();
     const { clientId, clientSecret, apiUrl, identityUrl } = stage.bitwarden;
     const target = {
@@ -190,7 +190,7 @@ describe("a configuration", () => {
     expect(stage.bitwarden.state.mails("alan@example.com")).toBe(0);
   });
 
-  it("that cannot be listened on is an error, and the process ends", async () => {
+  it("with an address that is in use ends the process with an error", async () => {
     await using stage = await makeStage();
     const taken = createServer();
     const port = await new Promise<number>((resolve) =>
@@ -223,7 +223,7 @@ describe("the command line", () => {
     expect(stderr).toMatch(hint);
   });
 
-  it("explains itself: every command, with examples where they help", async () => {
+  it("has a help text for every command", async () => {
     const commands = ["serve", "plan", "approve", "token"];
     const [all, version, ...each] = await Promise.all(
       [["--help"], ["--version"], ...commands.map((name) => [name, "--help"])].map((args) =>

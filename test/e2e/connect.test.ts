@@ -102,7 +102,7 @@ describe("connect", () => {
     expect(await names()).toEqual([]);
   });
 
-  it("refuses a server that answers with a page instead", async () => {
+  it("refuses a server that answers with a web page", async () => {
     const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<html>log in"));
     await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -114,7 +114,7 @@ describe("connect", () => {
     expect(await names()).toEqual([]);
   });
 
-  it("tells what the organization is, stores it sealed, and every command has the target", async () => {
+  it("shows the organization, stores the credentials encrypted, and every command has the target", async () => {
     const run = await connect(`${stage.bitwarden.clientSecret}\n`, "bitwarden", ...place(stage), "--json");
     expect(run.code).toBe(0);
     expect(run.stderr).toMatch(/Bitwarden organization 5a1db0c5-\S+ at 127\.0\.0\.1:\d+: 0 members, 0 groups/);
@@ -133,7 +133,7 @@ describe("connect", () => {
     expect(kept(stage)).toContain("connection.connect");
   });
 
-  it("tells of 1Password which permissions seem missing, and of automated provisioning", async () => {
+  it("shows missing permissions of 1Password, and warns about automated provisioning", async () => {
     const { onePassword } = stage;
     const run = await connect(
       onePassword.clientSecret,
@@ -149,13 +149,13 @@ describe("connect", () => {
     expect(await names()).toEqual(["acme", "bitwarden"]);
   });
 
-  it("does not let a name lead to another account", async () => {
+  it("refuses another account under the same name", async () => {
     const other = "organization.00000000-0000-4000-8000-00000000000f";
     const run = await connect("x", "bitwarden", ...place(stage), "--client-id", other);
     expect(run.stderr).toContain('--name: "bitwarden" is already the name of another organization (5a1db0c5');
   });
 
-  it("does not store what the file would win over", async () => {
+  it("stores no value that the file overrides", async () => {
     const own = { type: "bitwarden", clientSecret: "in the file" };
     await using second = await makeStage({ sections: { targets: { bitwarden: own }, masterKey: newKey() } });
     const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
@@ -164,7 +164,7 @@ describe("connect", () => {
     );
   });
 
-  it("does not go where the file does not", async () => {
+  it("sends no secret to a server that the file does not name", async () => {
     const own = { apiUrl: "http://127.0.0.1:4/api", identityUrl: "http://127.0.0.1:4/identity" };
     await using second = await makeStage({ sections: { targets: { bitwarden: own }, masterKey: newKey() } });
     const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
@@ -173,7 +173,7 @@ describe("connect", () => {
     expect(run.stderr).not.toContain("stored connection");
   });
 
-  it("without a master key says how to make one", async () => {
+  it("says how to make a master key if there is none", async () => {
     await using second = await makeStage({ sections: { targets: {} } });
     const run = await second.runWith("x", "connect", "bitwarden", ...place(second));
     expect([run.code, run.stderr]).toEqual([
@@ -182,7 +182,7 @@ describe("connect", () => {
     ]);
   });
 
-  it("is undone by disconnect, which says what that means and asks", async () => {
+  it("is undone by disconnect, which shows the consequences and asks", async () => {
     const unsure = await stage.run("disconnect", "acme");
     expect([unsure.code, unsure.stderr]).toEqual([
       1,
@@ -196,7 +196,7 @@ describe("connect", () => {
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('there is no connection "acme"')]);
   });
 
-  it("names the key that is missing, keeps what is stored, and lets it be replaced or forgotten", async () => {
+  it("names the missing key, keeps the stored credentials, and lets a person replace or delete them", async () => {
     await using second = await makeStage({ sections: { targets: {}, masterKey: newKey() } });
     const secret = second.bitwarden.clientSecret;
     expect((await second.runWith(secret, "connect", "bitwarden", ...place(second))).code).toBe(0);

@@ -23,7 +23,7 @@ async function expectDelivered(stage: Stage, serve: Serving, names: Iterable<str
 }
 
 describe("serve killed with SIGKILL", () => {
-  it("in the middle of a burst of writes keeps every acknowledged one, and invites nobody twice", async () => {
+  it("during a burst of writes keeps every acknowledged one, and invites nobody twice", async () => {
     await using stage = await makeStage({ sections: { reconcile: { settle: "0s" } } });
     // Bitwarden answers so slowly that some invitations are always under way.
     stage.bitwarden.faults.latencyMs = 15;
@@ -58,7 +58,7 @@ describe("serve killed with SIGKILL", () => {
     await expectDelivered(stage, again, [...acknowledged.values(), ...lost]);
   });
 
-  it("in the middle of deliveries delivers the rest, and only that", async () => {
+  it("during deliveries delivers the rest, and nothing twice", async () => {
     await using stage = await makeStage({ sections: { reconcile: { settle: "0s" } } });
     const first = await stage.serve();
     const names = emails(60);
@@ -91,7 +91,7 @@ describe("serve killed with SIGKILL", () => {
     await expectDelivered(stage, second, names);
   });
 
-  it("while an import is done but not answered sends no second invitation", async () => {
+  it("after an import without an answer sends no second invitation", async () => {
     await using stage = await makeStage({ sections: { targets: {} } });
     const names = emails(120);
     // Hired while there is no target yet: its first fill then goes by one import.
@@ -107,7 +107,7 @@ describe("serve killed with SIGKILL", () => {
     await expectDelivered(stage, await stage.serve(), names);
   });
 
-  it("leaves the token and the database as they were acknowledged", async () => {
+  it("keeps every acknowledged token and row", async () => {
     await using stage = await makeStage();
     const first = await stage.serve();
     const { json } = await stage.run("token", "create", "--source", "okta", "--json");

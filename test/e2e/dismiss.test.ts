@@ -8,7 +8,7 @@ const budgetOf3 = { percent: 5, atLeast: 3, atMost: 3 };
 /** Nothing passes by itself while it is held and dismissed; afterwards windows go by. */
 const [long, short] = ["24h", "1500ms"];
 
-describe("what was dismissed", () => {
+describe("a dismissed change", () => {
   let stage: Stage;
   let serve: Serving;
   let ids: readonly string[];
@@ -45,7 +45,7 @@ describe("what was dismissed", () => {
   });
   afterAll(() => stage[Symbol.asyncDispose]());
 
-  it("stays held while the same elsewhere passes window by window, and nothing asks for anybody", async () => {
+  it("stays held in later windows while the other target carries it out, and no alert asks about it", async () => {
     await serve.idp.setActive(false, ...ids.slice(0, leavers.length));
     await until(() => expect([membersIn(stage, "revoked").length, suspended().length]).toEqual([3, 3]));
     const left = leavers.length - 3;
@@ -86,7 +86,7 @@ describe("what was dismissed", () => {
     expect(await metrics.text()).toContain(`rollcall_removals_dismissed{target="acme-bitwarden"} ${left}\n`);
   });
 
-  it("outlasts a restart and a whole sync, which has nothing to complain of", async () => {
+  it("stays dismissed across a restart and a full sync, which exits 0", async () => {
     const lost = membersIn(stage, "revoked");
     const before = await held();
     await serve.stop();
@@ -102,7 +102,7 @@ describe("what was dismissed", () => {
     expect(membersIn(stage, "revoked")).toEqual(lost);
   });
 
-  it("is off the list when the person is back, and a new question when they leave again", async () => {
+  it("disappears when the person returns, and is undecided when the person leaves again", async () => {
     const { held: before, heldChanges } = await held();
     const back = heldChanges[0].email;
     const id = ids[people.indexOf(back)] ?? "";
@@ -114,7 +114,7 @@ describe("what was dismissed", () => {
     digest = (await held()).heldDigest;
   });
 
-  it("passes once it is approved, and the trail says whose word each was", async () => {
+  it("passes after an approval, and the audit trail has both decisions with their actors", async () => {
     expect((await api("POST", "/targets/acme-bitwarden/dismiss", { digest: "0".repeat(16) })).status).toBe(409);
     // Again, by somebody else: whose word it was stays.
     const again = await api("POST", "/targets/acme-bitwarden/dismiss", { digest });
@@ -138,7 +138,7 @@ describe("what was dismissed", () => {
   });
 });
 
-it("dismisses what `plan` shows where nothing serves, before any run has held it", async () => {
+it("can be dismissed from `plan` before any run has held it", async () => {
   await using stage = await makeStage({
     sections: {
       sources: { okta: { type: "scim", token: scimToken } },

@@ -25,7 +25,7 @@ const metricsOf = async ({ adminUrl }: Serving): Promise<string> =>
   (await fetch(`${adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })).text();
 
 describe("a running serve", () => {
-  it("takes up what is connected, changed and disconnected beside it, without a restart", async () => {
+  it("serves a connection that another process connects, changes or disconnects, without a restart", async () => {
     await using stage = await makeStage({ sections: { targets: {}, masterKey: newKey() } });
     const serve = await stage.serve();
     const [ada = "", bob = "", eve = ""] = emails(3);
@@ -66,7 +66,7 @@ describe("a running serve", () => {
     expect((await serve.stop()).code).toBe(0);
   });
 
-  it("replaces a connection that changed, and gives back the access token of the one before", async () => {
+  it("replaces a changed connection, and gives back the access token of the old one", async () => {
     await using stage = await makeStage({ sections: { targets: {}, masterKey: newKey() } });
     const { onePassword } = stage;
     const connectOne = (apiUrl = onePassword.apiUrl) =>
@@ -90,7 +90,7 @@ describe("a running serve", () => {
     expect((await serve.stop()).code).toBe(0);
   });
 
-  it("goes on with a target of the file whose stored credentials can't be used, and says so", async () => {
+  it("keeps the former credentials of a target if the stored ones can't be used, and logs it", async () => {
     const key = newKey();
     await using stage = await makeStage({ sections: { targets: {}, masterKey: key } });
     expect((await connect(stage)).code).toBe(0);
@@ -116,7 +116,7 @@ describe("a running serve", () => {
 });
 
 describe("rekey", () => {
-  it("replaces the key while serve runs, which reads the new one by itself", async () => {
+  it("replaces the key while serve runs, and serve reads the new key", async () => {
     const [old, fresh] = [newKey(), newKey()];
     await using stage = await makeStage({ sections: { targets: {}, masterKey: old } });
     expect((await connect(stage)).code).toBe(0);
@@ -141,7 +141,7 @@ describe("rekey", () => {
     expect((await serve.stop()).code).toBe(0);
   });
 
-  it("killed at any moment leaves all under one key, which opens all", async () => {
+  it("killed at any moment leaves all credentials under one key", async () => {
     const [old, fresh] = [newKey(), newKey()];
     await using stage = await makeStage({ sections: { targets: {}, masterKey: old } });
     const rings = { old: createKeyRing([old]), new: createKeyRing([fresh]), both: createKeyRing([fresh, old]) };

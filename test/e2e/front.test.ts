@@ -58,7 +58,7 @@ function unfinished(token: string): Socket {
 }
 
 describe("requests in flight", () => {
-  it("of a source are bounded, those of another go on; health is always answered; it ends with them", async () => {
+  it("have a maximum per source that affects no other source and no health check", async () => {
     const slow = [1, 2, 3].map(() => unfinished(scimToken));
     const refused = await until(async () => {
       const answer = await ask(people, scimToken);
@@ -84,7 +84,7 @@ describe("requests in flight", () => {
 });
 
 describe("wrong tokens", () => {
-  it("are told to wait when there are many from an address, a good one from there never", async () => {
+  it("from one address get 429 after a limit, and a good token from there never does", async () => {
     const statuses: number[] = [];
     for (let index = 0; index < 8; index += 1) statuses.push((await ask(people, `wrong-${index}`)).status);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
@@ -100,7 +100,7 @@ describe("wrong tokens", () => {
 });
 
 describe("the rate of a source", () => {
-  it("is bounded by 429 with Retry-After, that of another is its own", async () => {
+  it("has a limit of its own, and gets 429 with Retry-After above it", async () => {
     const answers = await until(async () => {
       const answer = await ask(people, scimToken);
       expect(answer.status).toBe(429);

@@ -41,7 +41,7 @@ describe("the guard", () => {
   });
   afterAll(() => stage[Symbol.asyncDispose]());
 
-  it("lets as many lose access as the budget allows, and holds the rest, in each target", async () => {
+  it("lets as many lose access as the limit allows, and holds the rest, in each target", async () => {
     await serve.idp.setActive(false, ...ids.slice(0, leavers.length));
     await until(() => expect([membersIn(stage, "revoked").length, suspended(stage).length]).toEqual([3, 3]));
     await until(async () =>
@@ -49,7 +49,7 @@ describe("the guard", () => {
     );
   });
 
-  it("tells in `status --json` what the contract promises", async () => {
+  it("shows in `status --json` all promised keys", async () => {
     const { code, json } = await stage.run("status", "--json");
     expect(code).toBe(0);
     expect(json.sources).toMatchObject([
@@ -77,7 +77,7 @@ describe("the guard", () => {
     ]);
   });
 
-  it("tells in `plan --json` what the contract promises", async () => {
+  it("shows in `plan --json` all promised keys", async () => {
     const { code, json } = await stage.run("plan", "--json");
     expect(code).toBe(0);
     expect(Object.keys(json)).toEqual(["targets"]);
@@ -101,7 +101,7 @@ describe("the guard", () => {
     expect(one.json.targets).toEqual([json.targets[1]]);
   });
 
-  it("keeps its budget and what it holds across a restart", async () => {
+  it("keeps the used part of its limit and the held changes across a restart", async () => {
     const before = (await stage.run("plan", "--json")).json;
     expect((await serve.stop()).code).toBe(0);
     expect((await stage.run("sync")).code).toBe(3);
@@ -111,7 +111,7 @@ describe("the guard", () => {
     expect([membersIn(stage, "revoked").length, suspended(stage).length]).toEqual([3, 3]);
   });
 
-  it("lets pass what is approved by its digest: once, in one target, and nothing else", async () => {
+  it("lets exactly the approved changes pass, once, in one target", async () => {
     const { heldDigest } = (await statusOf(serve)).bitwarden;
     for (const wrong of [
       "0123456789abcdef",
@@ -148,7 +148,7 @@ describe("the guard", () => {
     expect(membersIn(stage, "revoked")).toEqual(leavers);
   });
 
-  it("says so in exit codes, and `plan` writes nothing anywhere", async () => {
+  it("shows held changes in exit codes, and `plan` writes nothing", async () => {
     expect((await serve.stop()).code).toBe(0);
     const files = filesOf(stage);
     const writes = writesAt(stage);
@@ -216,7 +216,7 @@ describe("exit codes", () => {
     expect((await stage.run("sync")).code).toBe(0);
   });
 
-  it("of `plan` before anything was ever run: no file is made", async () => {
+  it("of `plan` without a database are right, and no file is created", async () => {
     await using stage = await makeStage();
     stage.bitwarden.state.addMember({ email: "owner@example.com", type: 0 });
     const before = filesOf(stage);

@@ -43,7 +43,7 @@ describe("one person's life across both targets", () => {
     await until(() => expect(groups()).toEqual(["Engineering", "On call"]), soon);
   });
 
-  it("leaves one", async () => {
+  it("leaves one of them", async () => {
     await serve.idp.leave(onCall, id);
     await until(() => expect(groups()).toEqual(["Engineering"]), soon);
     expect(stage.bitwarden.state.groupByName("On call")).toBeDefined();
@@ -54,7 +54,7 @@ describe("one person's life across both targets", () => {
     await until(() => expect([stateOf(stage, ada), inOnePassword()]).toEqual(["revoked", "SUSPENDED"]), soon);
   });
 
-  it("is hired again: has back what she had, without another invitation", async () => {
+  it("is hired again: gets access and groups back without another invitation", async () => {
     await serve.idp.setActive(true, id);
     await until(() => expect([stateOf(stage, ada), inOnePassword()]).toEqual(["confirmed", "ACTIVE"]), soon);
     await until(() => expect(groups()).toEqual(["Engineering"]), soon);
@@ -62,14 +62,14 @@ describe("one person's life across both targets", () => {
     expect(stage.bitwarden.state.reinvites(ada)).toBe(0);
   });
 
-  it("is deleted: loses access in both, and nothing of her is destroyed", async () => {
+  it("is deleted: loses access in both, and no account is removed", async () => {
     await serve.idp.dismiss(id);
     await until(() => expect([stateOf(stage, ada), inOnePassword()]).toEqual(["revoked", "SUSPENDED"]), soon);
     expect((await serve.idp.call("GET", `/Users/${id}`)).status).toBe(404);
     expect((await serve.idp.call("GET", `/Groups/${engineering}`)).body.members ?? []).toEqual([]);
   });
 
-  it("is a story that `rollcall user` tells", async () => {
+  it("is shown by `rollcall user`", async () => {
     const told = await stage.run("user", ada.toUpperCase(), "--json");
     expect(told.code).toBe(0);
     const [user] = told.json.users;
@@ -129,7 +129,7 @@ describe("one person's life across both targets", () => {
     expect(text.stdout).toMatch(/acme-bitwarden {2}no access; in sync/);
   });
 
-  it("leaves nothing to do, and the owner alone", async () => {
+  it("leaves no changes in the plan, and the owner unchanged", async () => {
     const plan = await stage.run("plan", "--detailed-exitcode");
     expect([plan.code, plan.stdout]).toEqual([0, "acme-bitwarden: nothing to do\nacme-1password: nothing to do\n"]);
     expect(stateOf(stage, "owner@example.com")).toBe("confirmed");

@@ -6,7 +6,7 @@ import { emails, makeStage, membersIn } from "./stage.ts";
 const token = "entra-token-0123456789";
 
 describe("a source that is replaced by another in the configuration", () => {
-  it("is told of by every command, and its people follow the other one as soon as it has them", async () => {
+  it("is reported by every command, and its people follow the new source as soon as it sends them", async () => {
     await using stage = await makeStage();
     const people = emails(6);
     const first = await stage.serve();
@@ -47,7 +47,7 @@ describe("a source that is replaced by another in the configuration", () => {
     await second.stop();
   });
 
-  it("is not replaced under its own name by one of another type: its people would keep their addresses for ever", async () => {
+  it("can't have another type under the same name: its people would keep their addresses for ever", async () => {
     await using stage = await makeStage();
     const { idp, stop } = await stage.serve();
     await idp.hireAll(emails(2));

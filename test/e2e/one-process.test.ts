@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { rollcall, start, until } from "./process.ts";
 import { makeStage, stateOf } from "./stage.ts";
 
-it("lets one process reconcile, the others look and approve, and the next one take over", async () => {
+it("one process reconciles, others read and approve, and the next one takes over", async () => {
   await using stage = await makeStage();
   const serve = await stage.serve();
   const id = await serve.idp.hire("ada@example.com");
@@ -41,7 +41,7 @@ it("lets one process reconcile, the others look and approve, and the next one ta
   expect((await next.stop()).code).toBe(0);
 });
 
-it("keeps the sandbox that runs from being disturbed by a second one", async () => {
+it("a second sandbox does not disturb the one that runs", async () => {
   await using stage = await makeStage();
   // In the folder of a configuration that nobody gave: it is not used, and that is said.
   const options = { cwd: stage.folder };

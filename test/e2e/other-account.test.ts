@@ -4,7 +4,7 @@ import { until } from "./process.ts";
 import { emails, makeStage, membersIn, targetsOf } from "./stage.ts";
 
 describe("a target whose credentials lead to another account", () => {
-  it("is left alone, and says so, until it has a name of its own", async () => {
+  it("is not changed until it has its own name, and the error says so", async () => {
     await using stage = await makeStage();
     const otherBitwarden = await startBitwarden({ organizationId: "00000000-0000-4000-8000-0000000000ff" });
     const otherOnePassword = await startOnePassword({ accountId: "ZZZZZZZZZZZZZZZZZZZZZZZZZZ" });

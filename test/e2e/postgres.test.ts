@@ -41,7 +41,7 @@ async function expectOneMailEach(stage: Stage, people: Iterable<string>): Promis
 }
 
 describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
-  it("follows who is hired, leaves and comes back, beside every other command, and over a SIGKILL", async () => {
+  it("follows people who join, leave and return, beside every other command and across a SIGKILL", async () => {
     const { stage, url } = await stageOnPostgres({ guard: { percent: 1, atLeast: 1, atMost: 1 } });
     await using _ = stage;
     // Nothing is there yet, and asking makes nothing.
@@ -100,7 +100,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect((await stage.run("sync")).code).toBe(0);
   }, 180_000);
 
-  it("loses nothing that it acknowledged when the server crashes under it, and goes on by itself", async () => {
+  it("loses no acknowledged write when PostgreSQL crashes, and continues by itself", async () => {
     const { stage } = await stageOnPostgres();
     await using _ = stage;
     stage.bitwarden.faults.latencyMs = 10;
@@ -153,7 +153,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect(stderr).not.toContain(password);
   }, 120_000);
 
-  it("serves from several processes, of which one reconciles, and the next when that one is gone", async () => {
+  it("serves from several processes: one reconciles, and the next takes over when that one is gone", async () => {
     const { stage, url } = await stageOnPostgres();
     await using _ = stage;
     const leader = await stage.serve();
@@ -198,7 +198,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect((await second.stop()).code).toBe(0);
   }, 120_000);
 
-  it("says what is wrong with a database, and never its password", async () => {
+  it("explains what is wrong with a database, and never shows its password", async () => {
     const { stage, url } = await stageOnPostgres();
     await using _ = stage;
     const wrong = "another-password-0123456789";

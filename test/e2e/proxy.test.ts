@@ -51,8 +51,8 @@ const forwarded = {
 };
 const path = "/scim/v2/ServiceProviderConfig";
 
-describe("what a proxy says", () => {
-  it("is not believed unless told so", async () => {
+describe("the headers of a proxy", () => {
+  it("are ignored by default", async () => {
     const serve = await serveWith({});
     expect(await seen(serve, forwarded, "request-1")).toEqual({
       location: `http://inside:8080${path}`,
@@ -66,7 +66,7 @@ describe("what a proxy says", () => {
     );
   });
 
-  it("is believed of as many hops as there are", async () => {
+  it("are trusted for the configured number of hops", async () => {
     const serve = await serveWith({ trustProxy: 1 });
     expect(await seen(serve, forwarded, "request-1")).toEqual({
       location: `https://scim.example.com${path}`,
@@ -79,7 +79,7 @@ describe("what a proxy says", () => {
     expect(location).toBe(`https://localhost${path}`);
   });
 
-  it("is believed of the addresses that are named, to the first that is not", async () => {
+  it("are trusted from the configured addresses, up to the first other address", async () => {
     const serve = await serveWith({ trustProxy: ["127.0.0.0/8", "203.0.113.0/24"] });
     expect(await seen(serve, forwarded, "request-1")).toEqual({
       location: `https://scim.example.com${path}`,

@@ -48,7 +48,7 @@ describe("a database that can't be written", () => {
     return store;
   };
 
-  it("on a read-only mount is read; what would write says which file, why, and what to do", async (context: TestContext) => {
+  it("can be read on a read-only mount, and a writing command names the file, the reason and the remedy", async (context: TestContext) => {
     await serve?.stop();
     const unmount = readOnly(state());
     if (unmount === null) return context.skip("a read-only mount needs root on Linux");
@@ -79,7 +79,7 @@ describe("a database that can't be written", () => {
     expect((await stage.run("backup", copy, "--json")).json).toMatchObject({ file: copy, head: expect.anything() });
   });
 
-  it("is read with what `serve` wrote a moment ago, where only this view of it is read-only", async (context: TestContext) => {
+  it("can be read with the newest writes of `serve` through a read-only view", async (context: TestContext) => {
     const view = join(stage.folder, "view");
     const unmount = readOnly(state(), view);
     if (unmount === null) return context.skip("a read-only mount needs root on Linux");
@@ -111,7 +111,7 @@ describe("a database that can't be written", () => {
     }
   });
 
-  it("of another user is read where that is allowed, leaves nothing there, and is never taken for an empty one", async (context: TestContext) => {
+  it("of another user can be read if its mode allows, without new files there, and never counts as empty", async (context: TestContext) => {
     if (process.getuid?.() !== 0) return context.skip("to become another user needs root");
     await serve?.stop();
     const file = join(stage.folder, "rollcall.yaml");
@@ -165,7 +165,7 @@ describe("a database that can't be written", () => {
     );
   });
 
-  it("of an older release says that it has to be brought up to date first", async (context: TestContext) => {
+  it("of an older release must be brought up to date first, and the error says so", async (context: TestContext) => {
     await serve?.stop();
     const db = new DatabaseSync(stage.database);
     db.exec("DELETE FROM schema_version");
@@ -179,7 +179,7 @@ describe("a database that can't be written", () => {
     });
   });
 
-  it("is not read on while somebody writes to it whom nothing tells of this reader", async (context: TestContext) => {
+  it("is not read further after an unnoticed write of another process", async (context: TestContext) => {
     await serve?.stop();
     const view = join(stage.folder, "view");
     const unmount = readOnly(state(), view);

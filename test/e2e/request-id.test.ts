@@ -34,7 +34,7 @@ const lines = (): any[] =>
     .map((line) => JSON.parse(line));
 
 describe("one id from the SCIM request to the vendor's call", () => {
-  it("is in the answer, in the log of the request and of the call, and in the person's history", async () => {
+  it("is in the answer, in the logs of the request and the call, and in the person's history", async () => {
     const hired = await call("POST", "/Users", person("ada@example.com"));
     expect(hired.requestId).toMatch(/^[0-9a-f-]{36}$/);
     await until(() => expect(stateOf(stage, "ada@example.com")).toBe("invited"));
@@ -90,7 +90,7 @@ describe("one id from the SCIM request to the vendor's call", () => {
     expect([answer.status, answer.requestId]).toEqual([200, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
   });
 
-  it("comes with refusals too", async () => {
+  it("is also in refusals", async () => {
     const answer = await call("GET", "/Users", null, { authorization: "Bearer wrong" });
     expect([answer.status, answer.requestId]).toEqual([401, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
   });

@@ -56,7 +56,7 @@ describe("a copy of the database that backup did not make", () => {
   };
   const restoreRows = async () => (await stage.run("audit", "--action", "restore", "--json")).json.rows;
 
-  it("takes nothing from anybody and lets nobody in again once somebody has said what it is", async () => {
+  it("takes access from nobody and gives it back to nobody after `rollcall restored`", async () => {
     await snapshot();
     await goOn();
     const early = await stage.run("restored");
@@ -115,7 +115,7 @@ describe("a copy of the database that backup did not make", () => {
     expect((await stage.run("audit", "verify")).code).toBe(0);
   });
 
-  it("is an old one again when an older copy of it is put back later", async () => {
+  it("counts as restored again if an older copy of it is put back later", async () => {
     await serve.stop();
     expect((await stage.run("restored")).code).toBe(0);
     serve = await stage.serve();
@@ -127,7 +127,7 @@ describe("a copy of the database that backup did not make", () => {
     expect(await restoreRows()).toHaveLength(2);
   });
 
-  it("may be a backup that was not started yet, too; and there must be one", async () => {
+  it("may also be a backup that was not started yet, and must exist", async () => {
     const file = join(stage.folder, "copy.db");
     expect((await stage.run("backup", file)).code).toBe(0);
     await serve.stop();

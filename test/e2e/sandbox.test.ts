@@ -59,7 +59,7 @@ describe("serve without a configuration, in an empty folder", () => {
   const memberOf = async (email: string) =>
     (await vendorState("bitwarden.json")).members.find((member: { email: string }) => member.email === email);
 
-  it("says what it is, and all that is needed to go on", async () => {
+  it("prints that it is a sandbox, and all addresses and tokens", async () => {
     expect(banner.text).toMatch(/SANDBOX/);
     expect(banner.text).toMatch(/[Nn]othing here is real/);
     expect(banner).toMatchObject({
@@ -77,7 +77,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect(admin.status).toBe(200);
   });
 
-  it("hires somebody with the line to paste", async () => {
+  it("adds a person with the printed curl line", async () => {
     // A shell, as a person would: quoting is part of what is promised.
     const { stdout } = await promisify(execFile)("sh", ["-c", banner.curl]);
     id = JSON.parse(stdout).id;
@@ -90,7 +90,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect(onePassword).toMatchObject({ name: "onepassword", hasAccess: true, inSync: true, note: null });
   });
 
-  it("never shows somebody as provisioned whom 1Password does not know: its API cannot invite", async () => {
+  it("never shows a person without a 1Password account as provisioned", async () => {
     const idp = scimClient(banner.scimUrl, banner.scimToken);
     const id = await idp.hire(stranger);
     const { json } = await until(async () => {
@@ -104,7 +104,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect((await command("status")).stdout).toMatch(/onepassword .*1 not in 1Password/);
   });
 
-  it("never touches the owner, whatever the directory says", async () => {
+  it("never changes the owner, whatever the source requests", async () => {
     const idp = scimClient(banner.scimUrl, banner.scimToken);
     const owner = await idp.hire(company.owner);
     const [someone] = await idp.hireAll(["ada.lovelace@example.com"]);
@@ -123,7 +123,7 @@ describe("serve without a configuration, in an empty folder", () => {
     ).toEqual(["ada.lovelace@example.com"]);
   });
 
-  it("has a master key of its own, which nobody else may read and the next start keeps", async () => {
+  it("has its own master key, which only this user can read and the next start keeps", async () => {
     const path = join(folder, "data/sandbox/master.key");
     const key = await readFile(path, "utf8");
     expect([Buffer.from(key, "base64").length, (await stat(path)).mode & 0o777]).toEqual([32, 0o600]);
@@ -157,7 +157,7 @@ describe("serve without a configuration, in an empty folder", () => {
     expect((await running.stop()).code).toBe(0);
   });
 
-  it("starts beside whatever else listens on its usual port", async () => {
+  it("starts even if its usual port is in use", async () => {
     const other = createServer();
     // Taken by somebody else on this machine already: just as good.
     await new Promise<void>((resolve) => other.once("error", () => resolve()).listen(8080, "127.0.0.1", resolve));

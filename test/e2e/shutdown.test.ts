@@ -62,7 +62,7 @@ describe("serve, told to stop", () => {
     },
   );
 
-  it("finishes the calls that are under way, and leaves the rest for the next start", async () => {
+  it("finishes the running calls, and leaves the rest for the next start", async () => {
     await using stage = await makeStage({ sections: { reconcile: { settle: "0s" } } });
     const serve = await stage.serve();
     stage.bitwarden.faults.latencyMs = 50;
@@ -84,7 +84,7 @@ describe("serve, told to stop", () => {
     );
   });
 
-  it("does not wait for ever, for a vendor or a client that does not answer", async () => {
+  it("has a time limit for a vendor or a client that does not answer", async () => {
     await using stage = await makeStage();
     const serve = await stage.serve();
     await serve.idp.hire("ada@example.com");

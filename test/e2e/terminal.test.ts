@@ -54,7 +54,7 @@ describe("completion", () => {
     await writeFile(join(folder, "a configuration.yaml"), "");
   });
 
-  it("knows every command, from the program itself", async () => {
+  it("offers every command", async () => {
     const commands = await commandsIn();
     expect(commands.length).toBeGreaterThan(10);
     expect(await offered("")).toEqual([...commands].sort());
@@ -63,7 +63,7 @@ describe("completion", () => {
     expect(await offered("nothing")).toEqual([]);
   });
 
-  it("knows options, the values of those that have a choice, and files", async () => {
+  it("offers options, their choices, and files", async () => {
     expect(await offered("plan", "--d")).toEqual(["--detailed-exitcode"]);
     expect(await offered("token", "create", "--so")).toEqual(["--source"]);
     expect(await offered("sync", "--detailed")).toEqual([]);
@@ -135,7 +135,7 @@ describe("colours", () => {
     });
 
   it.each([["status"], ["plan"], ["user", "ada@example.com"]])(
-    "%s: none in a pipe, some when forced, never in JSON",
+    "of %s: none in a pipe, some when forced, never in JSON",
     async (...args) => {
       expect((await run1(args, {})).stdout).not.toContain(esc);
       expect((await run1(args, { FORCE_COLOR: "1" })).stdout).toContain(`${esc}[`);
@@ -145,7 +145,7 @@ describe("colours", () => {
     },
   );
 
-  it("on a terminal they are there, and NO_COLOR takes them away", async () => {
+  it("are used on a terminal, but not with NO_COLOR", async () => {
     const command = `${process.execPath} ${main} status -c ${join(stage.folder, "rollcall.yaml")}`;
     const onTerminal = async (more: Readonly<Record<string, string>>): Promise<string> => {
       const env = { PATH: process.env["PATH"], TERM: "xterm-256color", BW_SECRET: "secret", ...more };
@@ -160,13 +160,13 @@ describe("colours", () => {
     expect(words(coloured)).toBe(words(plain));
   });
 
-  it("a name can't hide what is written after it, not even by colours", async () => {
+  it("can't be used by a name to hide the text after it", async () => {
     const { stdout } = await run1(["user", "bob@example.com"], {});
     expect(stdout).not.toContain(esc);
     expect(stdout).toContain("Bob\\u001b[8m\\u001b[30;40m\\u001b[38;5;0m");
   });
 
-  it("a name can't command the terminal in a CSV that is shown there, and is as it is in a file", async () => {
+  it("and control characters of a name never reach the terminal in a CSV, but stay unchanged in a file", async () => {
     const args = ["audit", "export", "--format", "csv", "-c", join(stage.folder, "rollcall.yaml")];
     const env = { PATH: process.env["PATH"], TERM: "xterm-256color", BW_SECRET: "secret" };
     const command = [process.execPath, main, ...args].join(" ");
@@ -177,7 +177,7 @@ describe("colours", () => {
     expect((await run1(args.slice(0, -2), {})).stdout).toContain(`eng${esc}[8m${esc}]0;owned\u0007`);
   });
 
-  it("a name can't command the terminal", async () => {
+  it("and control characters of a name never reach the terminal", async () => {
     const { stdout } = await run1(["user", "ada@example.com"], {});
     expect(stdout).toContain("Ada\\u001b[2J\\u001b]0;owned\\u0007\\u009b31m");
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about

@@ -58,7 +58,7 @@ async function shown(url: string, options: ConnectionOptions = {}) {
 }
 
 describe("TLS of the SCIM listener", () => {
-  it("answers with the certificate of the files, links to itself with https, and speaks no lower version", async () => {
+  it("uses the certificate of the files, links with https, and refuses lower versions of TLS", async () => {
     expect(serve.scimUrl).toMatch(/^https:/);
     const { status, text } = await get(`${serve.scimUrl}/ServiceProviderConfig`, scimToken);
     expect([status, JSON.parse(text).meta.location]).toEqual([200, `${serve.scimUrl}/ServiceProviderConfig`]);
@@ -66,7 +66,7 @@ describe("TLS of the SCIM listener", () => {
     await expect(shown(serve.scimUrl, { maxVersion: "TLSv1.2" })).rejects.toThrow(/protocol version|handshake/i);
   });
 
-  it("takes new files into use without a restart, and keeps what it has while they are broken", async () => {
+  it("uses new files without a restart, and keeps the old certificate while they are invalid", async () => {
     const next = ca.server({ name: "two.example.com" });
     const kept = secureConnect({ host: "127.0.0.1", port: Number(new URL(serve.scimUrl).port), ca: ca.cert });
     await once(kept, "secureConnect");
@@ -90,7 +90,7 @@ describe("TLS of the SCIM listener", () => {
     expect(serve.isOver()).toBe(false);
   });
 
-  it("hangs up on plain HTTP and on rubbish, and goes on", async () => {
+  it("closes connections of plain HTTP and of garbage, and continues", async () => {
     for (const text of ["GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x00\x05hello", "\0".repeat(5000)]) {
       const socket = connect(Number(new URL(serve.scimUrl).port), "127.0.0.1");
       socket.on("error", () => undefined).resume();
@@ -104,7 +104,7 @@ describe("TLS of the SCIM listener", () => {
 describe("client certificates", () => {
   const metrics = (): string => `${serve.adminUrl}/metrics`;
 
-  it("required: who has none, or one of somebody else, ends in the handshake", async () => {
+  it("are required: a client without one, or with one of another authority, fails in the handshake", async () => {
     await expect(get(metrics(), adminToken)).rejects.toThrow(/certificate required|ECONNRESET|socket hang up/i);
     await expect(get(metrics(), adminToken, ca.client({ name: "stranger" }))).rejects.toThrow(
       /unknown ca|decrypt|ECONNRESET|socket hang up/i,
@@ -140,7 +140,7 @@ describe("the end of a certificate", () => {
     expect([expired.code, expired.stdout]).toEqual([1, expect.stringContaining("expired on 20")]);
   });
 
-  it("and what can't be used is an error at the start that names the file", async () => {
+  it("and an unusable file is an error at the start that names it", async () => {
     const broken = { listen: "127.0.0.1:0", tls: { certFile: "clients.pem", keyFile: "server.key" } };
     await stage.configure({ server: broken, store: "sqlite:./other.db", targets: {} });
     const { code, stderr } = await stage.run("serve");

@@ -18,7 +18,7 @@ describe("tokens", () => {
   const statusWith = async (token: string): Promise<number> =>
     (await scimClient(serve.scimUrl, token).call("GET", "/Users")).status;
 
-  it("work at once where it serves, and not longer than a second after they are revoked", async () => {
+  it("work at once in a running serve, and end within a second after they are revoked", async () => {
     const made = await stage.run("token", "create", "--source", "okta", "--label", "the second one", "--json");
     expect([made.code, made.json]).toEqual([
       0,
@@ -42,7 +42,7 @@ describe("tokens", () => {
     );
   });
 
-  it("are printed once, for people: the token alone on the first line", async () => {
+  it("are printed once, alone on the first line", async () => {
     const { code, stdout } = await stage.run("token", "create", "--source", "okta");
     expect(code).toBe(0);
     const [token = "", empty] = stdout.split("\n");
@@ -57,7 +57,7 @@ describe("tokens", () => {
     ]);
   });
 
-  it("expire, are listed with their last use, and are told of before", async () => {
+  it("expire, are listed with their last use, and are announced before they expire", async () => {
     const made = await stage.run(
       "token",
       "create",
@@ -97,7 +97,7 @@ describe("tokens", () => {
     expect((await stage.run("token", "create", "--source", "okta", "--expires", "soon")).code).toBe(1);
   });
 
-  it("are rotated without a pause: both are good for the grace period, then the new one alone", async () => {
+  it("are rotated without an interruption: both are valid in the grace period, then only the new one", async () => {
     const old = (await stage.run("token", "create", "--source", "okta", "--label", "prod", "--json")).json;
     const made = await stage.run("token", "rotate", old.id, "--grace", "4s", "--json");
     secrets.push(old.token, made.json.token);
@@ -113,7 +113,7 @@ describe("tokens", () => {
     expect(rows.at(-1)).toMatchObject({ action: "token.rotate", detail: { id: old.id, by: made.json.id } });
   });
 
-  it("and all other secrets are nowhere in the database, nor in the logs", async () => {
+  it("and all other secrets are neither in the database nor in the logs", async () => {
     await fetch(`${serve.scimUrl}/Users?access_token=${secrets[0]}`, {
       headers: { authorization: `Bearer ${secrets[0]}x` },
     });

@@ -197,7 +197,7 @@ describe("traces", () => {
     expect(/lovelace|example\.com/.exec(sent)).toBeNull();
   });
 
-  it("that nobody takes hold up neither the work nor the end", async () => {
+  it("that no collector accepts delay neither the work nor the end", async () => {
     await using collector = await startCollector(false);
     await using stage = await makeStage({ env: { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces` } });
     const serve = await stage.serve();

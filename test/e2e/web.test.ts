@@ -22,12 +22,12 @@ const get = async (url: string, token?: string) => {
 };
 
 describe("probes", () => {
-  it("need no token and tell nothing secret", async () => {
+  it("need no token and show no secret", async () => {
     expect(await get(`${serve.baseUrl}/healthz`)).toMatchObject({ status: 200, text: "ok\n" });
     expect(await get(`${serve.baseUrl}/readyz`)).toMatchObject({ status: 200, text: "ready\n" });
   });
 
-  it("say why when the database takes no writes, and are well again by themselves", async () => {
+  it("show the reason while the database refuses writes, and recover by themselves", async () => {
     // A lock that is held for long: for SQLite the same as a disk that does not take the write.
     const other = new DatabaseSync(stage.database);
     other.exec("BEGIN IMMEDIATE");
@@ -97,7 +97,7 @@ describe("the admin listener", () => {
     expect((await get(`${serve.baseUrl}/metrics`, adminToken)).status).toBe(404);
   });
 
-  it("has the metrics of the contract", async () => {
+  it("has all promised metrics", async () => {
     const { status, type, text } = await get(`${serve.adminUrl}/metrics`, adminToken);
     expect([status, type]).toEqual([200, expect.stringContaining("text/plain; version=0.0.4")]);
     const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -131,7 +131,7 @@ describe("the admin listener", () => {
 });
 
 describe("a vendor's outage", () => {
-  it("is a clear line in `status`, and nothing else; then it is over", async () => {
+  it("is one clear line in `status`, and disappears when it is over", async () => {
     const mend = stage.bitwarden.faults.add({ kind: "html", status: 502, times: Number.POSITIVE_INFINITY });
     const id = await serve.idp.hire("alan@example.com");
     await until(
@@ -173,7 +173,7 @@ describe("a vendor's outage", () => {
   });
 });
 
-describe("requests that are none", () => {
+describe("malformed requests", () => {
   /** Writes raw bytes, and gives what came back until the connection was closed, or until it is quiet and `enough`. */
   const raw = (...parts: readonly (string | Buffer)[]): Promise<string> =>
     new Promise((resolve) => {
@@ -242,7 +242,7 @@ describe("requests that are none", () => {
     expect((await get(`${serve.baseUrl}/healthz`)).status).toBe(200);
   });
 
-  it("many at once that never finish keep nobody else out", async () => {
+  it("that never finish do not block other requests", async () => {
     const port = Number(new URL(serve.baseUrl).port);
     const unfinished = head("POST /scim/v2/Users HTTP/1.1", "Content-Length: 500").trimEnd();
     const idle = Array.from({ length: 200 }, () => {
