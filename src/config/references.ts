@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 
-/** What `${ENV}` and `file:PATH` refer to. */
+/** The environment and the folder that `${ENV}` and `file:PATH` refer to. */
 export interface ReferenceScope {
   /** The folder of the configuration file. A relative PATH starts there. */
   readonly baseDir: string;

@@ -112,8 +112,9 @@ export class HttpClient {
   }
 
   /**
-   * Sends when the rate limit allows. Maximum 3 retries, with backoff and jitter or after `Retry-After`: after 429, which
-   * refuses a call before any work, and, if the call is repeatable, after a lost connection, 502, 503, 504 or a read's 500.
+   * Sends when the rate limit allows. Maximum 3 retries, with backoff and jitter or after `Retry-After`. Every call is
+   * retried after 429, which refuses it before any work. A repeatable call is also retried after a lost connection, 502,
+   * 503 or 504, and a read after 500.
    * @throws `TARGET_UNREACHABLE` when nothing can have been sent, `UNEXPECTED_RESPONSE` for a body over the limit, `ABORTED`
    */
   async send(request: HttpRequest, callerSignal: AbortSignal): Promise<Reply> {
