@@ -247,10 +247,7 @@ export function numberedParameters(text: string): string {
 }
 
 /** Runs `work` on a connection of its own. Throws `STORE_UNAVAILABLE`. */
-export async function withSession<T>(
-  url: string,
-  work: (session: Session, place: PostgresPlace) => Promise<T>,
-): Promise<T> {
+async function withSession<T>(url: string, work: (session: Session, place: PostgresPlace) => Promise<T>): Promise<T> {
   const place = placeOf(url);
   const session = await openSession(place);
   try {

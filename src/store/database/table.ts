@@ -109,8 +109,11 @@ function fieldsOf<T>(shape: Shape<T>, prefix = ""): readonly Field<T>[] {
 }
 
 function readerOf<T>(place: string, fields: readonly Field<T>[]): (row: Row) => T {
+  // A copy of an object with all properties is several times faster to fill than an empty object.
+  const empty: Partial<T> = {};
+  for (const { key } of fields) empty[key] = undefined;
   return (row) => {
-    const found: Partial<T> = {};
+    const found = { ...empty };
     for (const { key, column, read } of fields) {
       const value = read(row[column]);
       if (value === undefined) throw new Error(`${place}, column ${column}: unexpected value ${String(row[column])}`);

@@ -42,11 +42,11 @@ const record: Shape<UserRecord & GroupRecord> = {
   modifiedAtMs: integer,
   resource: json(),
 };
-export const recordColumns = "t.seq, t.id, t.rev, t.created_at_ms, t.modified_at_ms, t.resource";
+const recordColumns = "t.seq, t.id, t.rev, t.created_at_ms, t.modified_at_ms, t.resource";
 export const toRecord = reader(record);
 
 /** A user as an insert writes it; `seq` and `absent_since_ms` follow by themselves. */
-export interface StoredUser extends UserRecord {
+interface StoredUser extends UserRecord {
   readonly source: string;
   readonly sourceKey: string;
   readonly userName: string;
@@ -73,7 +73,7 @@ export const users = table<StoredUser>("users", {
 });
 
 /** A group as an insert writes it. */
-export interface StoredGroup extends GroupRecord {
+interface StoredGroup extends GroupRecord {
   readonly definitionRev: number;
   readonly source: string;
   readonly sourceKey: string;
