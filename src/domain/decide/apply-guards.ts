@@ -38,7 +38,8 @@ interface Held {
 /** Asks each guard in order. The plan has the changes that no guard holds. */
 export function applyGuards(guards: readonly Guard[], context: GuardContext): GuardedPlan {
   const { diff, dismissed } = context;
-  let open = candidatesOf(diff);
+  const candidates = candidatesOf(diff);
+  let open = candidates;
   let held: readonly Held[] = [];
   const entries = { charge: [] as string[], renew: [] as string[], returning: [] as string[] };
   for (const { reason, check, keyOf = (candidate: Candidate) => candidate.key } of guards) {
@@ -58,7 +59,13 @@ export function applyGuards(guards: readonly Guard[], context: GuardContext): Gu
     open = open.filter((candidate) => !isHeld.has(candidate) && !follows(candidate));
   }
   const follows = followsHeldAccess(held);
-  held = held.filter(({ candidate }) => candidate.membership === null || !follows(candidate));
+  // Removals in the order in which they use up the limit, then grants in the order of the guards.
+  const position = new Map(
+    candidates.map((candidate, index) => [candidate, isRemoval(candidate) ? index : candidates.length]),
+  );
+  held = held
+    .filter(({ candidate }) => candidate.membership === null || !follows(candidate))
+    .sort((a, b) => (position.get(a.candidate) ?? 0) - (position.get(b.candidate) ?? 0));
   const heldItems = held.map(({ candidate: { kind, entityId, change }, key, reason, isDismissed }): GuardedItem => {
     return { key, kind, entityId, change, reason, isDismissed };
   });
