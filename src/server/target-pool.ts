@@ -19,27 +19,6 @@ export interface PoolParts {
   readonly metrics: Metrics;
 }
 
-/** The targets that this process serves. Follows what `connect` and `disconnect` store, in whatever process they run. */
-export interface TargetPool {
-  /** The current configuration: stored connections come and go. */
-  config(): Config;
-  ring(): KeyRing;
-  /** Opens the targets, and reads the stored connections once a second. Nothing is synced before `startSync`. */
-  start(): void;
-  /** Starts the sync loop of each target. */
-  startSync(): void;
-  /** Aborts what is under way in the targets; `startSync` continues. */
-  pauseSync(): Promise<void>;
-  /** Requests a full check of a target now. Returns false if there is no such target. */
-  syncNow(name: string): boolean;
-  /** Returns what would be done in a target now. Writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
-  plan(name: string, signal: AbortSignal): Promise<Plan>;
-  /** Rejects if a loop fails. Never resolves. */
-  readonly failure: Promise<never>;
-  /** Lets runs finish within `graceMs`, aborts them after that, and gives back the access tokens. */
-  stop(graceMs: number): Promise<void>;
-}
-
 const readConnectionsEveryMs = 1000;
 /** Time for the running work of a target that is removed or replaced. */
 const replaceGraceMs = 8000;
@@ -51,68 +30,113 @@ interface InUse {
   readonly signature: string;
 }
 
-/** @throws `CONFIG_INVALID` for an invalid configuration, `SECRET_UNREADABLE` for credentials that no master key opens */
+/** Opens the stored connections. @throws `CONFIG_INVALID`, `SECRET_UNREADABLE` for credentials that no master key opens */
 export async function createTargetPool(parts: PoolParts): Promise<TargetPool> {
-  const { context, file, store, logger } = parts;
-  const failure = Promise.withResolvers<never>();
-  // A failure that nobody waits for must not end the process as an unhandled rejection.
-  failure.promise.catch(() => undefined);
-  const stopping = new AbortController();
-  const loops = new Map<string, TargetLoop>();
-  const rows = await store.credentials();
-  let ring = keyRingOf(file.settings());
-  let inUse: InUse = {
-    keys: new Map(rows.map((row) => [row.name, openKeys(ring, row)])),
-    signature: signatureOf(rows),
-  };
-  let config = file.compose(storedTargets(inUse.keys));
-  let [isStarted, isSyncing] = [false, false];
-  let watching: Promise<void> = Promise.resolve();
+  const rows = await parts.store.credentials();
+  const ring = keyRingOf(parts.file.settings());
+  const keys = new Map(rows.map((row) => [row.name, openKeys(ring, row)]));
+  return new TargetPool(parts, ring, { keys, signature: signatureOf(rows) });
+}
 
-  const open = (target: TargetConfig): void => {
-    const [connection] = openTargets(context, config, [target], store, logger, parts.metrics);
+/** The targets that this process serves. Follows what `connect` and `disconnect` store, in whatever process they run. */
+export class TargetPool {
+  readonly #parts: PoolParts;
+  readonly #loops = new Map<string, TargetLoop>();
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #stopping = new AbortController();
+  #ring: KeyRing;
+  #inUse: InUse;
+  #config: Config;
+  #isStarted = false;
+  #isSyncing = false;
+  #watching: Promise<void> = Promise.resolve();
+
+  /** @throws `CONFIG_INVALID` for an invalid configuration */
+  constructor(parts: PoolParts, ring: KeyRing, inUse: InUse) {
+    this.#parts = parts;
+    this.#ring = ring;
+    this.#inUse = inUse;
+    this.#config = parts.file.compose(storedTargets(inUse.keys));
+    // A failure that nobody waits for must not end the process as an unhandled rejection.
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  /** The current configuration: stored connections come and go. */
+  readonly config = (): Config => this.#config;
+  readonly ring = (): KeyRing => this.#ring;
+
+  /** Rejects if a loop fails. Never resolves. */
+  get failure(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** Opens the targets, and reads the stored connections once a second. Nothing is synced before `startSync`. */
+  start(): void {
+    if (this.#isStarted) throw new TypeError("a target pool starts once");
+    this.#isStarted = true;
+    for (const target of this.#config.targets) this.#open(target);
+    this.#watching = this.#watch().catch(this.#failure.reject);
+  }
+
+  /** Starts the sync loop of each target. */
+  startSync(): void {
+    this.#isSyncing = true;
+    for (const loop of this.#loops.values()) loop.start();
+  }
+
+  /** Aborts what is under way in the targets; `startSync` continues. */
+  async pauseSync(): Promise<void> {
+    this.#isSyncing = false;
+    await Promise.all([...this.#loops.values()].map((loop) => loop.pause(0)));
+  }
+
+  /** Requests a full check of a target now. Returns false if there is no such target. */
+  readonly syncNow = (name: string): boolean => {
+    const loop = this.#loops.get(name);
+    if (this.#isSyncing) loop?.syncNow();
+    else if (loop !== undefined) this.#parts.store.requestFullRun(name);
+    return loop !== undefined;
+  };
+
+  /** Returns what would be done in a target now. Writes nothing. @throws `NOT_FOUND`, and what the target throws as a whole */
+  readonly plan = async (name: string, signal: AbortSignal): Promise<Plan> => {
+    const loop = this.#loops.get(name);
+    if (loop === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
+    return (await loop.connection.reconciler.plan(signal)).plan;
+  };
+
+  /** Lets runs finish within `graceMs`, aborts them after that, and gives back the access tokens. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#watching, ...[...this.#loops.values()].map((loop) => loop.stop(graceMs))]);
+    // Targets that were being replaced when the stop came.
+    await Promise.all([...this.#loops.values()].map((loop) => loop.stop(0)));
+  }
+
+  #open(target: TargetConfig): void {
+    const { context, store, logger, metrics } = this.#parts;
+    const [connection] = openTargets(context, this.#config, [target], store, logger, metrics);
     if (connection === undefined) return;
-    const loop = createTargetLoop(parts, connection, config, failure.reject);
-    loops.set(target.name, loop);
-    if (isSyncing) loop.start();
-  };
-  const close = async (name: string): Promise<void> => {
-    await loops.get(name)?.stop(replaceGraceMs);
-    loops.delete(name);
-  };
-  /** Follows the stored connections. A connection that can't be opened or used leaves its target as it was. */
-  const follow = async (stored: readonly StoredCredential[]): Promise<void> => {
-    ring = freshRing(parts, ring, stored);
-    const keys = usableKeys(parts, ring, stored, inUse.keys);
-    const before = config;
-    const changes = changedTargets(before, composeRunning(file, keys), inUse.keys, keys);
-    config = changes.config;
-    inUse = { keys, signature: signatureOf(stored) };
-    await Promise.all(
-      changes.removed.map(async (name) => {
-        await close(name);
-        parts.metrics.forgetTarget(name);
-        logger.info(`target ${name}: disconnected; Rollcall no longer changes it`);
-      }),
-    );
-    await Promise.all(
-      changes.changed.map(async (target) => {
-        await close(target.name);
-        if (stopping.signal.aborted) return;
-        open(target);
-        const isNew = before.targets.every(({ name }) => name !== target.name);
-        logger.info(`target ${target.name}: ${isNew ? "connected" : "changed"}, and served from now on`);
-      }),
-    );
-  };
-  const watch = async (): Promise<void> => {
+    const loop = createTargetLoop(this.#parts, connection, this.#config, this.#failure.reject);
+    this.#loops.set(target.name, loop);
+    if (this.#isSyncing) loop.start();
+  }
+
+  async #close(name: string): Promise<void> {
+    await this.#loops.get(name)?.stop(replaceGraceMs);
+    this.#loops.delete(name);
+  }
+
+  async #watch(): Promise<void> {
+    const { context, store, logger } = this.#parts;
+    const { signal } = this.#stopping;
     let lastProblem = "";
-    while (!stopping.signal.aborted) {
-      await context.sleep(readConnectionsEveryMs, stopping.signal);
-      if (stopping.signal.aborted) return;
+    while (!signal.aborted) {
+      await context.sleep(readConnectionsEveryMs, signal);
+      if (signal.aborted) return;
       try {
         const stored = await store.credentials();
-        if (signatureOf(stored) !== inUse.signature) await follow(stored);
+        if (signatureOf(stored) !== this.#inUse.signature) await this.#follow(stored);
         lastProblem = "";
       } catch (error) {
         // Log each problem once, not every second.
@@ -120,44 +144,36 @@ export async function createTargetPool(parts: PoolParts): Promise<TargetPool> {
         lastProblem = messageOf(error);
       }
     }
-  };
+  }
 
-  return {
-    config: () => config,
-    ring: () => ring,
-    start() {
-      if (isStarted) throw new TypeError("a target pool starts once");
-      isStarted = true;
-      for (const target of config.targets) open(target);
-      watching = watch().catch(failure.reject);
-    },
-    startSync() {
-      isSyncing = true;
-      for (const loop of loops.values()) loop.start();
-    },
-    async pauseSync() {
-      isSyncing = false;
-      await Promise.all([...loops.values()].map((loop) => loop.pause(0)));
-    },
-    async plan(name, signal) {
-      const loop = loops.get(name);
-      if (loop === undefined) throw new RollcallError("NOT_FOUND", `there is no target "${name}" here`);
-      return (await loop.connection.reconciler.plan(signal)).plan;
-    },
-    syncNow(name) {
-      const loop = loops.get(name);
-      if (isSyncing) loop?.syncNow();
-      else if (loop !== undefined) store.requestFullRun(name);
-      return loop !== undefined;
-    },
-    failure: failure.promise,
-    async stop(graceMs) {
-      stopping.abort();
-      await Promise.all([watching, ...[...loops.values()].map((loop) => loop.stop(graceMs))]);
-      // Targets that were being replaced when the stop came.
-      await Promise.all([...loops.values()].map((loop) => loop.stop(0)));
-    },
-  };
+  /** Follows the stored connections. A connection that can't be opened or used leaves its target as it was. */
+  async #follow(stored: readonly StoredCredential[]): Promise<void> {
+    this.#ring = freshRing(this.#parts, this.#ring, stored);
+    const keys = usableKeys(this.#parts, this.#ring, stored, this.#inUse.keys);
+    const before = new Set(this.#config.targets.map(({ name }) => name));
+    const config = composeRunning(this.#parts.file, keys);
+    const removed = [...before].filter((name) => config.targets.every((target) => target.name !== name));
+    const changed = config.targets.filter(
+      ({ name }) => !before.has(name) || !isSame(keys.get(name), this.#inUse.keys.get(name)),
+    );
+    this.#config = config;
+    this.#inUse = { keys, signature: signatureOf(stored) };
+    await Promise.all(removed.map((name) => this.#remove(name)));
+    await Promise.all(changed.map((target) => this.#replace(target, before.has(target.name))));
+  }
+
+  async #remove(name: string): Promise<void> {
+    await this.#close(name);
+    this.#parts.metrics.forgetTarget(name);
+    this.#parts.logger.info(`target ${name}: disconnected; Rollcall no longer changes it`);
+  }
+
+  async #replace(target: TargetConfig, isKnown: boolean): Promise<void> {
+    await this.#close(target.name);
+    if (this.#stopping.signal.aborted) return;
+    this.#open(target);
+    this.#parts.logger.info(`target ${target.name}: ${isKnown ? "changed" : "connected"}, and served from now on`);
+  }
 }
 
 /** The sync loop of one target. */
@@ -223,16 +239,6 @@ function createTargetLoop(
       stopped ??= pause(graceMs).then(() => connection.target.close(AbortSignal.timeout(revokeWithinMs)));
       return stopped;
     },
-  };
-}
-
-/** Compares the targets before and after. A target has changed if its stored keys have. */
-function changedTargets(before: Config, config: Config, oldKeys: InUse["keys"], newKeys: InUse["keys"]) {
-  const names = new Set(before.targets.map(({ name }) => name));
-  return {
-    config,
-    removed: [...names].filter((name) => config.targets.every((target) => target.name !== name)),
-    changed: config.targets.filter(({ name }) => !names.has(name) || !isSame(newKeys.get(name), oldKeys.get(name))),
   };
 }
 

@@ -35,7 +35,7 @@ describe("a running serve", () => {
     const refused = await connect(stage, "wrong");
     expect(refused.code).toBe(1);
     const connected = await connect(stage);
-    expect(connected.stderr).toContain("everybody who is missing is invited as soon as this is stored");
+    expect(connected.stderr).toContain("everybody who is missing is invited");
     await until(() => expect(membersIn(stage, "invited")).toEqual([ada]), 3000);
     expect(await targetsServed(serve)).toEqual(["acme"]);
 
