@@ -27,20 +27,12 @@ export type Surroundings = Pick<Adapters, "version" | "tracer">;
 
 /** Builds every database, source, target, alert channel and reconciler of a configuration. No other file does. */
 export function createAdapters({ version, tracer }: Surroundings): Adapters {
-  const databaseOf = createDatabases(tracer);
   return {
     version,
     tracer,
     now: Date.now,
     sleep: (ms, signal) => setTimeout(ms, undefined, { signal }).catch(() => undefined),
-    openStore: (config) => databaseOf(config).open(),
-    openStoreToRead: (config) => databaseOf(config).openToRead(),
-    storedCredentials: (config) => databaseOf(config).storedCredentials(),
-    openAuditTrail: (config) => databaseOf(config).openAuditTrail(),
-    backup: (config, file) => databaseOf(config).backup(file),
-    lock: (config) => databaseOf(config).lock(),
-    checkDatabase: (config) => databaseOf(config).check(),
-    openCopy: (config) => databaseOf(config).openCopy(),
+    database: createDatabases(tracer),
     poller: (source, store, logger, metrics) =>
       new LdapPoller(resolveLdapOptions(ldapOptions(source)), {
         store,

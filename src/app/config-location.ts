@@ -21,7 +21,7 @@ export const locateConfig = (context: Context, options: GlobalOptions): Promise<
 /** Adds the stored connections to the file. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
 export async function composeConfig(context: Context, file: ConfigFile): Promise<Config> {
   const settings = file.settings();
-  return file.compose(openStored(keyRingOf(settings), await context.storedCredentials(settings)));
+  return file.compose(openStored(keyRingOf(settings), await context.database(settings).storedCredentials()));
 }
 
 /**
@@ -32,7 +32,7 @@ export async function composeConfig(context: Context, file: ConfigFile): Promise
 export async function locateConfigOpenable(context: Context, options: GlobalOptions): Promise<Config> {
   const file = locateFile(context, options);
   const settings = file.settings();
-  const stored = openStored(keyRingOf(settings), await context.storedCredentials(settings));
+  const stored = openStored(keyRingOf(settings), await context.database(settings).storedCredentials());
   const locked = stored.filter((each) => "problem" in each).map(({ name }) => name);
   return file.compose(
     stored.filter((each) => "keys" in each),

@@ -1,13 +1,11 @@
 import type { AlertChannel } from "../alerts/service.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
-import type { AuditHead } from "../domain/model/audit.ts";
-import type { AuditTrail } from "../domain/ports/audit-store.ts";
-import type { StoredCredential } from "../domain/ports/credential-store.ts";
-import type { DirectoryStore, ReconcileLock } from "../domain/ports/directory-store.ts";
+import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { ImportStore } from "../domain/ports/import-store.ts";
 import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
+import type { Database } from "../store/database.ts";
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 
 /** How a word stands out on a terminal with colours. The word says the same without its colour. */
@@ -41,24 +39,8 @@ export interface Adapters {
   readonly now: () => number;
   /** Resolves after `ms`, or as soon as `signal` is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  openStore(config: Pick<Config, "store">): Promise<DirectoryStore>;
-  /** For commands that only read: also works where this user can't write. Null if there is no database yet. @throws `STORE_UNAVAILABLE` */
-  openStoreToRead(config: Pick<Config, "store">): Promise<DirectoryStore | null>;
-  /** Returns what `connect` stored, still encrypted. Reads without changing any file. @throws `STORE_UNAVAILABLE` */
-  storedCredentials(config: Pick<Config, "store">): Promise<readonly StoredCredential[]>;
-  /** Opens the audit trail alone, read-only. @throws `STORE_UNAVAILABLE` */
-  openAuditTrail(config: Config): Promise<AuditTrail & Pick<DirectoryStore, "close">>;
-  /** Writes a copy of the database to `file`, verified and marked as a copy. @throws `STORE_UNAVAILABLE` */
-  backup(
-    config: Pick<Config, "store">,
-    file: string,
-  ): Promise<{ readonly bytes: number; readonly rows: number; readonly head: AuditHead | null }>;
-  /** Makes this process the only one that reconciles on this database. @throws `STORE_LOCKED`, `STORE_UNAVAILABLE` */
-  lock(config: Pick<Config, "store">): Promise<ReconcileLock>;
-  /** Returns findings about the database, beyond that it can be opened. @throws `STORE_UNAVAILABLE` */
-  checkDatabase(config: Pick<Config, "store">): Promise<readonly CheckFinding[]>;
-  /** Copies the database into memory. Changes of the copy are written nowhere. */
-  openCopy(config: Config): Promise<DirectoryStore>;
+  /** Returns the database of a configuration. It opens nothing yet. */
+  database(config: Pick<Config, "store">): Database;
   /** @throws `CONFIG_INVALID` when a filter or a file of the source can't be read */
   poller(source: LdapSourceConfig, store: ImportStore, logger: Logger, metrics?: Metrics): LdapPoller;
   checkDirectory(source: LdapSourceConfig, signal: AbortSignal): Promise<readonly CheckFinding[]>;

@@ -44,16 +44,12 @@ export async function reviewDatabase(
  * Marks the database as an old copy that was put back. Only `backup` marks its copies by itself.
  * @throws `STORE_LOCKED` while a process reconciles, `STORE_UNAVAILABLE` without a database
  */
-export async function markRestored(
-  context: Pick<Context, "lock" | "now" | "openStoreToRead">,
-  config: Config,
-  cause: Cause,
-) {
+export async function markRestored(context: Pick<Context, "database" | "now">, config: Config, cause: Cause) {
   const place = storeName(config.store);
   await using cleanup = new AsyncDisposableStack();
   const lock = await lockStopped(context, config);
   cleanup.defer(() => lock.release());
-  const store = await context.openStoreToRead(config);
+  const store = await context.database(config).openToRead();
   if (store === null)
     throw new RollcallError("STORE_UNAVAILABLE", `database ${place} does not exist; put the copy there first`);
   cleanup.defer(() => store.close());
@@ -62,9 +58,9 @@ export async function markRestored(
 }
 
 /** @throws `STORE_LOCKED` with what to do */
-async function lockStopped(context: Pick<Context, "lock">, config: Config): Promise<ReconcileLock> {
+async function lockStopped(context: Pick<Context, "database">, config: Config): Promise<ReconcileLock> {
   try {
-    return await context.lock(config);
+    return await context.database(config).lock();
   } catch (error) {
     if (!hasCode(error, "STORE_LOCKED")) throw error;
     throw new RollcallError(

@@ -23,11 +23,11 @@ export const maxProblemsShown = 50;
  * @throws `STORE_UNAVAILABLE`
  */
 export const openToReport = async (
-  context: Pick<Context, "openStore" | "openStoreToRead">,
+  context: Pick<Context, "database">,
   { store }: Pick<Config, "store">,
 ): Promise<DirectoryStore> =>
-  (await context.openStoreToRead({ store })) ??
-  (await context.openStore({ store: { kind: "sqlite", path: ":memory:" } }));
+  (await context.database({ store }).openToRead()) ??
+  (await context.database({ store: { kind: "sqlite", path: ":memory:" } }).open());
 
 /** Reads the status of every source and target. */
 export async function statusReport(config: Config, store: DirectoryStore, nowMs: number) {

@@ -40,7 +40,7 @@ export async function serve(
   await using cleanup = new AsyncDisposableStack();
   const { config, file, sandbox, election } = await prepare(context, options, logger, cleanup);
   const metrics = createMetrics({ version: context.version });
-  const store = await context.openStore(config);
+  const store = await context.database(config).open();
   cleanup.defer(() => store.close());
   await reviewDatabase(config, store, context.now(), logger);
   const pool = await createTargetPool({ context, file, store, logger, metrics });
@@ -91,7 +91,10 @@ async function prepare(
   const given = path === null ? null : readConfigFile(path, context.env, targetDefinitions);
   const config = given === null ? null : await composeConfig(context, given);
   const place = config ?? { store: { kind: "sqlite" as const, path: sandboxStorePath() } };
-  const election = await joinElection({ context, lock: () => context.lock(place), logger }, place.store.kind);
+  const election = await joinElection(
+    { context, lock: () => context.database(place).lock(), logger },
+    place.store.kind,
+  );
   cleanup.defer(() => election.release());
   if (given !== null && config !== null) return { config, file: given, sandbox: null, election };
   const sandbox = await startSandbox(context.terminal);

@@ -71,7 +71,7 @@ function decide({ name, done, effect, decideStored, decideItems }: Decision) {
     const { terminal, now } = context;
     const cause = causeOf(context, name);
     await using cleanup = new AsyncDisposableStack();
-    const store = await context.openStore(config);
+    const store = await context.database(config).open();
     cleanup.defer(() => store.close());
     // Before the first "serve" on a restored backup: "plan" has shown what that run will hold.
     await noticeRestore(store, config.targets, now());

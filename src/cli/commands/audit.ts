@@ -175,7 +175,7 @@ async function withTrail<T>(
   options: GlobalOptions,
   work: (trail: AuditTrail) => Promise<T>,
 ): Promise<T> {
-  const trail = await context.openAuditTrail(await locateConfigOpenable(context, options));
+  const trail = await context.database(await locateConfigOpenable(context, options)).openAuditTrail();
   try {
     return await work(trail);
   } finally {

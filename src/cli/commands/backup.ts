@@ -23,7 +23,7 @@ export const addBackup = (cli: Cli): void =>
   });
 
 async function backup(context: Context, options: GlobalOptions, file = ""): Promise<number> {
-  const { bytes, rows, head } = await context.backup(locateFile(context, options).settings(), file);
+  const { bytes, rows, head } = await context.database(locateFile(context, options).settings()).backup(file);
   const kept = head === null ? null : `${head.seq}:${head.hash}`;
   if (options.json) printJson(context.terminal, { file, bytes, rows, head: kept });
   else

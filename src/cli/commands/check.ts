@@ -67,7 +67,7 @@ async function checkConnections(context: Context, config: Config, options: Globa
     cleanup.defer(() => store.close());
     findings.push(problem ?? { name: "store", level: "ok", message: storeName(config.store) });
     if (problem === null)
-      for (const finding of await context.checkDatabase(config)) findings.push({ name: "store", ...finding });
+      for (const finding of await context.database(config).check()) findings.push({ name: "store", ...finding });
     findings.push(...checkTokens(config, await store.tokens(), context.now()));
     findings.push(...(await sourceFindings(config, store)));
     part = "targets";
@@ -110,7 +110,7 @@ async function openToCheck(
   config: Config,
 ): Promise<{ readonly store: DirectoryStore; readonly problem: Finding | null }> {
   try {
-    const store = await context.openStore(config);
+    const store = await context.database(config).open();
     try {
       await store.assertWritable();
       return { store, problem: null };

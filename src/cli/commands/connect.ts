@@ -202,7 +202,7 @@ type Work = (
   isStored: (name: string) => Promise<boolean>,
 ) => Promise<number>;
 
-const openToChange: typeof openToReport = (context, config) => context.openStore(config);
+const openToChange: typeof openToReport = (context, config) => context.database(config).open();
 
 async function withConnections(
   context: Context,

@@ -61,7 +61,7 @@ async function makePlans(context: Context, options: GlobalOptions, name: string 
   const config = await locateConfig(context, options);
   const selected = selectTargets(config, name);
   await using cleanup = new AsyncDisposableStack();
-  const store = await context.openCopy(config);
+  const store = await context.database(config).openCopy();
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
   await reviewDatabase(config, store, context.now(), logger);

@@ -30,7 +30,7 @@ async function rekey(context: Context, options: GlobalOptions): Promise<number> 
   const { currentId } = ring;
   if (currentId === null)
     throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${howToMakeMasterKey}`);
-  const store = await context.openStore(settings);
+  const store = await context.database(settings).open();
   try {
     const total = (await store.credentials()).length;
     const changed = await store.resealCredentials(

@@ -64,9 +64,9 @@ async function sync(context: Context, options: SyncOptions & GlobalOptions): Pro
   const targets = selectTargets(config, options.target);
   const directories = selectDirectories(config, options.source);
   await using cleanup = new AsyncDisposableStack();
-  const lock = await context.lock(config);
+  const lock = await context.database(config).lock();
   cleanup.defer(() => lock.release());
-  const store = await context.openStore(config);
+  const store = await context.database(config).open();
   cleanup.defer(() => store.close());
   const logger = createLogger({ level: options.logLevel as LogLevel });
   await reviewDatabase(config, store, context.now(), logger);

@@ -155,7 +155,7 @@ function noToken({ terminal }: Context, id: string): number {
 async function listTokens(context: Context, options: GlobalOptions): Promise<number> {
   const config = await locateConfigOpenable(context, options);
   const { terminal } = context;
-  const store = await context.openStoreToRead(config);
+  const store = await context.database(config).openToRead();
   const tokens = (await store?.tokens()) ?? [];
   await store?.close();
   const nowMs = context.now();
@@ -204,7 +204,7 @@ async function withTokens<T>(
   work: (tokens: ScimTokens, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = await locateConfigOpenable(context, options);
-  const store = await context.openStore(config);
+  const store = await context.database(config).open();
   try {
     return await work(createScimTokens(config, store, context.now), config);
   } finally {

@@ -27,7 +27,7 @@ export const addUser = (cli: Cli): void =>
 async function showUser(context: Context, options: GlobalOptions, query = ""): Promise<number> {
   const config = await locateConfig(context, options);
   const { terminal } = context;
-  const store = await context.openStoreToRead(config);
+  const store = await context.database(config).openToRead();
   const users = (await store?.userDetails(query)) ?? [];
   await store?.close();
   if (options.json) printJson(terminal, { users: users.map(toJson) });
