@@ -134,6 +134,13 @@ const write = (name: string, more: Partial<UserWrite> = {}): UserWrite => ({
 const hire = async (name: string): Promise<string> => (await store.createUser("okta", write(name), cause)).id;
 const set = (id: string, name: string, isActive: boolean) =>
   store.updateUser("okta", id, null, () => write(name, { isActive }), cause);
+const storeWith = (more: Partial<LoopParts["store"]>): LoopParts["store"] => ({
+  onChange: (listener) => store.onChange(listener),
+  connections: () => store.connections(),
+  putConnection: (each) => store.putConnection(each),
+  nextRetryAtMs: (target) => store.nextRetryAtMs(target),
+  ...more,
+});
 const sinceStart = () => runs.map((run) => run.atMs - startMs);
 const hints = (run: Run | undefined) => (run?.scope.kind === "dirty" ? run.scope.hints : "all");
 const state = async () => (await store.connections()).find((each) => each.name === "model");
@@ -308,12 +315,7 @@ describe("the loop of a target", () => {
       return at;
     };
     start(fine, {
-      store: {
-        onChange: (listener) => store.onChange(listener),
-        connections: () => store.connections(),
-        putConnection: (each) => store.putConnection(each),
-        nextRetryAtMs,
-      },
+      store: storeWith({ nextRetryAtMs }),
     });
     await time.advance(500);
     comes = () => hire("ada");
@@ -483,12 +485,10 @@ describe("an outage", () => {
       (...args: A): Promise<R> =>
         isBroken ? Promise.reject(new RollcallError("STORE_UNAVAILABLE", "database: disk I/O error")) : call(...args);
     const { isOver, logged } = start(failing(fine), {
-      store: {
-        onChange: (listener) => store.onChange(listener),
-        connections: () => store.connections(),
+      store: storeWith({
         putConnection: failing(store.putConnection),
         nextRetryAtMs: failing(store.nextRetryAtMs),
-      },
+      }),
     });
     await time.advance(minute);
     isBroken = true;
@@ -751,20 +751,11 @@ describe("the loop with a store and a target", () => {
 
   it("writes its state at most once a second while all is well", async () => {
     let puts = 0;
-    begin(
-      {},
-      {
-        store: {
-          onChange: (listener) => store.onChange(listener),
-          connections: () => store.connections(),
-          nextRetryAtMs: (name) => store.nextRetryAtMs(name),
-          putConnection: (each) => {
-            puts += 1;
-            return store.putConnection(each);
-          },
-        },
-      },
-    );
+    const putConnection: DirectoryStore["putConnection"] = (each) => {
+      puts += 1;
+      return store.putConnection(each);
+    };
+    begin({}, { store: storeWith({ putConnection }) });
     await time.advance(second);
     for (let index = 0; index < 100; index += 1) {
       await hire(`p${index}`);

@@ -37,53 +37,53 @@ interface Held {
 
 /** Asks each guard in order. The plan has the changes that no guard holds. */
 export function applyGuards(guards: readonly Guard[], context: GuardContext): GuardedPlan {
-  const { diff, dismissed } = context;
-  const candidates = candidatesOf(diff);
+  const { diff, policy } = context;
+  const { open, held, entries } = ask(guards, candidatesOf(diff), context);
+  const heldItems = held.map(({ candidate: { kind, entityId, change }, key, reason, isDismissed }): GuardedItem => {
+    return { key, kind, entityId, change, reason, isDismissed };
+  });
+  const digests = heldDigests(
+    heldItems.map((item) => ({ ...item, approvedAtMs: null, dismissedAtMs: item.isDismissed ? 0 : null })),
+  );
+  return {
+    plan: {
+      changes: inRunningOrder([...diff.changes.filter(isNeutral), ...callsFor(open)]),
+      held: heldChanges(held),
+      skipped: diff.skipped,
+      ...digests,
+    },
+    entries,
+    heldItems,
+    removalLimit: removalLimitOf(context, policy.removalLimit),
+  };
+}
+
+function ask(guards: readonly Guard[], candidates: readonly Candidate[], context: GuardContext) {
   let open = candidates;
   let held: readonly Held[] = [];
   const entries = { charge: [] as string[], renew: [] as string[], returning: [] as string[] };
   for (const { reason, check, keyOf = (candidate: Candidate) => candidate.key } of guards) {
     const verdict = check(open, context);
-    held = [
-      ...held,
-      ...verdict.held.map((candidate) => {
-        const key = keyOf(candidate);
-        return { candidate, key, reason, isDismissed: dismissed.has(key) };
-      }),
-    ];
-    entries.charge.push(...(verdict.entries?.charge ?? []));
-    entries.renew.push(...(verdict.entries?.renew ?? []));
-    entries.returning.push(...(verdict.entries?.returning ?? []));
+    const heldNow = verdict.held.map((candidate): Held => {
+      const key = keyOf(candidate);
+      return { candidate, key, reason, isDismissed: context.dismissed.has(key) };
+    });
+    held = [...held, ...heldNow];
+    for (const kind of ["charge", "renew", "returning"] as const)
+      entries[kind].push(...(verdict.entries?.[kind] ?? []));
     const isHeld = new Set(verdict.held);
     const follows = followsHeldAccess(held);
     open = open.filter((candidate) => !isHeld.has(candidate) && !follows(candidate));
   }
   const follows = followsHeldAccess(held);
   // Removals in the order in which they use up the limit, then grants in the order of the guards.
-  const position = new Map(
-    candidates.map((candidate, index) => [candidate, isRemoval(candidate) ? index : candidates.length]),
-  );
-  held = held
-    .filter(({ candidate }) => candidate.membership === null || !follows(candidate))
-    .sort((a, b) => (position.get(a.candidate) ?? 0) - (position.get(b.candidate) ?? 0));
-  const heldItems = held.map(({ candidate: { kind, entityId, change }, key, reason, isDismissed }): GuardedItem => {
-    return { key, kind, entityId, change, reason, isDismissed };
-  });
-  const decided = heldItems.map((each) => ({
-    ...each,
-    approvedAtMs: null,
-    dismissedAtMs: each.isDismissed ? 0 : null,
-  }));
+  const position = new Map(candidates.map((each, index) => [each, isRemoval(each) ? index : candidates.length]));
   return {
-    plan: {
-      changes: inRunningOrder([...diff.changes.filter(isNeutral), ...callsFor(open)]),
-      held: heldChanges(held),
-      skipped: diff.skipped,
-      ...heldDigests(decided),
-    },
+    open,
+    held: held
+      .filter(({ candidate }) => candidate.membership === null || !follows(candidate))
+      .sort((a, b) => (position.get(a.candidate) ?? 0) - (position.get(b.candidate) ?? 0)),
     entries,
-    heldItems,
-    removalLimit: removalLimitOf(context, context.policy.removalLimit),
   };
 }
 
