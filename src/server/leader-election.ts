@@ -36,7 +36,7 @@ export async function joinElection(parts: ElectionParts, kind: StoreConfig["kind
 }
 
 /** `first`: the lock if this process is the leader already. */
-export function createElection(parts: ElectionParts, first: ReconcileLock | null): LeaderElection {
+function createElection(parts: ElectionParts, first: ReconcileLock | null): LeaderElection {
   const { logger } = parts;
   let held: ReconcileLock | null = first;
   return {

@@ -260,7 +260,5 @@ export const verification = z.discriminatedUnion("ok", [
 ]);
 export const consequences = z.object({ name: text, consequences: z.array(text) });
 export const disconnected = z.object({ name: text, disconnected: z.literal(true) });
-/** A document of which only that it is JSON is promised. */
-export const anyDocument = z.looseObject({});
 /** No JSON: see the media types. */
 export const anyText = z.string();
