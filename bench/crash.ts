@@ -46,7 +46,7 @@ async function oneDay(): Promise<void> {
     day,
     seed: own,
     kills,
-    ...(isTight && { budget: { people: 5, windowMs: 4000 } }),
+    ...(isTight && { removalLimit: { people: 5, windowMs: 4000 } }),
     ...onPostgres,
     log: (text) => text.startsWith("the database") && console.log(text),
   });
@@ -84,8 +84,8 @@ read back           ${sum(({ readBacks }) => readBacks)} times
 invitations         ${sum(({ mails }) => mails)}
 lost writes         ${violations.filter((each) => each.includes("lost write")).length}
 double invitations  ${violations.filter((each) => each.includes("invited twice")).length}
-over budget         ${violations.filter((each) => each.includes("the budget is")).length}
-other violations    ${violations.filter((each) => !/lost write|invited twice|the budget is/.test(each)).length}
+over the limit      ${violations.filter((each) => each.includes("the limit is")).length}
+other violations    ${violations.filter((each) => !/lost write|invited twice|the limit is/.test(each)).length}
 minutes             ${((performance.now() - startedAt) / 60_000).toFixed(1)}`);
 await server?.close();
 for (const violation of violations) console.error(violation);

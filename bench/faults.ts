@@ -1,10 +1,10 @@
 /**
- * The long fault matrix: `npm run bench:faults [-- --days 3 --writes 300 --seed 1]`. Runs every trouble on each day.
+ * The long fault matrix: `npm run bench:faults [-- --days 3 --writes 300 --seed 1]`. Runs every fault type on each day.
  * Exit code 1 if a promise is broken.
  */
 import { parseArgs } from "node:util";
 import { makeDay } from "../test/support/reliability/day.ts";
-import { type FaultReport, faultRun, type TroubleName, troubles } from "../test/support/reliability/fault-run.ts";
+import { type FaultReport, type FaultTypeName, faultRun, faultTypes } from "../test/support/reliability/fault-run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -14,22 +14,22 @@ const { values } = parseArgs({
     atOnce: { type: "string", default: "4" },
   },
 });
-const budget = { people: 8, windowMs: 600_000 };
-const names = Object.keys(troubles) as TroubleName[];
+const removalLimit = { people: 8, windowMs: 600_000 };
+const names = Object.keys(faultTypes) as FaultTypeName[];
 const jobs = Array.from({ length: Number(values.days) }, (_, index) => Number(values.seed) + index).flatMap((seed) =>
-  names.map((trouble) => ({ seed, trouble })),
+  names.map((faultType) => ({ seed, faultType })),
 );
 const reports: FaultReport[] = [];
 
 async function work(): Promise<void> {
   for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-    const { seed, trouble } = job;
+    const { seed, faultType } = job;
     const day = makeDay({ seed, writes: Number(values.writes), staff: 30, deletesTeams: false });
-    const report = await faultRun({ day, seed, trouble, budget });
+    const report = await faultRun({ day, seed, faultType, removalLimit });
     reports.push(report);
     const { struck, reads, writes, tokens, overLimit, virtualMinutes, seconds, violations } = report;
     console.log(
-      `${trouble.padEnd(28)} seed ${seed}: ${struck} struck, ${reads} reads, ${writes} writes, ${tokens} tokens, ${overLimit} × 429, ${virtualMinutes} min in ${seconds} s, ${violations.length} violations`,
+      `${faultType.padEnd(28)} seed ${seed}: ${struck} struck, ${reads} reads, ${writes} writes, ${tokens} tokens, ${overLimit} × 429, ${virtualMinutes} min in ${seconds} s, ${violations.length} violations`,
     );
     for (const violation of violations) console.error(`  ${violation}`);
   }
@@ -42,6 +42,6 @@ faults injected     ${reports.reduce((sum, { struck }) => sum + struck, 0)}
 invitations         ${reports.reduce((sum, { mails }) => sum + mails, 0)}
 lost writes         ${violations.filter((each) => each.includes("lost write")).length}
 double invitations  ${violations.filter((each) => each.includes("invited twice")).length}
-over budget         ${violations.filter((each) => each.includes("the budget is")).length}
-other violations    ${violations.filter((each) => !/lost write|invited twice|the budget is/.test(each)).length}`);
+over the limit      ${violations.filter((each) => each.includes("the limit is")).length}
+other violations    ${violations.filter((each) => !/lost write|invited twice|the limit is/.test(each)).length}`);
 process.exitCode = violations.length === 0 ? 0 : 1;

@@ -41,8 +41,10 @@ violations          ${ldap.violations.length}`);
 const vendors = [];
 for (let day = 0; day < Math.ceil(Number(values.requests) / 10_000); day += 1) {
   const own = { seed: seed + day, writes: 100, staff: 25, deletesTeams: false };
-  const budget = { people: 8, windowMs: 600_000 };
-  vendors.push(await faultRun({ day: makeDay(own), seed: seed + day, trouble: "15 % invalid answers", budget }));
+  const removalLimit = { people: 8, windowMs: 600_000 };
+  vendors.push(
+    await faultRun({ day: makeDay(own), seed: seed + day, faultType: "15 % invalid answers", removalLimit }),
+  );
 }
 console.log(`
 vendors' answers    ${vendors.reduce((sum, { reads, writes, tokens }) => sum + reads + writes + tokens, 0)} in ${vendors.length} days

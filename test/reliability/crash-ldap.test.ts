@@ -4,10 +4,10 @@ import { ldapCrashRun, pollPoints } from "../support/reliability/ldap-crash-run.
 import { isFull } from "./extent.ts";
 
 const seed = 20261122;
-/** People who come at once: a commit of some milliseconds, and one of many. */
+/** People who are added at once, per round. The commit of more people takes longer. */
 const extent = isFull
   ? { sizes: [1, 40, 300], killsEach: 5, writes: 120 }
-  : { sizes: [5, 400], killsEach: 3, writes: 60 };
+  : { sizes: [5, 100], killsEach: 2, writes: 40 };
 
 describe.skipIf(noOpenldap !== null)(noOpenldap ?? "kills in the polls of a directory, beside SCIM", () => {
   it("leave a snapshot whole or absent, and both sources are delivered", { timeout: 8 * 60_000 }, async () => {

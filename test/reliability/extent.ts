@@ -1,5 +1,2 @@
-/**
- * How much of the matrices a run does. `npm test` does a part, in a minute; `ROLLCALL_MATRIX=full` does
- * 200 kills and every kind of trouble on a whole day.
- */
+/** True if all kills and all fault types run, as in `.ci/run`. `npm test` runs a sample of them. */
 export const isFull = process.env["ROLLCALL_MATRIX"] === "full";

@@ -54,7 +54,7 @@ export interface CrashRunOptions {
   /** Creates a new PostgreSQL database. Default: a SQLite file. */
   readonly makeDatabase?: () => Promise<string>;
   /** Removal limit. Default: so high that it holds nothing. */
-  readonly budget?: { readonly people: number; readonly windowMs: number };
+  readonly removalLimit?: { readonly people: number; readonly windowMs: number };
   readonly log?: (text: string) => void;
 }
 
@@ -162,13 +162,18 @@ class CrashRun {
     this.#random = new Random(options.seed);
     this.#folder = folder;
     this.#vendors = vendors;
-    const { budget } = options;
+    const { removalLimit } = options;
     this.#rollcall = new RollcallProcess({
       folder,
       ...store,
       targets: vendors.targets(),
-      ...(budget && {
-        guard: { percent: 5, atLeast: budget.people, atMost: budget.people, window: `${budget.windowMs}ms` },
+      ...(removalLimit && {
+        guard: {
+          percent: 5,
+          atLeast: removalLimit.people,
+          atMost: removalLimit.people,
+          window: `${removalLimit.windowMs}ms`,
+        },
       }),
     });
     this.#idp = new IdentityProvider({
@@ -193,7 +198,7 @@ class CrashRun {
   }
 
   async live(): Promise<CrashReport> {
-    const { day, killChance = 0.9, budget, log } = this.#options;
+    const { day, killChance = 0.9, removalLimit, log } = this.#options;
     for (const [index, step] of day.steps.entries()) {
       if (this.#killed < this.#options.kills && this.#random.chance(killChance)) this.#arm();
       if (step.kind === "calm") await this.#calm();
@@ -220,7 +225,9 @@ class CrashRun {
       mails: mailCount(this.#vendors),
       losses: this.#vendors.losses,
       finalState: state,
-      violations: this.#violations.concat(budget === undefined ? [] : overRemovalLimit(this.#vendors, budget, slackMs)),
+      violations: this.#violations.concat(
+        removalLimit === undefined ? [] : overRemovalLimit(this.#vendors, removalLimit, slackMs),
+      ),
       seconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
     };
   }

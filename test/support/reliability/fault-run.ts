@@ -9,15 +9,15 @@ import { InProcessRollcall } from "./in-process-rollcall.ts";
 import { scimToken } from "./rollcall-process.ts";
 import { type Call, type VendorName, Vendors } from "./vendors.ts";
 
-/** One kind of trouble at the vendors. `midday` runs once in the middle of the day, beside the steps. */
-export interface Trouble {
+/** One type of fault at the vendors. `midday` runs once in the middle of the day, beside the steps. */
+export interface FaultType {
   readonly begin?: (stage: Stage) => void;
   readonly midday?: (stage: Stage) => Promise<void>;
   /** Runs when the faults are over, before the last calm moment. */
   readonly afterwards?: (stage: Stage) => Promise<void>;
 }
 
-/** The parts that a trouble can change. */
+/** The parts that a fault type can change. */
 export interface Stage {
   readonly vendors: Vendors;
   readonly rollcall: InProcessRollcall;
@@ -29,14 +29,14 @@ const each = ({ vendors }: Stage, fault: Fault): void => {
   for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.add(fault);
 };
 const share = 0.3;
-const always = (fault: Fault): Trouble => ({ begin: (stage) => each(stage, fault) });
+const always = (fault: Fault): FaultType => ({ begin: (stage) => each(stage, fault) });
 const serverError = { object: "error", message: "An unhandled server error has occurred.", errors: null };
 
 const minuteMs = 60_000;
 const isToken = /\/(connect|oauth2?)\/token$/;
 
-/** The fault matrix. Troubles last the whole day, except those at midday. */
-export const troubles = {
+/** The fault matrix. Faults last the whole day, except those at midday. */
+export const faultTypes = {
   none: {},
   "30 % 500": always({ kind: "status", status: 500, body: serverError, probability: share }),
   "30 % 502 HTML": always({ kind: "html", probability: share }),
@@ -72,7 +72,7 @@ export const troubles = {
     path: isToken,
     times: Number.POSITIVE_INFINITY,
   }),
-  "a secret rotated under way": {
+  "a rotated secret": {
     midday: async ({ vendors, rollcall, clock }) => {
       for (const { faults, tokens } of [vendors.bitwarden, vendors.onePassword]) {
         tokens.revokeAll();
@@ -109,8 +109,8 @@ export const troubles = {
     },
     afterwards: ({ clock }) => at(clock, 2000, () => clock.sleep(61 * minuteMs)),
   },
-} as const satisfies Readonly<Record<string, Trouble>>;
-export type TroubleName = keyof typeof troubles;
+} as const satisfies Readonly<Record<string, FaultType>>;
+export type FaultTypeName = keyof typeof faultTypes;
 
 function loseSome({ vendors, random }: Stage): void {
   vendors.onePassword.faults.add({ kind: "dropPage", path: /\/users\?/, probability: share });
@@ -138,7 +138,7 @@ async function at(clock: FastClock, speed: number, work: () => Promise<void>): P
 }
 
 export interface FaultReport {
-  readonly trouble: TroubleName;
+  readonly faultType: FaultTypeName;
   /** Requests hit by a fault. */
   readonly struck: number;
   readonly reads: number;
@@ -156,8 +156,8 @@ export interface FaultReport {
 export interface FaultRunOptions {
   readonly day: Day;
   readonly seed: number;
-  readonly trouble: TroubleName;
-  readonly budget: { readonly people: number; readonly windowMs: number };
+  readonly faultType: FaultTypeName;
+  readonly removalLimit: { readonly people: number; readonly windowMs: number };
 }
 
 const normalSpeed = 20;
@@ -165,8 +165,8 @@ const calmWithinMs = 120_000;
 /** When a target fails as a whole, its unfinished removals count from the beginning of the run. */
 const slackMs = 2 * minuteMs;
 
-/** Replays a day while the vendors have one kind of trouble. */
-export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOptions): Promise<FaultReport> {
+/** Replays a day while the vendors have one type of fault. */
+export async function faultRun({ day, seed, faultType: name, removalLimit }: FaultRunOptions): Promise<FaultReport> {
   const startedAt = performance.now();
   const clock = new FastClock(normalSpeed);
   const beganMs = clock.now();
@@ -177,7 +177,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     bitwarden: { rateLimits: true },
   });
   for (const email of day.onePasswordUsers) vendors.onePassword.state.addUser({ email });
-  const { people, windowMs } = budget;
+  const { people, windowMs } = removalLimit;
   const rollcall = await InProcessRollcall.open({
     clock,
     vendors,
@@ -185,16 +185,16 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     policy: { removalLimit: { percent: 5, atLeast: people, atMost: people, windowMs } },
   });
   const idp = new IdentityProvider({ door: { open: async () => rollcall.scimUrl }, token: scimToken });
-  const trouble: Trouble = troubles[name];
+  const faultType: FaultType = faultTypes[name];
   const stage: Stage = { vendors, rollcall, clock, random };
   const calls = { read: 0, write: 0, token: 0 };
   let tooManyRequests = 0;
   try {
-    trouble.begin?.(stage);
+    faultType.begin?.(stage);
     count(vendors, calls);
     let midday: Promise<void> | undefined;
     for (const [index, step] of day.steps.entries()) {
-      if (index >= day.steps.length / 2) midday ??= trouble.midday?.(stage).finally(() => count(vendors, calls));
+      if (index >= day.steps.length / 2) midday ??= faultType.midday?.(stage).finally(() => count(vendors, calls));
       if (step.kind === "calm") await Promise.all([midday, calm(stage)]);
       await idp.replay(step);
       // Identity providers are slower than this client: half a second passes between two changes.
@@ -206,7 +206,7 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
     for (const { faults } of [vendors.bitwarden, vendors.onePassword]) faults.clear();
     vendors.rewriteBody = (_call, body) => body;
     vendors.rewriteAnswer = (_call, answer) => answer;
-    await trouble.afterwards?.(stage);
+    await faultType.afterwards?.(stage);
     await calm(stage);
     const violations = [
       ...((await idp.lostWrites(rollcall.scimUrl)) ?? ["no answer"]).map((wrong) => `lost write: ${wrong}`),
@@ -214,10 +214,10 @@ export async function faultRun({ day, seed, trouble: name, budget }: FaultRunOpt
       ...differences(readVendors(vendors, idp.everId), expectedOf(idp.acknowledged, day.onePasswordUsers)),
       ...(await rollcall.leftInPlan()),
       ...unjust(vendors, day),
-      ...overRemovalLimit(vendors, budget, slackMs),
+      ...overRemovalLimit(vendors, removalLimit, slackMs),
     ];
     return {
-      trouble: name,
+      faultType: name,
       struck,
       reads: calls.read,
       writes: calls.write,

@@ -93,7 +93,7 @@ export function overRemovalLimit(
   return (["bitwarden", "onepassword"] as const).flatMap((vendor) => {
     const most = mostLostWithin(losses, vendor, windowMs - slackMs);
     return most > people
-      ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the budget is ${people}`]
+      ? [`${vendor}: ${most} people lost access within ${windowMs - slackMs} ms, the limit is ${people}`]
       : [];
   });
 }
