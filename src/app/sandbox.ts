@@ -6,72 +6,46 @@ import { parse, stringify } from "yaml";
 import { masterKeyBytes } from "../crypto/key-ring.ts";
 import { newToken } from "../crypto/tokens.ts";
 import { messageOf, RollcallError } from "../domain/model/errors.ts";
-import {
-  type BitwardenSandbox,
-  company,
-  type OnePasswordSandbox,
-  seedCompany,
-  startBitwarden,
-  startOnePassword,
-} from "../sandbox/index.ts";
+import { emulators, type RunningEmulator } from "../sandbox/emulators.ts";
 import { sandboxConfigPath, usualConfigPath } from "./config-location.ts";
 import type { Terminal } from "./context.ts";
 
-/** The emulated vendors, filled with the made-up company, and the targets of a configuration for them. */
+/** Running emulators, filled with the made-up company, and the targets of a configuration for them. */
 interface Emulators {
-  readonly targets: ReturnType<typeof targetsOf>;
+  readonly targets: Readonly<Record<string, RunningEmulator["target"]>>;
   close(): Promise<void>;
 }
 
-/** Starts the emulators. Their state is kept in the folder. @throws `CONFIG_INVALID` if a port is in use */
-export async function startEmulators(directory: string, ports: readonly [number, number]): Promise<Emulators> {
+/**
+ * Starts the emulators. Their state is kept in the folder. `firstPort` is the port of the first one, the others follow;
+ * 0 means any free port. @throws `CONFIG_INVALID` if a port is in use
+ */
+export async function startEmulators(directory: string, firstPort: number): Promise<Emulators> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const cannot =
-    (port: number) =>
-    (cause: unknown): never => {
+  const running: RunningEmulator[] = [];
+  const targets: Record<string, RunningEmulator["target"]> = {};
+  const close = async () => void (await Promise.all(running.map((each) => each.close())));
+  for (const [index, { type, stateFile, start }] of emulators.entries()) {
+    const port = firstPort === 0 ? 0 : firstPort + index;
+    try {
+      const emulator = await start({ port, persistFile: join(directory, stateFile) });
+      running.push(emulator);
+      targets[type] = emulator.target;
+    } catch (cause) {
+      await close();
       throw new RollcallError(
         "CONFIG_INVALID",
         `cannot listen on 127.0.0.1:${port}: ${messageOf(cause)}; --port takes another`,
         { cause },
       );
-    };
-  const bitwarden = await startBitwarden({ port: ports[0], persistFile: join(directory, "bitwarden.json") }).catch(
-    cannot(ports[0]),
-  );
-  const onePassword = await startOnePassword({ port: ports[1], persistFile: join(directory, "1password.json") }).catch(
-    async (cause: unknown) => {
-      await bitwarden.close();
-      return cannot(ports[1])(cause);
-    },
-  );
-  if (bitwarden.state.isEmpty && onePassword.state.isEmpty) {
-    seedCompany(bitwarden.state, onePassword.state);
-    await Promise.all([bitwarden.flush(), onePassword.flush()]);
+    }
   }
-  return {
-    targets: targetsOf(bitwarden, onePassword),
-    close: async () => void (await Promise.all([bitwarden.close(), onePassword.close()])),
-  };
+  if (running.every(({ isEmpty }) => isEmpty)) {
+    for (const { seed } of running) seed();
+    await Promise.all(running.map(({ flush }) => flush()));
+  }
+  return { targets, close };
 }
-
-const targetsOf = (bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox) => ({
-  bitwarden: {
-    type: "bitwarden",
-    apiUrl: bitwarden.apiUrl,
-    identityUrl: bitwarden.identityUrl,
-    clientId: bitwarden.clientId,
-    clientSecret: bitwarden.clientSecret,
-  },
-  onepassword: {
-    type: "onepassword",
-    apiUrl: onePassword.apiUrl,
-    accountId: onePassword.accountId,
-    clientId: onePassword.clientId,
-    clientSecret: onePassword.clientSecret,
-    // 1Password's API shows no roles: the owner has to be protected by name.
-    protect: [company.owner],
-  },
-});
 
 /** The sandbox of `serve` without a configuration: emulated vendors, and a configuration for them under ./data. */
 export interface SandboxRun {
@@ -90,7 +64,7 @@ export const sandboxStorePath = (): string => resolve(dirname(sandboxConfigPath)
 export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
   if (existsSync(usualConfigPath))
     terminal.note(`rollcall: ./${usualConfigPath} is not used; for that, run "rollcall serve -c ${usualConfigPath}"`);
-  const emulators = await startEmulators(dirname(sandboxConfigPath), [0, 0]);
+  const emulators = await startEmulators(dirname(sandboxConfigPath), 0);
   const { scimToken, adminToken } = keptTokens() ?? {
     scimToken: newToken(),
     adminToken: randomBytes(24).toString("base64url"),

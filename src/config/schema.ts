@@ -73,7 +73,7 @@ export const configSchema = (baseDir: string, types: TargetTypes) =>
         .describe("The organizations and accounts that follow the sources, by name."),
       guard: guard
         .prefault({})
-        .describe("The removal budget: how many people may lose access in a target within the window."),
+        .describe("The removal limit: how many people may lose access in a target within the window."),
       reconcile: z
         .strictObject({
           every: duration("100ms", "7d")

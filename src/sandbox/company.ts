@@ -76,6 +76,11 @@ const confirmedByHand = [2, 3, 4, 5, 6];
  * stored ids stay valid when the accounts are made again.
  */
 export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordState): void {
+  seedOnePassword(onePassword);
+  seedBitwarden(bitwarden);
+}
+
+export function seedOnePassword(onePassword: OnePasswordState): void {
   for (const { email, displayName } of people) {
     onePassword.addUser({
       id: shortId(email),
@@ -85,6 +90,9 @@ export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordS
       createTime: "2024-01-15T09:00:00Z",
     });
   }
+}
+
+export function seedBitwarden(bitwarden: BitwardenState): void {
   const passwords = bitwarden.addCollection({ id: guid("collection", 1) });
   const archive = bitwarden.addCollection({ id: guid("collection", 2) });
   const owner = byNumber(1);

@@ -27,7 +27,7 @@ export const addSandbox = (cli: Cli): void =>
       run: emulate,
     })
     .addOption(
-      new Option("--port <number>", "port of the first emulator; the second one uses the next port")
+      new Option("--port <number>", "port of the first emulator; the others use the next ports")
         .argParser(parseNumber(65_534, "a port is a number from 1 to 65534."))
         .default(9000),
     );
@@ -36,7 +36,7 @@ export const addSandbox = (cli: Cli): void =>
 async function emulate({ terminal }: Context, { port, json }: SandboxOptions & GlobalOptions): Promise<number> {
   const interrupted = interruption();
   const directory = `data/sandbox-${port}`;
-  const { targets, close } = await startEmulators(directory, [port, port + 1]);
+  const { targets, close } = await startEmulators(directory, port);
   const config = { sources: { idp: { type: "scim" } }, targets };
   terminal.note(
     `The emulated password managers of a made-up company run until Ctrl-C; nothing here is real. State: ./${directory}. The configuration for them follows. "rollcall token create --source idp -c FILE" makes a SCIM token. Add a section "admin: { token: … }" for the console.\n`,

@@ -10,7 +10,7 @@ import {
   type TargetStatus,
 } from "../../app/status.ts";
 import { productOf } from "../../targets/registry.ts";
-import { heldCount } from "../../text/changes.ts";
+import { heldBecause, heldCount } from "../../text/changes.ts";
 import { findingText, noteText } from "../../text/notes.ts";
 import { count } from "../../text/numbers.ts";
 import { ago } from "../../text/times.ts";
@@ -131,7 +131,10 @@ function heldLines({ heldChanges }: TargetStatus, paint: Paint): readonly string
   return [
     ...undecided
       .slice(0, maxLines)
-      .map((change) => `${paint("warning", `held (${change.reason}):`)} ${describe(change).join(" ")}`),
+      .map(
+        (change) =>
+          `${paint("warning", "held:")} ${describe(change).join(" ")} (${heldBecause({ reason: change.reason, isDismissed: false })})`,
+      ),
     ...more(undecided.length, "held"),
     ...dismissed
       .slice(0, maxLines)

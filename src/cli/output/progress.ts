@@ -2,7 +2,8 @@ import type { Terminal } from "../../app/context.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 
 const barWidth = 24;
-const everyMs = 500;
+/** Each drawing counts the rows of every target. */
+const everyMs = 2000;
 
 /** `acme [######------]  30 % 120/400  3 failed`; only the name where there is nothing to count. */
 export function bar(name: string, done: number, total: number, failed: number): string {
