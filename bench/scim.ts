@@ -5,10 +5,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { freePort } from "../test/support/listen.ts";
+import { until } from "../test/support/until.ts";
 import { median } from "./support/measure.ts";
 import { type ScimLoadReport, scimLoad } from "./support/scim-load.ts";
 
@@ -47,28 +48,13 @@ const servers: Readonly<Record<string, Start>> = {
   "bare Express": (_directory, port) => start([join(here, "servers/bare-express.ts")], { PORT: String(port) }),
 };
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-
 async function measure(name: string, users: number, round: number): Promise<ScimLoadReport> {
   const port = await freePort();
   const server = servers[name]?.(join(folder, `${name.replace(" ", "-")}-${users}-${round}`), port);
   if (server?.pid === undefined) throw new Error(`${name} does not start`);
   try {
     const scimUrl = `http://127.0.0.1:${port}/scim/v2`;
-    for (let attempt = 0; attempt < 200; attempt += 1) {
-      const isUp = await fetch(`${scimUrl}/Users`).then(
-        () => true,
-        () => false,
-      );
-      if (isUp) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(() => fetch(`${scimUrl}/Users`));
     return await scimLoad({ scimUrl, token, pid: server.pid, users, seconds: Number(values.seconds) });
   } finally {
     const ended = new Promise((resolve) => server.once("exit", resolve));

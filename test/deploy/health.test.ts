@@ -1,16 +1,6 @@
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { makeStage } from "../e2e/stage.ts";
-
-/** Free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+import { freePort } from "../support/listen.ts";
 
 describe("rollcall health", () => {
   it("calls the port of the configuration, whatever address it listens on", async () => {

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { text as bodyOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listen } from "../support/listen.ts";
 import { type Running, until } from "./process.ts";
 import { person, scimClient } from "./scim-client.ts";
 import { makeStage, type Serving, type Stage, adminToken as stageAdminToken, statusOf } from "./stage.ts";
@@ -106,15 +107,14 @@ async function careless(stage: Stage) {
         () => response.destroy(),
       );
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url, close } = await listen(server);
   return {
     url,
     seen,
     be: (next: Mode) => {
       mode = next;
     },
-    close: () => server.close(),
+    close,
   };
 }
 
@@ -138,8 +138,8 @@ async function carelessDirectory() {
       );
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `ldap://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, close: () => server.close() };
+  const { port } = await listen(server);
+  return { url: `ldap://127.0.0.1:${port}`, seen, close: () => server.close() };
 }
 
 let stage: Stage;

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listen } from "../support/listen.ts";
 import { rollcall, until } from "./process.ts";
 import { makeFolder, makeStage, removeFolder, stateOf } from "./stage.ts";
 
@@ -192,14 +193,11 @@ describe("a configuration", () => {
 
   it("with an address that is in use ends the process with an error", async () => {
     await using stage = await makeStage();
-    const taken = createServer();
-    const port = await new Promise<number>((resolve) =>
-      taken.listen(0, "127.0.0.1", () => resolve((taken.address() as { port: number }).port)),
-    );
+    const { port, close } = await listen(createServer());
     // The SCIM listener is up already when the admin listener fails.
     await stage.configure({ admin: { listen: `127.0.0.1:${port}`, token: "x" } });
     const { code, stdout, stderr } = await stage.run("serve");
-    taken.close();
+    await close();
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toContain(`cannot listen on 127.0.0.1:${port}: another process listens there`);
   });

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listen } from "../support/listen.ts";
 import type { Run } from "./process.ts";
 import { makeStage, newKey, type Stage } from "./stage.ts";
 
@@ -104,10 +104,9 @@ describe("connect", () => {
 
   it("refuses a server that answers with a web page", async () => {
     const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<html>log in"));
-    await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { url, close } = await listen(server);
     const run = await connect("x", "bitwarden", ...place(stage), "--api-url", url, "--identity-url", url);
-    server.close();
+    await close();
     expect(run.stderr).toMatch(
       /--api-url: the token endpoint answered 200 with 12 characters of text\/html .*check the URLs/,
     );

@@ -1,7 +1,6 @@
-import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
+import { listen } from "../support/listen.ts";
 import { until } from "./process.ts";
 import { person } from "./scim-client.ts";
 import { adminToken, makeStage, scimToken, stateOf } from "./stage.ts";
@@ -45,10 +44,9 @@ async function startCollector(answers = true) {
       if (answers) response.writeHead(200, { "content-type": "application/json" }).end("{}");
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const { url, close } = await listen(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     bodies,
     paths,
     headers,
@@ -69,11 +67,7 @@ async function startCollector(answers = true) {
           ),
         ),
       ),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -7,9 +7,9 @@ import { certificates } from "../support/ldap/certificates.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { no389, start389 } from "../support/ldap/ds389.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
-import { freePort } from "../support/ldap/process.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
 import { bindAs, type LdapTestOptions, ldapSettings, optionsFor } from "../support/ldap/settings.ts";
+import { freePort } from "../support/listen.ts";
 
 const dialect = openldapDialect();
 const signal = AbortSignal.timeout(60_000);

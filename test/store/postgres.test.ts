@@ -6,8 +6,8 @@ import { postgresDatabase } from "../../src/store/database.ts";
 import { openStore } from "../../src/store/index.ts";
 import { cause, userWrite } from "../contract/store-world.ts";
 import { certificates } from "../support/ldap/certificates.ts";
-import { until } from "../support/ldap/process.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { untilTrue } from "../support/until.ts";
 
 const options = { now: Date.now };
 const hire = (store: DirectoryStore, userName: string) => store.createUser("okta", userWrite(userName), cause);
@@ -126,7 +126,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     lock.listen((notice) => heard.push(notice));
     const { id } = await hire(other, "ada");
     other.requestFullRun("bw");
-    await until(() => heard.length === 2, 5000, "two notices");
+    await untilTrue(() => heard.length === 2, "two notices arrive");
     expect(heard).toEqual([
       { kind: "changed", refs: [{ kind: "user", id }] },
       { kind: "look", target: "bw" },
@@ -134,7 +134,7 @@ describe.skipIf(noPostgres !== null)(`a database of PostgreSQL${noPostgres === n
     const run = () => store.commit("bw", { held: { considered: null, items: [], keep: new Set() } }, Date.now());
     await run();
     await server.administer(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
-    await until(() => lock.lost.aborted, 5000, "the loss");
+    await untilTrue(() => lock.lost.aborted, "the loss is noticed");
     const next = await theirs.lock();
     await expect(run()).rejects.toMatchObject({ code: "STORE_LOCKED" });
     await hire(store, "bob");

@@ -1,6 +1,6 @@
 import { createHash, createSign, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listen } from "./listen.ts";
 
 /** What the next ID token says otherwise than it should. */
 export interface Flaws {
@@ -147,9 +147,9 @@ export async function startOidcProvider(redirectUri: () => string): Promise<Oidc
         return json(response, 404, {});
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { url: issuer, close } = await listen(server);
   const provider: OidcProvider = {
-    issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    issuer,
     clientId,
     clientSecret,
     person: { sub: "u1", email: "ada@example.com", groups: ["staff"] },
@@ -157,10 +157,7 @@ export async function startOidcProvider(redirectUri: () => string): Promise<Oidc
     userinfo: {},
     isDown: false,
     asked,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close,
   };
   return provider;
 }

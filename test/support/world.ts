@@ -14,8 +14,7 @@ import {
 import type { Driver } from "../../src/store/database/driver.ts";
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { openStore } from "../../src/store/index.ts";
-import { createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
-import { createOnePasswordTarget } from "../../src/targets/onepassword/target.ts";
+import { bitwardenTarget, onePasswordTarget } from "./emulators.ts";
 import { lenient } from "./policy.ts";
 
 export const cause: Cause = { actor: "scim:okta", requestId: "test" };
@@ -76,6 +75,13 @@ function makeClock(isRunning: boolean): { nowMs: number } {
   };
 }
 
+const unlimited = {
+  perSecond: 1e9,
+  perMinutePerPath: 1e9,
+  readsPerSecond: 1e9,
+  readsPerMinutePerPath: 1e9,
+  tokensPerMinute: 1e9,
+};
 const maxRounds = 10;
 const statusName = new Map<number, string>(Object.entries(memberStatus).map(([name, status]) => [status, name]));
 
@@ -102,33 +108,10 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
   const sleep = async (ms: number): Promise<void> => {
     clock.nowMs += ms;
   };
-  const http = { version: "0.0.0-test", clock: now, sleep, random: () => 0.5 };
-  const unlimited = {
-    perSecond: 1e9,
-    perMinutePerPath: 1e9,
-    readsPerSecond: 1e9,
-    readsPerMinutePerPath: 1e9,
-    tokensPerMinute: 1e9,
-  };
+  const options = { clock: now, sleep, random: () => 0.5, rateLimit: unlimited };
   const targets = {
-    bitwarden: createBitwardenTarget({
-      name: "bw",
-      apiUrl: bitwarden.apiUrl,
-      identityUrl: bitwarden.identityUrl,
-      clientId: bitwarden.clientId,
-      clientSecret: bitwarden.clientSecret,
-      rateLimit: unlimited,
-      ...http,
-    }),
-    onePassword: createOnePasswordTarget({
-      name: "op",
-      apiUrl: onePassword.apiUrl,
-      accountId: onePassword.accountId,
-      clientId: onePassword.clientId,
-      clientSecret: onePassword.clientSecret,
-      rateLimit: unlimited,
-      ...http,
-    }),
+    bitwarden: bitwardenTarget(bitwarden, { name: "bw", ...options }),
+    onePassword: onePasswordTarget(onePassword, { name: "op", ...options }),
   };
   const makeReconciler = (target: keyof typeof targets, policy: Partial<TargetPolicy> = {}): Reconciler =>
     createReconciler({
@@ -139,6 +122,10 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
       random: () => 0.5,
       heldRetryMs: 300_000,
     });
+  const changeMembers = async (groupId: string, op: "add" | "remove", userIds: readonly string[]): Promise<void> => {
+    const edit = () => ({ write: null, members: [{ op, userIds }] });
+    await store.updateGroup(source, groupId, null, edit, groupOptions, cause);
+  };
   const delivering = [
     { name: "bw", reconciler: makeReconciler("bitwarden") },
     { name: "op", reconciler: makeReconciler("onePassword", { groupInclude: [], reactivate: "own" }) },
@@ -177,26 +164,8 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
           cause,
         )
       ).record.id,
-    async join(groupId, ...userIds) {
-      await store.updateGroup(
-        source,
-        groupId,
-        null,
-        () => ({ write: null, members: [{ op: "add", userIds }] }),
-        groupOptions,
-        cause,
-      );
-    },
-    async leave(groupId, ...userIds) {
-      await store.updateGroup(
-        source,
-        groupId,
-        null,
-        () => ({ write: null, members: [{ op: "remove", userIds }] }),
-        groupOptions,
-        cause,
-      );
-    },
+    join: (groupId, ...userIds) => changeMembers(groupId, "add", userIds),
+    leave: (groupId, ...userIds) => changeMembers(groupId, "remove", userIds),
     async deliver() {
       for (const { name, reconciler } of delivering) {
         for (let rounds = 0; ; rounds += 1) {

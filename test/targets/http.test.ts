@@ -1,10 +1,10 @@
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
 import { MockAgent } from "undici";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { TargetRequest } from "../../src/domain/ports/target.ts";
 import { HttpClient, type HttpOptions, type HttpRequest, parseAnswer } from "../../src/targets/kit/http.ts";
+import { listen } from "../support/listen.ts";
 import { patient, virtualTime } from "./virtual-time.ts";
 
 const closers: (() => Promise<void>)[] = [];
@@ -14,13 +14,9 @@ afterEach(async () => {
 
 /** A vendor in a few lines. */
 async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closers.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url, close } = await listen(createServer(listener));
+  closers.push(close);
+  return url;
 }
 
 function client(options: Partial<HttpOptions> = {}) {

@@ -7,8 +7,9 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../../src/sandbox/index.ts";
-import { type BitwardenOptions, createBitwardenTarget } from "../../src/targets/bitwarden/target.ts";
-import { createOnePasswordTarget, type OnePasswordOptions } from "../../src/targets/onepassword/target.ts";
+import type { BitwardenOptions } from "../../src/targets/bitwarden/target.ts";
+import type { OnePasswordOptions } from "../../src/targets/onepassword/target.ts";
+import { bitwardenTarget, onePasswordTarget } from "../support/emulators.ts";
 import { collect, patient, type VirtualTime, virtualTime } from "./virtual-time.ts";
 
 /** An emulator and a target on it, in one virtual time. */
@@ -43,7 +44,7 @@ function targetWorld<Sandbox extends { close(): Promise<void> }>(
   };
 }
 
-const inTime = ({ clock, sleep }: VirtualTime) => ({ version: "0.0.0", clock, sleep, random: () => 0.5 });
+const inTime = ({ clock, sleep }: VirtualTime) => ({ clock, sleep, random: () => 0.5 });
 
 export async function bitwardenWorld(
   settings: Parameters<typeof startBitwarden>[0] = {},
@@ -51,9 +52,7 @@ export async function bitwardenWorld(
 ): Promise<BitwardenWorld> {
   const time = virtualTime();
   const sandbox = await startBitwarden({ clock: time.clock, ...settings });
-  const { apiUrl, identityUrl, clientId, clientSecret } = sandbox;
-  const keys = { name: "acme-bitwarden", apiUrl, identityUrl, clientId, clientSecret };
-  return targetWorld(sandbox, createBitwardenTarget({ ...keys, ...inTime(time), ...options }), time);
+  return targetWorld(sandbox, bitwardenTarget(sandbox, { ...inTime(time), ...options }), time);
 }
 
 export async function onePasswordWorld(
@@ -62,7 +61,5 @@ export async function onePasswordWorld(
 ): Promise<OnePasswordWorld> {
   const time = virtualTime();
   const sandbox = await startOnePassword({ clock: time.clock, ...settings });
-  const { apiUrl, accountId, clientId, clientSecret } = sandbox;
-  const keys = { name: "acme-1password", apiUrl, accountId, clientId, clientSecret };
-  return targetWorld(sandbox, createOnePasswordTarget({ ...keys, ...inTime(time), ...options }), time);
+  return targetWorld(sandbox, onePasswordTarget(sandbox, { ...inTime(time), ...options }), time);
 }

@@ -1,6 +1,6 @@
-import type { RequestListener, Server } from "node:http";
+import type { RequestListener } from "node:http";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type Listening, listen } from "../support/listen.ts";
 
 /** The parts of a browser that sign-in needs: cookies and the origin of a request. */
 export interface Tab {
@@ -67,14 +67,4 @@ export function openTab(baseUrl: string): Tab {
 }
 
 /** A server in this process. */
-export async function serveApp(app: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const server: Server = createServer(app);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
+export const serveApp = (app: RequestListener): Promise<Listening> => listen(createServer(app));

@@ -1,7 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listen } from "../listen.ts";
 
 export interface Received {
   readonly headers: IncomingHttpHeaders;
@@ -32,17 +31,12 @@ export async function startReceiver(): Promise<Receiver> {
       else if (answer !== "hang") response.writeHead(answer.status, answer.headers).end(answer.body ?? "ok");
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const { url, close } = await listen(server);
   const receiver: Receiver = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/services/T0/B0/s3cr3t-path`,
+    url: `${url}/services/T0/B0/s3cr3t-path`,
     received,
     answer: { status: 200 },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
+    [Symbol.asyncDispose]: close,
   };
   return receiver;
 }

@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { TLSSocket } from "node:tls";
+import { listen } from "../listen.ts";
 
 /** A mail as it came. */
 export interface Mail {
@@ -47,15 +47,13 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpServer> 
     secured.on("error", () => undefined);
     converse(secured, options, tlsOf, mails, true);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const { port, close } = await listen(server);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     mails,
-    async [Symbol.asyncDispose]() {
+    [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
+      return close();
     },
   };
 }

@@ -1,6 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, golden, run, startServer, stopChild, until, whyNot, workFolder } from "./process.ts";
+import { freePort } from "../listen.ts";
+import { untilTrue } from "../until.ts";
+import { golden, run, startServer, stopChild, whyNot, workFolder } from "./process.ts";
 import { type DirectoryServer, modify } from "./server.ts";
 
 export const no389 = whyNot("389 Directory Server", ["/usr/sbin/ns-slapd", "/usr/sbin/dscreate"], true);
@@ -109,7 +111,7 @@ async function prepare(folder: string): Promise<void> {
   modify({ port, adminDn, adminPassword }, [...plugins, tree].join("\n"));
   const pid = Number(readFileSync(join(folder, "run/dirsrv", `slapd-${name}.pid`), "utf8"));
   process.kill(pid, "SIGTERM");
-  await until(() => !isRunning(pid), 20_000, "stop of 389 DS");
+  await untilTrue(() => !isRunning(pid), "389 DS has stopped");
   writeFileSync(join(folder, "made-in"), folder);
 }
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { untilTrue } from "../until.ts";
 
 /** Why a server can't run here; null if it can. With CI=true a reason is an error. `probe` runs if all files exist. */
 export function whyNot(
@@ -38,7 +38,7 @@ export async function golden(name: string, prepare: (folder: string) => Promise<
     mkdirSync(lock);
   } catch {
     // Another test file prepares it.
-    await until(() => existsSync(folder), 60_000, `golden ${name}`);
+    await untilTrue(() => existsSync(folder), `${folder} is made`, 120_000);
     return folder;
   }
   try {
@@ -50,29 +50,6 @@ export async function golden(name: string, prepare: (folder: string) => Promise<
     rmSync(lock, { recursive: true, force: true });
   }
 }
-
-/** Waits until the condition holds. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs: number,
-  what: string,
-): Promise<void> {
-  const endMs = Date.now() + timeoutMs;
-  while (!(await condition())) {
-    if (Date.now() > endMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await delay(15);
-  }
-}
-
-/** A free port on loopback. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 
 export const isListening = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -104,7 +81,7 @@ export async function startServer(
   };
   let child = start();
   let starts = 1;
-  await until(
+  await untilTrue(
     async () => {
       if (!isGone) return isListening(port);
       if (starts >= maxStarts) throw new Error(`${command} ended: ${readFileSync(log, "utf8").slice(-2000)}`);
@@ -112,8 +89,8 @@ export async function startServer(
       child = start();
       return false;
     },
-    20_000,
-    command,
+    `${command} listens`,
+    60_000,
   );
   return child;
 }

@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
+import { listen } from "../listen.ts";
 
 /** One LDAP message. */
 export interface Message {
@@ -60,18 +61,16 @@ export async function startProxy(targetPort: number): Promise<LdapProxy> {
     pipe(client, (message) => act(meddler.onRequest?.(message) ?? { toServer: [message.bytes] }));
     pipe(upstream, (message) => act(meddler.onAnswer?.(message) ?? { toClient: [message.bytes] }));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
+  const { port, close } = await listen(server);
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    port,
     meddle: (next) => {
       make = next;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => resolve());
-      }),
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      return close();
+    },
   };
 }
 

@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../listen.ts";
+import { untilTrue } from "../until.ts";
 import { certificates } from "./certificates.ts";
-import { freePort, golden, isListening, run, stopChild, until, whyNot, workFolder } from "./process.ts";
+import { golden, isListening, run, stopChild, whyNot, workFolder } from "./process.ts";
 import type { DirectoryServer } from "./server.ts";
 
 export const noSamba = whyNot(
@@ -54,19 +56,19 @@ export async function startSamba(): Promise<DirectoryServer> {
   const child = spawn("/usr/bin/unshare", ["-n", "sh", "-c", script, pidFile, "-s", conf, ...options], {
     stdio: "ignore",
   });
-  await until(
+  await untilTrue(
     () =>
       existsSync(pidFile) && readFileSync(pidFile, "utf8").trim() !== "" && existsSync(join(folder, "private/ldapi")),
-    20_000,
-    "samba",
+    "Samba starts",
+    60_000,
   );
   const forwarder = spawn(
     "/usr/bin/python3",
     ["-c", forward, readFileSync(pidFile, "utf8").trim(), `${port}:389`, `${tlsPort}:636`],
     { stdio: "ignore" },
   );
-  await until(() => isListening(port), 10_000, "forwarder");
-  await until(() => answers(port), 10_000, "samba's LDAP");
+  await untilTrue(() => isListening(port), "the forwarder listens");
+  await untilTrue(() => answers(port), "Samba answers");
   return {
     port,
     tlsPort,

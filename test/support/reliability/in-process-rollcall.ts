@@ -1,5 +1,4 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import express from "express";
 import type { TargetPolicy } from "../../../src/domain/model/policy.ts";
 import type { DirectoryStore } from "../../../src/domain/ports/directory-store.ts";
@@ -8,8 +7,8 @@ import { createReconciler, type Reconciler } from "../../../src/reconcile/reconc
 import { runLoop } from "../../../src/reconcile/scheduler.ts";
 import { createScimRouter } from "../../../src/sources/scim/router.ts";
 import { openSqliteStore } from "../../../src/store/index.ts";
-import { createBitwardenTarget } from "../../../src/targets/bitwarden/target.ts";
-import { createOnePasswordTarget } from "../../../src/targets/onepassword/target.ts";
+import { bitwardenTarget, onePasswordTarget } from "../emulators.ts";
+import { listen } from "../listen.ts";
 import { lenient } from "../policy.ts";
 import { Random } from "../random.ts";
 import type { FastClock } from "./fast-clock.ts";
@@ -38,7 +37,7 @@ export class InProcessRollcall {
   #running: readonly RunningTarget[] = [];
   #stopping = new AbortController();
   #loops: readonly Promise<void>[] = [];
-  #closeServer: () => Promise<void> = async () => undefined;
+  #closeServer = async (): Promise<void> => undefined;
 
   private constructor(options: InProcessOptions, store: DirectoryStore) {
     this.#options = options;
@@ -66,14 +65,9 @@ export class InProcessRollcall {
         groupNamesUnique: true,
       }),
     );
-    const server = createServer(app);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    this.scimUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/scim/v2`;
-    this.#closeServer = async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    };
+    const { url, close } = await listen(createServer(app));
+    this.scimUrl = `${url}/scim/v2`;
+    this.#closeServer = close;
   }
 
   /** Starts both targets and their loops, as a restart does. */
@@ -113,28 +107,13 @@ export class InProcessRollcall {
 
   #targets(random: () => number): readonly Target[] {
     const { clock, vendors } = this.#options;
-    const { bitwarden, onePassword, urls } = vendors;
+    const { bitwarden, onepassword } = vendors.targets();
+    const surroundings = { clock: clock.now, sleep: clock.sleep, random };
     // Rollcall's default limits for Bitwarden's cloud.
-    const http = { version: "0.0.0-test", clock: clock.now, sleep: clock.sleep, random };
+    const rateLimit = { perSecond: 4, perMinutePerPath: 55 };
     return [
-      createBitwardenTarget({
-        name: "bitwarden",
-        apiUrl: `${urls.bitwarden}/api`,
-        identityUrl: `${urls.bitwarden}/identity`,
-        clientId: bitwarden.clientId,
-        clientSecret: bitwarden.clientSecret,
-        rateLimit: { perSecond: 4, perMinutePerPath: 55 },
-        ...http,
-      }),
-      createOnePasswordTarget({
-        name: "onepassword",
-        apiUrl: urls.onepassword,
-        apiVersion: "v1beta1",
-        accountId: onePassword.accountId,
-        clientId: onePassword.clientId,
-        clientSecret: onePassword.clientSecret,
-        ...http,
-      }),
+      bitwardenTarget(vendors.bitwarden, { name: "bitwarden", ...bitwarden, rateLimit, ...surroundings }),
+      onePasswordTarget(vendors.onePassword, { name: "onepassword", ...onepassword, ...surroundings }),
     ];
   }
 

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Agent, request } from "undici";
 import {
   type BitwardenOptions,
@@ -10,6 +9,8 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../../../src/sandbox/index.ts";
+import { bitwardenKeys, onePasswordKeys } from "../emulators.ts";
+import { listen } from "../listen.ts";
 
 export type VendorName = "bitwarden" | "onepassword";
 
@@ -89,24 +90,17 @@ export class Vendors {
   }
 
   /** The targets of a configuration, keyed by name. */
-  targets(): Readonly<Record<VendorName, Readonly<Record<string, unknown>>>> {
+  targets() {
     const { bitwarden, onePassword, urls } = this;
+    const { bitwarden: bitwardenUrl, onepassword: apiUrl } = urls;
     return {
       bitwarden: {
         type: "bitwarden",
-        apiUrl: `${urls.bitwarden}/api`,
-        identityUrl: `${urls.bitwarden}/identity`,
-        clientId: bitwarden.clientId,
-        clientSecret: bitwarden.clientSecret,
+        ...bitwardenKeys(bitwarden),
+        apiUrl: `${bitwardenUrl}/api`,
+        identityUrl: `${bitwardenUrl}/identity`,
       },
-      onepassword: {
-        type: "onepassword",
-        apiUrl: urls.onepassword,
-        apiVersion: "v1beta1",
-        accountId: onePassword.accountId,
-        clientId: onePassword.clientId,
-        clientSecret: onePassword.clientSecret,
-      },
+      onepassword: { type: "onepassword", ...onePasswordKeys(onePassword), apiUrl, apiVersion: "v1beta1" as const },
     };
   }
 
@@ -116,14 +110,12 @@ export class Vendors {
       this.#pass(vendor, origin, agent, incoming, outgoing).catch(() => outgoing.destroy());
     });
     server.keepAliveTimeout = 600_000;
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { url, close } = await listen(server);
     this.#closers.push(async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await close();
       await agent.destroy();
     });
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return url;
   }
 
   async #pass(
