@@ -3,71 +3,53 @@ import { memberType } from "./bitwarden/model.ts";
 import type { BitwardenState } from "./bitwarden/state.ts";
 import type { OnePasswordState } from "./onepassword/state.ts";
 
-/** A person of the made-up company, as an identity provider would send them over SCIM. */
-export interface Person {
-  /** The e-mail address. */
-  readonly userName: string;
-  /** Employee number. */
-  readonly externalId: string;
-  readonly givenName: string;
-  readonly familyName: string;
-  readonly displayName: string;
-  readonly email: string;
-  readonly title: string;
-}
+const groupNames = { E: "Engineering", O: "Operations", P: "Product", S: "Security" };
 
-export interface CompanyGroup {
-  readonly displayName: string;
-  /** Key of the group, such as `grp-product`. */
-  readonly externalId: string;
-  /** E-mail addresses. */
-  readonly members: readonly string[];
-}
+// Given name, family name, groups by first letter, title.
+const table = `
+  Grace     Hopper     -  Managing director
+  Ada       Lovelace   EP Head of engineering
+  Alan      Turing     ES Staff engineer
+  Barbara   Liskov     E  Staff engineer
+  Edsger    Dijkstra   E  Engineer
+  Radia     Perlman    EO Network engineer
+  Donald    Knuth      E  Engineer
+  Frances   Allen      E  Engineer
+  Tony      Hoare      E  Engineer
+  Katherine Johnson    O  Analyst
+  Dorothy   Vaughan    O  Head of operations
+  Mary      Jackson    O  Operations
+  Claude    Shannon    O  Operations
+  Hedy      Lamarr     O  Radio
+  Annie     Easley     P  Product manager
+  Niklaus   Wirth      P  Designer
+  Karen     Jones      P  Product manager
+  Whitfield Diffie     S  Head of security
+  Joan      Clarke     S  Security
+  Shafi     Goldwasser S  Security`;
 
-export interface Company {
-  readonly people: readonly Person[];
-  readonly groups: readonly CompanyGroup[];
+const rows = Array.from(
+  table.matchAll(/(\w+) +(\w+) +(\S+) +(.+)/g),
+  ([, givenName = "", familyName = "", letters = "", title = ""], index) => {
+    const email = `${givenName}.${familyName}@example.com`.toLowerCase();
+    const externalId = `emp-${String(index + 1).padStart(3, "0")}`;
+    const displayName = `${givenName} ${familyName}`;
+    return { letters, person: { userName: email, externalId, givenName, familyName, displayName, email, title } };
+  },
+);
+
+/** 20 people and 4 groups at example.com, as an identity provider would send them over SCIM. */
+export const company = {
+  people: rows.map(({ person }) => person),
+  groups: Object.entries(groupNames).map(([letter, displayName]) => ({
+    displayName,
+    externalId: `grp-${displayName.toLowerCase()}`,
+    /** E-mail addresses. */
+    members: rows.filter(({ letters }) => letters.includes(letter)).map(({ person }) => person.email),
+  })),
   /** E-mail address of the owner of both accounts. */
-  readonly owner: string;
-}
-
-const people: readonly Person[] = [
-  person(1, "Grace", "Hopper", "Managing director"),
-  person(2, "Ada", "Lovelace", "Head of engineering"),
-  person(3, "Alan", "Turing", "Staff engineer"),
-  person(4, "Barbara", "Liskov", "Staff engineer"),
-  person(5, "Edsger", "Dijkstra", "Engineer"),
-  person(6, "Radia", "Perlman", "Network engineer"),
-  person(7, "Donald", "Knuth", "Engineer"),
-  person(8, "Frances", "Allen", "Engineer"),
-  person(9, "Tony", "Hoare", "Engineer"),
-  person(10, "Katherine", "Johnson", "Analyst"),
-  person(11, "Dorothy", "Vaughan", "Head of operations"),
-  person(12, "Mary", "Jackson", "Operations"),
-  person(13, "Claude", "Shannon", "Operations"),
-  person(14, "Hedy", "Lamarr", "Radio"),
-  person(15, "Annie", "Easley", "Product manager"),
-  person(16, "Niklaus", "Wirth", "Designer"),
-  person(17, "Karen", "Jones", "Product manager"),
-  person(18, "Whitfield", "Diffie", "Head of security"),
-  person(19, "Joan", "Clarke", "Security"),
-  person(20, "Shafi", "Goldwasser", "Security"),
-];
-
-/** 20 people and 4 groups at example.com. */
-export const company: Company = {
-  people,
-  groups: [
-    group("Engineering", "grp-engineering", [2, 3, 4, 5, 6, 7, 8, 9]),
-    group("Operations", "grp-operations", [6, 10, 11, 12, 13, 14]),
-    group("Product", "grp-product", [2, 15, 16, 17]),
-    group("Security", "grp-security", [3, 18, 19, 20]),
-  ],
   owner: "grace.hopper@example.com",
 };
-
-/** Members of the Bitwarden organization before the first sync, invited and confirmed by hand. */
-const confirmedByHand = [2, 3, 4, 5, 6];
 
 /**
  * Fills two empty accounts as the company had them before it used a directory. Everybody is ACTIVE in 1Password,
@@ -81,71 +63,34 @@ export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordS
 }
 
 export function seedOnePassword(onePassword: OnePasswordState): void {
-  for (const { email, displayName } of people) {
-    onePassword.addUser({
-      id: shortId(email),
-      email,
-      displayName,
-      owner: email === company.owner,
-      createTime: "2024-01-15T09:00:00Z",
-    });
+  for (const { email, displayName } of company.people) {
+    const owner = email === company.owner;
+    onePassword.addUser({ id: shortId(email), email, displayName, owner, createTime: "2024-01-15T09:00:00Z" });
   }
 }
 
 export function seedBitwarden(bitwarden: BitwardenState): void {
   const passwords = bitwarden.addCollection({ id: guid("collection", 1) });
   const archive = bitwarden.addCollection({ id: guid("collection", 2) });
-  const owner = byNumber(1);
-  bitwarden.addMember({
-    id: guid("member", 1),
-    userId: guid("user", 1),
-    email: owner.email,
-    name: owner.displayName,
-    type: memberType.owner,
-    twoFactorEnabled: true,
-  });
-  for (const number of confirmedByHand) {
-    const { email, displayName } = byNumber(number);
-    const collections =
-      number === 2
-        ? [
-            { id: passwords.id, manage: true },
-            { id: archive.id, readOnly: true },
-          ]
-        : [];
+  const adasCollections = [
+    { id: passwords.id, manage: true },
+    { id: archive.id, readOnly: true },
+  ];
+  const invitedByHand = company.people.slice(0, 6);
+  for (const [index, { email, displayName }] of invitedByHand.entries()) {
+    const isOwner = email === company.owner;
     bitwarden.addMember({
-      id: guid("member", number),
-      userId: guid("user", number),
+      id: guid("member", index + 1),
+      userId: guid("user", index + 1),
       email,
       name: displayName,
-      collections,
+      type: isOwner ? memberType.owner : memberType.user,
+      twoFactorEnabled: isOwner,
+      collections: email === "ada.lovelace@example.com" ? adasCollections : [],
     });
   }
   bitwarden.addGroup({ id: guid("group", 1), name: "Emergency contacts" });
-  bitwarden.setMembership("Emergency contacts", [owner.email, byNumber(2).email]);
-}
-
-function person(number: number, givenName: string, familyName: string, title: string): Person {
-  const email = `${givenName}.${familyName}@example.com`.toLowerCase();
-  return {
-    userName: email,
-    externalId: `emp-${String(number).padStart(3, "0")}`,
-    givenName,
-    familyName,
-    displayName: `${givenName} ${familyName}`,
-    email,
-    title,
-  };
-}
-
-function group(displayName: string, externalId: string, numbers: readonly number[]): CompanyGroup {
-  return { displayName, externalId, members: numbers.map((number) => byNumber(number).email) };
-}
-
-function byNumber(number: number): Person {
-  const found = people[number - 1];
-  if (found === undefined) throw new Error(`the company has no person ${number}`);
-  return found;
+  bitwarden.setMembership("Emergency contacts", [company.owner, "ada.lovelace@example.com"]);
 }
 
 function digest(text: string): Buffer {

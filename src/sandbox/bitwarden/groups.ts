@@ -1,171 +1,116 @@
-import { empty, json, type Reply, type SandboxRequest } from "../kit/http.ts";
-import { type BitwardenRoute, listOf, replacement } from "./members.ts";
-import { type CollectionAccess, eventType, type Group } from "./model.ts";
+import type { z } from "zod";
+import { type BitwardenRoutes, checkManage, listOf, replacement } from "./members.ts";
+import { eventType, type Group } from "./model.ts";
 import {
   badRequest,
-  checkLength,
-  checkManage,
+  collections,
   commandNotFound,
-  ModelState,
+  guids,
+  maxLength,
+  model,
   pathEntity,
-  pathGuid,
-  readBodyObject,
-  readCollections,
-  readGroupWrite,
-  readGuids,
-  readString,
+  readBody,
+  requiredText,
+  text,
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-export const groupRoutes: readonly BitwardenRoute[] = [
-  {
-    method: "GET",
-    template: "/api/public/groups",
-    handle: (state) =>
-      listOf(
-        state,
-        Array.from(state.groups.values(), (group) => groupModel(group)),
-      ),
-  },
-  { method: "POST", template: "/api/public/groups", handle: postGroup },
-  {
-    method: "GET",
-    template: "/api/public/groups/{id}",
-    handle: (state, _, id) => json(200, groupModel(pathEntity(state.groups, id))),
-  },
-  { method: "PUT", template: "/api/public/groups/{id}", handle: putGroup },
-  { method: "DELETE", template: "/api/public/groups/{id}", handle: deleteGroup },
-  {
-    method: "GET",
-    template: "/api/public/groups/{id}/member-ids",
-    handle: (state, _, id) => json(200, [...state.memberIdsOf(pathEntity(state.groups, id).id)]),
-  },
-  { method: "PUT", template: "/api/public/groups/{id}/member-ids", handle: putMemberIds },
-  { method: "GET", template: "/api/public/collections", handle: listCollections },
-  { method: "GET", template: "/api/public/collections/{id}", handle: getCollection },
-  { method: "PUT", template: "/api/public/collections/{id}", handle: putCollection },
-  { method: "DELETE", template: "/api/public/collections/{id}", handle: deleteCollection },
-];
+const groupModel = model({ name: requiredText(maxLength(100)), externalId: text(maxLength(300)), collections });
+const membersModel = model({ memberIds: guids });
+const collectionModel = model({ externalId: text(maxLength(300)), groups: collections });
 
-function groupModel(
-  group: Group,
-  collections: readonly CollectionAccess[] | null = group.collections,
-): Record<string, unknown> {
-  return { object: "group", id: group.id, name: group.name, externalId: group.externalId, collections };
+/** Groups and collections. */
+export const groupRoutes: BitwardenRoutes = {
+  "GET /api/public/groups": (state) => listOf(state, state.groups.values().map(shownGroup)),
+
+  // Two groups may have the same name or externalId: the server has no unique index (src/Sql/dbo/Tables/Group.sql).
+  "POST /api/public/groups": (state, request) => {
+    const given = readBody(request, groupModel);
+    checkGroup(state, given);
+    const group = state.addGroup({ ...given, collections: given.collections ?? [] });
+    state.recordEvent(eventType.groupCreated, { groupId: group.id });
+    return { ...shownGroup(group), collections: given.collections };
+  },
+
+  "GET /api/public/groups/{id}": (state, _, id) => shownGroup(pathEntity(state.groups, id)),
+
+  "PUT /api/public/groups/{id}": (state, request, id) => {
+    const given = readBody(request, groupModel);
+    const before = pathEntity(state.groups, id);
+    checkGroup(state, given);
+    // An absent externalId is reset, absent collections are kept (UpdateGroupCommand calls ReplaceAsync(group) for null).
+    const group: Group = { ...before, ...given, collections: given.collections ?? before.collections };
+    state.groups.set(id, group);
+    state.recordEvent(eventType.groupUpdated, { groupId: id });
+    return { ...shownGroup(group), collections: given.collections };
+  },
+
+  "DELETE /api/public/groups/{id}": (state, _, id) => {
+    pathEntity(state.groups, id);
+    state.removeGroup(id);
+    state.recordEvent(eventType.groupDeleted, { groupId: id });
+  },
+
+  "GET /api/public/groups/{id}/member-ids": (state, _, id) => [...state.memberIdsOf(pathEntity(state.groups, id).id)],
+
+  // Members of any status may be in a group. No event is recorded (GroupsController.PutMemberIds calls the repository).
+  "PUT /api/public/groups/{id}/member-ids": (state, request, id) => {
+    const { memberIds } = readBody(request, membersModel);
+    pathEntity(state.groups, id);
+    state.setGroupMembers(id, replacement(memberIds, state.members, state.memberIdsOf(id)));
+  },
+
+  "GET /api/public/collections": (state) => listOf(state, shownCollections(state)),
+
+  "GET /api/public/collections/{id}": shownCollection,
+
+  // An absent externalId is reset. Groups stay when absent or null; an empty list removes all.
+  "PUT /api/public/collections/{id}": (state, request, id) => {
+    const { externalId, groups } = readBody(request, collectionModel);
+    pathEntity(state.collections, id);
+    if (groups?.some((access) => !state.groups.has(access.id))) throw commandNotFound();
+    state.collections.set(id, { id, externalId });
+    for (const group of groups === null ? [] : state.groups.values()) {
+      const others = group.collections.filter((access) => access.id !== id);
+      const access = groups?.find((entry) => entry.id === group.id);
+      state.groups.set(group.id, {
+        ...group,
+        collections: access === undefined ? others : [...others, { ...access, id }],
+      });
+    }
+    state.recordEvent(eventType.collectionUpdated, { collectionId: id });
+    return shownCollection(state, request, id);
+  },
+
+  "DELETE /api/public/collections/{id}": (state, _, id) => {
+    pathEntity(state.collections, id);
+    state.removeCollection(id);
+    state.recordEvent(eventType.collectionDeleted, { collectionId: id });
+  },
+};
+
+function shownGroup(group: Group) {
+  return { object: "group", ...group };
 }
 
-// Two groups may have the same name or externalId: the server has no unique index (src/Sql/dbo/Tables/Group.sql).
-function postGroup(state: BitwardenState, request: SandboxRequest): Reply {
-  const model = readGroupWrite(readBodyObject(request));
+function checkGroup(state: BitwardenState, { collections: given }: z.output<typeof groupModel>): void {
   if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
-  checkCollections(state, model.collections);
-  const group = state.addGroup({
-    name: model.name,
-    externalId: model.externalId,
-    collections: model.collections ?? [],
-  });
-  state.recordEvent(eventType.groupCreated, { groupId: group.id });
-  return json(200, groupModel(group, model.collections ?? null));
-}
-
-function putGroup(state: BitwardenState, request: SandboxRequest, id: string): Reply {
-  const groupId = pathGuid(id);
-  const model = readGroupWrite(readBodyObject(request));
-  const group = pathEntity(state.groups, groupId);
-  if (!state.settings.useGroups) throw badRequest("This organization cannot use groups.");
-  checkCollections(state, model.collections);
-  // An absent externalId is reset, absent collections are kept (UpdateGroupCommand calls ReplaceAsync(group) for null).
-  const updated: Group = {
-    ...group,
-    name: model.name,
-    externalId: model.externalId,
-    collections: model.collections ?? group.collections,
-  };
-  state.putGroup(updated);
-  state.recordEvent(eventType.groupUpdated, { groupId: group.id });
-  return json(200, groupModel(updated, model.collections ?? null));
-}
-
-function checkCollections(state: BitwardenState, collections: readonly CollectionAccess[] | undefined): void {
-  if (collections === undefined) return;
-  checkManage(collections);
-  if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
-}
-
-// Members of any status may be in a group. No event is recorded (GroupsController.PutMemberIds calls the repository).
-function putMemberIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
-  const groupId = pathGuid(id);
-  const memberIds = readGuids(readBodyObject(request), "memberIds");
-  const group = pathEntity(state.groups, groupId);
-  state.setGroupMembers(group.id, replacement(memberIds, state.members, state.memberIdsOf(group.id)));
-  return empty(200);
-}
-
-function deleteGroup(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const group = pathEntity(state.groups, id);
-  state.removeGroup(group.id);
-  state.recordEvent(eventType.groupDeleted, { groupId: group.id });
-  return empty(200);
+  checkManage(given ?? []);
+  if (given?.some((access) => !state.collections.has(access.id))) throw commandNotFound();
 }
 
 // Names are encrypted and not returned. The API cannot create collections (CollectionsController).
-function collectionModels(state: BitwardenState): Record<string, unknown>[] {
-  const groupsByCollection = new Map<string, CollectionAccess[]>();
-  for (const group of state.groups.values()) {
-    for (const access of group.collections) {
-      const entry = { ...access, id: group.id };
-      const entries = groupsByCollection.get(access.id);
-      if (entries === undefined) groupsByCollection.set(access.id, [entry]);
-      else entries.push(entry);
-    }
-  }
-  return Array.from(state.collections.values(), ({ id, externalId }) => ({
+function shownCollections(state: BitwardenState) {
+  const holders = state.groups.values().flatMap((group) => group.collections.map((access) => ({ access, group })));
+  const holdersOf = Map.groupBy(holders, ({ access }) => access.id);
+  return state.collections.values().map((collection) => ({
     object: "collection",
-    id,
-    externalId,
-    groups: groupsByCollection.get(id) ?? [],
+    ...collection,
+    groups: (holdersOf.get(collection.id) ?? []).map(({ access, group }) => ({ ...access, id: group.id })),
   }));
 }
 
-function listCollections(state: BitwardenState): Reply {
-  return listOf(state, collectionModels(state));
-}
-
-function getCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const collection = pathEntity(state.collections, id);
-  return json(
-    200,
-    collectionModels(state).find((model) => model["id"] === collection.id),
-  );
-}
-
-// An absent externalId is reset. Groups stay when absent or null; an empty list removes all.
-function putCollection(state: BitwardenState, request: SandboxRequest, id: string): Reply {
-  const guid = pathGuid(id);
-  const fields = readBodyObject(request);
-  const externalId = readString(fields, "externalId");
-  const modelState = new ModelState();
-  checkLength(modelState, "ExternalId", externalId, 300);
-  modelState.check();
-  const groups = readCollections(fields, "groups");
-  const { id: collectionId } = pathEntity(state.collections, guid);
-  if (groups?.some((access) => !state.groups.has(access.id))) throw commandNotFound();
-  state.putCollection({ id: collectionId, externalId });
-  for (const group of groups === undefined ? [] : state.groups.values()) {
-    const access = groups?.find((entry) => entry.id === group.id);
-    const others = group.collections.filter((entry) => entry.id !== collectionId);
-    state.putGroup({
-      ...group,
-      collections: access === undefined ? others : [...others, { ...access, id: collectionId }],
-    });
-  }
-  state.recordEvent(eventType.collectionUpdated, { collectionId });
-  return getCollection(state, request, collectionId);
-}
-
-function deleteCollection(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const { id: collectionId } = pathEntity(state.collections, id);
-  state.removeCollection(collectionId);
-  state.recordEvent(eventType.collectionDeleted, { collectionId });
-  return empty(200);
+function shownCollection(state: BitwardenState, _: unknown, id: string) {
+  pathEntity(state.collections, id);
+  return shownCollections(state).find((collection) => collection.id === id);
 }

@@ -1,128 +1,123 @@
-import { empty, type Reply, type SandboxRequest } from "../kit/http.ts";
-import { type BitwardenRoute, invite, isKnownEmail, requireSeats } from "./members.ts";
+import { z } from "zod";
+import type { SandboxRequest } from "../kit/requests.ts";
+import { type BitwardenRoutes, invite, isKnownEmail, requireSeats } from "./members.ts";
 import { eventType, type Member, memberStatus, memberType } from "./model.ts";
 import {
-  asObject,
   badRequest,
-  checkLength,
-  isEmailAddress,
-  ModelState,
-  readArray,
-  readBodyObject,
-  readBoolean,
-  readPermissiveString,
-  readString,
+  emailAddress,
+  flag,
+  list,
+  maxLength,
+  model,
+  readBody,
   requiredProperty,
+  requiredText,
+  text,
   unhandled,
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-export const importRoutes: readonly BitwardenRoute[] = [
-  { method: "POST", template: "/api/public/organization/import", handle: importAll },
-];
+export const importRoutes: BitwardenRoutes = { "POST /api/public/organization/import": importAll };
 
-interface ImportedMember {
-  readonly email: string;
-  readonly externalId: string;
-  readonly deleted: boolean;
-}
+/** PermissiveStringConverter: a string or a number. */
+const externalId = z.preprocess(
+  (value) => (typeof value === "number" ? String(value) : value),
+  requiredText(maxLength(300)),
+);
 
-interface ImportedGroup {
-  readonly name: string;
-  readonly externalId: string;
-  readonly memberExternalIds: readonly string[] | null;
-}
+const importedMember = model({
+  email: text(emailAddress, maxLength(256)).transform((value) => (value ?? "").toLowerCase()),
+  deleted: flag,
+  externalId,
+}).refine(({ email, deleted }) => deleted || email.trim() !== "", {
+  path: ["email"],
+  message: "Email is required for enabled members.",
+});
 
-interface ImportRequest {
-  readonly members: readonly ImportedMember[] | null;
-  readonly groups: readonly ImportedGroup[] | null;
-  readonly overwriteExisting: boolean;
-  readonly largeImport: boolean;
-  readonly inviteUsersAfterProvisioning: boolean;
-}
+const importedGroup = model({
+  name: requiredText(maxLength(100)),
+  memberExternalIds: list(z.unknown().transform(String)),
+  externalId,
+});
 
-const importLimit = 2000;
+const importModel = model({
+  members: list(importedMember),
+  groups: list(importedGroup),
+  overwriteExisting: z.boolean({ error: requiredProperty("overwriteExisting", "System.Boolean") }),
+  largeImport: flag,
+  inviteUsersAfterProvisioning: z.boolean("System.Boolean").default(true),
+});
+
+type ImportedMembers = readonly z.output<typeof importedMember>[];
+type ImportedGroups = readonly z.output<typeof importedGroup>[];
+
+/** Ids of members by externalId. */
+type KnownIds = Map<string, string>;
+
+const maxImported = 2000;
 
 /**
  * ImportOrganizationUsersAndGroupsCommand (bitwarden/server 2026.8.0). Not transactional: earlier steps
  * stay done when a later one fails.
  */
-function importAll(state: BitwardenState, request: SandboxRequest): Reply {
-  const { members, groups, ...options } = readImport(request);
+function importAll(state: BitwardenState, request: SandboxRequest): undefined {
+  const { members, groups, ...options } = readBody(request, importModel);
   if (members === null || groups === null || groups.some((group) => group.memberExternalIds === null))
     throw unhandled();
   const imported = members.filter((member) => !member.deleted);
-  const isTooLarge = groups.length > importLimit || imported.length > importLimit;
+  const isTooLarge = groups.length > maxImported || imported.length > maxImported;
   if (isTooLarge && !state.settings.selfHosted && !options.largeImport)
     throw badRequest("You cannot import this much data at once.");
   if (!state.settings.useDirectory) throw badRequest("Organization cannot use directory syncing.");
 
   const importedIds = new Set(imported.map((member) => member.externalId));
-  const external = [...state.members.values()].filter((member) => isGiven(member.externalId));
-  const known = toDictionary(
-    external,
-    (member) => member.externalId ?? "",
-    (member) => member.id,
-  );
-  removeDeleted(state, members, importedIds, external);
-  if (options.overwriteExisting) overwriteExisting(state, importedIds, external, known);
+  const external = toDictionary(state.members.values().filter(hasExternalId), (member) => [member.externalId, member]);
+  const known: KnownIds = new Map([...external].map(([id, member]) => [id, member.id]));
+
+  // Step 1: owners stay, although the last owner is not checked. Unknown ids are ignored.
+  const deletedIds = new Set(members.filter((member) => member.deleted).map((member) => member.externalId));
+  for (const [id, member] of external) {
+    if (deletedIds.has(id) && !importedIds.has(id) && member.type !== memberType.owner) remove(state, member.id);
+  }
+  if (options.overwriteExisting) {
+    const surplus = [...external].filter(([id, { type }]) => type !== memberType.owner && !importedIds.has(id));
+    removeSurplus(state, surplus, known);
+  }
   if (imported.length > 0) adoptByEmail(state, imported, known);
   addNew(state, imported, known, options.inviteUsersAfterProvisioning);
   if (groups.length > 0) importGroups(state, groups, known);
-  return empty(200);
 }
 
 /** Enumerable.ToDictionary: a repeated key throws, and the API answers 500. */
 function toDictionary<Item, Value>(
-  items: readonly Item[],
-  keyOf: (item: Item) => string,
-  itemValue: (item: Item) => Value,
+  items: Iterable<Item>,
+  entryOf: (item: Item) => readonly [string, Value],
 ): Map<string, Value> {
   const dictionary = new Map<string, Value>();
   for (const item of items) {
-    const key = keyOf(item);
+    const [key, value] = entryOf(item);
     if (dictionary.has(key)) throw unhandled();
-    dictionary.set(key, itemValue(item));
+    dictionary.set(key, value);
   }
   return dictionary;
 }
 
-function isGiven(externalId: string | null): externalId is string {
-  return externalId !== null && externalId.trim() !== "";
-}
-
-// Step 1: owners stay, although the last owner is not checked. Unknown ids are ignored.
-function removeDeleted(
-  state: BitwardenState,
-  members: readonly ImportedMember[],
-  importedIds: ReadonlySet<string>,
-  external: readonly Member[],
-): void {
-  const deletedIds = new Set(members.filter((member) => member.deleted).map((member) => member.externalId));
-  for (const member of external) {
-    const id = member.externalId ?? "";
-    if (deletedIds.has(id) && !importedIds.has(id) && member.type !== memberType.owner) remove(state, member.id);
-  }
+function hasExternalId<Entity extends { readonly externalId: string | null }>(
+  entity: Entity,
+): entity is Entity & { readonly externalId: string } {
+  return entity.externalId !== null && entity.externalId.trim() !== "";
 }
 
 // Step 2: removes members of any status, admins included. One member without a master password fails the whole call.
-function overwriteExisting(
-  state: BitwardenState,
-  importedIds: ReadonlySet<string>,
-  external: readonly Member[],
-  known: Map<string, string>,
-): void {
-  const surplus = external.filter(
-    (member) => member.type !== memberType.owner && !importedIds.has(member.externalId ?? ""),
-  );
-  if (surplus.some((member) => !member.hasMasterPassword)) {
+function removeSurplus(state: BitwardenState, surplus: readonly (readonly [string, Member])[], known: KnownIds): void {
+  if (surplus.some(([, member]) => !member.hasMasterPassword)) {
     throw badRequest(
       "Sync failed. To proceed, disable the 'Remove and re-add users during next sync' setting and try again.",
     );
   }
-  for (const member of surplus) {
+  for (const [id, member] of surplus) {
     if (state.members.has(member.id)) remove(state, member.id);
-    known.delete(member.externalId ?? "");
+    known.delete(id);
   }
 }
 
@@ -132,21 +127,13 @@ function remove(state: BitwardenState, memberId: string): void {
 }
 
 // Step 3: members without externalId get the one imported for their address. An existing externalId is kept.
-function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[], known: Map<string, string>): void {
-  const unowned = [...state.members.values()].filter((member) => !isGiven(member.externalId));
-  const byEmail = toDictionary(
-    unowned,
-    (member) => member.email,
-    (member) => member.id,
-  );
-  const importedByEmail = toDictionary(
-    imported,
-    (member) => member.email,
-    (member) => member.externalId,
-  );
-  const adopted: [string, string][] = [];
+function adoptByEmail(state: BitwardenState, imported: ImportedMembers, known: KnownIds): void {
+  const unowned = state.members.values().filter((member) => !hasExternalId(member));
+  const idByEmail = toDictionary(unowned, (member) => [member.email, member.id]);
+  const importedByEmail = toDictionary(imported, (member) => [member.email, member.externalId]);
+  const adopted: (readonly [string, string])[] = [];
   for (const [email, externalId] of importedByEmail) {
-    const memberId = byEmail.get(email);
+    const memberId = idByEmail.get(email);
     if (memberId === undefined) continue;
     // Dictionary.Add throws before anything is saved when another member has this externalId.
     if (known.has(externalId)) throw unhandled();
@@ -157,105 +144,36 @@ function adoptByEmail(state: BitwardenState, imported: readonly ImportedMember[]
 }
 
 // Step 4: seats are checked for the whole batch. A known address with another externalId is skipped without an error.
-function addNew(
-  state: BitwardenState,
-  imported: readonly ImportedMember[],
-  known: Map<string, string>,
-  invites: boolean,
-): void {
-  const fresh = imported.filter(
+function addNew(state: BitwardenState, imported: ImportedMembers, known: KnownIds, invites: boolean): void {
+  const added = imported.filter(
     (member) => !known.has(member.externalId) && !isKnownEmail(state, member.email, member.email),
   );
   if (!invites && state.settings.stagedStatus) {
-    for (const { email, externalId } of fresh)
+    for (const { email, externalId } of added)
       known.set(externalId, state.addMember({ email, externalId, status: memberStatus.staged }).id);
     return;
   }
-  requireSeats(state, fresh.length, "Cannot autoscale on self-hosted instance.");
-  for (const { email, externalId } of fresh) {
+  requireSeats(state, added.length, "Cannot autoscale on self-hosted instance.");
+  for (const { email, externalId } of added) {
     const member = invite(state, email, externalId);
     if (!known.has(externalId)) known.set(externalId, member.id);
   }
 }
 
 // Step 5: groups match by externalId only. Members are replaced, also those added by hand. No group is deleted.
-function importGroups(
-  state: BitwardenState,
-  groups: readonly ImportedGroup[],
-  known: ReadonlyMap<string, string>,
-): void {
+function importGroups(state: BitwardenState, groups: ImportedGroups, known: KnownIds): void {
   if (!state.settings.useGroups) throw badRequest("Organization cannot use groups.");
-  const imported = toDictionary(
-    groups,
-    (group) => group.externalId,
-    (group) => group,
-  );
-  const existing = toDictionary(
-    [...state.groups.values()].filter((group) => isGiven(group.externalId)),
-    (group) => group.externalId ?? "",
-    (group) => group,
-  );
+  const imported = toDictionary(groups, (group) => [group.externalId, group]);
+  const existing = toDictionary(state.groups.values().filter(hasExternalId), (group) => [group.externalId, group]);
   for (const [externalId, { name, memberExternalIds }] of imported) {
     const before = existing.get(externalId);
     const group = before ?? state.addGroup({ name, externalId });
     if (before === undefined) state.recordEvent(eventType.groupCreated, { groupId: group.id });
     else if (before.name !== name) {
-      state.putGroup({ ...before, name });
+      state.groups.set(group.id, { ...before, name });
       state.recordEvent(eventType.groupUpdated, { groupId: group.id });
     }
-    const memberIds = (memberExternalIds ?? [])
-      .map((id) => known.get(id))
-      .filter((id) => id !== undefined && state.members.has(id));
-    state.setGroupMembers(group.id, memberIds as string[]);
+    const memberIds = (memberExternalIds ?? []).map((id) => known.get(id) ?? "").filter((id) => state.members.has(id));
+    state.setGroupMembers(group.id, memberIds);
   }
-}
-
-function readImport(request: SandboxRequest): ImportRequest {
-  const fields = readBodyObject(request);
-  requiredProperty(fields, "overwriteExisting");
-  const model = new ModelState();
-  const members = readArray(fields, "members")?.map((value, index) => readImportedMember(value, index, model)) ?? null;
-  const groups = readArray(fields, "groups")?.map((value, index) => readImportedGroup(value, index, model)) ?? null;
-  const overwriteExisting = readBoolean(fields, "overwriteExisting") ?? false;
-  model.check();
-  return {
-    members,
-    groups,
-    overwriteExisting,
-    largeImport: readBoolean(fields, "largeImport") ?? false,
-    inviteUsersAfterProvisioning: readBoolean(fields, "inviteUsersAfterProvisioning") ?? true,
-  };
-}
-
-function readImportedMember(value: unknown, index: number, model: ModelState): ImportedMember {
-  const path = `$.members[${index}]`;
-  const key = `Members[${index}]`;
-  const fields = asObject(value, path);
-  const email = readString(fields, "email", path);
-  const deleted = readBoolean(fields, "deleted", path) ?? false;
-  if (email !== null && email !== "" && !isEmailAddress(email))
-    model.add(`${key}.Email`, "The Email field is not a valid e-mail address.");
-  checkLength(model, `${key}.Email`, email, 256);
-  if (!deleted && (email === null || email.trim() === ""))
-    model.add(`${key}.Email`, "Email is required for enabled members.");
-  return { email: (email ?? "").toLowerCase(), externalId: requiredId(fields, path, key, model), deleted };
-}
-
-function readImportedGroup(value: unknown, index: number, model: ModelState): ImportedGroup {
-  const path = `$.groups[${index}]`;
-  const key = `Groups[${index}]`;
-  const fields = asObject(value, path);
-  const name = readString(fields, "name", path);
-  if (name === null || name.trim() === "") model.add(`${key}.Name`, "The Name field is required.");
-  checkLength(model, `${key}.Name`, name, 100);
-  const ids = readArray(fields, "memberExternalIds", path)?.map((id) => String(id)) ?? null;
-  return { name: name ?? "", externalId: requiredId(fields, path, key, model), memberExternalIds: ids };
-}
-
-function requiredId(fields: ReturnType<typeof asObject>, path: string, key: string, model: ModelState): string {
-  const externalId = readPermissiveString(fields, "externalId", path);
-  if (externalId === null || externalId.trim() === "")
-    model.add(`${key}.ExternalId`, "The ExternalId field is required.");
-  checkLength(model, `${key}.ExternalId`, externalId, 300);
-  return externalId ?? "";
 }

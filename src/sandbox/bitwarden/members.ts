@@ -1,119 +1,187 @@
-import { empty, json, type Reply, type Route, type SandboxRequest } from "../kit/http.ts";
-import {
-  type CollectionAccess,
-  eventType,
-  type Member,
-  memberStatus,
-  memberType,
-  type Permissions,
-  permissionNames,
-} from "./model.ts";
+import { z } from "zod";
+import type { SandboxRequest } from "../kit/requests.ts";
+import { type CollectionAccess, eventType, type Member, memberStatus, memberType } from "./model.ts";
 import {
   badRequest,
-  checkManage,
+  collections,
   commandNotFound,
+  guids,
+  maxLength,
+  model,
   pathEntity,
-  pathGuid,
-  readBodyObject,
-  readGuids,
-  readMemberCreate,
-  readMemberUpdate,
+  permissions,
+  readBody,
+  requiredProperty,
+  requiredText,
+  requiredValue,
+  strictEmailAddress,
+  text,
   unhandled,
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-/** A route whose work is done on one organization; `id` is the first parameter of the path. */
-export interface BitwardenRoute extends Pick<Route, "method" | "template"> {
-  readonly handle: (state: BitwardenState, request: SandboxRequest, id: string) => Reply;
-}
-
-export const memberRoutes: readonly BitwardenRoute[] = [
-  { method: "GET", template: "/api/public/members", handle: listMembers },
-  { method: "POST", template: "/api/public/members", handle: postMember },
-  {
-    method: "GET",
-    template: "/api/public/members/{id}",
-    handle: (state, _, id) => json(200, memberModel(pathEntity(state.members, id))),
-  },
-  { method: "PUT", template: "/api/public/members/{id}", handle: putMember },
-  { method: "DELETE", template: "/api/public/members/{id}", handle: deleteMember },
-  {
-    method: "GET",
-    template: "/api/public/members/{id}/group-ids",
-    handle: (state, _, id) => json(200, [...state.groupIdsOf(pathEntity(state.members, id).id)]),
-  },
-  { method: "PUT", template: "/api/public/members/{id}/group-ids", handle: putGroupIds },
-  { method: "POST", template: "/api/public/members/{id}/reinvite", handle: reinvite },
-  { method: "POST", template: "/api/public/members/{id}/revoke", handle: revoke },
-  { method: "POST", template: "/api/public/members/{id}/restore", handle: restore },
-];
+/** Routes of one organization. `id` is the parameter of the path. A result is sent as JSON, no result without a body. */
+export type BitwardenRoutes = Readonly<
+  Record<string, (state: BitwardenState, request: SandboxRequest, id: string) => object | undefined>
+>;
 
 const lastOwnerText = "Organization must have at least one confirmed owner.";
 
+const customOnlyText = "Only users with the Custom role may use custom permissions.";
+
+const memberTypes = Object.values(memberType);
+
+const memberFields = {
+  type: requiredValue(
+    z
+      .number({ error: requiredProperty("type", "System.Int32") })
+      .multipleOf(1, "System.Int32")
+      .nullable()
+      .refine((value) => value === null || memberTypes.some((known) => known === value), "The field {0} is invalid."),
+  ).transform((value) => memberTypes.find((known) => known === value) ?? memberType.user),
+  externalId: text(maxLength(300)).transform((value) => (value?.trim() ? value : null)),
+  permissions: permissions.nullish().transform((value) => value ?? null),
+  collections,
+  groups: guids,
+};
+
+const updateModel = model(memberFields).refine(isCustomOrPlain, customOnlyText);
+const createModel = model({ ...memberFields, email: requiredText(strictEmailAddress, maxLength(256)) }).refine(
+  isCustomOrPlain,
+  customOnlyText,
+);
+const groupsModel = model({ groupIds: guids });
+
+function isCustomOrPlain(given: { readonly type: number; readonly permissions: object | null }): boolean {
+  return given.permissions === null || given.type === memberType.custom;
+}
+
+export const memberRoutes: BitwardenRoutes = {
+  // All members of every status, without pages or filters (MembersController.List).
+  "GET /api/public/members": (state) => {
+    const { listsCollections } = state.settings;
+    return listOf(
+      state,
+      state.members.values().map((member) => shownMember(member, listsCollections ? member.collections : null)),
+    );
+  },
+
+  "POST /api/public/members": (state, request) => {
+    const given = readBody(request, createModel);
+    const email = given.email.toLowerCase();
+    if (isKnownEmail(state, email, given.email)) throw badRequest("This user has already been invited.");
+    requireSeats(state, 1, "Cannot auto scale self-host.");
+    const accesses = given.collections ?? [];
+    const groups = given.groups ?? [];
+    checkManage(accesses);
+    // The server writes ids into the join tables without a check. An unknown or repeated id rolls the member back
+    // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
+    const isStorable =
+      groups.every((id) => state.groups.has(id)) &&
+      accesses.every((access) => state.collections.has(access.id)) &&
+      areDistinct(groups);
+    if (!isStorable) throw badRequest("Failed to invite users");
+    const member = invite(state, email, given.externalId, {
+      type: given.type,
+      permissions: given.type === memberType.custom ? given.permissions : null,
+      collections: accesses,
+    });
+    state.setMemberGroups(member.id, groups);
+    // `collections` repeats the request, not the database.
+    return shownMember(member, given.collections);
+  },
+
+  "GET /api/public/members/{id}": (state, _, id) => shownMember(pathEntity(state.members, id)),
+
+  "PUT /api/public/members/{id}": (state, request, id) => {
+    const given = readBody(request, updateModel);
+    const member = pathEntity(state.members, id);
+    const { type, externalId, groups } = given;
+    const accesses = given.collections ?? [];
+    if (!accesses.every((access) => state.collections.has(access.id))) throw commandNotFound();
+    if (groups?.some((group) => !state.groups.has(group))) throw commandNotFound();
+    if (type === memberType.custom && !state.settings.isEnterprise)
+      throw badRequest("To enable custom permissions the organization must be on an Enterprise plan.");
+    if (type !== memberType.owner && state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
+    checkManage(accesses);
+    if (groups !== null && !areDistinct(groups)) throw unhandled();
+    const updated = state.updateMember(id, {
+      type,
+      // An absent value resets it (MemberUpdateRequestModel.ToOrganizationUser).
+      externalId,
+      // An absent value keeps them (test Put_ExistingCustomMember_NullPermissions_DoesNotOverwritePermissions).
+      permissions: given.permissions ?? member.permissions,
+      // PUT without collections clears them (UpdateOrganizationUserCommand: collectionAccess ?? []).
+      collections: accesses,
+    });
+    // PUT without groups keeps them (same command: groupAccess != null).
+    if (groups !== null) state.setMemberGroups(id, groups);
+    state.recordEvent(eventType.memberUpdated, { memberId: id });
+    return shownMember(updated, given.collections);
+  },
+
+  // Works in any status. The person keeps their Bitwarden account (RemoveOrganizationUserCommand).
+  "DELETE /api/public/members/{id}": (state, _, id) => {
+    if (state.isLastConfirmedOwner(pathEntity(state.members, id))) throw badRequest(lastOwnerText);
+    state.removeMember(id);
+    state.recordEvent(eventType.memberRemoved, { memberId: id });
+  },
+
+  "GET /api/public/members/{id}/group-ids": (state, _, id) => state.groupIdsOf(pathEntity(state.members, id).id),
+
+  // Replaces all groups. An INNER JOIN drops unknown ids without an error. A repeated new id violates the primary key
+  // and a null array fails in the command: both are 500 (GroupUser_UpdateGroups.sql).
+  "PUT /api/public/members/{id}/group-ids": (state, request, id) => {
+    const { groupIds } = readBody(request, groupsModel);
+    pathEntity(state.members, id);
+    state.setMemberGroups(id, replacement(groupIds, state.groups, new Set(state.groupIdsOf(id))));
+    state.recordEvent(eventType.memberGroupsUpdated, { memberId: id });
+  },
+
+  "POST /api/public/members/{id}/reinvite": (state, _, id) => {
+    const { status, email } = pathEntity(state.members, id);
+    if (status !== memberStatus.invited) throw badRequest("User invalid.");
+    state.countReinvite(email);
+  },
+
+  // Not idempotent (RevokeOrganizationUsersValidator). Groups, collections and externalId stay.
+  "POST /api/public/members/{id}/revoke": (state, _, id) => {
+    const member = pathEntity(state.members, id);
+    if (member.status === memberStatus.revoked) throw badRequest("Already revoked.");
+    if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
+    state.updateMember(id, { status: memberStatus.revoked, previousStatus: member.status });
+    state.recordEvent(eventType.memberRevoked, { memberId: id });
+  },
+
+  // Sets the status before the revocation. The seat is bought first, also when a policy then refuses
+  // (RestoreOrganizationUserCommand.RepositoryRestoreUserAsync).
+  "POST /api/public/members/{id}/restore": (state, _, id) => {
+    const member = pathEntity(state.members, id);
+    if (member.status !== memberStatus.revoked) throw badRequest("Already active.");
+    requireSeats(state, 1, "Cannot autoscale on self-hosted instance.");
+    const status = member.previousStatus ?? memberStatus.confirmed;
+    const isChecked = status !== memberStatus.invited && status !== memberStatus.staged;
+    if (isChecked && member.restoreRefusal !== null) throw badRequest(member.restoreRefusal);
+    state.updateMember(id, { status, previousStatus: null });
+    state.recordEvent(eventType.memberRestored, { memberId: id });
+  },
+};
+
 /** A list. Servers before 2026.8.0 added a continuationToken (src/Api/Models/Public/Response/ListResponseModel.cs). */
-export function listOf(state: BitwardenState, data: readonly unknown[]): Reply {
-  const token = state.settings.listContinuationToken;
-  return json(200, token === undefined ? { object: "list", data } : { object: "list", data, continuationToken: token });
+export function listOf(state: BitwardenState, entities: Iterable<object>): object {
+  const { listContinuationToken: continuationToken } = state.settings;
+  return { object: "list", data: [...entities], ...(continuationToken === undefined ? {} : { continuationToken }) };
 }
 
 /** MemberResponseModel: without groups, with all null values. */
-function memberModel(
-  member: Member,
-  collections: readonly CollectionAccess[] | null = member.collections,
-): Record<string, unknown> {
+function shownMember(member: Member, shownCollections: readonly CollectionAccess[] | null = member.collections) {
+  const { previousStatus, hasMasterPassword, restoreRefusal, ...shown } = member;
   return {
     object: "member",
-    id: member.id,
-    userId: member.userId,
-    name: member.name,
-    email: member.email,
-    twoFactorEnabled: member.twoFactorEnabled,
-    status: member.status,
-    collections,
-    resetPasswordEnrolled: member.resetPasswordEnrolled,
-    ssoExternalId: member.ssoExternalId,
-    type: member.type,
-    externalId: member.externalId,
-    permissions: member.type === memberType.custom ? (member.permissions ?? noPermissions()) : null,
+    ...shown,
+    collections: shownCollections,
+    permissions: member.type === memberType.custom ? (member.permissions ?? permissions.parse({})) : null,
   };
-}
-
-function noPermissions(): Permissions {
-  return Object.fromEntries(permissionNames.map((name) => [name, false])) as Permissions;
-}
-
-// All members of every status, without pages or filters (MembersController.List).
-function listMembers(state: BitwardenState): Reply {
-  const { listsCollections } = state.settings;
-  return listOf(
-    state,
-    Array.from(state.members.values(), (member) => memberModel(member, listsCollections ? member.collections : null)),
-  );
-}
-
-function postMember(state: BitwardenState, request: SandboxRequest): Reply {
-  const model = readMemberCreate(readBodyObject(request));
-  const email = model.email.toLowerCase();
-  if (isKnownEmail(state, email, model.email)) throw badRequest("This user has already been invited.");
-  requireSeats(state, 1, "Cannot auto scale self-host.");
-  checkManage(model.collections);
-  // The server writes ids into the join tables without a check. An unknown or repeated id rolls the member back
-  // (OrganizationUser_CreateManyWithCollectionsAndGroups.sql).
-  const groups = model.groups ?? [];
-  const collections = model.collections ?? [];
-  const isStorable =
-    groups.every((id) => state.groups.has(id)) &&
-    collections.every((access) => state.collections.has(access.id)) &&
-    areDistinct(groups);
-  if (!isStorable) throw badRequest("Failed to invite users");
-  const member = invite(state, email, blankToNull(model.externalId), {
-    type: model.type,
-    permissions: model.type === memberType.custom ? (model.permissions ?? null) : null,
-    collections,
-  });
-  if (groups.length > 0) state.setMemberGroups(member.id, groups);
-  // `collections` repeats the request, not the database.
-  return json(200, memberModel(member, model.collections ?? null));
 }
 
 /** Adds an Invited member and mails the invitation. */
@@ -156,45 +224,6 @@ export function requireSeats(state: BitwardenState, needed: number, selfHostedTe
   state.buySeats(missing);
 }
 
-function putMember(state: BitwardenState, request: SandboxRequest, id: string): Reply {
-  const memberId = pathGuid(id);
-  const model = readMemberUpdate(readBodyObject(request));
-  const member = pathEntity(state.members, memberId);
-  const collections = model.collections ?? [];
-  if (!collections.every((access) => state.collections.has(access.id))) throw commandNotFound();
-  if (model.groups !== undefined && !model.groups.every((group) => state.groups.has(group))) throw commandNotFound();
-  if (model.type === memberType.custom && !state.settings.isEnterprise) {
-    throw badRequest("To enable custom permissions the organization must be on an Enterprise plan.");
-  }
-  if (model.type !== memberType.owner && state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
-  checkManage(collections);
-  if (model.groups !== undefined && !areDistinct(model.groups)) throw unhandled();
-  const updated = state.updateMember(member.id, {
-    type: model.type,
-    // An absent value resets it (MemberUpdateRequestModel.ToOrganizationUser).
-    externalId: blankToNull(model.externalId),
-    // An absent value keeps them (test Put_ExistingCustomMember_NullPermissions_DoesNotOverwritePermissions).
-    permissions: model.permissions ?? member.permissions,
-    // PUT without collections clears them (UpdateOrganizationUserCommand: collectionAccess ?? []).
-    collections,
-  });
-  // PUT without groups keeps them (same command: groupAccess != null).
-  if (model.groups !== undefined) state.setMemberGroups(member.id, model.groups);
-  state.recordEvent(eventType.memberUpdated, { memberId: member.id });
-  return json(200, memberModel(updated, model.collections ?? null));
-}
-
-// Replaces all groups. An INNER JOIN drops unknown ids without an error. A repeated new id violates the primary key and
-// a null array fails in the command: both are 500 (GroupUser_UpdateGroups.sql).
-function putGroupIds(state: BitwardenState, request: SandboxRequest, id: string): Reply {
-  const memberId = pathGuid(id);
-  const groupIds = readGuids(readBodyObject(request), "groupIds");
-  const member = pathEntity(state.members, memberId);
-  state.setMemberGroups(member.id, replacement(groupIds, state.groups, state.groupIdsOf(member.id)));
-  state.recordEvent(eventType.memberGroupsUpdated, { memberId: member.id });
-  return empty(200);
-}
-
 /** Returns the ids after a full replacement. Throws a 500 for null and for repeated new ids. */
 export function replacement(
   ids: readonly string[] | null,
@@ -211,50 +240,15 @@ export function replacement(
   return kept;
 }
 
-// Works in any status. The person keeps their Bitwarden account (RemoveOrganizationUserCommand).
-function deleteMember(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathEntity(state.members, id);
-  if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
-  state.removeMember(member.id);
-  state.recordEvent(eventType.memberRemoved, { memberId: member.id });
-  return empty(200);
-}
-
-function reinvite(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathEntity(state.members, id);
-  if (member.status !== memberStatus.invited) throw badRequest("User invalid.");
-  state.countReinvite(member.email);
-  return empty(200);
-}
-
-// Not idempotent (RevokeOrganizationUsersValidator). Groups, collections and externalId stay.
-function revoke(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathEntity(state.members, id);
-  if (member.status === memberStatus.revoked) throw badRequest("Already revoked.");
-  if (state.isLastConfirmedOwner(member)) throw badRequest(lastOwnerText);
-  state.updateMember(member.id, { status: memberStatus.revoked, previousStatus: member.status });
-  state.recordEvent(eventType.memberRevoked, { memberId: member.id });
-  return empty(200);
-}
-
-// Sets the status before the revocation. The seat is bought first, also when a policy then refuses
-// (RestoreOrganizationUserCommand.RepositoryRestoreUserAsync).
-function restore(state: BitwardenState, _: SandboxRequest, id: string): Reply {
-  const member = pathEntity(state.members, id);
-  if (member.status !== memberStatus.revoked) throw badRequest("Already active.");
-  requireSeats(state, 1, "Cannot autoscale on self-hosted instance.");
-  const status = member.previousStatus ?? memberStatus.confirmed;
-  const isChecked = status !== memberStatus.invited && status !== memberStatus.staged;
-  if (isChecked && member.restoreRefusal !== null) throw badRequest(member.restoreRefusal);
-  state.updateMember(member.id, { status, previousStatus: null });
-  state.recordEvent(eventType.memberRestored, { memberId: member.id });
-  return empty(200);
-}
-
 function areDistinct(ids: readonly string[]): boolean {
   return new Set(ids).size === ids.length;
 }
 
-export function blankToNull(text: string | null): string | null {
-  return text === null || text.trim() === "" ? null : text;
+/** Throws a 400 when one access both manages a collection and is limited in it. */
+export function checkManage(collections: readonly CollectionAccess[]): void {
+  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
+    throw badRequest(
+      "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.",
+    );
+  }
 }

@@ -1,3 +1,5 @@
+import type { Permissions } from "./requests.ts";
+
 /** OrganizationUserStatusType (bitwarden/server 2026.8.0, src/Core/AdminConsole/Enums). */
 export const memberStatus = { revoked: -1, invited: 0, accepted: 1, confirmed: 2, staged: 3 } as const;
 export type MemberStatus = (typeof memberStatus)[keyof typeof memberStatus];
@@ -21,24 +23,6 @@ export const eventType = {
   memberRestored: 1512,
   policyUpdated: 1700,
 } as const;
-
-/** PermissionsModel.cs, in its order. */
-export const permissionNames = [
-  "accessEventLogs",
-  "accessImportExport",
-  "accessReports",
-  "createNewCollections",
-  "editAnyCollection",
-  "deleteAnyCollection",
-  "manageGroups",
-  "managePolicies",
-  "manageSso",
-  "manageUsers",
-  "manageResetPassword",
-  "manageScim",
-  "manageAccessRules",
-] as const;
-export type Permissions = Readonly<Record<(typeof permissionNames)[number], boolean>>;
 
 /** Access of a member or a group to one collection. */
 export interface CollectionAccess {
@@ -88,64 +72,44 @@ export interface Policy {
   readonly id: string;
   readonly type: number;
   readonly enabled: boolean;
-  readonly data: Readonly<Record<string, unknown>> | null;
+  readonly data: unknown;
 }
 
 /** One line of the events log. */
 export interface OrganizationEvent {
   readonly type: number;
   readonly atMs: number;
-  readonly memberId: string | null;
-  readonly groupId: string | null;
-  readonly collectionId: string | null;
-  readonly policyId: string | null;
+  readonly memberId?: string;
+  readonly groupId?: string;
+  readonly collectionId?: string;
+  readonly policyId?: string;
 }
 
 /** How the organization and its server are set up; may be changed at any time. */
-export interface BitwardenSettings {
-  /** True: seats are not bought, imports have no limit, and the subscription cannot be read. Default false. */
-  selfHosted: boolean;
-  /** True for PostgreSQL, MySQL or SQLite: invitations do not see members without an account. Default false. */
-  entityFramework: boolean;
-  /** The server's feature flag `pm-34423-staged-status`. Default false. */
-  stagedStatus: boolean;
-  /** True: a confirmed provider user counts as an owner. Default false. */
-  hasProvider: boolean;
-  /** Default true. */
-  useDirectory: boolean;
-  /** Default true. */
-  useGroups: boolean;
-  /** False: PUT refuses custom roles. Default true. */
-  isEnterprise: boolean;
-  /** True: the request limits of Bitwarden's cloud, per verb and path. Default false, as on self-hosted servers. */
-  rateLimits: boolean;
-  /** Added to every list answer; `undefined` (the default) leaves the property out, as 2026.8.0 does. */
+export class BitwardenSettings {
+  /** True: seats are not bought, imports have no limit, and the subscription cannot be read. */
+  selfHosted = false;
+  /** True for PostgreSQL, MySQL or SQLite: invitations do not see members without an account. */
+  entityFramework = false;
+  /** The server's feature flag `pm-34423-staged-status`. */
+  stagedStatus = false;
+  /** True: a confirmed provider user counts as an owner. */
+  hasProvider = false;
+  useDirectory = true;
+  useGroups = true;
+  /** False: PUT refuses custom roles. */
+  isEnterprise = true;
+  /** True: the request limits of Bitwarden's cloud, per verb and path. Self-hosted servers have none. */
+  rateLimits = false;
+  /** Added to every list answer; `undefined` leaves the property out, as 2026.8.0 does. */
   listContinuationToken: string | null | undefined;
-  /** False: member lists carry `collections: null`, as servers before 2026 did. Default true. */
-  listsCollections: boolean;
-  /** Paid seats; null is unlimited. Default null. */
-  seats: number | null;
-  /** Maximum seats that are bought automatically; null is no limit. Default null. */
-  maxAutoscaleSeats: number | null;
-  /** The 400 text that refuses to buy a seat, such as `No payment method found.`. Default null: seats are bought. */
-  autoscaleRefusal: string | null;
-  /** Default 3600. */
-  tokenLifetimeSeconds: number;
+  /** False: member lists carry `collections: null`, as servers before 2026 did. */
+  listsCollections = true;
+  /** Paid seats; null is unlimited. */
+  seats: number | null = null;
+  /** Maximum seats that are bought automatically; null is no limit. */
+  maxAutoscaleSeats: number | null = null;
+  /** The 400 text that refuses to buy a seat, such as `No payment method found.`; null: seats are bought. */
+  autoscaleRefusal: string | null = null;
+  tokenLifetimeSeconds = 3600;
 }
-
-export const defaultBitwardenSettings: Readonly<BitwardenSettings> = {
-  selfHosted: false,
-  entityFramework: false,
-  stagedStatus: false,
-  hasProvider: false,
-  useDirectory: true,
-  useGroups: true,
-  isEnterprise: true,
-  rateLimits: false,
-  listContinuationToken: undefined,
-  listsCollections: true,
-  seats: null,
-  maxAutoscaleSeats: null,
-  autoscaleRefusal: null,
-  tokenLifetimeSeconds: 3600,
-};

@@ -1,274 +1,214 @@
-import { empty, json, mediaType, Refusal, type SandboxRequest } from "../kit/http.ts";
-import { type CollectionAccess, type MemberType, memberType, type Permissions, permissionNames } from "./model.ts";
+import { z } from "zod";
+import { json, mediaType, Refusal, type SandboxRequest } from "../kit/requests.ts";
 
-/** A parsed JSON object; property names are case-insensitive (ASP.NET Core's web defaults). */
-export type Fields = ReadonlyMap<string, unknown>;
+type Errors = Readonly<Record<string, readonly string[]>>;
 
 /** The public API's error body (src/Api/Models/Public/Response/ErrorResponseModel.cs). */
-export function badRequest(
-  message: string,
-  errors: Readonly<Record<string, readonly string[]>> | null = null,
-): Refusal {
-  return new Refusal(json(400, { object: "error", message, errors }));
+function apiError(status: number, message: string, errors: Errors | null = null): Refusal {
+  return new Refusal(json(status, { object: "error", message, errors }));
+}
+
+export function badRequest(message: string): Refusal {
+  return apiError(400, message);
+}
+
+/** Validation errors. The keys are the C# names in PascalCase. */
+export function invalidModel(errors: Errors): Refusal {
+  return apiError(400, "The request's model state is invalid.", errors);
 }
 
 /** NotFoundException of a command. An unknown id in the path is an empty 404 instead. */
 export function commandNotFound(): Refusal {
-  return new Refusal(json(404, { object: "error", message: "Resource not found.", errors: null }));
+  return apiError(404, "Resource not found.");
 }
 
 export function unhandled(): Refusal {
-  return new Refusal(json(500, { object: "error", message: "An unhandled server error has occurred.", errors: null }));
+  return apiError(500, "An unhandled server error has occurred.");
 }
 
-/** Collects validation errors. The keys are the C# names in PascalCase. */
-export class ModelState {
-  readonly #errors: Record<string, string[]> = {};
-
-  add(key: string, text: string): void {
-    this.#errors[key] = [...(this.#errors[key] ?? []), text];
-  }
-
-  /** Throws a 400 when an error was added. */
-  check(): void {
-    if (Object.keys(this.#errors).length > 0) throw invalidModel(this.#errors);
-  }
+/** Returns the body as a schema of this file reads it. Throws a 415 or 400. */
+export function readBody<Output>({ headers, body }: SandboxRequest, schema: z.ZodType<Output>): Output {
+  const isJson = /^(application|text)\/json$|^application\/[\w.-]+\+json$/.test(mediaType(headers));
+  if (!isJson && (body !== "" || headers["content-type"] !== undefined)) throw new Refusal({ status: 415 });
+  if (body === "") throw invalidModel({ "": ["A non-empty request body is required."] });
+  const { data, error } = schema.safeParse(parsed(body));
+  if (error !== undefined) throw refusalOf(error.issues);
+  return data;
 }
 
-function invalidModel(errors: Readonly<Record<string, readonly string[]>>): Refusal {
-  return badRequest("The request's model state is invalid.", errors);
-}
-
-/** System.Text.Json stops at the first error, so only that one is reported. */
-function unreadable(key: string, text: string): Refusal {
-  return invalidModel({ [key]: [text], model: ["The model field is required."] });
-}
-
-function unconvertible(path: string, type: string): Refusal {
-  return unreadable(
-    path,
-    `The JSON value could not be converted to ${type}. Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`,
-  );
-}
-
-/** Returns the body as an object. Throws a 415 or 400. */
-export function readBodyObject(request: SandboxRequest): Fields {
-  if (request.body === "") {
-    if (request.headers["content-type"] !== undefined && !isJson(request)) throw new Refusal(empty(415));
-    throw invalidModel({ "": ["A non-empty request body is required."] });
-  }
-  if (!isJson(request)) throw new Refusal(empty(415));
-  let value: unknown;
+function parsed(body: string): unknown {
   try {
-    value = JSON.parse(request.body);
+    return JSON.parse(body);
   } catch {
     // System.Text.Json says where. No client may depend on the text.
     throw unreadable("$", "The JSON value is malformed. Path: $ | LineNumber: 0 | BytePositionInLine: 0.");
   }
-  return asObject(value, "$");
 }
 
-function isJson(request: SandboxRequest): boolean {
-  const type = mediaType(request.headers);
-  return type === "application/json" || type === "text/json" || /^application\/[\w.-]+\+json$/.test(type);
+function unreadable(key: string, text: string): Refusal {
+  return invalidModel({ [key]: [text], model: ["The model field is required."] });
 }
 
-export function asObject(value: unknown, path: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw unconvertible(path, "the model");
-  return new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field]));
-}
+const missingProperties = "JSON deserialization for the model was missing required properties";
 
-function get(fields: Fields, name: string): unknown {
-  return fields.get(name.toLowerCase());
-}
-
-export function readString(fields: Fields, name: string, path = "$"): string | null {
-  const value = get(fields, name);
-  if (value === undefined || value === null) return null;
-  if (typeof value !== "string") throw unconvertible(`${path}.${name}`, "System.String");
-  return value;
-}
-
-/** PermissiveStringConverter: a string or a number. */
-export function readPermissiveString(fields: Fields, name: string, path: string): string | null {
-  const value = get(fields, name);
-  return typeof value === "number" ? String(value) : readString(fields, name, path);
-}
-
-export function readBoolean(fields: Fields, name: string, path = "$"): boolean | undefined {
-  const value = get(fields, name);
-  if (value === undefined) return undefined;
-  if (typeof value !== "boolean") throw unconvertible(`${path}.${name}`, "System.Boolean");
-  return value;
-}
-
-/** Checks a C# `required` property. Throws a 400 with the key `$`. */
-export function requiredProperty(fields: Fields, name: string): void {
-  if (get(fields, name) === undefined) {
-    throw unreadable("$", `JSON deserialization for the model was missing required properties including: '${name}'.`);
-  }
-}
-
-export function readNumber(fields: Fields, name: string, path = "$"): number | null {
-  const value = get(fields, name);
-  if (value === undefined || value === null) return null;
-  if (typeof value !== "number" || !Number.isInteger(value)) throw unconvertible(`${path}.${name}`, "System.Int32");
-  return value;
-}
-
-/** An array, or null when absent or null. */
-export function readArray(fields: Fields, name: string, path = "$"): readonly unknown[] | null {
-  const value = get(fields, name);
-  if (value === undefined || value === null) return null;
-  if (!Array.isArray(value)) throw unconvertible(`${path}.${name}`, "an array");
-  return value;
-}
-
-const guidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-function readGuid(value: unknown, path: string): string {
-  if (typeof value !== "string" || !guidPattern.test(value)) throw unconvertible(path, "System.Guid");
-  return value.toLowerCase();
-}
-
-export function readGuids(fields: Fields, name: string): readonly string[] | null {
-  return readArray(fields, name)?.map((value, index) => readGuid(value, `$.${name}[${index}]`)) ?? null;
-}
-
-/** Returns the id of a path in lower case. Throws a 400 when it is not a GUID. */
-export function pathGuid(text: string): string {
-  if (!guidPattern.test(text)) throw invalidModel({ id: [`The value '${text}' is not valid.`] });
-  return text.toLowerCase();
-}
-
-/** Returns the entity of a path. Throws a 400 when the id is not a GUID, an empty 404 when it is unknown. */
-export function pathEntity<Entity>(entities: ReadonlyMap<string, Entity>, id: string): Entity {
-  const found = entities.get(pathGuid(id));
-  if (found === undefined) throw new Refusal(empty(404));
-  return found;
-}
-
-/** Throws a 400 when one access both manages a collection and is limited in it. */
-export function checkManage(collections: readonly CollectionAccess[] = []): void {
-  if (collections.some((access) => access.manage && (access.readOnly || access.hidePasswords))) {
-    throw badRequest(
-      "The Manage property is mutually exclusive and cannot be true while the ReadOnly or HidePasswords properties are also true.",
+/**
+ * Returns the answer to an invalid model. `custom` issues are errors of validation, and all are reported. All other
+ * issues have the expected C# type as message. System.Text.Json stops at the first, so only that one is reported.
+ */
+function refusalOf(issues: readonly z.core.$ZodIssue[]): Refusal {
+  const missing = issues.find(({ message }) => message.startsWith(missingProperties));
+  if (missing !== undefined) return unreadable("$", missing.message);
+  const wrongType = issues.find(({ code }) => code !== "custom");
+  if (wrongType !== undefined) {
+    const path = `$${wrongType.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
+    return unreadable(
+      path,
+      `The JSON value could not be converted to ${wrongType.message}. Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`,
     );
   }
+  const errors = Map.groupBy(issues, ({ path }) =>
+    path
+      .map((part) => (typeof part === "number" ? `[${part}]` : `.${pascalCase(part)}`))
+      .join("")
+      .slice(1),
+  );
+  return invalidModel(
+    Object.fromEntries(
+      [...errors].map(([key, found]) => [
+        key,
+        found.map(({ message, path }) => message.replace("{0}", pascalCase(path.at(-1) ?? ""))),
+      ]),
+    ),
+  );
 }
 
-export function checkLength(state: ModelState, key: string, value: string | null, limit: number): void {
-  if (value !== null && value.length > limit) {
-    const field = key.slice(key.lastIndexOf(".") + 1);
-    state.add(key, `The field ${field} must be a string with a maximum length of ${limit}.`);
-  }
+function pascalCase(name: PropertyKey): string {
+  return String(name).replace(/^./, (first) => first.toUpperCase());
+}
+
+/** An object. Its property names are case-insensitive (ASP.NET Core's web defaults). */
+export function model<Shape extends z.ZodRawShape>(shape: Shape) {
+  const names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]));
+  const rename = (value: unknown): unknown =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).map(([name, field]) => [names.get(name.toLowerCase()) ?? name, field]))
+      : value;
+  return z.preprocess(rename, z.object(shape, "the model"));
+}
+
+/** A C# property with the keyword `required`: null is allowed when `type` allows it, absence is not. */
+export function requiredProperty(name: string, type: string): z.core.$ZodErrorMap {
+  return ({ input }) => (input === undefined ? `${missingProperties} including: '${name}'.` : type);
+}
+
+/** A list, or null when absent or null. */
+export function list<Item extends z.ZodType>(item: Item) {
+  return z
+    .array(item, "an array")
+    .nullish()
+    .transform((value) => value ?? null);
+}
+
+const isRequired = "The {0} field is required.";
+
+/** An attribute of System.ComponentModel.DataAnnotations. In its error text, `{0}` is the property. */
+interface Attribute {
+  readonly error: string;
+  readonly isValid: (value: string) => boolean;
+}
+
+const required: Attribute = { error: isRequired, isValid: (value) => value.trim() !== "" };
+
+export function maxLength(limit: number): Attribute {
+  const error = `The field {0} must be a string with a maximum length of ${limit}.`;
+  return { error, isValid: (value) => value.length <= limit };
 }
 
 /** EmailAddressAttribute of .NET: one @, neither first nor last. */
-export function isEmailAddress(email: string): boolean {
-  const at = email.indexOf("@");
-  return at > 0 && at < email.length - 1 && at === email.lastIndexOf("@") && !/[\r\n]/.test(email);
-}
+export const emailAddress: Attribute = {
+  error: "The {0} field is not a valid e-mail address.",
+  isValid: (value) => value === "" || /^[^@\r\n]+@[^@\r\n]+$/.test(value),
+};
 
 // src/Core/Utilities/EmailValidation.cs: ASCII local part, anything in the domain, a dot, letters at the end.
 // Before that, MimeKit's parser refuses spaces and the characters that separate addresses.
-const strictEmail = /^[\x21-\x7F]+@[^\s@]+\.\p{L}+$/u;
+export const strictEmailAddress: Attribute = {
+  error: "The {0} field is not a supported e-mail address format.",
+  isValid: (value) => /^[\x21-\x7F]+@[^\s@]+\.\p{L}+$/u.test(value) && !/@.*@|[<>(),;:[\]\\"]|^\.|\.\.|\.@/.test(value),
+};
 
-export function isStrictEmailAddress(email: string): boolean {
-  return strictEmail.test(email) && isEmailAddress(email) && !/[<>(),;:[\]\\"]|^\.|\.\.|\.@/.test(email);
+/** A text, or null when absent or null. */
+export function text(...attributes: readonly Attribute[]) {
+  return attributes
+    .reduce(
+      (type, { error, isValid }) => type.refine((value) => isValid(value ?? ""), error),
+      z.string("System.String").nullish(),
+    )
+    .transform((value) => value ?? null);
 }
 
-/** PUT's model; `undefined` is "absent or null". */
-export interface MemberUpdate {
-  readonly type: MemberType;
-  readonly externalId: string | null;
-  readonly permissions: Permissions | undefined;
-  readonly collections: readonly CollectionAccess[] | undefined;
-  readonly groups: readonly string[] | undefined;
+export function requiredText(...attributes: readonly Attribute[]) {
+  return text(required, ...attributes).transform((value) => value ?? "");
 }
 
-export function readMemberUpdate(fields: Fields): MemberUpdate {
-  const state = new ModelState();
-  const update = memberUpdate(fields, state);
-  state.check();
-  return update;
+/** Makes null and absence errors of validation. */
+export function requiredValue<Type extends z.ZodType>(type: Type): Type {
+  return type.refine((value) => value !== undefined && value !== null, isRequired);
 }
 
-export function readMemberCreate(fields: Fields): MemberUpdate & { readonly email: string } {
-  const state = new ModelState();
-  const update = memberUpdate(fields, state);
-  const email = readString(fields, "email");
-  if (email === null || email.trim() === "") state.add("Email", "The Email field is required.");
-  if (email === null || !isStrictEmailAddress(email))
-    state.add("Email", "The Email field is not a supported e-mail address format.");
-  checkLength(state, "Email", email, 256);
-  state.check();
-  return { ...update, email: email ?? "" };
+/** A whole number, or null when absent or null. */
+export const integer = z
+  .number("System.Int32")
+  .multipleOf(1, "System.Int32")
+  .nullish()
+  .transform((value) => value ?? null);
+
+export const flag = z.boolean("System.Boolean").default(false);
+
+const guidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+const guid = z.string("System.Guid").regex(guidPattern, "System.Guid").toLowerCase();
+
+/** Ids, or null when absent or null. */
+export const guids = list(guid);
+
+/** Returns the id of a path in lower case. Throws a 400 when it is not a GUID. */
+export function pathGuid(given: string): string {
+  if (!guidPattern.test(given)) throw invalidModel({ id: [`The value '${given}' is not valid.`] });
+  return given.toLowerCase();
 }
 
-function memberUpdate(fields: Fields, state: ModelState): MemberUpdate {
-  requiredProperty(fields, "type");
-  const type = readNumber(fields, "type");
-  const known = Object.values(memberType).find((value) => value === type);
-  if (type === null) state.add("Type", "The Type field is required.");
-  else if (known === undefined) state.add("Type", "The field Type is invalid.");
-  const externalId = readString(fields, "externalId");
-  checkLength(state, "ExternalId", externalId, 300);
-  const permissions = readPermissions(fields);
-  if (permissions !== undefined && known !== memberType.custom)
-    state.add("", "Only users with the Custom role may use custom permissions.");
-  return {
-    type: known ?? memberType.user,
-    externalId,
-    permissions,
-    collections: readCollections(fields),
-    groups: readGuids(fields, "groups") ?? undefined,
-  };
+/** Returns the entity of a path. Throws an empty 404 when there is none. */
+export function pathEntity<Key, Entity>(entities: ReadonlyMap<Key, Entity>, key: Key): Entity {
+  const found = entities.get(key);
+  if (found === undefined) throw new Refusal({ status: 404 });
+  return found;
 }
 
-function readPermissions(fields: Fields): Permissions | undefined {
-  const value = get(fields, "permissions");
-  if (value === undefined || value === null) return undefined;
-  const given = asObject(value, "$.permissions");
-  return Object.fromEntries(
-    permissionNames.map((name) => [name, readBoolean(given, name, "$.permissions") ?? false]),
-  ) as Permissions;
-}
+/** AssociationWithPermissionsRequestModel. */
+export const collections = list(
+  model({
+    id: requiredValue(guid.nullish()).transform((value) => value ?? ""),
+    readOnly: requiredValue(z.boolean("System.Boolean").nullish()).transform((value) => value ?? false),
+    hidePasswords: flag.nullable().transform((value) => value ?? false),
+    manage: flag.nullable().transform((value) => value ?? false),
+  }),
+);
 
-/** AssociationWithPermissionsRequestModel: id and readOnly are required. */
-export function readCollections(fields: Fields, name = "collections"): readonly CollectionAccess[] | undefined {
-  return readArray(fields, name)?.map((value, index) => {
-    const path = `$.${name}[${index}]`;
-    const given = asObject(value, path);
-    const key = `${name.charAt(0).toUpperCase()}${name.slice(1)}[${index}]`;
-    const state = new ModelState();
-    if (given.get("id") === undefined || given.get("id") === null) state.add(`${key}.Id`, "The Id field is required.");
-    const readOnly = given.get("readonly") === null ? undefined : readBoolean(given, "readOnly", path);
-    if (readOnly === undefined) state.add(`${key}.ReadOnly`, "The ReadOnly field is required.");
-    state.check();
-    return {
-      id: readGuid(given.get("id"), `${path}.id`),
-      readOnly: readOnly ?? false,
-      hidePasswords: given.get("hidepasswords") === null ? false : (readBoolean(given, "hidePasswords", path) ?? false),
-      manage: given.get("manage") === null ? false : (readBoolean(given, "manage", path) ?? false),
-    };
-  });
-}
-
-export interface GroupWrite {
-  readonly name: string;
-  readonly externalId: string | null;
-  readonly collections: readonly CollectionAccess[] | undefined;
-}
-
-export function readGroupWrite(fields: Fields): GroupWrite {
-  const state = new ModelState();
-  const name = readString(fields, "name");
-  if (name === null || name.trim() === "") state.add("Name", "The Name field is required.");
-  checkLength(state, "Name", name, 100);
-  const externalId = readString(fields, "externalId");
-  checkLength(state, "ExternalId", externalId, 300);
-  const collections = readCollections(fields);
-  state.check();
-  return { name: name ?? "", externalId, collections };
-}
+/** PermissionsModel.cs, in its order. */
+export const permissions = model({
+  accessEventLogs: flag,
+  accessImportExport: flag,
+  accessReports: flag,
+  createNewCollections: flag,
+  editAnyCollection: flag,
+  deleteAnyCollection: flag,
+  manageGroups: flag,
+  managePolicies: flag,
+  manageSso: flag,
+  manageUsers: flag,
+  manageResetPassword: flag,
+  manageScim: flag,
+  manageAccessRules: flag,
+});
+export type Permissions = Readonly<z.output<typeof permissions>>;

@@ -1,82 +1,98 @@
 import { randomBytes } from "node:crypto";
 import {
   basicCredentials,
-  bearerToken,
-  empty,
+  credentials,
   formOf,
   json,
   Refusal,
   type Reply,
   type SandboxRequest,
-} from "../kit/http.ts";
-import { RateLimiter, type RateRule, type RateVerdict } from "../kit/rate-limit.ts";
-import type { Vendor } from "../kit/server.ts";
-import type { Tokens } from "../kit/tokens.ts";
+} from "../kit/requests.ts";
+import {
+  type Emulation,
+  type Handler,
+  type RunningEmulation,
+  type SandboxOptions,
+  startEmulator,
+  type Vendor,
+} from "../kit/server.ts";
 import { groupRoutes } from "./groups.ts";
 import { importRoutes } from "./import.ts";
 import { memberRoutes } from "./members.ts";
+import type { BitwardenSettings } from "./model.ts";
 import { organizationRoutes } from "./organization.ts";
-import { unhandled } from "./requests.ts";
-import type { BitwardenState } from "./state.ts";
+import { type RateVerdict, rateLimiter } from "./rate-limit.ts";
+import { pathGuid, unhandled } from "./requests.ts";
+import { BitwardenState } from "./state.ts";
 
-export interface BitwardenVendorOptions {
-  readonly state: BitwardenState;
-  readonly tokens: Tokens;
-  readonly clock: () => number;
-  readonly clientId: string;
-  readonly clientSecret: string;
+export interface BitwardenOptions extends SandboxOptions, Partial<BitwardenSettings> {
+  readonly organizationId?: string;
 }
 
-const tokenPath = "/identity/connect/token";
+export interface BitwardenSandbox extends RunningEmulation<BitwardenState> {
+  /** Base to which `/public/members` is appended. */
+  readonly apiUrl: string;
+  /** Base to which `/connect/token` is appended. */
+  readonly identityUrl: string;
+}
 
-// src/Api/appsettings.json and src/Identity/appsettings.json, IpRateLimitOptions.
-const perSecond: RateRule = { limit: 5, windowMs: 1000, period: "1s" };
-const writeRules: readonly RateRule[] = [{ limit: 60, windowMs: 60_000, period: "1m" }, perSecond];
-const readRules: readonly RateRule[] = [{ limit: 200, windowMs: 60_000, period: "1m" }];
-const tokenRules: readonly RateRule[] = [{ limit: 10, windowMs: 60_000, period: "1m" }, perSecond];
+/** Starts an emulated Bitwarden server with one organization, empty unless `persistFile` holds one. */
+export async function startBitwarden(options: BitwardenOptions = {}): Promise<BitwardenSandbox> {
+  const {
+    organizationId = "5a1db0c5-0000-4000-8000-000000000001",
+    clientId = `organization.${organizationId}`,
+    clientSecret = "sandbox-bitwarden-secret-000",
+    clock = Date.now,
+    random = Math.random,
+  } = options;
+  const state = new BitwardenState({ organizationId, clock, newId: () => randomGuid(random), settings: options });
+  const { url, ...emulator } = await startEmulator(options, { state, clientId, clientSecret }, bitwardenVendor);
+  return { ...emulator, apiUrl: `${url}/api`, identityUrl: `${url}/identity` };
+}
+
+/** A version 4 GUID, lower case as ASP.NET Core writes them. */
+function randomGuid(random: () => number): string {
+  return "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => Math.floor(random() * 16).toString(16));
+}
 
 /** Identity and Public API of one organization. ASP.NET Core routes in any letter case. */
-export function bitwardenVendor(options: BitwardenVendorOptions): Vendor {
-  const { state, tokens } = options;
-  const limiter = new RateLimiter(options.clock);
-  const routes = [...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes];
+function bitwardenVendor(emulator: Emulation<BitwardenState>): Vendor {
+  const { state, tokens } = emulator;
+  const admit = rateLimiter(state.now);
+  const publicRoutes = Object.entries({ ...memberRoutes, ...groupRoutes, ...importRoutes, ...organizationRoutes });
   return {
-    routes: [
-      { method: "POST", template: tokenPath, handle: (request) => issueToken(options, request) },
-      ...routes.map(({ method, template, handle }) => ({
-        method,
-        template,
-        handle: (request: SandboxRequest) =>
-          tokens.isValid(bearerToken(request.headers))
-            ? handle(state, request, request.params[0] ?? "")
-            : unauthorized(),
-      })),
-    ],
+    routes: {
+      "POST /identity/connect/token": (request) => issueToken(emulator, request),
+      ...Object.fromEntries(
+        publicRoutes.map(([route, work]): [string, Handler] => [
+          route,
+          (request) => {
+            if (!tokens.isValid(credentials(request.headers, "bearer"))) return unauthorized();
+            const [id = ""] = request.params;
+            const result = work(state, request, route.includes("{id}") ? pathGuid(id) : id);
+            return result === undefined ? { status: 200 } : json(200, result);
+          },
+        ]),
+      ),
+    },
     isCaseSensitive: false,
     check: (request) => {
-      if (state.settings.rateLimits) checkRate(limiter, request);
+      const verdict = state.settings.rateLimits ? admit(request) : undefined;
+      if (verdict !== undefined) throw new Refusal(tooMany(verdict));
     },
-    notFound: () => empty(404),
-    methodNotAllowed: (allowed) => empty(405, { allow: allowed.join(", ") }),
+    notFound: () => ({ status: 404 }),
+    methodNotAllowed: (allowed) => ({ status: 405, headers: { allow: allowed.join(", ") } }),
     unauthorized,
-    rateLimited: (retryAfterSeconds) => tooMany({ rule: writeRules[0] ?? perSecond, retryAfterSeconds }),
+    rateLimited: (retryAfterSeconds) => tooMany({ period: "1m", retryAfterSeconds }),
     // The exception filter of the real server answers whatever its code does not expect.
     failure: () => unhandled().reply,
   };
 }
 
-// Per client address, verb and path: PUTs to different ids are counted separately (PathCounterKeyBuilder).
-function checkRate(limiter: RateLimiter, request: SandboxRequest): void {
-  const isToken = request.path.toLowerCase() === tokenPath;
-  const rules = isToken ? tokenRules : request.method === "GET" ? readRules : writeRules;
-  const verdict = limiter.admit(`${request.remoteAddress} ${request.method} ${request.path.toLowerCase()}`, rules);
-  if (verdict !== undefined) throw new Refusal(tooMany(verdict));
-}
-
 // src/Core/Utilities/CustomIpRateLimitMiddleware.cs answers with the internal error model, not the public one.
-function tooMany({ rule, retryAfterSeconds }: RateVerdict): Reply {
+function tooMany({ period, retryAfterSeconds }: RateVerdict): Reply {
   const body = {
-    message: `Slow down! Too many requests. Try again in ${rule.period}.`,
+    message: `Slow down! Too many requests. Try again in ${period}.`,
     validationErrors: null,
     exceptionMessage: null,
     exceptionStackTrace: null,
@@ -87,42 +103,41 @@ function tooMany({ rule, retryAfterSeconds }: RateVerdict): Reply {
 }
 
 function unauthorized(): Reply {
-  return empty(401, { "www-authenticate": 'Bearer error="invalid_token"' });
+  return { status: 401, headers: { "www-authenticate": 'Bearer error="invalid_token"' } };
 }
 
+const uncached = { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" };
+
 /** Client credentials, in the form or as Basic. All OAuth errors are 400 (Duende TokenErrorHttpWriter). */
-function issueToken(options: BitwardenVendorOptions, request: SandboxRequest): Reply {
+function issueToken(emulator: Emulation<BitwardenState>, request: SandboxRequest): Reply {
+  const refuse = (error: string): Reply => json(400, { error }, uncached);
   const form = formOf(request);
-  if (form === undefined) return oauthError("invalid_request");
+  if (form === undefined) return refuse("invalid_request");
   const basic = basicCredentials(request.headers);
   const id = basic?.id ?? form.get("client_id");
   const secret = basic?.secret ?? form.get("client_secret");
-  if (id !== options.clientId || secret !== options.clientSecret) return oauthError("invalid_client");
-  if (form.get("grant_type") !== "client_credentials") return oauthError("unsupported_grant_type");
+  if (id !== emulator.clientId || secret !== emulator.clientSecret) return refuse("invalid_client");
+  if (form.get("grant_type") !== "client_credentials") return refuse("unsupported_grant_type");
   const scopes = (form.get("scope") ?? "api.organization").split(/\s+/).filter((scope) => scope !== "");
-  if (scopes.some((scope) => scope !== "api.organization")) return oauthError("invalid_scope");
-  const lifetimeSeconds = options.state.settings.tokenLifetimeSeconds;
-  const token = makeJwt(options, lifetimeSeconds);
-  options.tokens.issue(token, request.strike.expireEarlySeconds ?? lifetimeSeconds);
-  const body = { access_token: token, expires_in: lifetimeSeconds, token_type: "Bearer", scope: "api.organization" };
-  return json(200, body, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
-}
-
-function oauthError(error: string): Reply {
-  return json(400, { error }, { "cache-control": "no-store, no-cache, max-age=0", pragma: "no-cache" });
+  if (scopes.some((scope) => scope !== "api.organization")) return refuse("invalid_scope");
+  const { tokenLifetimeSeconds } = emulator.state.settings;
+  const token = makeJwt(emulator, tokenLifetimeSeconds);
+  emulator.tokens.issue(token, tokenLifetimeSeconds, request);
+  const body = { access_token: token, expires_in: tokenLifetimeSeconds, token_type: "Bearer" };
+  return json(200, { ...body, scope: "api.organization" }, uncached);
 }
 
 /** Has the form of a real token (`typ: at+jwt`); clients must not read it. */
-function makeJwt(options: BitwardenVendorOptions, lifetimeSeconds: number): string {
-  const iat = Math.floor(options.clock() / 1000);
+function makeJwt({ clientId, state }: Emulation<BitwardenState>, lifetimeSeconds: number): string {
+  const iat = Math.floor(state.now() / 1000);
   const claims = {
     nbf: iat,
     exp: iat + lifetimeSeconds,
     iat,
     iss: "http://localhost/identity",
-    client_id: options.clientId,
+    client_id: clientId,
     scope: ["api.organization"],
-    client_sub: options.state.organizationId,
+    client_sub: state.organizationId,
     client_type: "Organization",
     jti: randomBytes(16).toString("hex").toUpperCase(),
   };

@@ -1,36 +1,35 @@
-/** The effect of a fault on a request that matches. */
+/**
+ * The effect of a fault on a request that matches.
+ *
+ * | kind | effect |
+ * |---|---|
+ * | status | Answers `status` with `body` as JSON (no body when absent) instead of doing the work. |
+ * | html | Answers an HTML page, as a proxy in front of the vendor would. Default status 502. |
+ * | rateLimit | Answers the vendor's 429 with `Retry-After`. |
+ * | unauthorized | Answers the vendor's 401, as if the token had expired. |
+ * | resetBefore | TCP reset; nothing was done. |
+ * | resetAfter | TCP reset after the work: the change is made and persisted, the answer is never sent. |
+ * | delay | Waits, then continues. |
+ * | hang | Never answers and does nothing. |
+ * | hangAfter | Does the work, never answers. |
+ * | expireEarly | Token requests: the token expires after `afterSeconds` although `expires_in` says otherwise. |
+ * | repeatPageToken | 1Password lists: every answer has the same `next_page_token`, without end. |
+ * | dropPage | 1Password lists: the page has no results, and the next page token is correct. |
+ * | truncateList | 1Password lists: the page has no `next_page_token` although more users follow. |
+ */
 export type FaultEffect =
-  /** Answers `status` with `body` as JSON (no body when absent) instead of doing the work. */
   | {
       readonly kind: "status";
       readonly status: number;
       readonly body?: unknown;
       readonly headers?: Readonly<Record<string, string>>;
     }
-  /** Answers an HTML page, as a proxy in front of the vendor would. Default status 502. */
   | { readonly kind: "html"; readonly status?: number }
-  /** Answers the vendor's 429 with `Retry-After`. */
   | { readonly kind: "rateLimit"; readonly retryAfterSeconds: number }
-  /** Answers the vendor's 401, as if the token had expired. */
-  | { readonly kind: "unauthorized" }
-  /** TCP reset; nothing was done. */
-  | { readonly kind: "resetBefore" }
-  /** TCP reset after the work: the change is made and persisted, the answer is never sent. */
-  | { readonly kind: "resetAfter" }
-  /** Waits, then continues. */
   | { readonly kind: "delay"; readonly ms: number }
-  /** Never answers and does nothing. */
-  | { readonly kind: "hang" }
-  /** Does the work, never answers. */
-  | { readonly kind: "hangAfter" }
-  /** Token requests: the token expires after `afterSeconds` although `expires_in` says otherwise. */
   | { readonly kind: "expireEarly"; readonly afterSeconds: number }
-  /** 1Password lists: every answer has the same `next_page_token`, without end. */
-  | { readonly kind: "repeatPageToken" }
-  /** 1Password lists: the page has no results, and the next page token is correct. */
-  | { readonly kind: "dropPage" }
-  /** 1Password lists: the page has no `next_page_token` although more users follow. */
-  | { readonly kind: "truncateList" };
+  | { readonly kind: "unauthorized" | "resetBefore" | "resetAfter" | "hang" | "hangAfter" }
+  | { readonly kind: "repeatPageToken" | "dropPage" | "truncateList" };
 
 /** Which requests a fault hits, and how often. */
 export interface FaultMatch {
@@ -48,16 +47,14 @@ export interface FaultMatch {
 
 export type Fault = FaultEffect & FaultMatch;
 
-/** The sum of the faults that hit one request. */
-export interface Strike {
-  readonly delayMs: number;
-  /** The effect that replaces or drops the answer, if any. */
-  readonly terminal: FaultEffect | undefined;
-  readonly expireEarlySeconds: number | undefined;
-  readonly repeatPageToken: boolean;
-  readonly dropPage: boolean;
-  readonly truncateList: boolean;
-}
+/** Faults that change the work but not whether it is answered. A request can have several of them. */
+const additive: ReadonlySet<Fault["kind"]> = new Set([
+  "delay",
+  "expireEarly",
+  "repeatPageToken",
+  "dropPage",
+  "truncateList",
+]);
 
 interface ArmedFault {
   readonly fault: Fault;
@@ -71,7 +68,7 @@ export class Faults {
   latencyMs = 0;
   /** Requests hit so far. */
   struck = 0;
-  #armed: ArmedFault[] = [];
+  readonly #armed = new Set<ArmedFault>();
   readonly #random: () => number;
 
   constructor(random: () => number) {
@@ -82,45 +79,31 @@ export class Faults {
   add(fault: Fault): () => void {
     const timesLeft = fault.times ?? (fault.probability === undefined ? 1 : Number.POSITIVE_INFINITY);
     const armed: ArmedFault = { fault, skipsLeft: fault.skip ?? 0, timesLeft };
-    this.#armed.push(armed);
-    return () => {
-      this.#armed = this.#armed.filter((other) => other !== armed);
-    };
+    this.#armed.add(armed);
+    return () => void this.#armed.delete(armed);
   }
 
   /** Removes all faults and the latency. */
   clear(): void {
-    this.#armed = [];
+    this.#armed.clear();
     this.latencyMs = 0;
   }
 
   /** How many faults may still hit a request. */
   get armed(): number {
-    return this.#armed.length;
+    return this.#armed.size;
   }
 
   /** Returns the faults that hit this request and counts them. Faults after one that replaces the answer wait. */
-  strike(method: string, target: string): Strike {
-    let delayMs = this.latencyMs;
-    let terminal: FaultEffect | undefined;
-    let expireEarlySeconds: number | undefined;
-    const shape = { repeatPageToken: false, dropPage: false, truncateList: false };
-    let hit = false;
-    for (const armed of [...this.#armed]) {
+  strike(method: string, target: string): readonly Fault[] {
+    const hits: Fault[] = [];
+    for (const armed of this.#armed) {
       if (!this.#fires(armed, method, target)) continue;
-      hit = true;
-      const fault = armed.fault;
-      if (fault.kind === "delay") delayMs += fault.ms;
-      else if (fault.kind === "expireEarly") expireEarlySeconds = fault.afterSeconds;
-      else if (fault.kind === "repeatPageToken" || fault.kind === "dropPage" || fault.kind === "truncateList")
-        shape[fault.kind] = true;
-      else {
-        terminal = fault;
-        break;
-      }
+      hits.push(armed.fault);
+      if (!additive.has(armed.fault.kind)) break;
     }
-    if (hit) this.struck += 1;
-    return { delayMs, terminal, expireEarlySeconds, ...shape };
+    if (hits.length > 0) this.struck += 1;
+    return hits;
   }
 
   #fires(armed: ArmedFault, method: string, target: string): boolean {
@@ -134,7 +117,7 @@ export class Faults {
     }
     if (fault.probability !== undefined && this.#random() >= fault.probability) return false;
     armed.timesLeft -= 1;
-    if (armed.timesLeft <= 0) this.#armed = this.#armed.filter((other) => other !== armed);
+    if (armed.timesLeft <= 0) this.#armed.delete(armed);
     return true;
   }
 }

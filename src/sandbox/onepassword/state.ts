@@ -15,12 +15,9 @@ export interface OnePasswordUser {
   readonly isEam: boolean;
 }
 
-export interface NewOnePasswordUser {
+/** Values for `addUser`. All except the e-mail address have defaults. */
+export interface NewOnePasswordUser extends Partial<Omit<OnePasswordUser, "isOwner" | "isEam">> {
   readonly email: string;
-  readonly id?: string;
-  readonly displayName?: string;
-  readonly state?: OnePasswordUserState;
-  readonly createTime?: string;
   readonly owner?: boolean;
   readonly eam?: boolean;
 }
@@ -29,41 +26,25 @@ export type Layout = "v1beta1" | "v1";
 export type Scope = "list" | "get" | "suspend" | "reactivate";
 
 /** How the account and its OAuth application are set up; may be changed at any time. */
-export interface OnePasswordSettings {
-  /** Path layouts that are served; the others are 404. Default `["v1beta1"]`. */
-  layouts: readonly Layout[];
-  /** Permissions of the application. Default all four. */
-  scopes: readonly Scope[];
-  /** True if a `User-Agent` other than `Name/version` is refused. Default true. */
-  strictUserAgent: boolean;
-  /** Default 900. */
-  tokenLifetimeSeconds: number;
-}
-
-export const defaultOnePasswordSettings: Readonly<OnePasswordSettings> = {
-  layouts: ["v1beta1"],
-  scopes: ["list", "get", "suspend", "reactivate"],
-  strictUserAgent: true,
-  tokenLifetimeSeconds: 900,
-};
-
-interface Snapshot {
-  readonly users: readonly OnePasswordUser[];
+export class OnePasswordSettings {
+  /** Path layouts that are served; the others are 404. */
+  layouts: readonly Layout[] = ["v1beta1"];
+  /** Permissions of the application. */
+  scopes: readonly Scope[] = ["list", "get", "suspend", "reactivate"];
+  /** True if a `User-Agent` other than `Name/version` is refused. */
+  strictUserAgent = true;
+  tokenLifetimeSeconds = 900;
 }
 
 /** An emulated 1Password account. */
 export class OnePasswordState {
   readonly accountId: string;
   readonly settings: OnePasswordSettings;
-  /** Grows with every change. */
-  version = 0;
+  readonly users = new Map<string, OnePasswordUser>();
   readonly #clock: () => number;
   readonly #random: () => number;
-  readonly #users = new Map<string, OnePasswordUser>();
   /** Ids in list order. The id of a removed user stays, so that page tokens stay valid. */
   readonly #order: string[] = [];
-  readonly #byEmail = new Map<string, string>();
-  readonly #activeOwners = new Set<string>();
 
   constructor(options: {
     readonly accountId: string;
@@ -74,36 +55,32 @@ export class OnePasswordState {
     this.accountId = options.accountId;
     this.#clock = options.clock;
     this.#random = options.random;
-    this.settings = { ...defaultOnePasswordSettings, ...options.settings };
+    this.settings = Object.assign(new OnePasswordSettings(), options.settings);
   }
 
-  get users(): ReadonlyMap<string, OnePasswordUser> {
-    return this.#users;
-  }
   get isEmpty(): boolean {
-    return this.#users.size === 0;
+    return this.users.size === 0;
   }
 
   /** Adds a user, by default ACTIVE. */
-  addUser(given: NewOnePasswordUser): OnePasswordUser {
+  addUser({ owner = false, eam = false, ...given }: NewOnePasswordUser): OnePasswordUser {
     const user: OnePasswordUser = {
       id: given.id ?? this.#newId(),
-      email: given.email,
-      displayName: given.displayName ?? "",
-      state: given.state ?? "ACTIVE",
-      createTime: given.createTime ?? new Date(this.#clock()).toISOString(),
-      isOwner: given.owner ?? false,
-      isEam: given.eam ?? false,
+      displayName: "",
+      state: "ACTIVE",
+      createTime: new Date(this.#clock()).toISOString(),
+      isOwner: owner,
+      isEam: eam,
+      ...given,
     };
-    this.#order.push(user.id);
-    this.#put(user);
+    this.load({ users: [user] });
     return user;
   }
 
   /** The user with this address in any letter case. */
   userByEmail(email: string): OnePasswordUser | undefined {
-    const id = this.#byEmail.get(email.toLowerCase());
-    return id === undefined ? undefined : this.#users.get(id);
+    const wanted = email.toLowerCase();
+    return this.users.values().find((user) => user.email.toLowerCase() === wanted);
   }
 
   /** State of the user with this address; undefined when there is none. */
@@ -113,18 +90,17 @@ export class OnePasswordState {
 
   /** Sorted addresses of the users in a state. */
   emailsIn(state: OnePasswordUserState): readonly string[] {
-    return [...this.#users.values()]
+    return [...this.users.values()]
       .filter((user) => user.state === state)
       .map((user) => user.email)
       .sort();
   }
 
   updateUser(id: string, patch: Partial<OnePasswordUser>): OnePasswordUser {
-    const before = this.#users.get(id);
+    const before = this.users.get(id);
     if (before === undefined) throw new Error(`no user ${id}`);
-    this.#byEmail.delete(before.email.toLowerCase());
     const after = { ...before, ...patch, id };
-    this.#put(after);
+    this.users.set(id, after);
     return after;
   }
 
@@ -132,49 +108,35 @@ export class OnePasswordState {
   removeUser(email: string): void {
     const user = this.userByEmail(email);
     if (user === undefined) throw new Error(`no user has the address ${email}`);
-    this.#users.delete(user.id);
-    this.#byEmail.delete(email.toLowerCase());
-    this.#activeOwners.delete(user.id);
-    this.version += 1;
+    this.users.delete(user.id);
   }
 
   isLastActiveOwner(user: OnePasswordUser): boolean {
-    return this.#activeOwners.has(user.id) && this.#activeOwners.size === 1;
+    const active = [...this.users.values()].filter(({ isOwner, state }) => isOwner && state === "ACTIVE");
+    return active.length === 1 && active[0]?.id === user.id;
   }
 
   /** Returns up to `size` users from a position of the list. `next` is where the next page begins, if there is one. */
-  page(
-    from: number,
-    size: number,
-    state: OnePasswordUserState | undefined,
-  ): { readonly users: readonly OnePasswordUser[]; readonly next: number | undefined } {
+  page(from: number, size: number, state: OnePasswordUserState | undefined) {
     const users: OnePasswordUser[] = [];
-    for (let position = from; position < this.#order.length; position += 1) {
-      const user = this.#users.get(this.#order[position] ?? "");
-      if (user === undefined || (state !== undefined && user.state !== state)) continue;
+    for (const [position, id] of this.#order.entries()) {
+      const user = this.users.get(id);
+      if (position < from || user === undefined || (state !== undefined && user.state !== state)) continue;
       if (users.length === size) return { users, next: position };
       users.push(user);
     }
     return { users, next: undefined };
   }
 
-  snapshot(): Snapshot {
-    return { users: this.#order.map((id) => this.#users.get(id)).filter((user) => user !== undefined) };
+  snapshot(): { readonly users: readonly OnePasswordUser[] } {
+    return { users: this.page(0, Number.POSITIVE_INFINITY, undefined).users };
   }
 
-  load(value: unknown): void {
-    for (const user of (value as Snapshot).users) {
+  load(snapshot: { readonly users: readonly OnePasswordUser[] }): void {
+    for (const user of snapshot.users) {
       this.#order.push(user.id);
-      this.#put(user);
+      this.users.set(user.id, user);
     }
-  }
-
-  #put(user: OnePasswordUser): void {
-    this.#users.set(user.id, user);
-    this.#byEmail.set(user.email.toLowerCase(), user.id);
-    if (user.isOwner && user.state === "ACTIVE") this.#activeOwners.add(user.id);
-    else this.#activeOwners.delete(user.id);
-    this.version += 1;
   }
 
   #newId(): string {

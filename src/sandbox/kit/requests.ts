@@ -1,19 +1,19 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Strike } from "./faults.ts";
+import type { Fault } from "./faults.ts";
 
 /** A request with its body read. */
 export interface SandboxRequest {
   readonly method: string;
   /** As sent: not decoded, without the query string. */
   readonly path: string;
-  /** Values of the `{name}` parts of the route's template, in order. */
+  /** Values of the `{name}` parts of the route, in order. */
   readonly params: readonly string[];
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly remoteAddress: string;
   /** The faults that hit this request. */
-  readonly strike: Strike;
+  readonly faults: readonly Fault[];
 }
 
 /** An answer; no body means `Content-Length: 0`. */
@@ -21,14 +21,6 @@ export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-}
-
-/** One route: `{name}` in the template is one path segment without a colon. */
-export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  readonly template: string;
-  /** Does the work and answers; may throw `Refusal`. */
-  readonly handle: (request: SandboxRequest) => Reply;
 }
 
 /** Thrown by a handler to send another answer than its result. */
@@ -49,30 +41,18 @@ export function json(status: number, value: unknown, headers: Readonly<Record<st
   };
 }
 
-/** An answer without a body. */
-export function empty(status: number, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { status, headers };
-}
-
-/** The token of an `Authorization: Bearer` header; undefined when there is none. */
-export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
-  return credentials(headers, "bearer");
+/** Returns the part of `Authorization` after the scheme. Schemes are case-insensitive (RFC 9110 §11.1). */
+export function credentials({ authorization = "" }: IncomingHttpHeaders, scheme: "bearer" | "basic"): string {
+  const [given = "", ...rest] = authorization.split(" ");
+  return given.toLowerCase() === scheme ? rest.join(" ").trim() : "";
 }
 
 /** Client id and secret of a Basic header, both form-urlencoded (RFC 6749 §2.3.1). */
-export function basicCredentials(
-  headers: IncomingHttpHeaders,
-): { readonly id: string; readonly secret: string } | undefined {
-  const text = Buffer.from(credentials(headers, "basic") ?? "", "base64").toString("utf8");
+export function basicCredentials(headers: IncomingHttpHeaders): { id: string; secret: string } | undefined {
+  const text = Buffer.from(credentials(headers, "basic"), "base64").toString("utf8");
   const colon = text.indexOf(":");
   if (colon < 0) return undefined;
   return { id: formDecode(text.slice(0, colon)), secret: formDecode(text.slice(colon + 1)) };
-}
-
-/** Returns the part of `Authorization` after the scheme. Schemes are case-insensitive (RFC 9110 §11.1). */
-function credentials({ authorization = "" }: IncomingHttpHeaders, scheme: string): string | undefined {
-  const [given = "", ...rest] = authorization.split(" ");
-  return given.toLowerCase() === scheme ? rest.join(" ").trim() : undefined;
 }
 
 function formDecode(text: string): string {
@@ -92,4 +72,44 @@ export function formOf({ headers, body }: SandboxRequest): URLSearchParams | und
 /** The media type in lower case without parameters; empty when there is none. */
 export function mediaType(headers: IncomingHttpHeaders): string {
   return (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+/** Bearer tokens that were issued and have not expired. */
+export class Tokens {
+  /** Tokens issued so far. */
+  issued = 0;
+  readonly #clock: () => number;
+  readonly #expiryMs = new Map<string, number>();
+
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  /** Issues a token for a request. A fault can make it expire early. */
+  issue(token: string, lifetimeSeconds: number, { faults }: SandboxRequest): void {
+    for (const old of this.#expiryMs.keys()) if (!this.isValid(old)) this.revoke(old);
+    const fault = faults.find(({ kind }) => kind === "expireEarly");
+    const seconds = fault?.kind === "expireEarly" ? fault.afterSeconds : lifetimeSeconds;
+    this.#expiryMs.set(token, this.#clock() + seconds * 1000);
+    this.issued += 1;
+  }
+
+  isValid(token: string): boolean {
+    const expiryMs = this.#expiryMs.get(token);
+    return expiryMs !== undefined && expiryMs > this.#clock();
+  }
+
+  revoke(token: string): void {
+    this.#expiryMs.delete(token);
+  }
+
+  /** Revokes every token. */
+  revokeAll(): void {
+    this.#expiryMs.clear();
+  }
+
+  /** Tokens that would be accepted now. */
+  get alive(): number {
+    return [...this.#expiryMs.keys()].filter((token) => this.isValid(token)).length;
+  }
 }
