@@ -77,24 +77,68 @@ export function conditions(
   nowMs: number,
   open: ReadonlySet<string> = new Set(),
 ): readonly Condition[] {
-  const lasts: Lasts = (key, sinceMs, atLeastMs): sinceMs is number =>
-    sinceMs !== null && (open.has(key) || nowMs - sinceMs >= atLeastMs);
+  const moment: Moment = {
+    limits,
+    nowMs,
+    lasts: (key, sinceMs, atLeastMs): sinceMs is number =>
+      sinceMs !== null && (open.has(key) || nowMs - sinceMs >= atLeastMs),
+  };
   return [
-    database(facts, limits, lasts, nowMs),
-    clock(facts, nowMs),
-    ...facts.sources.map((source) => sourceFailing(source, limits, lasts, nowMs)),
+    database(facts, moment),
+    clock(facts, moment),
+    ...facts.sources.map((source) =>
+      failing(source, source.errorCode === "SNAPSHOT_REFUSED" ? "snapshot-refused" : "source-failing", moment),
+    ),
     ...facts.targets.flatMap((target) => [
-      targetFailing(target, limits, lasts, nowMs),
-      removalsHeld(target, limits, nowMs),
-      peopleRefused(target, nowMs),
-      removalLimitNearlyUsed(target, nowMs),
+      failing(
+        target,
+        target.errorCode === "TARGET_REFUSED_CREDENTIALS" ? "credential-rejected" : "target-failing",
+        moment,
+      ),
+      removalsHeld(target, moment),
+      peopleRefused(target, moment),
+      removalLimitNearlyUsed(target, moment),
     ]),
-    ...facts.tokens.map((token) => tokenExpiring(token, nowMs)),
+    ...facts.tokens.map((token) => tokenExpiring(token, moment)),
   ].filter((condition) => condition !== null);
 }
 
-/** True if trouble under this key has lasted for the time, or was reported already. */
-type Lasts = (key: string, sinceMs: number | null, atLeastMs: number) => sinceMs is number;
+interface Moment {
+  readonly limits: AlertLimits;
+  readonly nowMs: number;
+  /** True if trouble under this key has lasted for the time, or was reported already. */
+  readonly lasts: (key: string, sinceMs: number | null, atLeastMs: number) => sinceMs is number;
+}
+
+/** Severity of each kind, and the title of the message when it ended. */
+const kinds: Readonly<Record<AlertKind, readonly [AlertSeverity, (subject: string, lasted: string) => string]>> = {
+  "removals-held": ["warning", (name) => `no held change in ${name} waits for a decision any more`],
+  "source-failing": ["critical", (name, lasted) => `source ${name} works again, after ${lasted}`],
+  "target-failing": ["critical", (name, lasted) => `target ${name} works again, after ${lasted}`],
+  "credential-rejected": [
+    "critical",
+    (name, lasted) => `target ${name} accepts its credentials again, after ${lasted}`,
+  ],
+  "snapshot-refused": ["critical", (name, lasted) => `source ${name} is accepted again, after ${lasted}`],
+  "people-refused": ["warning", (name) => `${name} refuses nobody any more`],
+  "budget-nearly-spent": ["warning", (name) => `fewer than 80 % of the removal limit of ${name} are used`],
+  "token-expiring": ["warning", (name) => `the expiring SCIM token of ${name} was replaced or revoked`],
+  database: ["critical", (_, lasted) => `the database accepts writes again, after ${lasted}`],
+  clock: ["critical", () => "the clock has been right since it was set"],
+};
+
+export const recoveryTitle = (kind: AlertKind, subject: string | null, lasted: string): string =>
+  kinds[kind][1](subject ?? "", lasted);
+
+type Found = Pick<Condition, "kind" | "subject" | "sinceMs" | "title" | "text"> & Partial<Condition>;
+const keyOf = (kind: AlertKind, subject: string | null): string => (subject === null ? kind : `${kind}:${subject}`);
+const condition = (found: Found): Condition => ({
+  key: keyOf(found.kind, found.subject),
+  severity: kinds[found.kind][0],
+  size: 0,
+  facts: {},
+  ...found,
+});
 
 /** "40 s", "12 min", "3 h", "2 d". */
 export function span(ms: number): string {
@@ -111,22 +155,18 @@ const count = (number: number, one: string, many: string): string => `${number} 
 const withoutPeople = (text: string | null): string =>
   (text ?? "no reason was given").replace(/[^\s<>"'(),;:]+@[^\s<>"'(),;]+/g, "…").slice(0, 400);
 
-function database({ database: trouble }: AlertFacts, limits: AlertLimits, lasts: Lasts, nowMs: number) {
+function database({ database: trouble }: AlertFacts, { limits, lasts, nowMs }: Moment): Condition | null {
   if (trouble === null || !lasts("database", trouble.sinceMs, limits.briefMs)) return null;
-  return {
-    key: "database",
+  return condition({
     kind: "database",
-    severity: "critical",
     subject: null,
     sinceMs: trouble.sinceMs,
     title: `the database has accepted no writes for ${span(nowMs - trouble.sinceMs)}`,
     text: `${withoutPeople(trouble.message)}. Rollcall answers identity providers with 503, so they retry. It delivers nothing until the database accepts writes. Check the disk and the permissions of the database file.`,
-    size: 0,
-    facts: {},
-  } satisfies Condition;
+  });
 }
 
-function clock({ clockStep, newestStoredMs }: AlertFacts, nowMs: number) {
+function clock({ clockStep, newestStoredMs }: AlertFacts, { nowMs }: Moment): Condition | null {
   const behindMs = newestStoredMs === null ? 0 : newestStoredMs - nowMs;
   const isBehind = behindMs > clockToleranceMs;
   const hasJumped =
@@ -135,67 +175,63 @@ function clock({ clockStep, newestStoredMs }: AlertFacts, nowMs: number) {
     Math.abs(nowMs - clockStep.atMs) < clockJumpLifeMs;
   if (!isBehind && !hasJumped) return null;
   const byMs = hasJumped ? clockStep.byMs : 0;
-  return {
-    key: "clock",
+  return condition({
     kind: "clock",
-    severity: "critical",
     subject: null,
     sinceMs: hasJumped ? clockStep.atMs : nowMs,
     title: isBehind
       ? `the clock is ${span(behindMs)} behind the newest stored time`
       : `the clock was set ${byMs < 0 ? "back" : "forward"} by ${span(Math.abs(byMs))}`,
     text: "The removal limit, retries and expiry depend on the clock. Check the time synchronisation of this machine. A machine that was suspended causes this message once.",
-    size: 0,
     facts: isBehind ? { behindSeconds: Math.round(behindMs / 1000) } : { steppedSeconds: Math.round(byMs / 1000) },
-  } satisfies Condition;
+  });
 }
 
-function sourceFailing(source: Health, limits: AlertLimits, lasts: Lasts, nowMs: number) {
-  const { name, failingSinceMs, errorCode } = source;
-  const isRefused = errorCode === "SNAPSHOT_REFUSED";
-  const kind = isRefused ? "snapshot-refused" : "source-failing";
-  const key = `${kind}:${name}`;
-  if (!lasts(key, failingSinceMs, isRefused ? limits.briefMs : limits.failingForMs)) return null;
-  const reason = withoutPeople(source.errorMessage);
-  return {
-    key,
-    kind,
-    severity: "critical",
-    subject: name,
-    sinceMs: failingSinceMs,
-    title: isRefused
-      ? `source ${name} shows far fewer people than before, or far more enabled ones, and was refused`
-      : `source ${name} could not be read for ${span(nowMs - failingSinceMs)}`,
-    text: isRefused
-      ? `${reason}. Rollcall keeps the last accepted state. If the new state is right: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`
-      : `${reason}. Rollcall keeps the last state, so leavers keep their access until the source can be read again. "rollcall check" shows the cause.`,
-    size: 0,
-    facts: { code: errorCode ?? "" },
-  } satisfies Condition;
+/** A failure of a source or target as a whole. */
+interface Failure {
+  /** True if waiting cannot end it. */
+  readonly isBrief?: boolean;
+  readonly title: (name: string, lasted: string) => string;
+  /** The consequence, after the reason. */
+  readonly text: (name: string) => string;
 }
 
-function targetFailing(target: TargetFacts, limits: AlertLimits, lasts: Lasts, nowMs: number) {
-  const { name, failingSinceMs, errorCode } = target;
-  const isRejected = errorCode === "TARGET_REFUSED_CREDENTIALS";
-  const kind = isRejected ? "credential-rejected" : "target-failing";
-  const key = `${kind}:${name}`;
-  if (!lasts(key, failingSinceMs, isRejected ? limits.briefMs : limits.failingForMs)) return null;
-  const reason = withoutPeople(target.errorMessage);
-  return {
-    key,
+const failures = {
+  "snapshot-refused": {
+    isBrief: true,
+    title: (name) => `source ${name} shows far fewer people than before, or far more enabled ones, and was refused`,
+    text: (name) =>
+      `Rollcall keeps the last accepted state. If the new state is right: "rollcall plan", then "rollcall sync --source ${name} --accept-shrink".`,
+  },
+  "source-failing": {
+    title: (name, lasted) => `source ${name} could not be read for ${lasted}`,
+    text: () =>
+      'Rollcall keeps the last state, so leavers keep their access until the source can be read again. "rollcall check" shows the cause.',
+  },
+  "credential-rejected": {
+    isBrief: true,
+    title: (name) => `target ${name} rejects its credentials`,
+    text: () => 'No access changes there until you replace the credentials. "rollcall check" tests them.',
+  },
+  "target-failing": {
+    title: (name, lasted) => `target ${name} has been failing for ${lasted}`,
+    text: () =>
+      'Pending changes wait, and are delivered when the target works again. "rollcall check" shows the cause.',
+  },
+} satisfies Partial<Record<AlertKind, Failure>>;
+
+function failing(health: Health, kind: keyof typeof failures, { limits, lasts, nowMs }: Moment): Condition | null {
+  const { name, failingSinceMs, errorCode, errorMessage } = health;
+  const { isBrief, title, text }: Failure = failures[kind];
+  if (!lasts(keyOf(kind, name), failingSinceMs, isBrief === true ? limits.briefMs : limits.failingForMs)) return null;
+  return condition({
     kind,
-    severity: "critical",
     subject: name,
     sinceMs: failingSinceMs,
-    title: isRejected
-      ? `target ${name} rejects its credentials`
-      : `target ${name} has been failing for ${span(nowMs - failingSinceMs)}`,
-    text: isRejected
-      ? `${reason}. No access changes there until you replace the credentials. "rollcall check" tests them.`
-      : `${reason}. Pending changes wait, and are delivered when the target works again. "rollcall check" shows the cause.`,
-    size: 0,
+    title: title(name, span(nowMs - failingSinceMs)),
+    text: `${withoutPeople(errorMessage)}. ${text(name)}`,
     facts: { code: errorCode ?? "" },
-  } satisfies Condition;
+  });
 }
 
 /** Why the changes are held, as sentences. Some of them would give access, not take it. */
@@ -218,74 +254,69 @@ function whyHeld({ held, removalLimit }: TargetFacts): string {
   return sentences.flatMap(([number, text]) => (number > 0 ? [text] : [])).join(" ");
 }
 
-function removalsHeld(target: TargetFacts, { gatherMs }: AlertLimits, nowMs: number) {
+function removalsHeld(target: TargetFacts, { limits, nowMs }: Moment): Condition | null {
   const { name, held, removalLimit } = target;
   const digest = digestOf(held.keys);
-  if (digest === null || held.sinceMs === null || nowMs - held.sinceMs < gatherMs) return null;
+  if (digest === null || held.sinceMs === null || nowMs - held.sinceMs < limits.gatherMs) return null;
   const size = held.keys.length;
   const { budget: beyond = 0, scope = 0, restored = 0 } = held.reasons;
   const what =
     beyond + scope === size ? count(size, "removal is", "removals are") : count(size, "change is", "changes are");
-  return {
-    key: `removals-held:${name}`,
+  return condition({
     kind: "removals-held",
-    severity: "warning",
     subject: name,
     sinceMs: held.sinceMs,
     title: `${what} held in ${name}`,
     text: `${whyHeld(target)} ${size === 1 ? "It waits" : "They wait"} for a decision. Review the names: rollcall plan ${name}. Approve: rollcall approve ${name} ${digest}. Keep held: rollcall dismiss ${name} ${digest}`,
     size,
     facts: { count: size, restored, digest, allowed: removalLimit.allowed, spent: removalLimit.spent },
-  } satisfies Condition;
+  });
 }
 
-function peopleRefused({ name, failures }: TargetFacts, nowMs: number) {
+function peopleRefused({ name, failures }: TargetFacts, { nowMs }: Moment): Condition | null {
   const size = failures.filter(({ code }) => code === "TARGET_REFUSED").length;
   if (size === 0) return null;
-  return {
-    key: `people-refused:${name}`,
+  return condition({
     kind: "people-refused",
-    severity: "warning",
     subject: name,
     sinceMs: nowMs,
     title: `${name} refuses ${count(size, "person or group", "people or groups")}`,
     text: `Only a person can remove the cause: a policy, a missing seat, an address. "rollcall status" shows the names and the reasons. Rollcall tries each of them again every hour.`,
     size,
     facts: { count: size },
-  } satisfies Condition;
+  });
 }
 
-function removalLimitNearlyUsed({ name, removalLimit }: TargetFacts, nowMs: number) {
+function removalLimitNearlyUsed({ name, removalLimit }: TargetFacts, { nowMs }: Moment): Condition | null {
   const { allowed, spent, windowMs } = removalLimit;
   if (spent === 0 || spent < allowed * nearlyUsed) return null;
-  return {
-    key: `budget-nearly-spent:${name}`,
+  return condition({
     kind: "budget-nearly-spent",
-    severity: "warning",
     subject: name,
     sinceMs: nowMs,
     title: `${spent} of ${allowed} removals that ${name} allows in ${span(windowMs)} are used`,
     text: "Rollcall holds further removals until somebody approves them. If you expect this many leavers, do nothing. Otherwise check what the source sends.",
-    size: 0,
     facts: { allowed, spent },
-  } satisfies Condition;
+  });
 }
 
-function tokenExpiring({ source, label, expiresAtMs }: AlertFacts["tokens"][number], nowMs: number) {
+function tokenExpiring(
+  { source, label, expiresAtMs }: AlertFacts["tokens"][number],
+  { nowMs }: Moment,
+): Condition | null {
   if (expiresAtMs === null || expiresAtMs - nowMs > tokenNoticeMs) return null;
   const isExpired = expiresAtMs <= nowMs;
   const name = label === "" ? source : `${source} (${label})`;
-  return {
+  return condition({
     key: `token-expiring:${source}:${label}:${expiresAtMs}`,
     kind: "token-expiring",
-    severity: isExpired ? "critical" : "warning",
+    severity: isExpired ? "critical" : kinds["token-expiring"][0],
     subject: source,
     sinceMs: expiresAtMs - tokenNoticeMs,
     title: isExpired
       ? `the SCIM token of ${name} has expired`
       : `the SCIM token of ${name} expires in ${span(expiresAtMs - nowMs)}`,
     text: `Make a new one with "rollcall token create --source ${source}" and give it to the identity provider. Without a valid token Rollcall accepts nothing from this source.`,
-    size: 0,
     facts: { expiresAt: new Date(expiresAtMs).toISOString() },
-  } satisfies Condition;
+  });
 }

@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { ForbiddenAddress, guardedLookup, refuseHost } from "../net/addresses.ts";
-import type { AlertMessage } from "./outbox.ts";
-import { type AlertChannel, SendError } from "./service.ts";
-import { footer, headline, type Letterhead, sender } from "./text.ts";
+import { type AlertChannel, footer, headline, type Letterhead, SendError, sender } from "./channel.ts";
+import type { AlertMessage } from "./incidents.ts";
 
 /** A mail server, sender and recipients. */
 export interface EmailOptions extends Omit<AlertChannel, "type" | "send"> {

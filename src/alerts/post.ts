@@ -1,7 +1,7 @@
 import { type Dispatcher, fetch } from "undici";
 import { ForbiddenAddress, refuseHost } from "../net/addresses.ts";
 import { createDispatcher } from "../net/dispatcher.ts";
-import { SendError } from "./service.ts";
+import { SendError } from "./channel.ts";
 
 const connectTimeoutMs = 10_000;
 /** Maximum characters of a refusal that are read. */

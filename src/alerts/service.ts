@@ -1,29 +1,19 @@
 import type { AlertKind } from "../domain/model/alert.ts";
 import { messageOf } from "../domain/model/errors.ts";
+import { type AlertChannel, SendError } from "./channel.ts";
 import { type AlertFacts, type AlertLimits, conditions } from "./conditions.ts";
-import { advance, type ChannelRules } from "./incidents.ts";
-import { type AlertMessage, delivered, enqueue, onlyChannels, postponed, take, type Waiting } from "./outbox.ts";
-import { type AlertState, emptyState, parseState, printState } from "./state.ts";
-
-/** A channel refused a message or failed. The error message contains no secret and no webhook URL. */
-export class SendError extends Error {
-  /** The pause that the receiver asked for; null for none. */
-  readonly retryAfterMs: number | null;
-  constructor(message: string, retryAfterMs: number | null = null, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = "SendError";
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
-/** A receiver of messages: a webhook, a chat channel, mailboxes. */
-export interface AlertChannel extends ChannelRules {
-  readonly type: string;
-  /** Maximum messages per hour. Further messages wait; a newer one about the same incident replaces an older one. */
-  readonly perHour: number;
-  /** Returns the receiver's answer in a few words. @throws SendError */
-  send(message: AlertMessage, signal: AbortSignal): Promise<string>;
-}
+import {
+  type AlertState,
+  advance,
+  attempted,
+  delivered,
+  dueMessage,
+  emptyState,
+  failed,
+  isGivenUp,
+  parseState,
+  type Told,
+} from "./incidents.ts";
 
 /** Label of the metric `rollcall_alerts_total`. `failed`: will be retried. `dropped`: given up. */
 export type AlertOutcome = "sent" | "failed" | "dropped";
@@ -40,7 +30,7 @@ export interface AlertParts {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly newId: () => string;
   readonly log: (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
-  readonly counted?: (channel: string, kind: AlertKind | "test", outcome: AlertOutcome) => void;
+  readonly counted?: (channel: string, kind: AlertKind, outcome: AlertOutcome) => void;
 }
 
 /** Sends alerts. Never throws: a failure of alerts must not stop the sync. */
@@ -58,29 +48,27 @@ const sendTimeoutMs = 15_000;
 const stopTimeoutMs = 2000;
 
 export function createAlerts(parts: AlertParts): Alerts {
-  const { channels, now, log } = parts;
-  const names = new Set(channels.map(({ name }) => name));
+  const { channels, now, log, newId, recoverAfterMs } = parts;
   const sending = new Map<string, Promise<void>>();
-  let state: AlertState | null = null;
+  let state = emptyState;
+  let isLoaded = false;
   let stored = "";
   let canStore = true;
 
   /** Retried until it succeeds, so that no message is sent twice after a restart. */
-  const load = async (): Promise<AlertState> => {
-    if (state !== null) return state;
-    const text = await parts.store.alertState();
-    const parsed = text === null ? emptyState : parseState(text);
+  const load = async (): Promise<void> => {
+    if (isLoaded) return;
+    stored = (await parts.store.alertState()) ?? "";
+    isLoaded = true;
+    const parsed = stored === "" ? emptyState : parseState(stored);
     if (parsed === null) log("warn", "alerts: the stored state is from another release and is ignored");
-    stored = text ?? "";
-    const { incidents, outbox } = parsed ?? emptyState;
-    state = { incidents, outbox: onlyChannels(outbox, names) };
-    return state;
+    state = parsed ?? emptyState;
   };
 
   /** A store that accepts no writes causes an alert itself. Until then the state lives in memory only. */
   const keep = async (next: AlertState): Promise<void> => {
     state = next;
-    const text = printState(next);
+    const text = JSON.stringify(next);
     if (text === stored) return;
     try {
       await parts.store.putAlertState(text);
@@ -94,61 +82,58 @@ export function createAlerts(parts: AlertParts): Alerts {
 
   const readFacts = async (): Promise<void> => {
     const facts = await parts.facts();
-    // If the database cannot be read, the alert about that must go out all the same.
-    const before = await load().catch((error: unknown) => {
+    await load().catch((error: unknown) => {
+      // If the database cannot be read, the alert about that must go out all the same.
       if (facts.database === null) throw error;
-      state = emptyState;
-      return emptyState;
+      isLoaded = true;
     });
-    const open = new Set(before.incidents.map(({ key }) => key));
-    const { incidents, notices } = advance(
-      before.incidents,
-      conditions(facts, parts.limits, now(), open),
-      { recoverAfterMs: parts.recoverAfterMs, channels },
-      now(),
-    );
-    const { outbox, dropped } = enqueue((state ?? before).outbox, notices, now(), parts.newId);
-    for (const { event, channel, kind, subject, title } of notices)
+    const open = new Set(state.told.flatMap(({ key, message }) => (message.event === "recovery" ? [] : [key])));
+    const present = conditions(facts, parts.limits, now(), open);
+    const before = new Set(state.told.map(({ message }) => message.id));
+    const next = advance(state, present, { recoverAfterMs, channels, newId }, now());
+    for (const { channel, message } of next.told) {
+      if (before.has(message.id)) continue;
+      const { event, kind, subject, title } = message;
       log(event === "recovery" ? "info" : "warn", `alert: ${title}`, { event, kind, subject, channel });
-    for (const { channel, message } of dropped) count(channel, message, "dropped");
-    await keep({ incidents, outbox });
+    }
+    await keep(next);
   };
-
-  const count = (channel: string, { kind }: AlertMessage, outcome: AlertOutcome): void =>
-    parts.counted?.(channel, kind ?? "test", outcome);
 
   /** Sends everything that is due in one channel, one message at a time. */
   const deliver = async (channel: AlertChannel, signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted && state !== null) {
-      const taken = take(state.outbox, channel.name, channel.perHour, now());
-      if (taken === null) return;
-      await keep({ ...state, outbox: taken.outbox });
-      await attempt(channel, taken.sending, signal);
+    while (!signal.aborted) {
+      const due = dueMessage(state, channel, now());
+      if (due === null) return;
+      await keep(attempted(state, due.message.id, now()));
+      await attempt(channel, due.message, due.attempts + 1, signal);
     }
   };
 
-  const attempt = async (channel: AlertChannel, waiting: Waiting, signal: AbortSignal): Promise<void> => {
-    const { message } = waiting;
+  const attempt = async (
+    channel: AlertChannel,
+    message: Told["message"],
+    attempts: number,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const { name } = channel;
     try {
       await channel.send(message, AbortSignal.any([signal, AbortSignal.timeout(sendTimeoutMs)]));
-      count(channel.name, message, "sent");
-      await keep({ ...present(), outbox: delivered(present().outbox, waiting, now()) });
     } catch (error) {
       // The process stops. The attempt counts, and the message is sent again after the next start.
       if (signal.aborted) return;
-      const retryAfterMs = error instanceof SendError ? error.retryAfterMs : null;
-      const { outbox, isGivenUp } = postponed(present().outbox, waiting, retryAfterMs, now());
-      count(channel.name, message, isGivenUp ? "dropped" : "failed");
-      log(isGivenUp ? "error" : "warn", `alerts: could not send to ${channel.name}: ${reasonOf(error)}`, {
-        channel: channel.name,
-        attempts: waiting.attempts,
+      const isOver = isGivenUp(message, now());
+      parts.counted?.(name, message.kind, isOver ? "dropped" : "failed");
+      log(isOver ? "error" : "warn", `alerts: could not send to ${name}: ${reasonOf(error)}`, {
+        channel: name,
+        attempts,
         title: message.title,
-        isGivenUp,
+        isGivenUp: isOver,
       });
-      await keep({ ...present(), outbox });
+      return keep(failed(state, message, error instanceof SendError ? error.retryAfterMs : null, now()));
     }
+    parts.counted?.(name, message.kind, "sent");
+    await keep(delivered(state, name, message.id, now()));
   };
-  const present = (): AlertState => state ?? emptyState;
 
   const step = async (signal: AbortSignal): Promise<void> => {
     try {

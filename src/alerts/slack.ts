@@ -1,7 +1,6 @@
-import type { AlertMessage } from "./outbox.ts";
+import { type AlertChannel, footer, headline, type Letterhead, sender } from "./channel.ts";
+import type { AlertMessage } from "./incidents.ts";
 import type { PostJson } from "./post.ts";
-import type { AlertChannel } from "./service.ts";
-import { footer, headline, type Letterhead, sender } from "./text.ts";
 
 /** A Slack-compatible incoming webhook: Slack, Mattermost, Rocket.Chat, Discord's `/slack`. */
 export interface SlackOptions extends Omit<AlertChannel, "type" | "send"> {

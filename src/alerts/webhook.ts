@@ -1,8 +1,7 @@
 import { createHmac } from "node:crypto";
-import type { AlertMessage } from "./outbox.ts";
+import type { AlertChannel, Letterhead } from "./channel.ts";
+import type { AlertMessage } from "./incidents.ts";
 import type { PostJson } from "./post.ts";
-import type { AlertChannel } from "./service.ts";
-import type { Letterhead } from "./text.ts";
 
 /** Your own receiver. */
 export interface WebhookOptions extends Omit<AlertChannel, "type" | "send"> {

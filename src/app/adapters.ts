@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import type { AlertChannel } from "../alerts/channel.ts";
 import { emailChannel } from "../alerts/email.ts";
 import { createPostJson } from "../alerts/post.ts";
-import type { AlertChannel } from "../alerts/service.ts";
 import { slackChannel } from "../alerts/slack.ts";
 import { webhookChannel } from "../alerts/webhook.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { type AlertChannel, SendError } from "../alerts/channel.ts";
 import type { AlertLimits } from "../alerts/conditions.ts";
 import { createFactsReader } from "../alerts/facts.ts";
-import type { AlertMessage } from "../alerts/outbox.ts";
-import { type AlertChannel, type Alerts, createAlerts, SendError } from "../alerts/service.ts";
+import type { AlertMessage } from "../alerts/incidents.ts";
+import { type Alerts, createAlerts } from "../alerts/service.ts";
 import { type Config, ldapSources } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";

@@ -1,4 +1,4 @@
-import type { AlertChannel } from "../alerts/service.ts";
+import type { AlertChannel } from "../alerts/channel.ts";
 import type { Config, LdapSourceConfig, TargetConfig } from "../config/index.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { ImportStore } from "../domain/ports/import-store.ts";

@@ -1,9 +1,10 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
+import { type AlertChannel, SendError } from "../../src/alerts/channel.ts";
 import type { AlertFacts } from "../../src/alerts/conditions.ts";
 import { createFactsReader } from "../../src/alerts/facts.ts";
-import type { AlertMessage } from "../../src/alerts/outbox.ts";
-import { type AlertChannel, createAlerts, SendError } from "../../src/alerts/service.ts";
+import type { AlertMessage } from "../../src/alerts/incidents.ts";
+import { createAlerts } from "../../src/alerts/service.ts";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 
@@ -159,7 +160,7 @@ describe("alerts of a process", () => {
     await run(16 * minute);
     expect(told()).toHaveLength(1);
     // Every state on disk from before the call on contains the attempt.
-    const tries = kept.map((state) => JSON.parse(state).outbox.waiting[0]?.attempts ?? null);
+    const tries = kept.map((state) => JSON.parse(state).told[0]?.waiting?.attempts ?? null);
     expect(tries.join(" ").trim()).toBe("0 1");
   });
 

@@ -1,4 +1,24 @@
-import type { AlertMessage } from "./outbox.ts";
+import type { AlertMessage, ChannelRules } from "./incidents.ts";
+
+/** A channel refused a message or failed. The error message contains no secret and no webhook URL. */
+export class SendError extends Error {
+  /** The pause that the receiver asked for; null for none. */
+  readonly retryAfterMs: number | null;
+  constructor(message: string, retryAfterMs: number | null = null) {
+    super(message);
+    this.name = "SendError";
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** A receiver of messages: a webhook, a chat channel, mailboxes. */
+export interface AlertChannel extends ChannelRules {
+  readonly type: string;
+  /** Maximum messages per hour. Further messages wait; a newer one about the same incident replaces an older one. */
+  readonly perHour: number;
+  /** Returns the receiver's answer in a few words. @throws SendError */
+  send(message: AlertMessage, signal: AbortSignal): Promise<string>;
+}
 
 /** Parts of every message that come from the configuration. */
 export interface Letterhead {
