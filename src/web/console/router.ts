@@ -1,16 +1,15 @@
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
-import { activityQuery } from "../../app/queries.ts";
 import { createShortMemory } from "../../app/short-memory.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { findVisitor } from "../access/role.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { loadAssets } from "./assets.ts";
-import { overviewBody } from "./pages/overview.ts";
 import { signInRoutes } from "./pages/sign-in.ts";
 import { createPages, failed, notFound } from "./pages.ts";
 import { activityRoutes } from "./routes/activity.ts";
 import { connectionRoutes } from "./routes/connections.ts";
+import { overviewRoutes } from "./routes/overview.ts";
 import { entityRoutes } from "./routes/people.ts";
 import { planRoutes } from "./routes/plan.ts";
 
@@ -29,9 +28,6 @@ const securityHeaders = helmet({
   referrerPolicy: { policy: "same-origin" },
 });
 
-const dayMs = 86_400_000;
-const recentRows = 8;
-
 /** The pages of the admin listener. `Access.identify` must run before. */
 export function createConsole(given: ConsoleParts): Router {
   // The pages of several visitors share one status: it takes long to count 50,000 people.
@@ -48,23 +44,7 @@ export function createConsole(given: ConsoleParts): Router {
   router.use(signInRoutes({ ...parts, assets, warn: (message) => parts.log("warn", message) }));
   const pages = createPages(router, parts, assets, memory.forget);
 
-  pages.get("/", "viewer", async () => {
-    const { reader, vendorUrl } = parts;
-    const status = await parts.status();
-    const targets = status.targets.map(({ name }) => name);
-    const nowMs = parts.now();
-    const [attention, hours, { rows: recent }, tokens] = await Promise.all([
-      reader.attention(targets, nowMs),
-      reader.hourly(targets, nowMs - dayMs),
-      reader.activity(activityQuery({ limit: recentRows })),
-      parts.scim.list(),
-    ]);
-    return {
-      title: "Overview",
-      section: "overview",
-      body: overviewBody({ status, attention, hours, recent, tokens, vendorUrl, nowMs }),
-    };
-  });
+  overviewRoutes(pages, parts);
   entityRoutes(pages, parts);
   planRoutes(pages, parts);
   connectionRoutes(pages, parts);
