@@ -1,19 +1,7 @@
-import {
-  type AuthorizationServer,
-  allowInsecureRequests,
-  type Client,
-  type ClientAuth,
-  ClientSecretPost,
-  type CustomFetchOptions,
-  clientCredentialsGrantRequest,
-  customFetch,
-  processClientCredentialsResponse,
-  ResponseBodyError,
-  revocationRequest,
-  WWWAuthenticateChallengeError,
-} from "oauth4webapi";
+import { aborted } from "node:util";
+import { z } from "zod";
 import type { RollcallError } from "../../domain/model/errors.ts";
-import { type Answer, describeBody, type HttpClient, type Reply } from "./http.ts";
+import { type Answer, describeBody, type HttpClient, jsonOf, type Reply } from "./http.ts";
 
 /** One OAuth client at one token endpoint. */
 export interface TokenOptions {
@@ -38,6 +26,16 @@ interface Token {
   readonly renewAtMs: number;
   readonly expiresAtMs: number;
 }
+
+/** A good answer of a token endpoint (RFC 6749 §5.1). Some servers send `expires_in` as text. */
+const tokenAnswer = z.looseObject({
+  access_token: z.string().min(1),
+  token_type: z.string().regex(/^bearer$/i),
+  expires_in: z.coerce.number().nonnegative().default(300),
+});
+
+/** An error of a token endpoint (RFC 6749 §5.2). */
+const errorAnswer = z.looseObject({ error: z.string().min(1) });
 
 /** Maximum time to revoke a token, because it delays a shutdown. */
 const revokeWithinMs = 3_000;
@@ -65,7 +63,11 @@ export class TokenKeeper {
     this.#renewal ??= this.#request().finally(() => {
       this.#renewal = null;
     });
-    this.#token = await orAborted(this.#renewal, signal, this.#http);
+    const renewal = this.#renewal;
+    const stop = aborted(signal, renewal).then(() => {
+      throw this.#http.error("ABORTED", "stopped while waiting for an access token", { cause: signal.reason });
+    });
+    this.#token = await Promise.race([renewal, stop]);
     return this.#token.value;
   }
 
@@ -79,8 +81,7 @@ export class TokenKeeper {
     if (reply.kind === "lost" || reply.status !== 401) return reply;
     if (this.#token?.value === token) this.#token = null; // else another call has renewed it meanwhile
     const second = await call(await this.get(signal));
-    if (second.kind === "answer" && second.status === 401)
-      throw this.#refused("a fresh access token was answered 401", undefined);
+    if (second.kind === "answer" && second.status === 401) throw this.#refused("a fresh access token was answered 401");
     return second;
   }
 
@@ -92,39 +93,21 @@ export class TokenKeeper {
     if (revokeUrl === null || token === null || token.expiresAtMs <= this.#http.clock()) return;
     const within = AbortSignal.any([signal, AbortSignal.timeout(revokeWithinMs)]);
     try {
-      const send = this.#fetchThrough("token.revoke", within);
-      await revocationRequest(
-        { ...this.#server, revocation_endpoint: revokeUrl },
-        this.#client,
-        this.#clientAuth,
-        token.value,
-        send,
-      );
+      const reply = await this.#post("token.revoke", revokeUrl, { token: token.value }, within);
+      if (reply.kind === "lost") throw reply.error;
     } catch (error) {
       this.#http.log("warn", "the access token could not be revoked; it expires by itself", { error });
     }
   }
 
   async #request(): Promise<Token> {
-    let answer: Answer | undefined;
-    const send = this.#fetchThrough("token.get", new AbortController().signal, (seen) => {
-      answer = seen;
-    });
-    const parameters = { ...this.#options.parameters };
-    const response = await clientCredentialsGrantRequest(
-      this.#server,
-      this.#client,
-      this.#clientAuth,
-      parameters,
-      send,
-    );
-    if (answer !== undefined) this.#refuseUnusable(answer);
-    try {
-      const granted = await processClientCredentialsResponse(this.#server, this.#client, response);
-      return this.#tokenOf(granted.access_token, granted.expires_in ?? 300);
-    } catch (error) {
-      throw this.#explain(error, answer);
-    }
+    const { tokenUrl, parameters } = this.#options;
+    const form = { ...parameters, grant_type: "client_credentials" };
+    const answer = await this.#post("token.get", tokenUrl, form, new AbortController().signal);
+    if (answer.kind === "lost") throw answer.error;
+    const granted = tokenAnswer.safeParse(jsonOf(answer));
+    if (answer.status !== 200 || !granted.success) throw this.#errorOf(answer);
+    return this.#tokenOf(granted.data.access_token, granted.data.expires_in);
   }
 
   #tokenOf(value: string, expiresInS: number): Token {
@@ -134,92 +117,43 @@ export class TokenKeeper {
     return { value, renewAtMs: nowMs + lifeMs - renewBeforeMs, expiresAtMs: nowMs + lifeMs };
   }
 
-  /** Throws for statuses that are not about id and secret. */
-  #refuseUnusable(answer: Answer): void {
+  /** Quotes nothing but the OAuth error code. */
+  #errorOf(answer: Answer): RollcallError {
     const { status } = answer;
     const said = `the token endpoint answered ${status} with ${describeBody(answer)}`;
-    if (status === 404) throw this.#http.error("NOT_FOUND", `${said}; check the URLs`);
+    if (status === 404) return this.#http.error("NOT_FOUND", `${said}; check the URLs`);
     const retryAfterMs = this.#http.retryAfterMs(answer) ?? 60_000;
-    if (status === 429) throw this.#http.error("TARGET_RATE_LIMITED", said, { retryAfterMs });
-    if (status >= 500) throw this.#http.error("TARGET_UNREACHABLE", said);
+    if (status === 429) return this.#http.error("TARGET_RATE_LIMITED", said, { retryAfterMs });
+    if (status >= 500) return this.#http.error("TARGET_UNREACHABLE", said);
+    const code = status >= 400 ? errorAnswer.safeParse(jsonOf(answer)).data?.error : undefined;
+    if (code !== undefined) return this.#refused(`the token endpoint answered "${code}"`);
+    if (status === 401 || status === 403) return this.#refused(`the token endpoint answered ${status}`);
+    return this.#http.error("UNEXPECTED_RESPONSE", `${said}, not a token; check the URLs`);
   }
 
-  /** Keeps only the OAuth error code. The causes of the library's errors have whole bodies. */
-  #explain(error: unknown, answer: Answer | undefined): RollcallError {
-    if (error instanceof ResponseBodyError)
-      return this.#refused(`the token endpoint answered "${error.error}"`, error.error);
-    if (error instanceof WWWAuthenticateChallengeError)
-      return this.#refused("the token endpoint answered 401", undefined);
-    if (answer?.status === 401 || answer?.status === 403)
-      return this.#refused(`the token endpoint answered ${answer.status}`, undefined);
-    const got = answer === undefined ? "nothing" : `${answer.status} with ${describeBody(answer)}`;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    return this.#http.error(
-      "UNEXPECTED_RESPONSE",
-      `the token endpoint answered ${got} (${code}), not a token; check the URLs`,
-    );
+  #refused(what: string): RollcallError {
+    const message = `${what}; ${this.#options.adviceOnRefusal}`;
+    return this.#http.error("TARGET_REFUSED_CREDENTIALS", message, { isPermanent: true });
   }
 
-  #refused(what: string, oauthError: string | undefined): RollcallError {
-    const details = { isPermanent: true, cause: new Error(oauthError ?? what) };
-    return this.#http.error("TARGET_REFUSED_CREDENTIALS", `${what}; ${this.#options.adviceOnRefusal}`, details);
-  }
-
-  get #server(): AuthorizationServer {
-    return { issuer: new URL(this.#options.tokenUrl).origin, token_endpoint: this.#options.tokenUrl };
-  }
-
-  get #client(): Client {
-    return { client_id: this.#options.clientId };
-  }
-
-  get #clientAuth(): ClientAuth {
-    const { authentication, clientSecret } = this.#options;
-    return authentication === "post" ? ClientSecretPost(clientSecret) : plainBasic(clientSecret);
-  }
-
-  /** Lets the library call through the HTTP client, with its dispatcher, timeouts and limits. The client refuses plain http. */
-  #fetchThrough(operation: string, signal: AbortSignal, onAnswer?: (answer: Answer) => void) {
-    const send = async (url: string, request: CustomFetchOptions<"POST", URLSearchParams>): Promise<Response> => {
-      const call = {
-        operation,
-        kind: "token",
-        method: "POST",
-        url,
-        headers: request.headers,
-        isRepeatable: true,
-      } as const;
-      const reply = await this.#http.send({ ...call, body: request.body.toString() }, signal);
-      if (reply.kind === "lost") throw reply.error;
-      onAnswer?.(reply);
-      return new Response(reply.text === "" ? null : reply.text, { status: reply.status, headers: reply.headers });
+  /**
+   * Sends a form with the client's id and secret. Basic authentication works whether the server decodes id and secret
+   * (RFC 6749 §2.3.1) or not, as some do not: `encodeURIComponent` does not change `[A-Za-z0-9._~-]`, which ids and secrets
+   * consist of.
+   */
+  #post(operation: string, url: string, form: Record<string, string>, signal: AbortSignal): Promise<Reply> {
+    const { authentication, clientId, clientSecret } = this.#options;
+    const pair = `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`;
+    const isBasic = authentication === "basic";
+    const body = new URLSearchParams({
+      ...form,
+      ...(!isBasic && { client_id: clientId, client_secret: clientSecret }),
+    });
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded;charset=UTF-8",
+      ...(isBasic && { authorization: `Basic ${Buffer.from(pair).toString("base64")}` }),
     };
-    return { [customFetch]: send, [allowInsecureRequests]: true };
-  }
-}
-
-/**
- * Basic authentication that works whether the server decodes id and secret (RFC 6749 §2.3.1) or not, as some do not.
- * `encodeURIComponent` does not change `[A-Za-z0-9._~-]`, which ids and secrets consist of. The library's
- * ClientSecretBasic also encodes `-`, `_`, `.` and `~`, so a server that does not decode would refuse it.
- */
-function plainBasic(clientSecret: string): ClientAuth {
-  return (_server, client, _body, headers) => {
-    const pair = `${encodeURIComponent(client.client_id)}:${encodeURIComponent(clientSecret)}`;
-    headers.set("authorization", `Basic ${Buffer.from(pair).toString("base64")}`);
-  };
-}
-
-/** Waits until the signal is aborted. The work itself goes on for other callers. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal, http: HttpClient): Promise<T> {
-  const stop = Promise.withResolvers<never>();
-  const onAbort = (): void =>
-    stop.reject(http.error("ABORTED", "stopped while waiting for an access token", { cause: signal.reason }));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([work, stop.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+    const call = { operation, kind: "token", method: "POST", url, headers, isRepeatable: true } as const;
+    return this.#http.send({ ...call, body: body.toString() }, signal);
   }
 }
