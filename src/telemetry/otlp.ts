@@ -76,9 +76,9 @@ export function createOtlpTracer(env: NodeJS.ProcessEnv, version: string): Trace
     async close(withinMs) {
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const timer = setTimeout(() => resolve(false), withinMs);
+      // `logExportErrors` logs a failure.
       const done = provider.shutdown().then(
         () => true,
-        // `logExportErrors` logs it.
         () => true,
       );
       const isDone = await Promise.race([done, promise]);
@@ -139,22 +139,17 @@ function withRemoteParent(context: Context, traceparent: string): Context {
 
 /** Reads OTEL_TRACES_SAMPLER and its argument; the SDK does not. Default: the decision of the caller, otherwise every trace. */
 function samplerOf(env: NodeJS.ProcessEnv): Sampler {
+  const [, parentBased, name] = /^(parentbased_)?(.+)$/.exec(env["OTEL_TRACES_SAMPLER"] ?? "") ?? [];
   const ratio = Number(env["OTEL_TRACES_SAMPLER_ARG"] ?? "1");
-  const byRatio = new TraceIdRatioBasedSampler(ratio >= 0 && ratio <= 1 ? ratio : 1);
-  switch (env["OTEL_TRACES_SAMPLER"]) {
-    case "always_on":
-      return new AlwaysOnSampler();
-    case "always_off":
-      return new AlwaysOffSampler();
-    case "traceidratio":
-      return byRatio;
-    case "parentbased_always_off":
-      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
-    case "parentbased_traceidratio":
-      return new ParentBasedSampler({ root: byRatio });
-    default:
-      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
-  }
+  const samplers = new Map<string | undefined, Sampler>([
+    ["always_on", new AlwaysOnSampler()],
+    ["always_off", new AlwaysOffSampler()],
+    ["traceidratio", new TraceIdRatioBasedSampler(ratio >= 0 && ratio <= 1 ? ratio : 1)],
+  ]);
+  const root = samplers.get(name);
+  return root === undefined || parentBased !== undefined
+    ? new ParentBasedSampler({ root: root ?? new AlwaysOnSampler() })
+    : root;
 }
 
 /** Logs export errors once a minute. Without this, an unreachable collector would go unnoticed. */

@@ -8,26 +8,9 @@ describe("metrics", () => {
     metrics.scimRequest({ source: "okta", method: "PATCH", resource: "Users", status: 200, seconds: 0.3 });
     metrics.scimShed({ source: "okta", reason: "inFlight" });
     metrics.change({ target: "acme", op: "suspend", outcome: "applied" });
-    metrics.entities({
-      target: "acme",
-      inSync: 5,
-      pending: 2,
-      failed: 1,
-      held: 3,
-      dismissed: 2,
-      missing: 4,
-      oldestPendingSeconds: 60,
-    });
-    metrics.entities({
-      target: "acme",
-      inSync: 7,
-      pending: 0,
-      failed: 1,
-      held: 3,
-      dismissed: 2,
-      missing: 4,
-      oldestPendingSeconds: 0,
-    });
+    const counts = { target: "acme", inSync: 5, pending: 2, failed: 1, held: 3, dismissed: 2, missing: 4 };
+    metrics.entities({ ...counts, oldestPendingSeconds: 60 });
+    metrics.entities({ ...counts, inSync: 7, pending: 0, oldestPendingSeconds: 0 });
     metrics.health({ role: "target", name: "acme", lastSuccessAtMs: 1_800_000_000_500, failingSeconds: 0 });
     metrics.health({ role: "source", name: "corp", lastSuccessAtMs: null, failingSeconds: 90 });
     metrics.budget({ target: "acme", allowed: 20, spent: 16 });
