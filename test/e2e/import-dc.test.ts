@@ -283,7 +283,7 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "an organization that Directo
     // The request of libs/services/single-request-builder.ts: for LDAP the external id is the DN.
     const personDn = (name: string): string => `uid=${name},ou=people,${server.suffix}`;
     const call = await bitwardenCalls(stage.bitwarden);
-    const imported = await call("POST", "/public/organization/import", {
+    const imported = await call("POST /organization/import", {
       members: names.map((name) => ({ email: `${name}@example.org`, externalId: personDn(name), deleted: false })),
       groups: [
         {

@@ -1,24 +1,35 @@
-import type { BitwardenSandbox, OnePasswordSandbox } from "../../src/sandbox/index.ts";
+import { test } from "vitest";
+import {
+  type BitwardenSandbox,
+  type OnePasswordSandbox,
+  startBitwarden,
+  startOnePassword,
+} from "../../src/sandbox/index.ts";
 
 /** A complete answer. `body` is the parsed JSON, or the text of another type. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  readonly text: string;
   // biome-ignore lint/suspicious/noExplicitAny: assertions read bodies of every shape
   readonly body: any;
+  /** Status with the text of an error, or with the body of another answer. */
+  readonly outcome: readonly [number, unknown];
 }
 
-export type Call = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
+/** Sends a request such as `POST /members`. A body that is not text is sent as JSON. */
+export type Call = (route: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
 
-export async function answer(response: Response): Promise<Answer> {
+async function send(base: string, route: string, init: RequestInit): Promise<Answer> {
+  const [method = "", path = ""] = route.split(/ (.*)/);
+  const response = await fetch(base + path, { method, ...init });
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
-  return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : text };
+  const body = response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+  const { status, headers } = response;
+  return { status, headers, body, outcome: [status, body.message ?? body.error ?? body] };
 }
 
 /** A clock that moves only when a test moves it. */
-export class Clock {
+class Clock {
   ms = Date.parse("2026-11-21T12:00:00Z");
   readonly now = (): number => this.ms;
   advance(seconds: number): void {
@@ -26,63 +37,89 @@ export class Clock {
   }
 }
 
+/** `form` replaces or removes (undefined) fields of a valid request. */
 export function bitwardenToken(
-  sandbox: BitwardenSandbox,
-  form: Record<string, string> = {},
+  { identityUrl, clientId, clientSecret }: BitwardenSandbox,
+  form: Record<string, string | undefined> = {},
   headers: Record<string, string> = {},
 ): Promise<Answer> {
-  const body = new URLSearchParams({
-    grant_type: "client_credentials",
-    scope: "api.organization",
-    client_id: sandbox.clientId,
-    client_secret: sandbox.clientSecret,
-    ...form,
-  });
-  return fetch(`${sandbox.identityUrl}/connect/token`, { method: "POST", body, headers }).then(answer);
+  const valid = { grant_type: "client_credentials", scope: "api.organization" };
+  const fields = { ...valid, client_id: clientId, client_secret: clientSecret, ...form };
+  const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined);
+  return send(identityUrl, "POST /connect/token", { body: new URLSearchParams(given), headers });
 }
 
 /** Calls the Public API with one token. */
 export async function bitwardenCalls(sandbox: BitwardenSandbox): Promise<Call> {
-  const { access_token } = (await bitwardenToken(sandbox)).body;
-  return (method, path, body, headers = {}) => {
-    const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
-    const text = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
-    return fetch(sandbox.apiUrl + path, {
-      method,
-      body: text,
-      headers: { authorization: `Bearer ${access_token}`, ...json, ...headers },
-    }).then(answer);
+  const { access_token: token } = (await bitwardenToken(sandbox)).body;
+  return (route, body, headers) => {
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    return send(`${sandbox.apiUrl}/public`, route, {
+      body: typeof body === "string" || body === undefined ? (body ?? null) : JSON.stringify(body),
+      headers: { authorization: `Bearer ${token}`, ...type, ...headers },
+    });
   };
 }
 
-export function basic(id: string, secret: string): string {
-  return `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}`;
+export function basic({
+  clientId,
+  clientSecret,
+}: {
+  readonly clientId: string;
+  readonly clientSecret: string;
+}): string {
+  return `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString("base64")}`;
 }
 
 export function onePasswordToken(
   sandbox: OnePasswordSandbox,
   options: { path?: string; form?: Record<string, string>; authorization?: string } = {},
 ): Promise<Answer> {
+  const { path = "/v1beta1/users/oauth2/token", authorization = basic(sandbox) } = options;
   const body = new URLSearchParams(options.form ?? { grant_type: "client_credentials", scope: "openid" });
-  const authorization = options.authorization ?? basic(sandbox.clientId, sandbox.clientSecret);
-  return fetch(sandbox.apiUrl + (options.path ?? "/v1beta1/users/oauth2/token"), {
-    method: "POST",
-    body,
-    headers: { authorization },
-  }).then(answer);
+  return send(sandbox.apiUrl, `POST ${path}`, { body, headers: { authorization } });
 }
 
 /** Calls below `/v1beta1/accounts/{account}` (or another layout), with one token. */
 export async function onePasswordCalls(
   sandbox: OnePasswordSandbox,
-  layout: "v1beta1" | "v1" = "v1beta1",
+  { layout = "v1beta1", accountId = sandbox.accountId } = {},
 ): Promise<Call> {
   const path = layout === "v1" ? "/v1/oauth/token" : "/v1beta1/users/oauth2/token";
-  const { access_token } = (await onePasswordToken(sandbox, { path })).body;
-  return (method, rest, body, headers = {}) =>
-    fetch(`${sandbox.apiUrl}/${layout}/accounts/${sandbox.accountId}${rest}`, {
-      method,
+  const { access_token: token } = (await onePasswordToken(sandbox, { path })).body;
+  return (route, body, headers) =>
+    send(`${sandbox.apiUrl}/${layout}/accounts/${accountId}`, route, {
       body: body === undefined ? null : String(body),
-      headers: { authorization: `Bearer ${access_token}`, "user-agent": "RollcallTest/1.0", ...headers },
-    }).then(answer);
+      headers: { authorization: `Bearer ${token}`, "user-agent": "RollcallTest/1.0", ...headers },
+    });
 }
+
+const withClock = test.extend("clock", () => new Clock());
+
+/** A test with an empty emulated Bitwarden organization. */
+export const onBitwarden = withClock
+  .extend("random", () => Math.random)
+  .extend("sandbox", async ({ clock, random }, { onCleanup }) => {
+    const sandbox = await startBitwarden({ clock: clock.now, random });
+    onCleanup(() => sandbox.close());
+    return sandbox;
+  })
+  .extend("state", ({ sandbox }) => sandbox.state)
+  .extend("call", ({ sandbox }) => bitwardenCalls(sandbox));
+
+/** A test with an empty emulated 1Password account. */
+export const onOnePassword = withClock
+  .extend("sandbox", async ({ clock }, { onCleanup }) => {
+    const sandbox = await startOnePassword({ clock: clock.now });
+    onCleanup(() => sandbox.close());
+    return sandbox;
+  })
+  .extend("state", ({ sandbox }) => sandbox.state)
+  .extend("call", ({ sandbox }) => onePasswordCalls(sandbox));
+
+/** A test with 60 users in 1Password. */
+export const onSixtyUsers = onOnePassword.extend("call", ({ sandbox, state }) => {
+  for (let count = 0; count < 60; count += 1)
+    state.addUser({ email: `u${count}@example.com`, displayName: `U ${count}` });
+  return onePasswordCalls(sandbox);
+});
