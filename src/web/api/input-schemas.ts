@@ -28,8 +28,6 @@ const duration = z
   .refine((ms) => ms > 0 && ms <= 3650 * dayMs, "a duration is more than 0 and at most 3650d");
 
 export const name = z.string().min(1).max(200);
-export const byId = z.strictObject({ id: name });
-export const byTarget = z.strictObject({ target: name });
 
 const limit = (most: number) => z.coerce.number().int().min(1).max(most).default(50);
 /** A time as in `2026-11-22T04:00:00Z`, in milliseconds. */

@@ -1,5 +1,6 @@
 import { auditRowJson, lossesFile, lossJson, trailFile } from "../../app/audit-files.ts";
 import { activityQuery, auditFilter, entityQuery } from "../../app/queries.ts";
+import type { AuditRow } from "../../domain/model/audit.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { visitorOf } from "../access/role.ts";
 import { streamActivity } from "../http/activity-stream.ts";
@@ -9,7 +10,7 @@ import type { AdminParts } from "../parts.ts";
 import * as answers from "./answer-schemas.ts";
 import * as documents from "./documents.ts";
 import * as inputs from "./input-schemas.ts";
-import { ok, problem, type Reply, type Route, route } from "./route.ts";
+import { ok, problem, type Reply, type Route, routesOf } from "./route.ts";
 
 const dayMs = 24 * 3_600_000;
 /** Rows of the history on a person's page. */
@@ -34,25 +35,19 @@ export function requireTarget(name: string | undefined, parts: AdminParts): void
   if (name !== undefined && !parts.targets().includes(name)) throw noTarget(name, parts);
 }
 
-const read = { method: "get", role: "viewer" } as const;
-
 function overviews({ status, targets, reader, now }: AdminParts): readonly Route[] {
-  const tag = "Overview";
+  const { read } = routesOf("Overview");
   return [
-    route({
-      ...read,
+    read({
       path: "/status",
       id: "getStatus",
-      tag,
       summary: "The status of each source and target; the same as `rollcall status --json`",
       answer: answers.status,
       handle: async () => ok(await status()),
     }),
-    route({
-      ...read,
+    read({
       path: "/overview",
       id: "getOverview",
-      tag,
       summary: "The status, what needs a person, and the last 24 hours by hour",
       answer: answers.overview,
       async handle() {
@@ -69,13 +64,11 @@ function overviews({ status, targets, reader, now }: AdminParts): readonly Route
 
 function entities(parts: AdminParts): readonly Route[] {
   const { targets, reader } = parts;
-  const tag = "People and groups";
+  const { read } = routesOf("People and groups");
   return [
-    route({
-      ...read,
+    read({
       path: "/people",
       id: "listPeople",
-      tag,
       summary: "People by name, with their state in each target",
       query: inputs.peopleInput,
       answer: answers.people,
@@ -86,27 +79,22 @@ function entities(parts: AdminParts): readonly Route[] {
         return ok(documents.page(found, documents.person));
       },
     }),
-    route({
-      ...read,
+    read({
       path: "/people/{id}",
       id: "getPerson",
-      tag,
       summary: "One person: groups, state in each target, held changes, newest history",
-      params: inputs.byId,
       answer: answers.personDetail,
       problems: { 404: "no such person" },
-      async handle({ params: { id } }) {
+      async handle({ id }) {
         const found = await reader.person(id, targets());
         if (found === null) return problem(404, "NOT_FOUND", `no person ${id}`);
         const history = await reader.activity(activityQuery({ entityId: id, limit: historyRows }));
         return ok({ ...documents.personDetail(found), history: history.rows.map(auditRowJson) });
       },
     }),
-    route({
-      ...read,
+    read({
       path: "/groups",
       id: "listGroups",
-      tag,
       summary: "Groups by name, with the number of their members",
       query: inputs.groupsInput,
       answer: answers.groups,
@@ -116,17 +104,14 @@ function entities(parts: AdminParts): readonly Route[] {
         return ok(documents.page(await reader.groups(entityQuery(query, targets())), documents.group));
       },
     }),
-    route({
-      ...read,
+    read({
       path: "/groups/{id}",
       id: "getGroup",
-      tag,
       summary: "One group, and its members page by page",
-      params: inputs.byId,
       query: inputs.membersInput,
       answer: answers.groupDetail,
       problems: { 404: "no such group" },
-      async handle({ params: { id }, query }) {
+      async handle({ id, query }) {
         const found = await reader.group(id, targets());
         if (found === null) return problem(404, "NOT_FOUND", `no group ${id}`);
         const members = await reader.people({ ...entityQuery(query, targets()), groupId: id });
@@ -137,37 +122,31 @@ function entities(parts: AdminParts): readonly Route[] {
 }
 
 function plansAndHeld(parts: AdminParts): readonly Route[] {
-  const tag = "Plan and removals";
+  const { read } = routesOf("Plan and removals");
   return [
-    route({
-      ...read,
+    read({
       // Reading a whole target uses up the vendor's rate limit.
       role: "operator",
       path: "/targets/{target}/plan",
       id: "getPlan",
-      tag,
       summary: "What would be done now; reads the whole target, and is at most ten seconds old",
-      params: inputs.byTarget,
       query: inputs.planInput,
       answer: answers.plan,
       problems: { 404: "no such target", 502: "the target can't be read", 503: "too many requests wait for a plan" },
-      async handle({ params: { target }, query: { limit } }) {
+      async handle({ target, query: { limit } }) {
         requireTarget(target, parts);
         const coming = parts.plans.recent(target);
         if (coming === null) return problem(503, "BUSY", "too many plans are being made: try again in a minute");
         return ok(documents.plan(target, await within(planWithinMs, coming), limit));
       },
     }),
-    route({
-      ...read,
+    read({
       path: "/targets/{target}/held",
       id: "getHeld",
-      tag,
       summary: "The changes that wait for an approval, dismissed or not, with the digests of all and of each part",
-      params: inputs.byTarget,
       answer: answers.held,
       problems: { 404: "no such target" },
-      async handle({ params: { target } }) {
+      async handle({ target }) {
         requireTarget(target, parts);
         const { items, heldDigest, ...digests } = await parts.decisions.held(target);
         return ok({ target, digest: heldDigest, ...digests, items: items.map(documents.heldItem) });
@@ -187,7 +166,7 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
 
 function activities(parts: AdminParts): readonly Route[] {
   const { reader, trail } = parts;
-  const tag = "Activity";
+  const { read } = routesOf("Activity");
   const streams = createSlots(maxStreams);
   const exports = createSlots(maxExports);
   const exporting = async (send: () => Promise<void>): Promise<Reply> =>
@@ -195,18 +174,14 @@ function activities(parts: AdminParts): readonly Route[] {
       ? "written"
       : problem(503, "BUSY", `${maxExports} exports are running: try again when one has ended`);
   const file = {
-    ...read,
-    tag,
     answer: answers.anyText,
     media: ["application/jsonl", "text/csv"],
     problems: { 503: "too many exports at once" },
   };
   return [
-    route({
-      ...read,
+    read({
       path: "/activity",
       id: "listActivity",
-      tag,
       summary: "The activity log, newest first",
       query: inputs.activityInput,
       answer: answers.activity,
@@ -215,11 +190,9 @@ function activities(parts: AdminParts): readonly Route[] {
         return ok({ rows: rows.map(auditRowJson), nextBefore: nextBeforeSeq });
       },
     }),
-    route({
-      ...read,
+    read({
       path: "/activity/stream",
       id: "followActivity",
-      tag,
       summary: "New rows as server-sent events `activity`; `Last-Event-ID` continues after that row",
       query: inputs.followInput,
       answer: answers.anyText,
@@ -229,15 +202,14 @@ function activities(parts: AdminParts): readonly Route[] {
         const stream = {
           ...parts,
           isStillIn: visitorOf(response).isStillIn,
-          eventOf: (row: Parameters<typeof auditRowJson>[0]) =>
-            `event: activity\ndata: ${JSON.stringify(auditRowJson(row))}`,
+          eventOf: (row: AuditRow) => `event: activity\ndata: ${JSON.stringify(auditRowJson(row))}`,
         };
         return (await streams.run(() => streamActivity(stream, logFilter(query), request, response)))
           ? "written"
           : problem(503, "BUSY", `${maxStreams} streams are open, the maximum: close one, or try again later`);
       },
     }),
-    route({
+    read({
       ...file,
       path: "/audit/export",
       id: "exportAudit",
@@ -246,7 +218,7 @@ function activities(parts: AdminParts): readonly Route[] {
       handle: ({ query: { format, ...query } }, { response }) =>
         exporting(() => sendFile(response, trailFile, trail.auditRows(trailFilter(query)), format)),
     }),
-    route({
+    read({
       ...file,
       path: "/audit/lost-access",
       id: "exportLostAccess",
@@ -255,11 +227,9 @@ function activities(parts: AdminParts): readonly Route[] {
       handle: ({ query: { format, ...query } }, { response }) =>
         exporting(() => sendFile(response, lossesFile, trail.lostAccess(trailFilter(query)), format)),
     }),
-    route({
-      ...read,
+    read({
       path: "/activity/lost-access",
       id: "listLostAccess",
-      tag,
       summary: "The same page by page, newest first; an empty page may have a next page",
       query: inputs.lossesInput,
       answer: answers.losses,

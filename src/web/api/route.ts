@@ -2,6 +2,7 @@ import type { Request, Response } from "express";
 import { z } from "zod";
 import type { Cause } from "../../domain/model/entities.ts";
 import type { Role } from "../access/role.ts";
+import { name } from "./input-schemas.ts";
 
 /** The request behind an operation, and who sent it. */
 export interface Call {
@@ -25,57 +26,75 @@ export const problem = (status: number, code: string, message: string): Document
   body: { error: { code, message } },
 });
 
-/** One operation: its input, its answer and the role that it needs. The router and the OpenAPI description read it. */
-export interface Operation<P, Q, B> {
+/** What the router and the OpenAPI description read of an operation. */
+interface Described {
   readonly method: "get" | "post" | "delete";
-  /** Below `/api/v1`, parameters in braces: `/people/{id}`. */
+  /** Below `/api/v1`, with at most the parameters `{id}` and `{target}`: `/people/{id}`. */
   readonly path: string;
   readonly id: string;
   readonly role: Role;
   readonly tag: string;
   /** One line. */
   readonly summary: string;
-  /** Default: no parameters. */
-  readonly params?: z.ZodType<P>;
+  /** The answer with status 200. */
+  readonly answer: z.ZodType;
+  /** Default `application/json`. */
+  readonly media: readonly string[];
+  /** Other statuses than 200, 400, 401, 403 and 429, with their reasons. */
+  readonly problems: Readonly<Record<number, string>>;
+}
+
+/** One operation: its input, its answer and the role that it needs. */
+export interface Operation<Q, B>
+  extends Pick<Described, "path" | "id" | "summary" | "answer">,
+    Partial<Pick<Described, "method" | "role" | "media" | "problems">> {
   /** Default: no query. */
   readonly query?: z.ZodType<Q>;
   /** Default: the body is not read. */
   readonly body?: z.ZodType<B>;
-  /** The answer with status 200. */
-  readonly answer: z.ZodType;
-  /** Default `application/json`. */
-  readonly media?: readonly string[];
-  /** Other statuses than 200, 400, 401, 403 and 429, with their reasons. */
-  readonly problems?: Readonly<Record<number, string>>;
-  handle(input: { readonly params: P; readonly query: Q; readonly body: B }, call: Call): Promise<Reply>;
+  /** `id` and `target` are the parameters of the path; empty if the path has none. */
+  handle(
+    input: { readonly id: string; readonly target: string; readonly query: Q; readonly body: B },
+    call: Call,
+  ): Promise<Reply>;
 }
 
 /** An operation with its defaults and without its types: the schemas check the input. */
-export interface Route
-  extends Required<Pick<Operation<unknown, unknown, unknown>, "params" | "query" | "problems" | "media">>,
-    Pick<Operation<unknown, unknown, unknown>, "method" | "path" | "id" | "role" | "tag" | "summary" | "answer"> {
+export interface Route extends Described {
+  readonly params: z.ZodType;
+  readonly query: z.ZodType;
   readonly body: z.ZodType | null;
   run(input: { readonly params: unknown; readonly query: unknown; readonly body: unknown }, call: Call): Promise<Reply>;
 }
 
 const nothing = z.strictObject({});
+const paramsShape = z.object({ id: name.default(""), target: name.default("") });
 
 /** Makes a route. Input that does not fit the schemas gets 400, with each place and what is wrong there. */
-export function route<P, Q, B>({ handle, ...operation }: Operation<P, Q, B>): Route {
+function route<Q, B>({
+  handle,
+  query,
+  body,
+  ...rest
+}: Operation<Q, B> & Pick<Described, "method" | "role" | "tag">): Route {
+  const inPath = [...rest.path.matchAll(/\{(\w+)\}/g)].map(([, key = ""]) => [key, name] as const);
   return {
-    params: nothing,
-    query: nothing,
     media: ["application/json"],
     problems: {},
-    ...operation,
-    body: operation.body ?? null,
+    ...rest,
+    params: z.strictObject(Object.fromEntries(inPath)),
+    query: query ?? nothing,
+    body: body ?? null,
     async run(input, call) {
-      const params = parse(operation.params, input.params);
-      const query = parse(operation.query, input.query);
-      const body = parse(operation.body, operation.body === undefined ? {} : input.body);
-      if (params.success && query.success && body.success)
-        return await handle({ params: params.data, query: query.data, body: body.data }, call);
-      const wrong = [params, query, body].flatMap((each) =>
+      const given = [
+        parse(paramsShape, input.params),
+        parse(query, input.query),
+        parse(body, body === undefined ? {} : input.body),
+      ] as const;
+      const [params, asked, sent] = given;
+      if (params.success && asked.success && sent.success)
+        return await handle({ ...params.data, query: asked.data, body: sent.data }, call);
+      const wrong = given.flatMap((each) =>
         each.success ? [] : each.error.issues.map(({ path, message }) => `${path.join(".") || "input"}: ${message}`),
       );
       return problem(400, "INVALID", wrong.slice(0, 10).join("; "));
@@ -86,3 +105,13 @@ export function route<P, Q, B>({ handle, ...operation }: Operation<P, Q, B>): Ro
 /** Input without a schema must be empty. Its type is `unknown`. */
 const parse = <T>(schema: z.ZodType<T> | undefined, input: unknown) =>
   (schema ?? (nothing as z.ZodType<T>)).safeParse(input);
+
+/** Makes the routes of one tag. An operation can name another method or role. */
+export const routesOf = (tag: string) => ({
+  /** GET, for a viewer. */
+  read: <Q, B>(operation: Operation<Q, B>): Route => route({ method: "get", role: "viewer", tag, ...operation }),
+  /** POST, for an operator. */
+  operate: <Q, B>(operation: Operation<Q, B>): Route => route({ method: "post", role: "operator", tag, ...operation }),
+  /** POST, for an admin. */
+  administer: <Q, B>(operation: Operation<Q, B>): Route => route({ method: "post", role: "admin", tag, ...operation }),
+});
