@@ -1,6 +1,6 @@
 import { stringify } from "csv-stringify/sync";
 import type { AuditRow, ChainedRow, LossCause, LostAccess } from "../domain/model/audit.ts";
-import { isoTime } from "../text/times.ts";
+import { withIsoTimes } from "../text/times.ts";
 
 export type FileFormat = "jsonl" | "csv";
 export type Cell = string | number | null;
@@ -14,45 +14,16 @@ export interface FileKind<T> {
 }
 
 /** An audit row as the command line, the API and files show it. */
-export const auditRowJson = (row: AuditRow) => ({
-  seq: row.seq,
-  at: isoTime(row.atMs),
-  actor: row.actor,
-  requestId: row.requestId,
-  action: row.action,
-  kind: row.kind,
-  entityId: row.entityId,
-  name: row.name,
-  target: row.target,
-  rev: row.rev,
-  detail: row.detail,
-});
+export const auditRowJson = (row: AuditRow) => withIsoTimes(row);
 
 /** The source that an actor names: `okta` for `scim:okta (token 1a2b3c4d)`; null if it names none. */
 export const sourceIn = (actor: string): string | null => /^(?:scim|ldap):(\S+)/.exec(actor)?.[1] ?? null;
 
-const causeJson = (cause: LossCause | null) =>
-  cause && {
-    seq: cause.seq,
-    at: isoTime(cause.atMs),
-    action: cause.action,
-    actor: cause.actor,
-    source: sourceIn(cause.actor),
-    requestId: cause.requestId,
-    detail: cause.detail,
-  };
+const causeJson = (cause: LossCause | null) => cause && { ...withIsoTimes(cause), source: sourceIn(cause.actor) };
 
 /** Lost access as the command line, the API and files show it. */
 export const lossJson = ({ cause, approval, ...loss }: LostAccess) => ({
-  seq: loss.seq,
-  at: isoTime(loss.atMs),
-  target: loss.target,
-  what: loss.what,
-  kind: loss.kind,
-  entityId: loss.entityId,
-  name: loss.name,
-  group: loss.group,
-  outcome: loss.outcome,
+  ...withIsoTimes(loss),
   why: cause === null ? "drift" : "directory",
   cause: causeJson(cause),
   approval: causeJson(approval),
@@ -63,7 +34,7 @@ const sameNames = (...names: readonly string[]) => Object.fromEntries(names.map(
 /** The audit trail. Each row has its hash in the chain, so that a reader of the file can verify it. */
 export const trailFile: FileKind<ChainedRow> = {
   name: "rollcall-audit",
-  toJson: (row) => ({ ...auditRowJson(row), hash: row.hash }),
+  toJson: withIsoTimes,
   columns: sameNames(
     ...["seq", "at", "actor", "requestId", "action", "kind", "entityId", "name", "target", "rev", "detail", "hash"],
   ),

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { type Config, scimSources } from "../config/index.ts";
-import { hashToken, newToken } from "../crypto/tokens.ts";
+import { fingerprint, hashToken, newToken } from "../crypto/tokens.ts";
 import type { Cause } from "../domain/model/entities.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { StoredToken } from "../domain/ports/scim-store.ts";
+import { type StoredToken, tokenState } from "../domain/ports/scim-store.ts";
+import { withIsoTimes } from "../text/times.ts";
 
 /** A token that was just made. `token` is shown once; the store has only its hash. */
 export interface MadeToken extends StoredToken {
@@ -13,6 +14,12 @@ export interface MadeToken extends StoredToken {
 /** A token that replaces another one. */
 export interface RotatedToken extends MadeToken {
   readonly oldGoodUntilMs: number;
+}
+
+/** A token as the command line and the API show it: without its hash. */
+export function tokenJson(stored: StoredToken, nowMs: number) {
+  const { hash, ...shown } = stored;
+  return { ...withIsoTimes(shown), fingerprint: fingerprint(hash), state: tokenState(stored, nowMs) };
 }
 
 /** The bearer tokens of identity providers: for the command line, the console and the API. */

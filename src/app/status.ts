@@ -5,6 +5,7 @@ import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { expiringSoon } from "../domain/ports/scim-store.ts";
 import type { ConnectionState } from "../domain/ports/sync-store.ts";
 import { kindsOf } from "../targets/registry.ts";
+import { heldJson } from "../text/changes.ts";
 import { isoTime } from "../text/times.ts";
 import type { Context } from "./context.ts";
 import { removedSources } from "./removed-sources.ts";
@@ -108,13 +109,7 @@ async function targetStatus(
     // Of the held: users and groups that wait only for dismissed changes.
     dismissed: Math.min(counts.held, countOnlyDismissed(held)),
     ...heldDigests(held),
-    heldChanges: held.map(({ change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
-      ...change,
-      reason,
-      since: isoTime(sinceMs),
-      dismissedAt: isoTime(dismissedAtMs),
-      dismissedBy,
-    })),
+    heldChanges: held.map(heldJson),
     problems: (await store.problems(name, maxProblemsShown)).map(({ kind, name: subject, link }) => ({
       kind,
       name: subject,

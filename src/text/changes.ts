@@ -8,6 +8,7 @@ import {
   unreachable,
 } from "../domain/model/plan.ts";
 import { listNames, people } from "./numbers.ts";
+import { isoTime } from "./times.ts";
 
 const operationNames: Readonly<Record<string, string>> = {
   invite: "Invite",
@@ -140,6 +141,15 @@ export const heldCount = ({ held, dismissed }: { readonly held: number; readonly
 /** "removal", or "change" if something else is among them. */
 export const heldNoun = (items: readonly Pick<HeldItem, "reason">[]): string =>
   items.every(({ reason }) => reason === "budget" || reason === "scope") ? "removal" : "change";
+
+/** A held change as JSON. */
+export const heldJson = ({ change, reason, sinceMs, dismissedAtMs, dismissedBy }: HeldItem) => ({
+  ...change,
+  reason,
+  since: isoTime(sinceMs),
+  dismissedAt: isoTime(dismissedAtMs),
+  dismissedBy,
+});
 
 /** A plan as JSON, as `plan --json` prints it: each change with its `op` and the `email` or group `name`. */
 export const planJson = (name: string, { changes, held, skipped, ...digests }: Plan) => ({

@@ -175,12 +175,11 @@ async function withTrail<T>(
   options: GlobalOptions,
   work: (trail: AuditTrail) => Promise<T>,
 ): Promise<T> {
-  const trail = await context.database(await locateConfigOpenable(context, options)).openAuditTrail();
-  try {
-    return await work(trail);
-  } finally {
-    await trail.close();
-  }
+  const config = await locateConfigOpenable(context, options);
+  await using cleanup = new AsyncDisposableStack();
+  const trail = await context.database(config).openAuditTrail();
+  cleanup.defer(() => trail.close());
+  return await work(trail);
 }
 
 const rowLine = (row: ChainedRow): readonly string[] => [

@@ -30,24 +30,22 @@ async function rekey(context: Context, options: GlobalOptions): Promise<number> 
   const { currentId } = ring;
   if (currentId === null)
     throw new RollcallError("CONFIG_INVALID", `no masterKey is configured; ${howToMakeMasterKey}`);
+  await using cleanup = new AsyncDisposableStack();
   const store = await context.database(settings).open();
-  try {
-    const total = (await store.credentials()).length;
-    const changed = await store.resealCredentials(
-      (row) => {
-        // Open each row: a row that can't be opened must not count as encrypted under the new key.
-        const text = JSON.stringify(openKeys(ring, row));
-        return row.keyId === currentId ? row : ring.seal(text, row);
-      },
-      context.now(),
-      { actor: "cli:rekey", requestId: null },
-    );
-    if (options.json) printJson(context.terminal, { keyId: currentId, resealed: changed, total });
-    else context.terminal.out(describe(currentId, changed, total, ring.ids.length));
-    return 0;
-  } finally {
-    await store.close();
-  }
+  cleanup.defer(() => store.close());
+  const total = (await store.credentials()).length;
+  const changed = await store.resealCredentials(
+    (row) => {
+      // Open each row: a row that can't be opened must not count as encrypted under the new key.
+      const text = JSON.stringify(openKeys(ring, row));
+      return row.keyId === currentId ? row : ring.seal(text, row);
+    },
+    context.now(),
+    { actor: "cli:rekey", requestId: null },
+  );
+  if (options.json) printJson(context.terminal, { keyId: currentId, resealed: changed, total });
+  else context.terminal.out(describe(currentId, changed, total, ring.ids.length));
+  return 0;
 }
 
 function describe(keyId: string, changed: number, total: number, keys: number): string {

@@ -30,15 +30,13 @@ export const addStatus = (cli: Cli): void =>
 
 async function status(context: Context, options: GlobalOptions): Promise<number> {
   const config = await locateConfig(context, options);
+  await using cleanup = new AsyncDisposableStack();
   const store = await openToReport(context, config);
-  try {
-    const report = await statusReport(config, store, context.now());
-    if (options.json) printJson(context.terminal, report);
-    else context.terminal.out(describeStatus(report, context.now(), context.terminal.paint));
-    return 0;
-  } finally {
-    await store.close();
-  }
+  cleanup.defer(() => store.close());
+  const report = await statusReport(config, store, context.now());
+  if (options.json) printJson(context.terminal, report);
+  else context.terminal.out(describeStatus(report, context.now(), context.terminal.paint));
+  return 0;
 }
 
 /** Counts first, in columns. Below each source and target, what needs attention. */

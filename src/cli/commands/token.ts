@@ -1,12 +1,11 @@
 import { Option } from "commander";
 import { locateConfigOpenable } from "../../app/config-location.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
-import { createScimTokens, type MadeToken, type ScimTokens } from "../../app/scim-tokens.ts";
+import { createScimTokens, type MadeToken, type ScimTokens, tokenJson } from "../../app/scim-tokens.ts";
 import { type Config, scimSources } from "../../config/index.ts";
-import { fingerprint } from "../../crypto/tokens.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
-import { isoTime, withIsoTimes } from "../../text/times.ts";
+import { expiringSoon } from "../../domain/ports/scim-store.ts";
+import { isoTime } from "../../text/times.ts";
 import { parseLongDuration } from "../arguments.ts";
 import type { Cli } from "../command.ts";
 import { printJson, table } from "../output/print.ts";
@@ -159,7 +158,7 @@ async function listTokens(context: Context, options: GlobalOptions): Promise<num
   const tokens = (await store?.tokens()) ?? [];
   await store?.close();
   const nowMs = context.now();
-  const rows = tokens.map((token) => shown(token, nowMs));
+  const rows = tokens.map((token) => tokenJson(token, nowMs));
   if (options.json) printJson(terminal, { tokens: rows });
   else if (rows.length === 0) terminal.out("no tokens were made here; tokens of the configuration are not listed");
   else terminal.out(table(rows.map(cellsOf), ""));
@@ -170,12 +169,7 @@ async function listTokens(context: Context, options: GlobalOptions): Promise<num
   return 0;
 }
 
-function shown(token: StoredToken, nowMs: number) {
-  const { hash, ...rest } = token;
-  return { ...withIsoTimes(rest), fingerprint: fingerprint(hash), state: tokenState(token, nowMs) };
-}
-
-const cellsOf = (row: ReturnType<typeof shown>): readonly string[] => [
+const cellsOf = (row: ReturnType<typeof tokenJson>): readonly string[] => [
   row.id,
   row.source,
   row.fingerprint,
@@ -204,10 +198,8 @@ async function withTokens<T>(
   work: (tokens: ScimTokens, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = await locateConfigOpenable(context, options);
+  await using cleanup = new AsyncDisposableStack();
   const store = await context.database(config).open();
-  try {
-    return await work(createScimTokens(config, store, context.now), config);
-  } finally {
-    await store.close();
-  }
+  cleanup.defer(() => store.close());
+  return await work(createScimTokens(config, store, context.now), config);
 }

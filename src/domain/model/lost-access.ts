@@ -34,7 +34,7 @@ function toCause(row: AuditRow | null): LossCause | null {
 }
 
 /** A row's group. Rows about targets have its name, rows about sources `{ id, name }`. */
-function groupIn({ group }: AuditRow["detail"]): string | null {
+export function groupIn({ group }: AuditRow["detail"]): string | null {
   if (typeof group === "string") return group;
   return isObject(group) && typeof group["name"] === "string" ? group["name"] : null;
 }

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { ConnectionDraft, Verification } from "../../app/connection-types.ts";
-import { isoTime } from "../../text/times.ts";
+import { isoTime, withIsoTimes } from "../../text/times.ts";
 import type { AdminParts } from "../parts.ts";
 import * as answers from "./answer-schemas.ts";
 import * as documents from "./documents.ts";
@@ -164,7 +164,7 @@ function connecting({ connections }: AdminParts): readonly Route[] {
       handle: async () =>
         ok({
           cannotStore: connections.cannotStore(),
-          connections: (await connections.listConnections()).map(documents.connection),
+          connections: (await connections.listConnections()).map(withIsoTimes),
         }),
     }),
     administer({

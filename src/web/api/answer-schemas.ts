@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { seenStates, syncStates } from "../../app/queries.ts";
 import { targetTypes } from "../../targets/registry.ts";
-import { seenStates, syncStates } from "./input-schemas.ts";
 
 const text = z.string();
 const count = z.number().int().min(0);

@@ -1,8 +1,5 @@
-import type { ListedConnection } from "../../app/connection-types.ts";
 import type { MadePlan } from "../../app/plans.ts";
-import type { MadeToken } from "../../app/scim-tokens.ts";
-import { fingerprint } from "../../crypto/tokens.ts";
-import type { HeldItem } from "../../domain/model/held-change.ts";
+import { type MadeToken, tokenJson } from "../../app/scim-tokens.ts";
 import type {
   Attention,
   GroupItem,
@@ -12,7 +9,7 @@ import type {
   PersonItem,
   SyncStatus,
 } from "../../domain/ports/console-store.ts";
-import { expiringSoon, type StoredToken, tokenState } from "../../domain/ports/scim-store.ts";
+import { expiringSoon, type StoredToken } from "../../domain/ports/scim-store.ts";
 import { planJson } from "../../text/changes.ts";
 import { isoTime, withIsoTimes } from "../../text/times.ts";
 
@@ -31,7 +28,7 @@ export const person = <T extends PersonItem>({ isActive, syncStatuses, ...rest }
 
 export const personDetail = ({ held, ...rest }: PersonDetail) => ({
   ...person(rest),
-  held: held.map((item) => ({ ...heldItem(item), target: item.target })),
+  held: held.map(withIsoTimes),
 });
 
 export const group = <T extends GroupItem>({ syncStatuses, ...rest }: T) => ({
@@ -45,30 +42,9 @@ export const page = <T, U>({ items, nextCursor, total }: Page<T>, each: (item: T
   total,
 });
 
-export const heldItem = ({ key, kind, entityId, reason, change, ...decided }: HeldItem) => ({
-  key,
-  kind,
-  entityId,
-  reason,
-  since: isoTime(decided.sinceMs),
-  approvedAt: isoTime(decided.approvedAtMs),
-  dismissedAt: isoTime(decided.dismissedAtMs),
-  dismissedBy: decided.dismissedBy,
-  change,
-});
-
-export const attention = ({ target, kind, count, sinceMs, first }: Attention) => ({
-  target,
-  kind,
-  count,
-  since: isoTime(sinceMs),
-  first: first.map(({ entityId: id, kind: what, name, sinceMs: at, error }) => ({
-    kind: what,
-    id,
-    name,
-    since: isoTime(at),
-    error,
-  })),
+export const attention = ({ first, ...rest }: Attention) => ({
+  ...withIsoTimes(rest),
+  first: first.map(({ entityId, ...item }) => ({ ...withIsoTimes(item), id: entityId })),
 });
 
 export const hour = ({ hourMs, ...counts }: HourlyCounts) => ({ ...counts, hour: isoTime(hourMs) });
@@ -90,15 +66,10 @@ export function plan(target: string, { atMs, plan: made }: MadePlan, limit: numb
   };
 }
 
-export function token(stored: StoredToken, nowMs: number) {
-  const { hash, ...shown } = stored;
-  return {
-    ...withIsoTimes(shown),
-    fingerprint: fingerprint(hash),
-    state: tokenState(stored, nowMs),
-    expiresSoon: expiringSoon([stored], nowMs).length > 0,
-  };
-}
+export const token = (stored: StoredToken, nowMs: number) => ({
+  ...tokenJson(stored, nowMs),
+  expiresSoon: expiringSoon([stored], nowMs).length > 0,
+});
 
 export const madeToken = ({ token: secret, id, source, label, expiresAtMs }: MadeToken, url: string) => ({
   token: secret,
@@ -108,5 +79,3 @@ export const madeToken = ({ token: secret, id, source, label, expiresAtMs }: Mad
   url,
   expiresAt: isoTime(expiresAtMs),
 });
-
-export const connection = (listed: ListedConnection) => withIsoTimes(listed);

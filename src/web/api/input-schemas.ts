@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { seenStates, syncStates } from "../../app/queries.ts";
 import { credentialKeys, placeKeys, targetTypes } from "../../targets/registry.ts";
 
 const notes = [
@@ -15,8 +16,6 @@ const notes = [
   "source-gone",
   "drift",
 ] as const;
-export const syncStates = ["inSync", "pending", "failed", "held", "missing"] as const;
-export const seenStates = ["invited", "accepted", "active", "suspended", "staged", "unknown", "absent"] as const;
 
 const dayMs = 86_400_000;
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: dayMs };

@@ -2,6 +2,7 @@ import { auditRowJson, lossesFile, lossJson, trailFile } from "../../app/audit-f
 import { activityQuery, auditFilter, entityQuery } from "../../app/queries.ts";
 import type { AuditRow } from "../../domain/model/audit.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
+import { withIsoTimes } from "../../text/times.ts";
 import { visitorOf } from "../access/role.ts";
 import { streamActivity } from "../http/activity-stream.ts";
 import { sendFile } from "../http/send-file.ts";
@@ -149,7 +150,7 @@ function plansAndHeld(parts: AdminParts): readonly Route[] {
       async handle({ target }) {
         requireTarget(target, parts);
         const { items, heldDigest, ...digests } = await parts.decisions.held(target);
-        return ok({ target, digest: heldDigest, ...digests, items: items.map(documents.heldItem) });
+        return ok({ target, digest: heldDigest, ...digests, items: items.map(withIsoTimes) });
       },
     }),
   ];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { seenStates, syncStates } from "../../../app/queries.ts";
 import { figure } from "../../../text/numbers.ts";
 import { flag, type HtmlValue, html, type Markup } from "./html.ts";
 
@@ -12,8 +13,8 @@ const shape = z.object({
   source: text,
   presence: z.enum(["", "present", "inactive", "gone"]).catch(""),
   target: text,
-  state: z.enum(["", "inSync", "pending", "failed", "held", "missing"]).catch(""),
-  seen: z.enum(["", "invited", "accepted", "active", "suspended", "staged", "unknown", "absent"]).catch(""),
+  state: z.enum(["", ...syncStates]).catch(""),
+  seen: z.enum(["", ...seenStates]).catch(""),
   cursor: text,
 });
 

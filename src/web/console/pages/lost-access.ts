@@ -3,6 +3,7 @@ import { sourceIn } from "../../../app/audit-files.ts";
 import { auditFilter } from "../../../app/queries.ts";
 import type { StatusReport } from "../../../app/status.ts";
 import type { AuditFilter, LossPage, LostAccess } from "../../../domain/model/audit.ts";
+import { groupIn } from "../../../domain/model/lost-access.ts";
 import { productOf } from "../../../targets/registry.ts";
 import { actionName } from "../../../text/audit.ts";
 import { entityPath } from "../components/activity-rows.ts";
@@ -106,12 +107,6 @@ function why({ cause, group }: LostAccess): HtmlValue {
     default:
       return html`${actionName(cause.action)}${at}`;
   }
-}
-
-function groupIn({ group }: { readonly [key: string]: unknown }): string | null {
-  if (typeof group === "string") return group;
-  const isNamed = typeof group === "object" && group !== null && "name" in group && typeof group.name === "string";
-  return isNamed ? String(group.name) : null;
 }
 
 /** The source that requested it, and who approved it if it was held. */

@@ -2,7 +2,7 @@ import type { Response } from "express";
 import { type Cell, csvText } from "../../../app/audit-files.ts";
 import type { HeldItem } from "../../../domain/model/held-change.ts";
 import type { Change, Plan } from "../../../domain/model/plan.ts";
-import { consequenceOf, detailOf, heldSubject, planJson, subjectOf } from "../../../text/changes.ts";
+import { consequenceOf, detailOf, heldJson, heldSubject, planJson, subjectOf } from "../../../text/changes.ts";
 import { isoTime } from "../../../text/times.ts";
 import { sendText } from "../../http/send-file.ts";
 
@@ -13,14 +13,7 @@ const send = (response: Response, name: string, format: Format, document: object
 
 /** Sends the held changes of a target as a download. */
 export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: Format): void {
-  const document = held.map(({ key, change, reason, sinceMs, dismissedAtMs, dismissedBy }) => ({
-    key,
-    ...change,
-    reason,
-    since: isoTime(sinceMs),
-    dismissedAt: isoTime(dismissedAtMs),
-    dismissedBy,
-  }));
+  const document = held.map((item) => ({ key: item.key, ...heldJson(item) }));
   send(response, `held-${target}`, format, { target, held: document }, [
     ["who", "change", "what would happen", "held since", "dismissed at", "dismissed by"],
     ...held.map((item) => [
