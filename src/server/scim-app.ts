@@ -1,7 +1,7 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
 import helmet from "helmet";
 import { messageOf } from "../domain/model/errors.ts";
-import { scimError } from "../web/http/scim-error.ts";
+import { errorBody, ScimError } from "../sources/scim/errors.ts";
 
 export interface ScimAppParts {
   /** Mounted at `/scim/v2`. */
@@ -42,7 +42,8 @@ export function createScimApp({ scim, assertReady, trustProxy = false }: ScimApp
   return app;
 }
 
-function answer(response: Response, status: number, detail: string): void {
-  const { type, text } = scimError(status, detail);
-  response.status(status).type(type).send(text);
-}
+const answer = (response: Response, status: number, detail: string): void =>
+  void response
+    .status(status)
+    .type("application/scim+json")
+    .send(JSON.stringify(errorBody(new ScimError(status, null, detail))));

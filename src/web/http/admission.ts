@@ -1,3 +1,5 @@
+import type { Admit, Admittance } from "../../sources/scim/options.ts";
+
 /** Limits of SCIM requests; see `server.limits` of the configuration. */
 export interface AdmissionLimits {
   /** For all sources together. */
@@ -12,20 +14,7 @@ export interface AdmissionLimits {
 /** Reason of a refusal; label of `rollcall_scim_shed_total`. */
 export type ShedReason = "connections" | "inFlight" | "inFlightOfSource" | "memory" | "rate" | "wrongTokens";
 
-/** An accepted request. Call `leave` when it is answered or abandoned. Further calls have no effect. */
-export interface Admitted {
-  readonly kind: "admitted";
-  readonly leave: () => void;
-}
-
-/** A refused request. The client should retry later. */
-export interface Refused {
-  readonly kind: "refused";
-  /** 503: the process is busy. 429 (RFC 6585 §4): this source exceeds its rate. */
-  readonly status: 429 | 503;
-  readonly retryAfterMs: number;
-  readonly detail: string;
-}
+type Refused = Extract<Admittance, { readonly kind: "refused" }>;
 
 export interface AdmissionParts {
   /** A monotonic clock in milliseconds. */
@@ -54,7 +43,7 @@ interface SourceLoad extends Load {
  * Decides which requests are accepted. Runs after the token was checked and before the body is read, so a refusal costs
  * almost nothing. Limits the number and the bytes of requests, for each source and for all of them.
  */
-export function createAdmission(limits: AdmissionLimits, { monotonic, onShed }: AdmissionParts) {
+export function createAdmission(limits: AdmissionLimits, { monotonic, onShed }: AdmissionParts): Admit {
   const all: Load = { requests: 0, bytes: 0 };
   // Bounded by the number of configured sources, because only valid tokens get here.
   const sources = new Map<string, SourceLoad>();
@@ -82,13 +71,7 @@ export function createAdmission(limits: AdmissionLimits, { monotonic, onShed }: 
     return null;
   };
 
-  return ({
-    source,
-    bodyBytes: bytes,
-  }: {
-    readonly source: string;
-    readonly bodyBytes: number;
-  }): Admitted | Refused => {
+  return ({ source, bodyBytes: bytes }) => {
     const load = loadOf(source);
     refill(load, limits, monotonic());
     const refused = refusal(load, source, bytes);

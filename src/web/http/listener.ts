@@ -1,10 +1,17 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import { RollcallError } from "../../domain/model/errors.ts";
-import { scimError } from "./scim-error.ts";
+import { errorBody, ScimError } from "../../sources/scim/errors.ts";
 
 export interface Address {
   readonly host: string;
@@ -163,89 +170,67 @@ function createCrowd(limit: number, reserveMs: number) {
     });
     if (open <= limit) return;
     beyond.add(socket);
-    const cut = setTimeout(() => socket.destroy(), reserveMs);
-    socket.once("close", () => clearTimeout(cut));
+    setTimeout(() => socket.destroy(), reserveMs).unref();
   };
   return { add, isBeyond: (socket: Duplex): boolean => beyond.has(socket) };
 }
 
-/** An answer that does not depend on the content of the request. */
-interface Refusal {
-  readonly status: number;
-  readonly reason: string;
-  readonly detail: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const tooManyConnections: Refusal = {
-  status: 503,
-  reason: "Service Unavailable",
-  detail: "too many connections are open; try again",
-  headers: { "Retry-After": "1" },
-};
-const longUrl: Refusal = {
-  status: 414,
-  reason: "URI Too Long",
-  detail: `the URL is longer than ${maxUrlBytes} bytes; POST to /.search takes longer filters`,
-};
-const manyHeaders: Refusal = {
-  status: 431,
-  reason: "Request Header Fields Too Large",
-  detail: `there are more than ${maxHeaders} headers`,
-};
-
-const noExpectation: Refusal = {
-  status: 417,
-  reason: "Expectation Failed",
-  detail: "Expect can only be 100-continue",
-};
-
+/** Refusals in the form of RFC 7644 §3.12. Identity providers show the detail to people. */
+const refusal = (status: number, detail: string, headers = {}): ScimError =>
+  new ScimError(status, null, detail, headers);
+const tooManyConnections = refusal(503, "too many connections are open; try again", { "Retry-After": "1" });
+const longUrl = refusal(414, `the URL is longer than ${maxUrlBytes} bytes; POST to /.search takes longer filters`);
+const manyHeaders = refusal(431, `there are more than ${maxHeaders} headers`);
+const noExpectation = refusal(417, "Expect can only be 100-continue");
 /** RFC 9112 §3.2. */
-const noHost: Refusal = { status: 400, reason: "Bad Request", detail: "HTTP/1.1 needs one Host header" };
+const noHost = refusal(400, "HTTP/1.1 needs one Host header");
+const noHttp = refusal(400, "this is not an HTTP request");
+/** By error code of Node.js. */
+const unreadable = new Map([
+  ["HPE_HEADER_OVERFLOW", refusal(431, `the request line and its headers are larger than ${maxHeadBytes} bytes`)],
+  ["ERR_HTTP_REQUEST_TIMEOUT", refusal(408, "the request took too long to arrive")],
+]);
 
 /** Health checks are always answered, because an orchestrator restarts a process that does not answer. */
 const isHealth = (url: string): boolean => /^\/(healthz|readyz)(\?|$)/.test(url);
 
-function refusalOf({ url = "", rawHeaders, headers, httpVersion }: IncomingMessage, isBeyond: boolean): Refusal | null {
+function refusalOf(
+  { url = "", rawHeaders, headers, httpVersion }: IncomingMessage,
+  isBeyond: boolean,
+): ScimError | null {
   if (isBeyond && !isHealth(url)) return tooManyConnections;
   if (url.length > maxUrlBytes) return longUrl;
   if (headers.host === undefined && httpVersion === "1.1") return noHost;
   return rawHeaders.length / 2 > maxHeaders ? manyHeaders : null;
 }
 
-function answer(response: ServerResponse, { status, detail, headers = {} }: Refusal): void {
-  const { type, text } = scimError(status, detail);
-  response.shouldKeepAlive = false;
-  response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": Buffer.byteLength(text) }).end(text);
+function headAndBody(refused: ScimError) {
+  const text = JSON.stringify(errorBody(refused));
+  const length = String(Buffer.byteLength(text));
+  return { text, head: { ...refused.headers, "Content-Type": "application/scim+json", "Content-Length": length } };
 }
 
-const unreadable: Readonly<Record<string, Refusal>> = {
-  HPE_HEADER_OVERFLOW: {
-    status: 431,
-    reason: "Request Header Fields Too Large",
-    detail: `the request line and its headers are larger than ${maxHeadBytes} bytes`,
-  },
-  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: "Request Timeout", detail: "the request took too long to arrive" },
-};
-const noHttp: Refusal = { status: 400, reason: "Bad Request", detail: "this is not an HTTP request" };
+function answer(response: ServerResponse, refused: ScimError): void {
+  const { head, text } = headAndBody(refused);
+  response.shouldKeepAlive = false;
+  response.writeHead(refused.status, head).end(text);
+}
 
-/** Answers a request that is not HTTP with a SCIM error (RFC 7644 §3.12) and closes the connection. */
+/** Answers a request that is not HTTP, and closes the connection. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   // Without a finished TLS handshake no answer is possible: plain HTTP, or a missing certificate.
   const isUnsecured = socket instanceof TLSSocket && socket.getProtocol() === null;
   if (error.code === "ECONNRESET" || !socket.writable || isUnsecured) return void socket.destroy();
-  const { status, reason, detail } = unreadable[error.code ?? ""] ?? noHttp;
-  const { type, text } = scimError(status, detail);
-  const head = [
-    `HTTP/1.1 ${status} ${reason}`,
-    `Content-Type: ${type}`,
-    `Content-Length: ${Buffer.byteLength(text)}`,
+  const refused = unreadable.get(error.code ?? "") ?? noHttp;
+  const { head, text } = headAndBody(refused);
+  const lines = [
+    `HTTP/1.1 ${refused.status} ${STATUS_CODES[refused.status]}`,
+    ...Object.entries(head).map(([name, value]) => `${name}: ${value}`),
     "Connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
   // A client that keeps the connection open would count as a request in flight forever.
-  const cut = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once("close", () => clearTimeout(cut));
+  setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {
