@@ -1,7 +1,9 @@
-// Writes config/rollcall.schema.json; a test fails while it differs from the schema in src/config.
+// Writes config/rollcall.schema.json and docs/targets.md. A test fails while one of them differs from src.
 import { writeFileSync } from "node:fs";
 import { jsonSchema } from "../src/config/index.ts";
 import { targetDefinitions } from "../src/targets/registry.ts";
+import { targetsDocument } from "./targets-document.ts";
 
-const target = new URL("../config/rollcall.schema.json", import.meta.url);
-writeFileSync(target, `${JSON.stringify(jsonSchema(targetDefinitions), null, 2)}\n`);
+const write = (path: string, text: string): void => writeFileSync(new URL(`../${path}`, import.meta.url), text);
+write("config/rollcall.schema.json", `${JSON.stringify(jsonSchema(targetDefinitions), null, 2)}\n`);
+write("docs/targets.md", targetsDocument(targetDefinitions));

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import { checkTransport, type Report } from "../config/fields.ts";
 import type { OwnPolicy, TargetSection, TargetType } from "../config/targets.ts";
-import type { AccountState, TargetSupports } from "../domain/model/account.ts";
-import type { ChangeOp } from "../domain/model/plan.ts";
+import type { TargetSupports } from "../domain/model/account.ts";
 import type { Target, TargetEnvironment } from "../domain/ports/target.ts";
+import type { ProductWords } from "../text/changes.ts";
 
 /** One cloud of a vendor. */
 export interface Region<UrlKey extends string = string> {
@@ -35,11 +35,9 @@ export interface CredentialField extends InputField {
 }
 
 /** Facts about a type of target: texts for people, and the fields to connect one. */
-export interface TargetFacts<UrlKey extends string = string> {
+export interface TargetFacts<UrlKey extends string = string> extends ProductWords {
   /** The value of the key `type`, and of `type` in JSON. */
   readonly type: string;
-  /** The vendor's product as people call it. */
-  readonly product: string;
   /** Noun for the thing that credentials belong to: "organization", "account". */
   readonly accountNoun: string;
   readonly regions: readonly Region<UrlKey>[];
@@ -48,10 +46,6 @@ export interface TargetFacts<UrlKey extends string = string> {
   /** In the order in which they are asked for. `clientId` and `clientSecret` are among them. */
   readonly credentials: readonly CredentialField[];
   readonly abilities: TargetSupports;
-  /** The vendor's own words for operations, where they differ from ours. */
-  readonly operationNames: Readonly<Partial<Record<ChangeOp, string>>>;
-  /** The vendor's own words for states of an account, where they differ from ours. */
-  readonly stateNames: Readonly<Partial<Record<AccountState, string>>>;
   /** Limits of the API or of its credentials that everybody must know. `check` reports each as a warning. */
   readonly limits: readonly string[];
   readonly setup: {

@@ -1,4 +1,5 @@
 import type { EntityKind } from "../domain/model/entities.ts";
+import type { ProductWords } from "../text/changes.ts";
 import { bitwarden } from "./bitwarden/definition.ts";
 import type { TargetDefinition } from "./definition.ts";
 import { onePassword } from "./onepassword/definition.ts";
@@ -15,6 +16,10 @@ export const definitionOf = (type: string): TargetDefinition | undefined =>
 
 /** Returns "Bitwarden" for "bitwarden". An unknown type stays as it is. */
 export const productOf = (type: string): string => definitionOf(type)?.product ?? type;
+
+/** Returns the product of a type and its own words for operations and states. */
+export const wordsOf = (type: string): ProductWords =>
+  definitionOf(type) ?? { product: type, operationNames: {}, stateNames: {} };
 
 /** "Bitwarden or 1Password". */
 export const productNames = targetDefinitions

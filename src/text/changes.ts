@@ -1,3 +1,4 @@
+import type { AccountState } from "../domain/model/account.ts";
 import type { HeldItem } from "../domain/model/held-change.ts";
 import {
   type Change,
@@ -27,8 +28,18 @@ const operationNames: Readonly<Record<string, string>> = {
   removeFromGroup: "Remove from group",
 };
 
-/** "Restore access" for `restore`. Returns the operation itself if it has no name. */
-export const operationName = (op: string): string => operationNames[op] ?? op;
+/** A product and its own words, where they differ from ours. A target definition has them. */
+export interface ProductWords {
+  readonly product: string;
+  readonly operationNames: Readonly<Partial<Record<ChangeOp, string>>>;
+  readonly stateNames: Readonly<Partial<Record<AccountState, string>>>;
+}
+
+/** "Restore access" for `restore`, or the product's own word: "Reactivate". Returns an operation without a name as it is. */
+export function operationName(op: string, own: Readonly<Record<string, string | undefined>> = {}): string {
+  const word = own[op];
+  return word === undefined ? (operationNames[op] ?? op) : `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
+}
 
 /** Returns the e-mail address or the group name that a change is about. */
 export const subjectOf = (change: Change): string => ("email" in change ? change.email : change.name);
@@ -68,11 +79,12 @@ export function detailOf(change: Change): string {
   }
 }
 
-/** The effect of an approval on the person or group. `product` is the name of the target's product. */
-export function consequenceOf({ change }: Pick<HeldItem, "change">, product: string): string {
+/** The effect of an approval on the person or group, in the words of the target's product. */
+export function consequenceOf({ change }: Pick<HeldItem, "change">, words: ProductWords): string {
+  const { product } = words;
   switch (change.op) {
     case "suspend":
-      return "loses access: suspended, can be restored";
+      return `loses access: ${words.stateNames.suspended ?? "suspended"}, can be restored`;
     case "remove":
       return `loses the account in ${product}: removed`;
     case "removeGroup":
@@ -95,7 +107,7 @@ export function consequenceOf({ change }: Pick<HeldItem, "change">, product: str
     case "createGroup":
     case "adoptGroup":
     case "renameGroup":
-      return operationName(change.op).toLowerCase();
+      return operationName(change.op, words.operationNames).toLowerCase();
     default:
       return unreachable(change);
   }
@@ -114,10 +126,10 @@ export const byOperation = (
 ): readonly (readonly [op: ChangeOp, changes: readonly Change[]])[] =>
   [...Map.groupBy(changes, ({ op }) => op)].sort(([, a], [, b]) => b.length - a.length);
 
-/** "3 invite, 1 suspend". */
-export const countOperations = (changes: readonly Change[]): string =>
+/** "3 invite, 1 suspend", with the product's own words. */
+export const countOperations = (changes: readonly Change[], own: ProductWords["operationNames"]): string =>
   byOperation(changes)
-    .map(([op, list]) => `${list.length} ${op}`)
+    .map(([op, list]) => `${list.length} ${own[op] ?? op}`)
     .join(", ");
 
 const heldReasonText: Readonly<Record<HeldReason, string>> = {

@@ -4,6 +4,8 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { targetsDocument } from "../../.ci/targets-document.ts";
+import { targetDefinitions } from "../../src/targets/registry.ts";
 import { parseConfig } from "../support/config.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -38,6 +40,10 @@ describe("links in documentation", () => {
       if (anchor !== undefined) expect(anchorsIn(read(target))).toContain(anchor);
     }
   });
+});
+
+it("docs/targets.md is up to date (npm run schema)", () => {
+  expect(read("docs/targets.md")).toBe(targetsDocument(targetDefinitions));
 });
 
 describe("configurations in documentation", () => {

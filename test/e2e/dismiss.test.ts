@@ -81,7 +81,7 @@ describe("a dismissed change", () => {
     const { stdout } = await stage.run("status");
     expect(stdout).toContain(`${left} held (dismissed)`);
     const one = leavers.find((email) => !lost.includes(email));
-    expect(stdout).toMatch(new RegExp(`held \\(dismissed\\): suspend ${one}, 20\\S+Z by cli:dismiss `));
+    expect(stdout).toMatch(new RegExp(`held \\(dismissed\\): revoke ${one}, 20\\S+Z by cli:dismiss `));
     const metrics = await fetch(`${serve.adminUrl}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
     expect(await metrics.text()).toContain(`rollcall_removals_dismissed{target="acme-bitwarden"} ${left}\n`);
   });
@@ -91,7 +91,7 @@ describe("a dismissed change", () => {
     const before = await held();
     await serve.stop();
     const plan = await stage.run("plan", "acme-bitwarden");
-    expect(plan.stdout).toMatch(/HELD: \d+ suspend\n {2}held {2}suspend {2}\S+ {2}dismissed\n/);
+    expect(plan.stdout).toMatch(/HELD: \d+ revoke\n {2}held {2}revoke {2}\S+ {2}dismissed\n/);
     expect(plan.stdout).not.toContain("to let what is held pass once");
     expect(plan.stdout).toContain(`after all: rollcall approve acme-bitwarden ${digest}`);
     expect((await stage.run("sync")).code).toBe(0);

@@ -155,7 +155,7 @@ describe("the guard", () => {
     const plan = await stage.run("plan", "--detailed-exitcode");
     expect(plan.code).toBe(2);
     expect(plan.stdout).toMatch(
-      /^acme-bitwarden: nothing to do; HELD: 1 suspend\n {2}held {2}suspend {2}person-11@example\.com {2}over the removal limit\n/,
+      /^acme-bitwarden: nothing to do; HELD: 1 revoke\n {2}held {2}revoke {2}person-11@example\.com {2}over the removal limit\n/,
     );
     expect(plan.stdout).toContain("rollcall approve acme-1password ");
     expect((await stage.run("plan")).code).toBe(0);

@@ -6,6 +6,7 @@ import { reviewDatabase } from "../../app/restore.ts";
 import { ldapSources } from "../../config/index.ts";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { Plan } from "../../domain/model/plan.ts";
+import type { Target } from "../../domain/ports/target.ts";
 import { createLogger, type LogLevel } from "../../telemetry/index.ts";
 import { planJson } from "../../text/changes.ts";
 import type { Cli } from "../command.ts";
@@ -32,7 +33,7 @@ export const addPlan = (cli: Cli): void =>
     .option("--detailed-exitcode", "exit 2 when there are changes");
 
 interface Planned {
-  readonly plans: readonly { readonly name: string; readonly plan: Plan }[];
+  readonly plans: readonly { readonly target: Target; readonly plan: Plan }[];
   readonly errors: readonly { readonly name: string; readonly message: string }[];
 }
 
@@ -46,10 +47,10 @@ async function plan(context: Context, options: PlanOptions & GlobalOptions, name
   const { plans, errors } = await makePlans(context, options, options.target ?? (name || undefined));
   if (options.json)
     printJson(terminal, {
-      targets: plans.map(({ name: target, plan: each }) => planJson(target, each)),
+      targets: plans.map(({ target, plan: each }) => planJson(target.name, each)),
       ...(errors.length > 0 && { errors }),
     });
-  else for (const { name: target, plan: each } of plans) terminal.out(describePlan(target, each, terminal.paint));
+  else for (const { target, plan: each } of plans) terminal.out(describePlan(target, each, terminal.paint));
   for (const { name: target, message } of errors) terminal.note(`rollcall: ${target}: ${message}`);
   if (errors.length > 0) return 1;
   const hasChanges = plans.some(({ plan: each }) => each.changes.length + each.held.length > 0);
@@ -75,7 +76,7 @@ async function makePlans(context: Context, options: GlobalOptions, name: string 
   const plans: Planned["plans"][number][] = [];
   for (const { target, reconciler } of connections) {
     try {
-      plans.push({ name: target.name, plan: (await reconciler.plan(forever)).plan });
+      plans.push({ target, plan: (await reconciler.plan(forever)).plan });
     } catch (error) {
       errors.push({ name: target.name, message: withoutName(target.name, messageOf(error)) });
     }

@@ -121,7 +121,7 @@ function targetAttention(target: TargetStatus | undefined, paint: Paint): readon
   ];
 }
 
-function heldLines({ heldChanges }: TargetStatus, paint: Paint): readonly string[] {
+function heldLines({ type, heldChanges }: TargetStatus, paint: Paint): readonly string[] {
   const undecided = heldChanges.filter(({ dismissedAt }) => dismissedAt === null);
   const dismissed = heldChanges.filter(({ dismissedAt }) => dismissedAt !== null);
   const more = (number: number, state: string): readonly string[] =>
@@ -131,7 +131,7 @@ function heldLines({ heldChanges }: TargetStatus, paint: Paint): readonly string
       .slice(0, maxLines)
       .map(
         (change) =>
-          `${paint("warning", "held:")} ${describe(change).join(" ")} (${heldBecause({ reason: change.reason, isDismissed: false })})`,
+          `${paint("warning", "held:")} ${describe(change, type).join(" ")} (${heldBecause({ reason: change.reason, isDismissed: false })})`,
       ),
     ...more(undecided.length, "held"),
     ...dismissed
@@ -139,7 +139,7 @@ function heldLines({ heldChanges }: TargetStatus, paint: Paint): readonly string
       .map(({ dismissedAt, dismissedBy, ...change }) =>
         paint(
           "quiet",
-          `held (dismissed): ${describe(change).join(" ")}, ${dismissedAt} by ${oneLine(dismissedBy ?? "")}`,
+          `held (dismissed): ${describe(change, type).join(" ")}, ${dismissedAt} by ${oneLine(dismissedBy ?? "")}`,
         ),
       ),
     ...more(dismissed.length, "dismissed"),

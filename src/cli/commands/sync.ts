@@ -52,6 +52,7 @@ const alertWithinMs = 5000;
 
 interface Delivered {
   readonly name: string;
+  readonly type: string;
   readonly applied: number;
   readonly reports: readonly RunReport[];
   readonly error: string | null;
@@ -157,7 +158,7 @@ async function deliver(
       errorMessage: error,
     });
   }
-  return { name, applied: reports.reduce((sum, report) => sum + report.applied, 0), reports, error };
+  return { name, type, applied: reports.reduce((sum, report) => sum + report.applied, 0), reports, error };
 }
 
 const outcomesOf = ({ reports }: Delivered): readonly Outcome[] => reports.flatMap((report) => report.outcomes);
@@ -194,11 +195,11 @@ function printResult(
         outcome.status === "failed"
           ? `${paint("bad", "FAILED:")} ${withoutName(each.name, outcome.error.message)}`
           : outcome.status;
-      terminal.out(`${each.name}: ${describe(outcome.change).join(" ")}: ${result}`);
+      terminal.out(`${each.name}: ${describe(outcome.change, each.type).join(" ")}: ${result}`);
     }
     const last = each.reports.at(-1);
     if (last !== undefined && last.plan.held.length > 0)
-      terminal.out(describePlan(each.name, { ...last.plan, changes: [], skipped: [] }, paint));
+      terminal.out(describePlan(each, { ...last.plan, changes: [], skipped: [] }, paint));
     const state = states.find(({ name }) => name === each.name);
     const rest = state && [
       state.pending > 0 && `${state.pending} pending`,

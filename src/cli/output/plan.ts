@@ -1,5 +1,7 @@
 import type { Paint, Style } from "../../app/context.ts";
 import type { Change, ChangeOp, Plan } from "../../domain/model/plan.ts";
+import type { Target } from "../../domain/ports/target.ts";
+import { wordsOf } from "../../targets/registry.ts";
 import { countOperations, detailOf, heldBecause, subjectOf } from "../../text/changes.ts";
 import { oneLine, table } from "./print.ts";
 
@@ -14,9 +16,9 @@ const styleOf = (op: ChangeOp): Style =>
       ? "good"
       : "strong";
 
-/** One change on one line: the operation, and its subject with details. */
-export const describe = (change: Change): readonly [op: string, what: string] => [
-  change.op,
+/** One change on one line: the operation in the words of the target's product, and its subject with details. */
+export const describe = (change: Change, type: string): readonly [op: string, what: string] => [
+  wordsOf(type).operationNames[change.op] ?? change.op,
   oneLine([subjectOf(change), detailOf(change)].filter(Boolean).join(": ")),
 ];
 
@@ -38,24 +40,30 @@ export const decisionLines = (
 ];
 
 /** A plan on a terminal: counts first, then each change. */
-export function describePlan(name: string, plan: Plan, paint: Paint): string {
+export function describePlan({ name, type }: Pick<Target, "name" | "type">, plan: Plan, paint: Paint): string {
+  const { operationNames } = wordsOf(type);
   const held = plan.held.map(({ change }) => change);
-  const doing = plan.changes.length === 0 ? paint("quiet", "nothing to do") : countOperations(plan.changes);
+  const doing =
+    plan.changes.length === 0 ? paint("quiet", "nothing to do") : countOperations(plan.changes, operationNames);
   const lines = [
-    `${paint("strong", `${name}:`)} ${doing}${held.length > 0 ? paint("warning", `; HELD: ${countOperations(held)}`) : ""}`,
+    `${paint("strong", `${name}:`)} ${doing}${held.length > 0 ? paint("warning", `; HELD: ${countOperations(held, operationNames)}`) : ""}`,
   ];
   const section = (rows: readonly (readonly string[])[]): void => {
     if (rows.length > 0) lines.push(table(rows.slice(0, maxShown)));
     if (rows.length > maxShown) lines.push(paint("quiet", `  … and ${rows.length - maxShown} more (--json shows all)`));
   };
   const painted = (change: Change): readonly [string, string] => {
-    const [op, what] = describe(change);
+    const [op, what] = describe(change, type);
     return [paint(styleOf(change.op), op), what];
   };
   section(plan.changes.map(painted));
   section(plan.held.map((each) => [paint("warning", "held"), ...painted(each.change), heldBecause(each)]));
   section(
-    plan.skipped.map(({ change, reason }) => [paint("quiet", "skipped"), ...describe(change), paint("quiet", reason)]),
+    plan.skipped.map(({ change, reason }) => [
+      paint("quiet", "skipped"),
+      ...describe(change, type),
+      paint("quiet", reason),
+    ]),
   );
   if (plan.held.some(({ reason }) => reason === "seats"))
     lines.push("  to let the held invitations pass: raise maxSeats in the configuration");

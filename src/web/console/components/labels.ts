@@ -1,3 +1,5 @@
+import type { ChangeOp } from "../../../domain/model/plan.ts";
+import { wordsOf } from "../../../targets/registry.ts";
 import { operationName } from "../../../text/changes.ts";
 import { ago as agoText, isoTime } from "../../../text/times.ts";
 import { type HtmlValue, html, type Markup } from "./html.ts";
@@ -44,8 +46,9 @@ const operationTones: Readonly<Record<string, Tone>> = {
   setGroups: "wait",
 };
 
-/** The name of an operation, coloured by what it gives or takes. */
-export const operationBadge = (op: string): Markup => badge(operationTones[op] ?? "idle", operationName(op));
+/** The name of an operation on a target of this type, coloured by what it gives or takes. */
+export const operationBadge = (op: ChangeOp, type: string): Markup =>
+  badge(operationTones[op] ?? "idle", operationName(op, wordsOf(type).operationNames));
 
 /** A message above or inside a form; read out at once if it is about a mistake. */
 export const callout = (kind: Extract<IconName, "bad" | "warn" | "info">, text: HtmlValue): Markup =>

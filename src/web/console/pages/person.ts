@@ -1,6 +1,6 @@
 import type { StatusReport } from "../../../app/status.ts";
 import type { ActivityPage, GroupDetail, PersonDetail, SyncStatus } from "../../../domain/ports/console-store.ts";
-import { productOf } from "../../../targets/registry.ts";
+import { productOf, wordsOf } from "../../../targets/registry.ts";
 import { accountStateNames } from "../../../text/access.ts";
 import { operationName } from "../../../text/changes.ts";
 import { noteText } from "../../../text/notes.ts";
@@ -102,7 +102,7 @@ function targetCard(status: SyncStatus, path: string, data: EntityData, { desire
   return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${product}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
 ${note !== null && html`<p class="hint flat">${hasNothingToLose ? `Not in ${product}: there is no access to remove.` : sentence(noteText(note, product))}</p>`}
-${held.map((item) => html`<p class="hint flat">${operationName(item.change.op)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and will be done in the next run"}.</p>`)}
+${held.map((item) => html`<p class="hint flat">${operationName(item.change.op, wordsOf(type).operationNames)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and will be done in the next run"}.</p>`)}
 ${factList([["Should have", desired], person !== null && ["Has", observed(status, nowMs)], ["Last call", lastCall(status, nowMs)], targetId(status, product)])}
 ${only(data.visitor, "operator", () => cardActions(status, path, data, desired))}</article>`;
 }

@@ -3,7 +3,7 @@ import type { Planned } from "../../../app/plans.ts";
 import type { TargetStatus } from "../../../app/status.ts";
 import { type HeldItem, isUndecided } from "../../../domain/model/held-change.ts";
 import type { HeldReason, Plan } from "../../../domain/model/plan.ts";
-import { productNames, productOf } from "../../../targets/registry.ts";
+import { productNames, productOf, wordsOf } from "../../../targets/registry.ts";
 import {
   byOperation,
   consequenceOf,
@@ -112,7 +112,7 @@ function heldTable({ name, type }: TargetPlan["target"], items: readonly HeldIte
       .slice(0, maxHeldShown)
       .map(
         (item) =>
-          html`<tr><th scope="row" class="name"><a href="${entityPath(item.kind, item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, productOf(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
+          html`<tr><th scope="row" class="name"><a href="${entityPath(item.kind, item.entityId)}">${heldSubject(item)}</a></th><td>${consequenceOf(item, wordsOf(type))}</td><td>${ago(item.sinceMs, nowMs)}</td>${item.dismissedAtMs !== null && html`<td>${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}</td>`}</tr>`,
       ),
     " tall",
   );
@@ -154,7 +154,7 @@ function planView({ target, planned }: TargetPlan, { visitor, nowMs }: PlanData)
   return html`<div class="between"><p class="flat" role="status"><strong>${summary(plan)}</strong> <span class="hint">as of ${ago(atMs, nowMs)}</span></p><div class="actions"><a class="button secondary" href="${path}/plan.csv" download>${icon("download")}CSV</a><a class="button secondary" href="${path}/plan.json" download>${icon("download")}JSON</a>${makePlan("Again")}</div></div>
 ${byOperation(plan.changes).map(([op, changes]) =>
   nameList(
-    operationBadge(op),
+    operationBadge(op, target.type),
     changes.map((change) => [subjectOf(change), detailOf(change)]),
   ),
 )}
@@ -163,7 +163,10 @@ ${
   plan.skipped.length > 0 &&
   nameList(
     badge("idle", "Skipped"),
-    plan.skipped.map(({ change, reason }) => [subjectOf(change), `${operationName(change.op)}: ${reason}`]),
+    plan.skipped.map(({ change, reason }) => [
+      subjectOf(change),
+      `${operationName(change.op, wordsOf(target.type).operationNames)}: ${reason}`,
+    ]),
   )
 }`;
 }

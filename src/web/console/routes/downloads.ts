@@ -1,7 +1,9 @@
 import type { Response } from "express";
 import { type Cell, csvText } from "../../../app/audit-files.ts";
+import type { TargetStatus } from "../../../app/status.ts";
 import type { HeldItem } from "../../../domain/model/held-change.ts";
 import type { Change, Plan } from "../../../domain/model/plan.ts";
+import { wordsOf } from "../../../targets/registry.ts";
 import { consequenceOf, detailOf, heldJson, heldSubject, planJson, subjectOf } from "../../../text/changes.ts";
 import { isoTime } from "../../../text/times.ts";
 import { sendText } from "../../http/send-file.ts";
@@ -12,14 +14,19 @@ const send = (response: Response, name: string, format: Format, document: object
   sendText(response, name, format, format === "csv" ? csvText(rows) : JSON.stringify(document, null, 2));
 
 /** Sends the held changes of a target as a download. */
-export function sendHeld(response: Response, target: string, held: readonly HeldItem[], format: Format): void {
+export function sendHeld(
+  response: Response,
+  target: Pick<TargetStatus, "name" | "type">,
+  held: readonly HeldItem[],
+  format: Format,
+): void {
   const document = held.map((item) => ({ key: item.key, ...heldJson(item) }));
-  send(response, `held-${target}`, format, { target, held: document }, [
+  send(response, `held-${target.name}`, format, { target: target.name, held: document }, [
     ["who", "change", "what would happen", "held since", "dismissed at", "dismissed by"],
     ...held.map((item) => [
       heldSubject(item),
       item.change.op,
-      consequenceOf(item, target),
+      consequenceOf(item, wordsOf(target.type)),
       isoTime(item.sinceMs),
       isoTime(item.dismissedAtMs),
       item.dismissedBy,

@@ -75,7 +75,7 @@ export function planRoutes(pages: Pages, { decisions, plans, status, now }: Cons
   pages.get("/plan/:target/held.:format", "viewer", async (asked) => {
     const [target, format] = [await targetOf(asked), asked.param("format")];
     if (target === null || (format !== "csv" && format !== "json")) return null;
-    sendHeld(asked.response, target.name, (await decisions.held(target.name)).items, format);
+    sendHeld(asked.response, target, (await decisions.held(target.name)).items, format);
     return "answered";
   });
 
