@@ -56,7 +56,7 @@ describe("the limit of calls to the identity provider", () => {
   const addresses = Array.from({ length: 120 }, (_, index) => `192.0.2.${index}`);
 
   it("counts failures of all addresses together and of each IPv6 network", async () => {
-    const { within } = calls();
+    const within = calls();
     for (const address of addresses) await expect(within(address, fails)).rejects.toThrow("made up");
     await expect(within("198.51.100.1", fails)).rejects.toThrow(TooManySignIns);
     clock += 60_000;
@@ -67,7 +67,7 @@ describe("the limit of calls to the identity provider", () => {
   });
 
   it("allows 20 calls at a time and counts a call no longer once it has ended", async () => {
-    const { within } = calls();
+    const within = calls();
     const held = Promise.withResolvers<string>();
     const asking = addresses.slice(0, 20).map((address) => within(address, () => held.promise));
     await expect(within("198.51.100.1", async () => "in")).rejects.toMatchObject({ retryAfterSeconds: 5 });

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
 import { createSeal, type Seal } from "../../crypto/seal.ts";
-import { clientAddress, createSignInLimit, type SignInLimit } from "./attempts.ts";
+import { clientAddress, createSignInLimit } from "./attempts.ts";
 import { admit, problem, type RoleToken, tokenFinder, type Visitor } from "./role.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
 
@@ -19,20 +19,7 @@ export interface AccessParts {
 }
 
 /** Authentication, shared by pages, API and metrics. */
-export interface Access {
-  readonly sessions: Sessions;
-  readonly attempts: SignInLimit;
-  readonly publicOrigin: string | null;
-  readonly isSecure: boolean;
-  findToken: ReturnType<typeof tokenFinder>;
-  /** Makes a seal under the same secrets as the sessions. */
-  sealFor(purpose: string): Seal;
-  /**
-   * Identifies the visitor. {@link requireRole} decides later whether that is enough. Refuses a wrong bearer token, and a
-   * write with a session cookie that no page of ours sent. Reads the body only of small forms.
-   */
-  readonly identify: RequestHandler;
-}
+export type Access = ReturnType<typeof createAccess>;
 
 /**
  * True if a page of ours sent this request. Browsers say where a request comes from, and no script can change that:
@@ -49,7 +36,7 @@ export function isSameOrigin(request: Request, publicOrigin: string | null): boo
 const readForm = express.urlencoded({ extended: false, limit: "32kb", parameterLimit: 200 });
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD" || method === "OPTIONS";
 
-export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn }: AccessParts): Access {
+export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn }: AccessParts) {
   const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   const isSecure = publicOrigin?.startsWith("https:") ?? isTls;
   // Includes the role, so that sessions end when the role of their token changes.
@@ -58,6 +45,10 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
   const attempts = createSignInLimit(now);
   const findToken = tokenFinder(tokens);
 
+  /**
+   * Identifies the visitor. {@link requireRole} decides later whether that is enough. Refuses a wrong bearer token, and a
+   * write with a session cookie that no page of ours sent. Reads the body only of small forms.
+   */
   const identify: RequestHandler = (request, response, next) => {
     const { authorization } = request.headers;
     if (authorization !== undefined) return byToken(authorization, request, response, next);
@@ -99,6 +90,7 @@ export function createAccess({ tokens, moreSecrets, publicUrl, isTls, now, warn 
     });
     next();
   };
+  /** Makes a seal under the same secrets as the sessions. */
   const sealFor = (purpose: string): Seal => createSeal(secrets, purpose);
   return { sessions, attempts, publicOrigin, isSecure, findToken, sealFor, identify };
 }

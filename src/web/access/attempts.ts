@@ -8,20 +8,13 @@ const windowMs = 60_000;
 /** Maximum addresses that are remembered, a few megabytes. The oldest is forgotten first. */
 const maxAddresses = 10_000;
 
-/** Counts attempts by client address, in windows of one minute. The only place that does so; the limits are below. */
-export interface AttemptCounter {
-  count(address: string): number;
-  add(address: string, by: 1 | -1): void;
-  /** Returns the time until the window of the address ends. */
-  endsInMs(address: string): number;
-}
-
 /**
+ * Counts attempts by client address, in windows of one minute. The only place that does so; the limits are below.
  * @param now any clock in milliseconds
  * @param ipv6Prefix length of the IPv6 network that counts as one address. A customer has a whole network: usually a /56,
  *   at least a /64.
  */
-export function createAttemptCounter(now: () => number, ipv6Prefix = 56): AttemptCounter {
+export function createAttemptCounter(now: () => number, ipv6Prefix = 56) {
   const windows = new Map<string, { readonly sinceMs: number; readonly count: number }>();
   const keyOf = (address: string): string => (isIP(address) === 0 ? address : ipKeyGenerator(address, ipv6Prefix));
   const windowOf = (key: string): { readonly sinceMs: number; readonly count: number } => {
@@ -29,8 +22,8 @@ export function createAttemptCounter(now: () => number, ipv6Prefix = 56): Attemp
     return known === undefined || Math.abs(now() - known.sinceMs) >= windowMs ? { sinceMs: now(), count: 0 } : known;
   };
   return {
-    count: (address) => windowOf(keyOf(address)).count,
-    add(address, by) {
+    count: (address: string): number => windowOf(keyOf(address)).count,
+    add(address: string, by: 1 | -1): void {
       const key = keyOf(address);
       const { sinceMs, count } = windowOf(key);
       windows.delete(key);
@@ -38,7 +31,8 @@ export function createAttemptCounter(now: () => number, ipv6Prefix = 56): Attemp
       if (oldest !== undefined && windows.size >= maxAddresses) windows.delete(oldest);
       windows.set(key, { sinceMs, count: Math.max(0, count + by) });
     },
-    endsInMs: (address) => windowOf(keyOf(address)).sinceMs + windowMs - now(),
+    /** Returns the time until the window of the address ends. */
+    endsInMs: (address: string): number => windowOf(keyOf(address)).sinceMs + windowMs - now(),
   };
 }
 
@@ -69,17 +63,6 @@ export function createWrongTokenLimit(maxPerMinute: number, { monotonic, onShed 
   };
 }
 
-/** Limits guesses of admin tokens: by address, and for all addresses together. */
-export interface SignInLimit {
-  /** True if this address must wait until its window ends. */
-  isBlocked(address: string): boolean;
-  failed(address: string): void;
-  /** Returns how long every sign-in waits now, because of wrong tokens from all addresses. */
-  delayMs(): number;
-  /** Returns the whole seconds until the address may try again. */
-  retryAfterSeconds(address: string): number;
-}
-
 /** Maximum wrong admin tokens of one address per minute. */
 const maxWrongTokens = 10;
 /** Wrong tokens of all addresses per minute that slow nobody down. */
@@ -90,20 +73,24 @@ const maxDelayMs = 2000;
 /** Key of the counters for all addresses together. They are separate, so that no address can push the key out. */
 const everybody = "all";
 
-export function createSignInLimit(now: () => number): SignInLimit {
+/** Limits guesses of admin tokens: by address, and for all addresses together. */
+export function createSignInLimit(now: () => number) {
   const byAddress = createAttemptCounter(now);
   const inAll = createAttemptCounter(now);
   return {
-    isBlocked: (address) => byAddress.count(address) >= maxWrongTokens,
-    failed(address) {
+    /** True if this address must wait until its window ends. */
+    isBlocked: (address: string): boolean => byAddress.count(address) >= maxWrongTokens,
+    failed(address: string): void {
       byAddress.add(address, 1);
       inAll.add(everybody, 1);
     },
-    delayMs() {
+    /** Returns how long every sign-in waits now, because of wrong tokens from all addresses. */
+    delayMs(): number {
       const tooMany = Math.max(0, inAll.count(everybody) - wrongTokensWithoutDelay);
       return Math.min(maxDelayMs, tooMany * delayPerWrongTokenMs);
     },
-    retryAfterSeconds: (address) => wholeSeconds(byAddress.endsInMs(address)),
+    /** Returns the whole seconds until the address may try again. */
+    retryAfterSeconds: (address: string): number => wholeSeconds(byAddress.endsInMs(address)),
   };
 }
 
@@ -127,36 +114,30 @@ const maxSignInsInFlight = 20;
 /** Expected time until one of these is finished. */
 const inFlightRetryMs = 5000;
 
-/** Limits how often strangers can make us call the identity provider with codes that they invented. */
-export interface ProviderCallLimit {
-  /**
-   * Calls within the limits. A call that succeeds does not count afterwards.
-   * @throws TooManySignIns without a call, and what `call` throws
-   */
-  within<T>(address: string, call: () => Promise<T>): Promise<T>;
-}
-
-export function createProviderCallLimit(now: () => number): ProviderCallLimit {
+/**
+ * Limits how often strangers can make us call the identity provider with codes that they invented. Returns a function that
+ * makes a call within the limits. A call that succeeds does not count afterwards. The function throws TooManySignIns
+ * without a call, and what `call` throws.
+ */
+export function createProviderCallLimit(now: () => number) {
   const byAddress = createAttemptCounter(now);
   const inAll = createAttemptCounter(now);
   let inFlight = 0;
-  return {
-    async within(address, call) {
-      if (byAddress.count(address) >= maxFailedSignIns.ofAddress) throw new TooManySignIns(byAddress.endsInMs(address));
-      if (inAll.count(everybody) >= maxFailedSignIns.ofAll) throw new TooManySignIns(inAll.endsInMs(everybody));
-      if (inFlight >= maxSignInsInFlight) throw new TooManySignIns(inFlightRetryMs);
-      // Counted before the outcome is known, so that calls in parallel cannot exceed the limit.
-      byAddress.add(address, 1);
-      inAll.add(everybody, 1);
-      inFlight += 1;
-      try {
-        const answer = await call();
-        byAddress.add(address, -1);
-        inAll.add(everybody, -1);
-        return answer;
-      } finally {
-        inFlight -= 1;
-      }
-    },
+  return async <T>(address: string, call: () => Promise<T>): Promise<T> => {
+    if (byAddress.count(address) >= maxFailedSignIns.ofAddress) throw new TooManySignIns(byAddress.endsInMs(address));
+    if (inAll.count(everybody) >= maxFailedSignIns.ofAll) throw new TooManySignIns(inAll.endsInMs(everybody));
+    if (inFlight >= maxSignInsInFlight) throw new TooManySignIns(inFlightRetryMs);
+    // Counted before the outcome is known, so that calls in parallel cannot exceed the limit.
+    byAddress.add(address, 1);
+    inAll.add(everybody, 1);
+    inFlight += 1;
+    try {
+      const answer = await call();
+      byAddress.add(address, -1);
+      inAll.add(everybody, -1);
+      return answer;
+    } finally {
+      inFlight -= 1;
+    }
   };
 }

@@ -88,7 +88,7 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
     });
     return discovered;
   };
-  const calls = createProviderCallLimit(now);
+  const withinLimit = createProviderCallLimit(now);
   return {
     async start(returnTo) {
       const provider = await configuration();
@@ -114,18 +114,13 @@ export function createOidc({ settings, publicUrl, seal, now }: OidcParts): Oidc 
       if (!flow.success || now() - flow.data.atMs > flowLifeMs)
         throw new Error("this sign-in did not begin in this browser, or it began more than ten minutes ago");
       const { returnTo, ...checks } = flow.data;
-      const ask = async (): Promise<OidcPerson> => personOf(settings, await configuration(), answerAt(query), checks);
+      const answer = new URL(`${redirectUri}?${query}`);
+      const ask = async (): Promise<OidcPerson> => personOf(settings, await configuration(), answer, checks);
       // An answer with another state, or with an error, is refused without a call.
       const isAsked = query.has("code") && query.get("state") === checks.state;
-      return { ...(await (isAsked ? calls.within(address, ask) : ask())), returnTo };
+      return { ...(await (isAsked ? withinLimit(address, ask) : ask())), returnTo };
     },
   };
-
-  function answerAt(query: URLSearchParams): URL {
-    const answer = new URL(redirectUri);
-    answer.search = query.toString();
-    return answer;
-  }
 }
 
 /** Exchanges the code and reads the name and the role. */

@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler, Response } from "express";
+import { findByHash, fingerprint, hashToken } from "../../crypto/tokens.ts";
 
 /** A viewer reads; an operator also syncs, approves and reinvites; an admin also connects and disconnects. */
 export type Role = "viewer" | "operator" | "admin";
@@ -68,9 +68,6 @@ export interface RoleToken {
   readonly token: string;
 }
 
-/** SHA-256. Hashes have the same length, so the comparison does not depend on the length of the token. */
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-
 /** Minimum length of a token that nobody can guess. `openssl rand -hex 16` makes 32 characters. */
 const unguessableChars = 32;
 
@@ -83,17 +80,17 @@ export interface FoundToken {
   readonly isUnguessable: boolean;
 }
 
-/** Returns a function that finds the role of a token. Compares with every known token in constant time. */
+/** Returns a function that finds the role of a token. */
 export function tokenFinder(tokens: readonly RoleToken[]) {
-  const known = tokens.map(({ role, token }) => ({ role, hash: digest(token) }));
+  const known = tokens.map(({ role, token }) => ({ role, hash: Buffer.from(hashToken(token), "hex") }));
   return (presented: string): FoundToken | null => {
-    const hash = digest(presented);
-    const about = {
-      fingerprint: hash.toString("hex").slice(0, 8),
-      isUnguessable: presented.length >= unguessableChars,
-    };
-    let found: FoundToken | null = null;
-    for (const each of known) if (timingSafeEqual(each.hash, hash)) found = { role: each.role, ...about };
-    return found;
+    const found = findByHash(known, presented);
+    return found === null
+      ? null
+      : {
+          role: found.role,
+          fingerprint: fingerprint(hashToken(presented)),
+          isUnguessable: presented.length >= unguessableChars,
+        };
   };
 }

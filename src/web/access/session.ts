@@ -1,8 +1,9 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import type { Request, Response } from "express";
 import { z } from "zod";
 import { deriveKey } from "../../crypto/aes-gcm.ts";
 import { createSeal } from "../../crypto/seal.ts";
+import { findByHash, hashToken } from "../../crypto/tokens.ts";
 
 const hourMs = 3_600_000;
 /** A session ends after this time without a request of a person. */
@@ -37,21 +38,6 @@ export interface SessionsParts {
   readonly now: () => number;
 }
 
-/** Sessions live in a sealed cookie: nothing is stored, and a restart signs nobody out. */
-export interface Sessions {
-  begin(response: Response, who: Pick<Session, "role" | "name" | "actor" | "by">): Session;
-  /** Returns the session of a request; null if there is none or it has ended. */
-  find(request: Request): Session | null;
-  /** Records that a person is active. */
-  touch(response: Response, session: Session): void;
-  /** Ends the session: clears the cookie and refuses copies of it. */
-  end(response: Response, session: Session): void;
-  isGood(session: Session): boolean;
-  /** Returns the token for the forms of this session. Other sites can neither read nor guess it. */
-  csrfToken(session: Session): string;
-  isCsrfToken(session: Session, presented: string): boolean;
-}
-
 /** Returns the value of a cookie; null for none. */
 export function readCookie(request: Request, name: string): string | null {
   for (const part of (request.headers.cookie ?? "").split(";")) {
@@ -64,7 +50,10 @@ export function readCookie(request: Request, name: string): string | null {
 /** Returns the cookie name. With the prefix `__Host-`, browsers bind the cookie to this host and to https. */
 export const cookieName = (name: string, isSecure: boolean): string => (isSecure ? `__Host-${name}` : name);
 
-export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessions {
+export type Sessions = ReturnType<typeof createSessions>;
+
+/** Sessions live in a sealed cookie: nothing is stored, and a restart signs nobody out. */
+export function createSessions({ secrets, isSecure, now }: SessionsParts) {
   const { seal, open } = createSeal(secrets, "session cookie");
   const name = cookieName("rollcall", isSecure);
   const revoked = new Map<string, number>();
@@ -79,23 +68,27 @@ export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessi
     const atMs = now();
     return !revoked.has(session.id) && atMs - session.seenAtMs < idleMs && atMs - session.beganAtMs < lifeMs(session);
   };
+  /** Returns the token for the forms of this session. Other sites can neither read nor guess it. */
   const csrfToken = (session: Session): string => createHmac("sha256", macKey).update(session.id).digest("base64url");
 
   return {
-    begin(response, who) {
+    begin(response: Response, who: Pick<Session, "role" | "name" | "actor" | "by">): Session {
       const session = { ...who, id: randomBytes(16).toString("base64url"), beganAtMs: now(), seenAtMs: now() };
       write(response, session);
       return session;
     },
-    find(request) {
+    /** Returns the session of a request; null if there is none or it has ended. */
+    find(request: Request): Session | null {
       const text = readCookie(request, name);
       const parsed = text === null ? null : sessionShape.safeParse(open(text));
       return parsed?.success && isGood(parsed.data) ? parsed.data : null;
     },
-    touch(response, session) {
+    /** Records that a person is active. */
+    touch(response: Response, session: Session): void {
       if (now() - session.seenAtMs >= touchMs) write(response, { ...session, seenAtMs: now() });
     },
-    end(response, session) {
+    /** Ends the session: clears the cookie and refuses copies of it. */
+    end(response: Response, session: Session): void {
       // If there are too many, the oldest are removed first.
       for (const [id, untilMs] of revoked) if (untilMs <= now() || revoked.size >= maxRevoked) revoked.delete(id);
       revoked.set(session.id, session.beganAtMs + lifeMs(session));
@@ -103,11 +96,7 @@ export function createSessions({ secrets, isSecure, now }: SessionsParts): Sessi
     },
     isGood,
     csrfToken,
-    isCsrfToken(session, presented) {
-      const [ours, theirs] = [csrfToken(session), presented].map((text) => Buffer.from(text));
-      return (
-        ours !== undefined && theirs !== undefined && ours.length === theirs.length && timingSafeEqual(ours, theirs)
-      );
-    },
+    isCsrfToken: (session: Session, presented: string): boolean =>
+      findByHash([{ hash: Buffer.from(hashToken(csrfToken(session)), "hex") }], presented) !== null,
   };
 }
