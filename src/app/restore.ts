@@ -65,7 +65,7 @@ async function lockStopped(context: Pick<Context, "database">, config: Config): 
     if (!hasCode(error, "STORE_LOCKED")) throw error;
     throw new RollcallError(
       "STORE_LOCKED",
-      `"rollcall serve" or "rollcall sync" works on ${storeName(config.store)}: stop it, run this command, start it again. Changes that it has made since its start on the old copy stay: "rollcall audit --since" shows them`,
+      `"rollcall serve" or "rollcall sync" works on ${storeName(config.store)}: stop it, run this command, and start it again. It may already have made changes from the old copy. They stay; "rollcall audit --since" shows them`,
       { cause: error },
     );
   }

@@ -11,10 +11,10 @@ const rules = {
   minSeverity: z
     .enum(alertSeverities)
     .default("warning")
-    .describe("critical: only trouble that keeps access from following the directory. Default warning."),
+    .describe("critical: only problems that stop access from following the sources. Default warning."),
   every: duration("1m", "30d")
     .optional()
-    .describe("Time between two reminders of the same trouble. Default: repeatEvery."),
+    .describe("Time between two reminders of the same problem. Default: repeatEvery."),
 };
 
 /** A webhook URL. Everybody who knows it can write to it, so the whole URL is a secret. */
@@ -111,10 +111,10 @@ export const alerts = (name: z.ZodString) =>
         .describe("A source or target must fail for this long to cause an alert. Default 15m."),
       recoverAfter: duration("1s", "24h")
         .prefault("5m")
-        .describe("Trouble must be gone for this long to count as ended. Default 5m."),
+        .describe("A problem must be gone for this long to count as ended. Default 5m."),
       repeatEvery: duration("1m", "30d")
         .prefault("24h")
-        .describe("Time between two reminders of the same trouble. Default 24h."),
+        .describe("Time between two reminders of the same problem. Default 24h."),
       perHour: z
         .int()
         .min(1)

@@ -105,7 +105,7 @@ export const ldapSource = z
       .min(0)
       .max(100)
       .default(80)
-      .describe("A full snapshot is refused if it keeps a smaller share of the known people. Default 80."),
+      .describe("A full poll is refused if it keeps a smaller share of the known people or groups. Default 80."),
   })
   .check(across(checkLdap))
   .transform(({ url, domain, bind, bindDn, bindPassword, connectTimeout, timeout, every, fullEvery, ...rest }) => ({

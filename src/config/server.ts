@@ -17,7 +17,7 @@ const limits = z
       .min(1)
       .max(100_000)
       .default(384)
-      .describe("The same for each source, so that one source can't take the capacity of all. Default 384."),
+      .describe("Requests in progress of one source, so that it can't take the capacity of all. Default 384."),
     requestsPerSecond: z
       .number()
       .positive()

@@ -138,7 +138,7 @@ const heldReasonText: Readonly<Record<HeldReason, string>> = {
   restored: "requested only by the restored backup",
   returning: "more people return at once than usual",
   "handed-on":
-    "the address belonged to another person, who is deleted: approve if it is the same person, else remove the old account in the target",
+    "the address belonged to a deleted person with another name: approve if it is the same person; if not, remove the old account in the target",
   seats: "maxSeats is reached",
 };
 

@@ -11,7 +11,7 @@ export function noteText(note: LinkNote, product: string): string {
     case "protected":
       return "protected: Rollcall never changes this account";
     case "conflict":
-      return "another person with the same e-mail address came first: this one is left out";
+      return "another person with the same e-mail address came first: nothing is done for this person";
     case "no-email":
       return "has no e-mail address, so no account can be found";
     case "email-differs":

@@ -103,7 +103,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     // With the keyboard only.
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
-    await page.getByRole("alert").getByText("not one of this Rollcall's").waitFor();
+    await page.getByRole("alert").getByText("Rollcall does not know this token").waitFor();
     forgive(/401/);
     await page.getByLabel("Admin token").fill(adminToken);
     await page.keyboard.press("Enter");

@@ -558,7 +558,7 @@ describe("OpenID Connect", () => {
     const url = await goThere(tab);
     const refused = await comeBack(tab, url);
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "40"]);
-    expect(refused.text).toContain("Wait <strong>40 seconds</strong>, then reload this page");
+    expect(refused.text).toContain("Wait <strong>40 seconds</strong>, then try again");
     expect(exchanges()).toBe(20);
     // Sign-in with a token still works.
     await signIn(admin);

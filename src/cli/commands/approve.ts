@@ -44,15 +44,15 @@ Exit code: 0, 1 when no held changes have that digest.`,
 export const addDismiss = (cli: Cli): void =>
   void cli.add({
     name: "dismiss <target> <digest>",
-    summary: "keep the held changes with that digest held, whatever the limit allows",
+    summary: "keep the held changes with that digest held, even if the limit has room",
     help: `
 Examples:
   rollcall plan acme                        shows the held changes and their digest
   rollcall dismiss acme 3f9c0d1e2a4b5c6d
 
-For changes that are wrong, such as those of a broken filter. Exactly these changes stay held, whatever the limit
-allows, until the source no longer requests them or somebody approves them. Changes that are held later are not
-dismissed. Works also while "rollcall serve" runs.
+Use it for changes that are wrong, for example because of a broken filter. These changes stay held, even if the limit
+has room. This ends when somebody approves them, or when the source no longer requests them. Changes that are held later
+are not dismissed. It also works while "rollcall serve" runs.
 Exit code: 0, 1 when no held changes have that digest.`,
     run: decide({
       name: "dismiss",

@@ -37,7 +37,7 @@ export function addAudit(cli: Cli): void {
     cli.add(
       {
         name: "list",
-        summary: "the newest rows; the default of audit",
+        summary: "the newest rows; runs if no command is given",
         help: `
 Examples:
   rollcall audit list --person ada@example.com
@@ -82,8 +82,8 @@ Examples:
   rollcall audit verify
   rollcall audit verify --head 18231:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
-Note the head that it prints, in a place where nobody with access to the database can write. With --head it shows
-later that no row up to there was cut off or replaced.
+Store the printed head in another place, where people with access to the database can't change it. Later, --head checks
+that no row up to this head is missing or replaced.
 Exit code: 0 intact, 1 not.`,
         run: verifyAudit,
       },

@@ -8,10 +8,16 @@ const help = `
 Examples:
   rollcall backup /backup/rollcall-$(date +%F).db
 
-The copy is complete, readable by this user only, and checked page by page and audit row by row. An existing file is
-never overwritten. To restore: stop "rollcall serve", move the database and its -wal and -shm files away, put the copy
-in their place, start again. Changes that only the copy requests are then held until you approve them
-(docs/reliability.md). If something else made the copy, run "rollcall restored" before you start again.
+The copy is complete. Rollcall checks all pages and all audit rows of it. Only the current user can read it. An existing
+file is never overwritten.
+
+To restore the copy:
+  1. Stop "rollcall serve".
+  2. Move the database and its -wal and -shm files away.
+  3. Put the copy in their place, and start "rollcall serve".
+Changes that only the copy wants are then held until you approve them (docs/reliability.md).
+Was the copy not made by this command? Then run "rollcall restored" before you start "rollcall serve".
+
 Exit code: 0, 1 error; then there is no copy.`;
 
 export const addBackup = (cli: Cli): void =>

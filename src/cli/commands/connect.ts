@@ -52,7 +52,8 @@ export function addConnect(cli: Cli): void {
 Examples:
 ${targetTypes.map((type) => `  rollcall connect ${type} -c rollcall.yaml\n`).join("")}  rollcall connect ${targetTypes[0]} --name acme --region eu --client-id ID < secret-file
 
-Asks for missing values on a terminal. Without one, the secret comes from standard input; it can't be an argument.
+On a terminal, it asks for missing values. Without a terminal, it reads the secret from standard input. The secret can't
+be an argument.
 Signs in and reads once. If that works, the credentials are stored, encrypted under the masterKey.
 Exit code: 0 stored, 1 nothing was stored.`,
       run: connectTarget,

@@ -11,8 +11,11 @@ const help = `
 Examples:
   rollcall rekey -c rollcall.yaml           all or nothing, also while "rollcall serve" runs
 
-To replace the master key: make a new one, list both in the configuration with the new one first
-(masterKey: [file:new.key, file:old.key]), run this command, remove the old one from the list.
+To replace the master key:
+  1. Make a new key.
+  2. List both keys in the configuration, the new one first: masterKey: [file:new.key, file:old.key]
+  3. Run this command.
+  4. Remove the old key from the list.
 
 Exit code: 0, 1 nothing was changed.`;
 
@@ -49,7 +52,7 @@ async function rekey(context: Context, options: GlobalOptions): Promise<number> 
 }
 
 function describe(keyId: string, changed: number, total: number, keys: number): string {
-  const done = `${count(changed, "connection")} encrypted again under key id ${keyId}; ${total - changed} of ${total} were already`;
+  const done = `${count(changed, "connection")} encrypted again under key id ${keyId}; ${total - changed} of ${total} were already encrypted under it`;
   if (keys > 1) return `${done}. No stored credential needs the other keys of masterKey: remove them from the list`;
   return changed > 0
     ? done

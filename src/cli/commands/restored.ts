@@ -9,11 +9,17 @@ const help = `
 Examples:
   rollcall restored -c rollcall.yaml        then: rollcall serve -c rollcall.yaml
 
-Only for a copy that "rollcall backup" did not make: a snapshot of the volume, or a copied file. Such a copy does not
-show that it is one, and people who left after it was made would get access back. Steps: stop "rollcall serve"; put the
-database in its place, with the -wal file of the same moment (move an older -wal file and the -shm file away); run this
-command; start "rollcall serve". The effect is the same as with a backup (docs/reliability.md). Run it before the first
-start: run later, it also holds changes that the sources have requested since.
+Use it if you put back a copy that "rollcall backup" did not make: a snapshot of the volume, or a copied file. Rollcall
+can't see that such a copy is old. Without this command, people who left since then would get access back.
+
+Steps:
+  1. Stop "rollcall serve".
+  2. Put the copy in place, with the -wal file of the same moment. Move any other -wal file and the -shm file away.
+  3. Run this command.
+  4. Start "rollcall serve".
+The effect is the same as with a backup (docs/reliability.md). If you run the command after the first start, it also
+holds changes that the sources have requested since then.
+
 Exit code: 0 noted, also when it was noted before; 1 error, for example because "rollcall serve" runs.`;
 
 export const addRestored = (cli: Cli): void =>

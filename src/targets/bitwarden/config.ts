@@ -68,11 +68,13 @@ export const bitwardenConfig = z
     groups: z
       .strictObject({
         include: patterns.default(["*"]).describe("Directory groups that are pushed. Default all."),
-        exclude: patterns.default([]).describe("Directory groups that are not, although included. Default none."),
+        exclude: patterns
+          .default([])
+          .describe("Directory groups that are not pushed, even if include names them. Default none."),
         takeOver: patterns
           .default([])
           .describe(
-            "Directory groups that take over a group of their name although it has another system's external id. Set it while you move from Directory Connector or Bitwarden's SCIM. Default none.",
+            "Directory groups that may adopt a Bitwarden group of the same name that has the external id of another system. Set it while you move from Directory Connector or Bitwarden's SCIM. Default none.",
           ),
       })
       .prefault({}),
@@ -82,12 +84,16 @@ export const bitwardenConfig = z
     onDelete: takeAccess.describe("What happens to a member who is deleted from the directory. Default revoke."),
     removeAfter: durationOrNever
       .prefault("never")
-      .describe("Removes members who have been revoked and absent that long. Default never."),
+      .describe("Removes members who have been revoked and absent for this time. Default never."),
     protect: z
       .array(z.enum(["owner", "admin"]))
       .default(["owner"])
       .describe("Roles that are never taken away. Default [owner]."),
-    maxSeats: z.int().min(1).optional().describe("Invitations beyond are held. Default no limit."),
+    maxSeats: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Maximum members with a seat. Further invitations are held. Default no limit."),
     rateLimit: z
       .strictObject({
         perSecond: z.number().positive().max(10_000).optional(),

@@ -73,7 +73,7 @@ function failures({ status, nowMs }: AttentionData): readonly AttentionLine[] {
       line(
         target,
         "can't be reached, or refuses Rollcall",
-        html`Changes wait, also removals. Next try: ${nextTry(target.retryAt, nowMs)}. Sync now tries at once.`,
+        html`All changes wait, removals too. Next try: ${nextTry(target.retryAt, nowMs)}. To try at once, use Sync now.`,
       ),
     ),
   ];
@@ -83,7 +83,7 @@ const expiringTokens = ({ tokens, nowMs }: AttentionData): readonly AttentionLin
   expiringSoon(tokens, nowMs).map(({ source, label, expiresAtMs }) => ({
     tone: "warn",
     title: `A token of ${source} expires soon`,
-    detail: html`${label === "" ? "It" : label} expires ${ago(expiresAtMs, nowMs)}. After that the identity provider is refused. Make a new token and give it to the provider before.`,
+    detail: html`${label === "" ? "It" : label} expires ${ago(expiresAtMs, nowMs)}. After that, Rollcall refuses the identity provider. Make a new token now, and enter it at the provider.`,
     action: { label: "Make a new token", href: `/connections/new/provider?source=${encodeURIComponent(source)}` },
   }));
 

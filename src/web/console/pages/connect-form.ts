@@ -115,7 +115,7 @@ export const disconnectBody = (
   visitor: Visitor,
 ): Markup => html`<form class="panel stacked narrow" method="post" action="/connections/${encodeURIComponent(name)}/disconnect">${csrfField(visitor)}
 ${problem !== null && callout("bad", problem)}
-<p><strong>Nobody loses access by this.</strong> But from then on:</p>
+<p><strong>Nobody loses access now.</strong> But after this:</p>
 <ul>${consequences.map((each) => html`<li>${each}</li>`)}</ul>
 <label for="confirm">Type <strong>${name}</strong> to disconnect it</label><input id="confirm" name="confirm" autocomplete="off" spellcheck="false" required>
 <div class="actions"><button type="submit" class="danger">Disconnect</button><a class="button secondary" href="/connections">Cancel</a></div></form>`;

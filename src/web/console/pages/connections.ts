@@ -71,7 +71,7 @@ ${factList([["Host", connection.host ?? "unknown"], ["Client ID", html`<code>${c
       () => html`<div class="actions"><form method="post" action="${path}/sync">${csrfField(visitor)}<button type="submit" class="secondary">Sync now</button></form>
 ${from !== "file" && only(visitor, "admin", () => html`<a class="button secondary" href="${path}/rotate">Rotate the secret</a><a class="button secondary" href="${path}/disconnect">Disconnect</a>`)}</div>
 ${from === "file" && visitor.role === "admin" && html`<p>Its credentials are in the configuration file: change them there.</p>`}`,
-    ) ?? html`<p>A change of a connection needs the role admin.</p>`
+    ) ?? html`<p>To change a connection, you need the role admin.</p>`
   }</footer></article>`;
 }
 

@@ -31,7 +31,7 @@ export const providerGuides: readonly ProviderGuide[] = [
     id: "google-workspace",
     name: "Google Workspace",
     steps: [
-      "Apps → Web and mobile apps → Add app; a catalogue app with automatic provisioning is needed.",
+      "Apps → Web and mobile apps → Add app. Choose an app of the catalog that has automatic provisioning.",
       "Autoprovisioning → Set up. Access token: the token. Endpoint URL: the base URL.",
       "Map at least userName, name.givenName, name.familyName, emails, active; then turn it on.",
     ],
@@ -51,7 +51,7 @@ export const providerGuides: readonly ProviderGuide[] = [
     steps: [
       "SSO Applications → your application → Identity Management → Configuration Settings.",
       "API type SCIM API, version 2.0. Base URL: the base URL. Token Key: the token. Test, then Activate.",
-      "Enable management of user groups if groups are to come too.",
+      "To send groups too, enable the management of user groups.",
     ],
   },
   {

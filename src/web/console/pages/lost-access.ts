@@ -48,8 +48,8 @@ export function lossesBody({ page, filter, status }: LossesData): Markup {
   const typeOf = (name: string): string => status.targets.find((target) => target.name === name)?.type ?? name;
   const nothing =
     page.nextBeforeSeq === null
-      ? "Nobody who matches lost access."
-      : "Nobody who matches lost access among the newest rows; there are older ones.";
+      ? "Nobody lost access that matches these filters."
+      : "No match among the newest rows. There are older rows.";
   return html`<form class="filters" method="get" action="${path}">
   <div><label for="person">Who</label><input id="person" name="person" type="search" maxlength="200" autocomplete="off" placeholder="e-mail address, userName or id" value="${filter.person}"></div>
   ${targetField(status.targets, filter.target)}
@@ -95,7 +95,7 @@ function whatWasLost({ what, group, target }: LostAccess, product: string): Html
 
 /** The change of the source behind the loss. */
 function why({ cause, group }: LostAccess): HtmlValue {
-  if (cause === null) return "Drift: a full check found access that comes from neither a source nor the configuration.";
+  if (cause === null) return "Drift: a full run found access that no source and no configuration gives.";
   const at = html` <small>${moment(cause.atMs)}</small>`;
   switch (cause.action) {
     case "user.update":

@@ -158,7 +158,7 @@ ${byOperation(plan.changes).map(([op, changes]) =>
     changes.map((change) => [subjectOf(change), detailOf(change)]),
   ),
 )}
-${plan.held.length > 0 && html`<p class="hint">Besides, ${count(plan.held.length, "change is", "changes are")} held: over the removal limit, requested only by a restored backup, dismissed, or without a seat.</p>`}
+${plan.held.length > 0 && html`<p class="hint">In addition, ${count(plan.held.length, "change is", "changes are")} held: over the removal limit, requested only by a restored backup, dismissed, or without a seat.</p>`}
 ${
   plan.skipped.length > 0 &&
   nameList(

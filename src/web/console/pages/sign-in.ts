@@ -73,7 +73,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
   router.post("/sign-in", async (request, response) => {
     const address = clientAddress(request);
     if (!isSameOrigin(request, access.publicOrigin))
-      return show(response, 403, "/", "That did not come from this page. Reload it and try again.");
+      return show(response, 403, "/", "The request did not come from this page. Reload the page and try again.");
     await readSmallForm(request, response);
     const { token = "", to } = formOf(request);
     const found = access.findToken(token);
@@ -94,7 +94,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     if (found === null) {
       attempts.failed(address);
       warn(`console: a wrong token from ${address}`);
-      return show(response, 401, localPath(to), "That token is not one of this Rollcall's.");
+      return show(response, 401, localPath(to), "Rollcall does not know this token.");
     }
     await beginWithToken(response, found, localPath(to));
   });
@@ -132,7 +132,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
         response,
         502,
         "/",
-        "The identity provider does not answer as it should. The log says why; the admin token works meanwhile.",
+        "The identity provider does not answer correctly. The log has the reason. You can still sign in with a token.",
       );
     }
   });
@@ -144,7 +144,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
       response,
       429,
       "/",
-      html`Too many sign-ins over the identity provider have failed. Wait <strong>${retryAfterSeconds} seconds</strong>, then reload this page or begin again; the admin token works meanwhile.`,
+      html`Too many sign-ins over the identity provider have failed. Wait <strong>${retryAfterSeconds} seconds</strong>, then try again. You can still sign in with a token.`,
     );
   };
 
@@ -160,7 +160,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
           response,
           403,
           "/",
-          html`<strong>${name}</strong> has no role here: none of your groups is listed under <code>admin.oidc.roles</code>. Ask whoever runs Rollcall.`,
+          html`<strong>${name}</strong> has no role here: none of your groups is listed under <code>admin.oidc.roles</code>. Ask the administrator of Rollcall.`,
         );
       }
       await begin(response, { role, name, actor: `console:${name} (oidc)`, by: "oidc" }, localPath(returnTo));
@@ -172,7 +172,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
         response,
         403,
         "/",
-        "Signing in over the identity provider did not work. Try again; if it fails again, the log says why.",
+        "The sign-in at the identity provider failed. Try again. If it fails again, read the reason in the log.",
       );
     }
   });
