@@ -52,16 +52,15 @@ export const company = {
 };
 
 /**
- * Fills two empty accounts as the company had them before it used a directory. Everybody is ACTIVE in 1Password,
- * because its API cannot invite. Bitwarden has the owner and five members without externalId, which can be adopted. One of them
- * has collections, and two members are in a group that was made by hand. Ids are always the same, so that a client's
- * stored ids stay valid when the accounts are made again.
+ * Fills two empty accounts as the company had them before it used a directory. Ids are always the same, so that a
+ * client's stored ids stay valid when the accounts are made again.
  */
 export function seedCompany(bitwarden: BitwardenState, onePassword: OnePasswordState): void {
   seedOnePassword(onePassword);
   seedBitwarden(bitwarden);
 }
 
+/** Everybody is ACTIVE in 1Password, because its API cannot invite. */
 export function seedOnePassword(onePassword: OnePasswordState): void {
   for (const { email, displayName } of company.people) {
     const owner = email === company.owner;
@@ -69,6 +68,10 @@ export function seedOnePassword(onePassword: OnePasswordState): void {
   }
 }
 
+/**
+ * Bitwarden has the owner and five members without externalId, which can be adopted. One of them has collections, and
+ * two members are in a group that was made by hand.
+ */
 export function seedBitwarden(bitwarden: BitwardenState): void {
   const passwords = bitwarden.addCollection({ id: guid("collection", 1) });
   const archive = bitwarden.addCollection({ id: guid("collection", 2) });

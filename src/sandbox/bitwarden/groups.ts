@@ -38,7 +38,7 @@ export const groupRoutes: BitwardenRoutes = {
     const given = readBody(request, groupModel);
     const before = pathEntity(state.groups, id);
     checkGroup(state, given);
-    // An absent externalId is reset, absent collections are kept (UpdateGroupCommand calls ReplaceAsync(group) for null).
+    // An absent externalId is reset. Absent collections are kept (UpdateGroupCommand calls ReplaceAsync(group)).
     const group: Group = { ...before, ...given, collections: given.collections ?? before.collections };
     state.groups.set(id, group);
     state.recordEvent(eventType.groupUpdated, { groupId: id });

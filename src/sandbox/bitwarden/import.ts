@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { SandboxRequest } from "../kit/requests.ts";
-import { type BitwardenRoutes, invite, isKnownEmail, requireSeats } from "./members.ts";
+import { type BitwardenRoutes, invite, knownEmails, requireSeats } from "./members.ts";
 import { eventType, type Member, memberStatus, memberType } from "./model.ts";
 import {
   badRequest,
@@ -145,9 +145,8 @@ function adoptByEmail(state: BitwardenState, imported: ImportedMembers, known: K
 
 // Step 4: seats are checked for the whole batch. A known address with another externalId is skipped without an error.
 function addNew(state: BitwardenState, imported: ImportedMembers, known: KnownIds, invites: boolean): void {
-  const added = imported.filter(
-    (member) => !known.has(member.externalId) && !isKnownEmail(state, member.email, member.email),
-  );
+  const emails = new Set(knownEmails(state));
+  const added = imported.filter((member) => !known.has(member.externalId) && !emails.has(member.email));
   if (!invites && state.settings.stagedStatus) {
     for (const { email, externalId } of added)
       known.set(externalId, state.addMember({ email, externalId, status: memberStatus.staged }).id);

@@ -20,7 +20,7 @@ import {
 } from "./requests.ts";
 import type { BitwardenState } from "./state.ts";
 
-/** Routes of one organization. `id` is the parameter of the path. A result is sent as JSON, no result without a body. */
+/** Routes of one organization. `id` is the parameter of the path. The result is sent as JSON; undefined has no body. */
 export type BitwardenRoutes = Readonly<
   Record<string, (state: BitwardenState, request: SandboxRequest, id: string) => object | undefined>
 >;
@@ -69,7 +69,8 @@ export const memberRoutes: BitwardenRoutes = {
   "POST /api/public/members": (state, request) => {
     const given = readBody(request, createModel);
     const email = given.email.toLowerCase();
-    if (isKnownEmail(state, email, given.email)) throw badRequest("This user has already been invited.");
+    const compared = state.settings.entityFramework ? given.email : email;
+    if (knownEmails(state).some((known) => known === compared)) throw badRequest("This user has already been invited.");
     requireSeats(state, 1, "Cannot auto scale self-host.");
     const accesses = given.collections ?? [];
     const groups = given.groups ?? [];
@@ -198,14 +199,13 @@ export function invite(
 }
 
 /**
- * True if an invitation to this address is refused. SQL Server compares account and invited e-mails of all members
- * (OrganizationUser_SelectKnownEmails.sql). Entity Framework databases miss members without an account and compare
- * letter case, so duplicates are possible there (EF/OrganizationUserRepository.cs, SelectKnownEmailsAsync).
+ * Returns the addresses to which an invitation is refused. SQL Server compares account and invited e-mails of all
+ * members (OrganizationUser_SelectKnownEmails.sql). Entity Framework databases miss members without an account and
+ * compare letter case, so duplicates are possible there (EF/OrganizationUserRepository.cs, SelectKnownEmailsAsync).
  */
-export function isKnownEmail(state: BitwardenState, email: string, asSent: string): boolean {
-  const found = state.membersByEmail(email);
-  if (!state.settings.entityFramework) return found.length > 0;
-  return found.some((member) => member.userId !== null && member.email === asSent);
+export function knownEmails({ members, settings }: BitwardenState): IteratorObject<string> {
+  const compared = members.values().filter(({ userId }) => !settings.entityFramework || userId !== null);
+  return compared.map((member) => member.email);
 }
 
 /**

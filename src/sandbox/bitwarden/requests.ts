@@ -60,26 +60,20 @@ function refusalOf(issues: readonly z.core.$ZodIssue[]): Refusal {
   if (missing !== undefined) return unreadable("$", missing.message);
   const wrongType = issues.find(({ code }) => code !== "custom");
   if (wrongType !== undefined) {
-    const path = `$${wrongType.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
-    return unreadable(
-      path,
-      `The JSON value could not be converted to ${wrongType.message}. Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`,
-    );
+    const path = `$${joined(wrongType.path, String)}`;
+    const text = `The JSON value could not be converted to ${wrongType.message}.`;
+    return unreadable(path, `${text} Path: ${path} | LineNumber: 0 | BytePositionInLine: 0.`);
   }
-  const errors = Map.groupBy(issues, ({ path }) =>
-    path
-      .map((part) => (typeof part === "number" ? `[${part}]` : `.${pascalCase(part)}`))
-      .join("")
-      .slice(1),
-  );
-  return invalidModel(
-    Object.fromEntries(
-      [...errors].map(([key, found]) => [
-        key,
-        found.map(({ message, path }) => message.replace("{0}", pascalCase(path.at(-1) ?? ""))),
-      ]),
-    ),
-  );
+  const texts = ([key, found]: readonly [string, typeof issues]) => [
+    key,
+    found.map(({ message, path }) => message.replace("{0}", pascalCase(path.at(-1) ?? ""))),
+  ];
+  const byKey = Map.groupBy(issues, ({ path }) => joined(path, pascalCase).slice(1));
+  return invalidModel(Object.fromEntries([...byKey].map(texts)));
+}
+
+function joined(path: readonly PropertyKey[], nameOf: (name: PropertyKey) => string): string {
+  return path.map((part) => (typeof part === "number" ? `[${part}]` : `.${nameOf(part)}`)).join("");
 }
 
 function pascalCase(name: PropertyKey): string {

@@ -20,7 +20,7 @@ const maxEvents = 20_000;
 const linkedStatuses: readonly MemberStatus[] = [memberStatus.accepted, memberStatus.confirmed];
 const seatStatuses: readonly MemberStatus[] = [memberStatus.invited, ...linkedStatuses];
 
-/** An emulated Bitwarden organization. It has to serve 50,000 members, so that no request may cost more than one scan. */
+/** An emulated Bitwarden organization. Each request may scan all members once: 50,000 members must be usable. */
 export class BitwardenState {
   readonly organizationId: string;
   readonly settings: BitwardenSettings;
@@ -134,7 +134,7 @@ export class BitwardenState {
 
   membersByEmail(email: string): readonly Member[] {
     const wanted = email.toLowerCase();
-    return [...this.members.values()].filter((member) => member.email === wanted);
+    return [...this.members.values().filter((member) => member.email === wanted)];
   }
 
   /** The group of this name. Throws when there are two (see `groupsByName`). */
@@ -188,7 +188,7 @@ export class BitwardenState {
 
   isLastConfirmedOwner(member: Member): boolean {
     if (this.settings.hasProvider || !isConfirmedOwner(member)) return false;
-    return [...this.members.values()].filter(isConfirmedOwner).length === 1;
+    return [...this.members.values().filter(isConfirmedOwner)].length === 1;
   }
 
   // -- what the API does -----------------------------------------------------------------------------------------

@@ -1,35 +1,36 @@
-/**
- * The effect of a fault on a request that matches.
- *
- * | kind | effect |
- * |---|---|
- * | status | Answers `status` with `body` as JSON (no body when absent) instead of doing the work. |
- * | html | Answers an HTML page, as a proxy in front of the vendor would. Default status 502. |
- * | rateLimit | Answers the vendor's 429 with `Retry-After`. |
- * | unauthorized | Answers the vendor's 401, as if the token had expired. |
- * | resetBefore | TCP reset; nothing was done. |
- * | resetAfter | TCP reset after the work: the change is made and persisted, the answer is never sent. |
- * | delay | Waits, then continues. |
- * | hang | Never answers and does nothing. |
- * | hangAfter | Does the work, never answers. |
- * | expireEarly | Token requests: the token expires after `afterSeconds` although `expires_in` says otherwise. |
- * | repeatPageToken | 1Password lists: every answer has the same `next_page_token`, without end. |
- * | dropPage | 1Password lists: the page has no results, and the next page token is correct. |
- * | truncateList | 1Password lists: the page has no `next_page_token` although more users follow. |
- */
+/** The effect of a fault on a request that matches. */
 export type FaultEffect =
+  /** Answers `status` with `body` as JSON (no body when absent) instead of doing the work. */
   | {
       readonly kind: "status";
       readonly status: number;
       readonly body?: unknown;
       readonly headers?: Readonly<Record<string, string>>;
     }
+  /** Answers an HTML page, as a proxy in front of the vendor would. Default status 502. */
   | { readonly kind: "html"; readonly status?: number }
+  /** Answers the vendor's 429 with `Retry-After`. */
   | { readonly kind: "rateLimit"; readonly retryAfterSeconds: number }
+  /** Answers the vendor's 401, as if the token had expired. */
+  | { readonly kind: "unauthorized" }
+  /** TCP reset; nothing was done. */
+  | { readonly kind: "resetBefore" }
+  /** TCP reset after the work: the change is made and persisted, the answer is never sent. */
+  | { readonly kind: "resetAfter" }
+  /** Waits, then continues. */
   | { readonly kind: "delay"; readonly ms: number }
+  /** Never answers and does nothing. */
+  | { readonly kind: "hang" }
+  /** Does the work, never answers. */
+  | { readonly kind: "hangAfter" }
+  /** Token requests: the token expires after `afterSeconds` although `expires_in` says otherwise. */
   | { readonly kind: "expireEarly"; readonly afterSeconds: number }
-  | { readonly kind: "unauthorized" | "resetBefore" | "resetAfter" | "hang" | "hangAfter" }
-  | { readonly kind: "repeatPageToken" | "dropPage" | "truncateList" };
+  /** 1Password lists: every answer has the same `next_page_token`, without end. */
+  | { readonly kind: "repeatPageToken" }
+  /** 1Password lists: the page has no results, and the next page token is correct. */
+  | { readonly kind: "dropPage" }
+  /** 1Password lists: the page has no `next_page_token` although more users follow. */
+  | { readonly kind: "truncateList" };
 
 /** Which requests a fault hits, and how often. */
 export interface FaultMatch {

@@ -74,27 +74,7 @@ export async function startEmulator<State extends Persistable>(
   emulator.faults.latencyMs = latencyMs;
   const vendor = vendorOf(emulator);
   const closing = new AbortController();
-  const serving = { ...emulator, vendor, clock, flush, closing: closing.signal };
-  const app = express();
-  app.disable("x-powered-by");
-  app.use(express.text({ type: () => true, limit: maxBodyBytes }));
-  const routes = Object.entries(vendor.routes).map(([route, handle]) => {
-    const [method = "", template = ""] = route.split(" ");
-    return { method, template, handle };
-  });
-  for (const [template, sharing] of Map.groupBy(routes, (route) => route.template)) {
-    const work = (request: SandboxRequest): Reply => {
-      const route = sharing.find(({ method }) => method === request.method);
-      return route?.handle(request) ?? vendor.methodNotAllowed(sharing.map(({ method }) => method));
-    };
-    const pattern = `^${template.replace(/\{\w+\}/g, "([^/:]+)")}/?$`;
-    app.all(new RegExp(pattern, vendor.isCaseSensitive ? "" : "i"), respond(serving, template, work));
-  }
-  app.use(respond(serving, "?", vendor.notFound));
-  // A body over the limit, or a path that is not percent-encoded correctly.
-  app.use((error: { readonly status?: number }, _request: Request, response: Response, _next: unknown) => {
-    response.status(error.status ?? 500).end();
-  });
+  const app = appOf({ ...emulator, vendor, clock, flush, closing: closing.signal });
   const server = await new Promise<ReturnType<typeof app.listen>>((resolve, reject) => {
     const listening = app.listen(port, host, (error) => (error === undefined ? resolve(listening) : reject(error)));
   });
@@ -119,6 +99,31 @@ interface Serving extends Omit<Emulation<unknown>, "state"> {
   readonly clock: () => number;
   readonly flush: () => Promise<void>;
   readonly closing: AbortSignal;
+}
+
+function appOf(serving: Serving): express.Express {
+  const { vendor } = serving;
+  const app = express();
+  app.disable("x-powered-by");
+  app.use(express.text({ type: () => true, limit: maxBodyBytes }));
+  const routes = Object.entries(vendor.routes).map(([route, handle]) => {
+    const [method = "", template = ""] = route.split(" ");
+    return { method, template, handle };
+  });
+  for (const [template, sharing] of Map.groupBy(routes, (route) => route.template)) {
+    const work = (request: SandboxRequest): Reply => {
+      const route = sharing.find(({ method }) => method === request.method);
+      return route?.handle(request) ?? vendor.methodNotAllowed(sharing.map(({ method }) => method));
+    };
+    const pattern = `^${template.replace(/\{\w+\}/g, "([^/:]+)")}/?$`;
+    app.all(new RegExp(pattern, vendor.isCaseSensitive ? "" : "i"), respond(serving, template, work));
+  }
+  app.use(respond(serving, "?", vendor.notFound));
+  // A body over the limit, or a path that is not percent-encoded correctly.
+  app.use((error: { readonly status?: number }, _request: Request, response: Response, _next: unknown) => {
+    response.status(error.status ?? 500).end();
+  });
+  return app;
 }
 
 /** Answers with what `work` returns, or as the faults that hit the request demand. */
