@@ -7,11 +7,48 @@ import type { CheckFinding } from "../domain/ports/target.ts";
 import { credentialKeys, definitionOf, kindsOf, placeKeys, productOf, targetDefinitions } from "../targets/registry.ts";
 import type { Logger } from "../telemetry/index.ts";
 import { count } from "../text/numbers.ts";
-import type { ConnectionDraft, Connections, FieldErrors, ListedConnection, Verification } from "./connection-types.ts";
 import type { Context } from "./context.ts";
 import { withoutName } from "./open-targets.ts";
 import { openKeys, sealKeys } from "./stored-credentials.ts";
-import { verifyTarget } from "./verify-target.ts";
+import { type FieldErrors, type Verification, verifyTarget } from "./verify-target.ts";
+
+/**
+ * The fields that a person fills in to connect a target: name, type, and the keys of `targets.NAME` that its definition
+ * asks for. The configuration file may have the keys that are missing or empty here. The secret is never logged and
+ * never shown again.
+ */
+export interface ConnectionDraft extends ConnectionKeys {
+  /** 1 to 63 of A-Z, a-z, 0-9, -, _ and ., beginning with a letter or a digit. */
+  readonly name: string;
+  /** A type of the registry of targets. */
+  readonly type: string;
+}
+
+/** Text by key of `targets.NAME`: `region`, or the URLs, and the credentials. */
+export interface ConnectionKeys {
+  readonly [key: string]: string | undefined;
+}
+
+/** One connection in a list. */
+export interface ListedConnection {
+  readonly name: string;
+  readonly type: string;
+  /**
+   * The origin of its credentials: the configuration file, `connect`, or `connect` with settings of the file.
+   */
+  readonly from: "file" | "stored" | "stored and file";
+  /** `failing`: see `error`. `new`: no run has ended yet. `unreadable`: no masterKey decrypts it. */
+  readonly state: "working" | "failing" | "new" | "unreadable";
+  readonly error: string | null;
+  readonly lastSuccessAtMs: number | null;
+  /** Null if it is only in the file. */
+  readonly verifiedAtMs: number | null;
+  readonly changedAtMs: number | null;
+  /** Host of the API; null when unreadable. */
+  readonly host: string | null;
+  /** `organization.<guid>` or the OAuth application's id: no secret. Null when unreadable. */
+  readonly clientId: string | null;
+}
 
 export interface ConnectionParts {
   readonly context: Context;
@@ -26,13 +63,20 @@ export interface ConnectionParts {
 /** Keys of `targets.NAME` that are stored, in this order. */
 const storedKeys = ["type", ...placeKeys, ...credentialKeys];
 
-/** Verifies, stores, lists and removes connections, for the commands and for the console. */
-export function createConnections(parts: ConnectionParts): Connections {
+export type Connections = ReturnType<typeof createConnections>;
+
+/**
+ * Verifies, stores, lists and removes connections, for the commands and for the console. `actor` goes into the audit trail,
+ * e.g. `admin:ada`.
+ */
+export function createConnections(parts: ConnectionParts) {
   const { file, ring, store } = parts;
+  /** Returns null if credentials can be stored. Otherwise says why not, and what to do. */
   const cannotStore = (): string | null =>
     ring().currentId === null ? `credentials can't be stored, no masterKey is configured; ${howToMakeMasterKey}` : null;
 
-  const save = async (draft: ConnectionDraft, actor: string, signal: AbortSignal): Promise<Verification> => {
+  /** Verifies, then stores. This process uses it within two seconds, if it serves. */
+  const saveConnection = async (draft: ConnectionDraft, actor: string, signal: AbortSignal): Promise<Verification> => {
     const reason = cannotStore();
     if (reason !== null) return { ok: false, errors: { "": reason } };
     const keys = keysOf(file, draft);
@@ -48,17 +92,28 @@ export function createConnections(parts: ConnectionParts): Connections {
   return {
     cannotStore,
     listConnections: () => list(parts),
-    verifyConnection: (draft, signal) => verify(parts, draft.name, keysOf(file, draft), signal),
-    saveConnection: save,
-    rotateSecret: async (name, clientSecret, actor, signal) => {
+    /** Signs in with the draft and reads once. Stores nothing. A vendor may take a minute. */
+    verifyConnection: (draft: ConnectionDraft, signal: AbortSignal) =>
+      verify(parts, draft.name, keysOf(file, draft), signal),
+    saveConnection,
+    /** Replaces the secret of a stored connection after it has verified the new one. */
+    rotateSecret: async (
+      name: string,
+      clientSecret: string,
+      actor: string,
+      signal: AbortSignal,
+    ): Promise<Verification> => {
       const row = (await store.credentials()).find((each) => each.name === name);
       if (row === undefined) return { ok: false, errors: { name: notStored(file, name) } };
       const opened = tryOpen(ring(), row);
       if ("problem" in opened) return { ok: false, errors: { "": opened.problem } };
-      return save({ ...opened.keys, name, type: row.type, clientSecret }, actor, signal);
+      return saveConnection({ ...opened.keys, name, type: row.type, clientSecret }, actor, signal);
     },
-    removalConsequences: (name) => consequences(parts, name),
-    removeConnection: (name, actor) => store.removeCredential(name, causeOf(actor)),
+    /** Returns sentences about the consequences, to show before `removeConnection`. */
+    removalConsequences: (name: string) => consequences(parts, name),
+    /** Removes a stored connection. Nobody loses access. Returns false if none is stored under that name. */
+    removeConnection: (name: string, actor: string) => store.removeCredential(name, causeOf(actor)),
+    /** Starts a complete comparison of a target. Returns false if no such target runs here. */
     syncNow: parts.syncNow,
   };
 }

@@ -1,11 +1,33 @@
 import type { TargetConfig } from "../config/index.ts";
-import type { AccountState } from "../domain/model/account.ts";
 import { type ErrorCode, messageOf, RollcallError } from "../domain/model/errors.ts";
 import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import { cloudOf } from "../targets/definition.ts";
 import { definitionOf } from "../targets/registry.ts";
-import type { Survey, Verification } from "./connection-types.ts";
 import { withoutName } from "./open-targets.ts";
+
+/** Messages by key of the draft, as plain text without secrets. The key `""` is for the whole form. */
+export type FieldErrors = Readonly<Record<string, string>>;
+
+/** Facts about an organization or account, from the vendor's API. */
+export interface Survey {
+  readonly name: string;
+  readonly type: string;
+  /** The vendor's id of the organization or account. */
+  readonly accountId: string;
+  /** Host of the API. */
+  readonly host: string;
+  readonly members: number;
+  /** Null if the API has no groups. */
+  readonly groups: number | null;
+  /** Number of accounts by state. Only states that occur. */
+  readonly states: Readonly<Record<string, number>>;
+  /** Warnings: a key that acts as an owner, a permission that seems missing. */
+  readonly findings: readonly CheckFinding[];
+}
+
+export type Verification =
+  | { readonly ok: true; readonly survey: Survey }
+  | { readonly ok: false; readonly errors: FieldErrors };
 
 /** Maximum time to sign in and read all accounts. */
 const verifyWithinMs = 60_000;
@@ -68,13 +90,3 @@ const describe = (error: RollcallError, signal: AbortSignal): string =>
   error.code === "ABORTED" && signal.reason instanceof DOMException && signal.reason.name === "TimeoutError"
     ? `no complete answer after ${verifyWithinMs / 1000} s: the API, or a proxy before it, is too slow`
     : messageOf(error);
-
-/** Words for the states of an account, in their usual order. */
-export const stateWords: Readonly<Record<AccountState, string>> = {
-  staged: "staged",
-  invited: "invited",
-  accepted: "accepted, to be confirmed",
-  active: "active",
-  suspended: "suspended",
-  unknown: "in a state that Rollcall does not know",
-};

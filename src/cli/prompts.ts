@@ -1,7 +1,7 @@
 import input from "@inquirer/input";
 import password from "@inquirer/password";
 import select from "@inquirer/select";
-import type { ConnectionKeys } from "../app/connection-types.ts";
+import type { ConnectionKeys } from "../app/connections.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import type { CredentialField, TargetDefinition } from "../targets/definition.ts";
 

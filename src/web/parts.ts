@@ -1,4 +1,4 @@
-import type { Connections } from "../app/connection-types.ts";
+import type { Connections } from "../app/connections.ts";
 import type { Decisions } from "../app/decisions.ts";
 import type { Plans } from "../app/plans.ts";
 import type { ScimTokens } from "../app/scim-tokens.ts";

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ConnectionDraft, Connections } from "../../src/app/connection-types.ts";
-import { createConnections } from "../../src/app/connections.ts";
+import { type ConnectionDraft, type Connections, createConnections } from "../../src/app/connections.ts";
 import type { Context } from "../../src/app/context.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { createKeyRing, type KeyRing } from "../../src/crypto/key-ring.ts";

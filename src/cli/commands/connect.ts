@@ -1,12 +1,17 @@
 import { Option } from "commander";
 import { locateFile } from "../../app/config-location.ts";
-import type { ConnectionDraft, ConnectionKeys, Connections, FieldErrors, Survey } from "../../app/connection-types.ts";
-import { createConnections, notStored } from "../../app/connections.ts";
+import {
+  type ConnectionDraft,
+  type ConnectionKeys,
+  type Connections,
+  createConnections,
+  notStored,
+} from "../../app/connections.ts";
 import type { Context, GlobalOptions } from "../../app/context.ts";
 import { interruption } from "../../app/signals.ts";
 import { openToReport } from "../../app/status.ts";
 import { keyRingOf } from "../../app/stored-credentials.ts";
-import { stateWords } from "../../app/verify-target.ts";
+import type { FieldErrors, Survey } from "../../app/verify-target.ts";
 import type { AccountState } from "../../domain/model/account.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type { TargetDefinition } from "../../targets/definition.ts";
@@ -279,3 +284,13 @@ function describeSurvey({ type, accountId, host, members, groups, states, findin
     ...findings.map(({ level, message }) => `${level}: ${message}`),
   ].join("\n");
 }
+
+/** Words for the states of an account, in their usual order. */
+const stateWords: Readonly<Record<AccountState, string>> = {
+  staged: "staged",
+  invited: "invited",
+  accepted: "accepted, to be confirmed",
+  active: "active",
+  suspended: "suspended",
+  unknown: "in a state that Rollcall does not know",
+};

@@ -1,6 +1,6 @@
 import type { Change } from "../../domain/model/plan.ts";
 import type { Outcome } from "../../domain/ports/target.ts";
-import { type ChangeOf, type Job, runJobs, type Settled, whileAnswering } from "../kit/run-changes.ts";
+import { type ChangeOf, type Settled, settleEach, whileAnswering } from "../kit/run-changes.ts";
 import { settleGroup, settlePerson } from "./apply-changes.ts";
 import { settleInvites } from "./invitations.ts";
 import { type MembershipChange, settleMembership } from "./memberships.ts";
@@ -20,58 +20,49 @@ async function* settleAll(run: Run, changes: readonly Change[]): AsyncGenerator<
   const { suspend = [], remove = [], setMembers = [], setGroups = [], ...others } = byOp(changes);
   const { createGroup = [], adoptGroup = [], renameGroup = [], removeGroup = [] } = others;
   const { adopt = [], restore = [], invite = [], reinvite = [] } = others;
+  const { http } = run.api;
   const people = (list: readonly Parameters<typeof settlePerson>[1][]): AsyncGenerator<Settled> =>
-    runJobs(
-      run.api.http,
-      list.map((change): Job => ({ change, key: change.remoteId, settle: () => settlePerson(run, change) })),
+    settleEach(
+      http,
+      list,
+      ({ remoteId }) => remoteId,
+      (change) => settlePerson(run, change),
     );
   const groups = (list: readonly Parameters<typeof settleGroup>[1][]): AsyncGenerator<Settled> =>
-    runJobs(
-      run.api.http,
-      list.map((change): Job => ({ change, key: change.groupId, settle: () => settleGroup(run, change) })),
+    settleEach(
+      http,
+      list,
+      ({ groupId }) => groupId,
+      (change) => settleGroup(run, change),
     );
+  const memberships = (list: readonly MembershipChange[], isLast: boolean): AsyncGenerator<Settled> =>
+    settleEach(http, list, keyOf, (change) => settleMembership(run, change, isLast));
 
   yield* people([...suspend, ...remove]);
   const settledEarly = new Set<Change>();
   // By group, then by member, never both at once: each writes full lists of the same rows.
-  yield* takeMemberships(run, setMembers, settledEarly);
-  yield* takeMemberships(run, setGroups, settledEarly);
+  // The changes that take memberships away come first. They may also add members, who are invited only later.
+  for (const list of [setMembers, setGroups]) {
+    const taking = list.filter((change) => change.remove.length > 0);
+    for await (const settled of memberships(taking, false)) {
+      settledEarly.add(settled.outcome.change);
+      yield settled;
+    }
+  }
   yield* groups([...createGroup, ...adoptGroup, ...renameGroup]);
   yield* people(adopt);
   yield* people(restore);
   yield* settleInvites(run, invite);
   yield* people(reinvite);
-  for (const list of [setMembers, setGroups]) {
-    const rest = list.filter((change) => !settledEarly.has(change));
-    yield* runJobs(
-      run.api.http,
-      rest.map((change) => membershipJob(run, change, true)),
+  for (const list of [setMembers, setGroups])
+    yield* memberships(
+      list.filter((change) => !settledEarly.has(change)),
+      true,
     );
-  }
   yield* groups(removeGroup);
 }
 
-/** Takes memberships away first. These changes may also add members, who are invited only later. */
-async function* takeMemberships(
-  run: Run,
-  changes: readonly MembershipChange[],
-  settledEarly: Set<Change>,
-): AsyncGenerator<Settled> {
-  const taking = changes.filter((change) => change.remove.length > 0);
-  for await (const settled of runJobs(
-    run.api.http,
-    taking.map((change) => membershipJob(run, change, false)),
-  )) {
-    settledEarly.add(settled.outcome.change);
-    yield settled;
-  }
-}
-
-const membershipJob = (run: Run, change: MembershipChange, isLast: boolean): Job => ({
-  change,
-  key: change.op === "setMembers" ? change.groupId : change.userId,
-  settle: () => settleMembership(run, change, isLast),
-});
+const keyOf = (change: MembershipChange): string => (change.op === "setMembers" ? change.groupId : change.userId);
 
 type ByOp = { readonly [Op in Change["op"]]?: readonly ChangeOf<Op>[] };
 

@@ -1,5 +1,5 @@
 import type { RollcallError } from "../../domain/model/errors.ts";
-import { applied, type ChangeOf, failed, lost, runJobs, type Settled, unconfirmed } from "../kit/run-changes.ts";
+import { applied, type ChangeOf, failed, lost, type Settled, settleEach, unconfirmed } from "../kit/run-changes.ts";
 import type { Written } from "./api.ts";
 import { refused, settle } from "./apply-changes.ts";
 import { type VendorError, vendorMember } from "./convert.ts";
@@ -110,10 +110,7 @@ async function* inviteEach(run: Run, changes: readonly Invite[]): AsyncGenerator
       outOfSeats = refused(run, written.refusal);
     return settleInvite(run, change, written);
   };
-  yield* runJobs(
-    run.api.http,
-    changes.map((change) => ({ change, key: change.userId, settle: () => invite(change) })),
-  );
+  yield* settleEach(run.api.http, changes, ({ userId }) => userId, invite);
 }
 
 function settleInvite(run: Run, change: Invite, written: Written): Settled {

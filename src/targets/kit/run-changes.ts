@@ -84,30 +84,33 @@ export async function* whileAnswering<Result extends Settled>(
   }
 }
 
-/** One change to settle. Jobs with the same key run one after another. */
-export interface Job {
-  readonly change: Change;
-  readonly key: string;
-  /** Null: it is left for later. */
-  readonly settle: () => Promise<Settled | null>;
-}
-
 /** Maximum calls in flight. The rate limit applies to them together. */
 const concurrency = 4;
 
-/** Runs the jobs, a few at a time, and yields each result as it comes. Ends only when no call is in flight. */
-export async function* runJobs(http: HttpClient, jobs: readonly Job[]): AsyncGenerator<Settled> {
-  const lanes = [...Map.groupBy(jobs, (job) => job.key).values()].map((lane) => lane.values());
-  const inFlight = new Map<Iterator<Job>, Promise<readonly [Iterator<Job>, Settled | null]>>();
-  const start = (lane: Iterator<Job> | undefined): void => {
+/**
+ * Settles the changes, a few at a time, and yields each result as it comes. Changes with the same key are settled one after
+ * another. A change whose result is null is left for later. Ends only when no call is in flight.
+ */
+export async function* settleEach<One extends Change>(
+  http: HttpClient,
+  changes: readonly One[],
+  keyOf: (change: One) => string,
+  settle: (change: One) => Promise<Settled | null>,
+): AsyncGenerator<Settled> {
+  const lanes = [...Map.groupBy(changes, keyOf).values()].map((lane) => lane.values());
+  const inFlight = new Map<Iterator<One>, Promise<readonly [Iterator<One>, Settled | null]>>();
+  const start = (lane: Iterator<One> | undefined): void => {
     const next = lane?.next();
     if (lane === undefined || next === undefined) return;
-    if (next.done === true) start(lanes.shift());
-    else
-      inFlight.set(
-        lane,
-        attempt(http, next.value.change, next.value.settle).then((settled) => [lane, settled] as const),
-      );
+    if (next.done === true) {
+      start(lanes.shift());
+      return;
+    }
+    const settled = attempt(http, next.value, () => settle(next.value));
+    inFlight.set(
+      lane,
+      settled.then((result) => [lane, result] as const),
+    );
   };
   for (let slot = 0; slot < concurrency; slot += 1) start(lanes.shift());
   try {

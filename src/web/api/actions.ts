@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import type { ConnectionDraft, Verification } from "../../app/connection-types.ts";
+import type { ConnectionDraft } from "../../app/connections.ts";
+import type { Verification } from "../../app/verify-target.ts";
 import { isoTime, withIsoTimes } from "../../text/times.ts";
 import type { AdminParts } from "../parts.ts";
 import * as answers from "./answer-schemas.ts";

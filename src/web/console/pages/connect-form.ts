@@ -1,5 +1,6 @@
-import type { ConnectionKeys, FieldErrors, Survey } from "../../../app/connection-types.ts";
+import type { ConnectionKeys } from "../../../app/connections.ts";
 import type { MadeToken } from "../../../app/scim-tokens.ts";
+import type { FieldErrors, Survey } from "../../../app/verify-target.ts";
 import type { CredentialField, TargetDefinition } from "../../../targets/definition.ts";
 import { definitionOf, productOf } from "../../../targets/registry.ts";
 import { figure } from "../../../text/numbers.ts";

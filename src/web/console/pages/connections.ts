@@ -1,4 +1,4 @@
-import type { ListedConnection } from "../../../app/connection-types.ts";
+import type { ListedConnection } from "../../../app/connections.ts";
 import type { SourceStatus, StatusReport } from "../../../app/status.ts";
 import { fingerprint } from "../../../crypto/tokens.ts";
 import { expiringSoon, isTokenGood, type StoredToken, tokenNoticeMs } from "../../../domain/ports/scim-store.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { ConnectionKeys, FieldErrors } from "../../../app/connection-types.ts";
+import type { ConnectionKeys } from "../../../app/connections.ts";
+import type { FieldErrors } from "../../../app/verify-target.ts";
 import type { TargetDefinition } from "../../../targets/definition.ts";
 import { credentialKeys, definitionOf, placeKeys, productOf, targetTypes } from "../../../targets/registry.ts";
 import type { ConsoleParts } from "../../parts.ts";
