@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Config, type ConfigFile, readConfigFile } from "../config/index.ts";
+import { type Config, type ConfigFile, readConfigFile, type StoredTarget } from "../config/index.ts";
 import { RollcallError } from "../domain/model/errors.ts";
 import { targetDefinitions } from "../targets/registry.ts";
 import type { Context, GlobalOptions } from "./context.ts";
@@ -20,8 +20,13 @@ export const locateConfig = (context: Context, options: GlobalOptions): Promise<
 
 /** Adds the stored connections to the file. @throws `CONFIG_INVALID`, `STORE_UNAVAILABLE` */
 export async function composeConfig(context: Context, file: ConfigFile): Promise<Config> {
+  return file.compose(await storedTargets(context, file));
+}
+
+async function storedTargets(context: Context, file: ConfigFile): Promise<readonly StoredTarget[]> {
   const settings = file.settings();
-  return file.compose(openStored(keyRingOf(settings), await context.database(settings).storedCredentials()));
+  const ring = keyRingOf(settings);
+  return (await context.database(settings).storedCredentials()).map((row) => openStored(ring, row));
 }
 
 /**
@@ -31,8 +36,7 @@ export async function composeConfig(context: Context, file: ConfigFile): Promise
  */
 export async function locateConfigOpenable(context: Context, options: GlobalOptions): Promise<Config> {
   const file = locateFile(context, options);
-  const settings = file.settings();
-  const stored = openStored(keyRingOf(settings), await context.database(settings).storedCredentials());
+  const stored = await storedTargets(context, file);
   const locked = stored.filter((each) => "problem" in each).map(({ name }) => name);
   return file.compose(
     stored.filter((each) => "keys" in each),

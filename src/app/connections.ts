@@ -1,7 +1,5 @@
-import type { ConfigFile } from "../config/index.ts";
+import type { ConfigFile, StoredTarget } from "../config/index.ts";
 import { howToMakeMasterKey, type KeyRing } from "../crypto/key-ring.ts";
-import { messageOf } from "../domain/model/errors.ts";
-import type { StoredCredential } from "../domain/ports/credential-store.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import type { CheckFinding } from "../domain/ports/target.ts";
 import { credentialKeys, definitionOf, kindsOf, placeKeys, productOf, targetDefinitions } from "../targets/registry.ts";
@@ -9,7 +7,7 @@ import type { Logger } from "../telemetry/index.ts";
 import { count } from "../text/numbers.ts";
 import type { Context } from "./context.ts";
 import { withoutName } from "./open-targets.ts";
-import { openKeys, sealKeys } from "./stored-credentials.ts";
+import { openStored, sealKeys } from "./stored-credentials.ts";
 import { type FieldErrors, type Verification, verifyTarget } from "./verify-target.ts";
 
 /**
@@ -105,7 +103,7 @@ export function createConnections(parts: ConnectionParts) {
     ): Promise<Verification> => {
       const row = (await store.credentials()).find((each) => each.name === name);
       if (row === undefined) return { ok: false, errors: { name: notStored(file, name) } };
-      const opened = tryOpen(ring(), row);
+      const opened = openStored(ring(), row);
       if ("problem" in opened) return { ok: false, errors: { "": opened.problem } };
       return saveConnection({ ...opened.keys, name, type: row.type, clientSecret }, actor, signal);
     },
@@ -194,7 +192,7 @@ async function accountBefore({ store, ring, file }: ConnectionParts, name: strin
   if (known !== null) return known;
   const row = (await store.credentials()).find((each) => each.name === name);
   if (row === undefined) return null;
-  const opened = tryOpen(ring(), row);
+  const opened = openStored(ring(), row);
   if ("problem" in opened) return null;
   const draft = file.draft(name, opened.keys);
   return "target" in draft ? draft.target.account : null;
@@ -216,23 +214,13 @@ async function invitations(
   return [{ level: "warning", message }];
 }
 
-type Opened = { readonly keys: Readonly<Record<string, string>> } | { readonly problem: string };
-
-function tryOpen(ring: KeyRing, row: StoredCredential): Opened {
-  try {
-    return { keys: openKeys(ring, row) };
-  } catch (error) {
-    return { problem: messageOf(error) };
-  }
-}
-
 async function list({ file, ring, store }: ConnectionParts): Promise<readonly ListedConnection[]> {
   const [rows, states] = [await store.credentials(), await store.connections()];
   const names = new Set([...Object.keys(file.targets), ...rows.map(({ name }) => name)]);
   return [...names].map((name): ListedConnection => {
     const own = file.targets[name];
     const row = rows.find((each) => each.name === name);
-    const opened = row === undefined ? { keys: null } : tryOpen(ring(), row);
+    const opened = row === undefined ? { keys: null } : openStored(ring(), row);
     const draft = "keys" in opened ? file.draft(name, opened.keys) : null;
     const target = draft !== null && "target" in draft ? draft.target : null;
     const state = states.find((each) => each.role === "target" && each.name === name);
@@ -256,7 +244,7 @@ async function list({ file, ring, store }: ConnectionParts): Promise<readonly Li
 }
 
 function stateOf(
-  opened: Opened | { readonly keys: null },
+  opened: StoredTarget | { readonly keys: null },
   problems: readonly { readonly field: string; readonly message: string }[],
   state: { readonly lastSuccessAtMs: number | null; readonly errorMessage: string | null } | undefined,
   name: string,

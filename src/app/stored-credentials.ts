@@ -29,12 +29,11 @@ export function openKeys(ring: KeyRing, row: StoredCredential): Readonly<Record<
   }
 }
 
-/** Decrypts stored connections, for the configuration. */
-export const openStored = (ring: KeyRing, rows: readonly StoredCredential[]): readonly StoredTarget[] =>
-  rows.map((row) => {
-    try {
-      return { name: row.name, keys: openKeys(ring, row) };
-    } catch (error) {
-      return { name: row.name, problem: messageOf(error) };
-    }
-  });
+/** Decrypts a stored connection, or says why that is impossible. */
+export function openStored(ring: KeyRing, row: StoredCredential): StoredTarget {
+  try {
+    return { name: row.name, keys: openKeys(ring, row) };
+  } catch (error) {
+    return { name: row.name, problem: messageOf(error) };
+  }
+}
