@@ -63,7 +63,7 @@ export interface Condition {
 const nearlyUsed = 0.8;
 const tokenNoticeMs = 14 * 86_400_000;
 /** Time synchronisation corrects the clock by less than this. */
-const clockToleranceMs = 60_000;
+export const clockToleranceMs = 60_000;
 /** How long a jump of the clock is reported. */
 const clockJumpLifeMs = 3_600_000;
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { ForbiddenAddress, guardedLookup, refuseHost } from "../net/addresses.ts";
+import { connectionReason, guardedLookup, refuseHost } from "../net/addresses.ts";
 import { type AlertChannel, footer, headline, type Letterhead, SendError, sender } from "./channel.ts";
 import type { AlertMessage } from "./incidents.ts";
 
@@ -69,17 +69,11 @@ async function connectTo(host: string, port: number, signal: AbortSignal): Promi
     return socket;
   } catch (error) {
     socket.destroy();
-    throw new SendError(`no connection to ${host}:${port} (${reasonOf(error)})`);
+    throw new SendError(`no connection to ${host}:${port} (${connectionReason(error, "no answer in time")})`);
   } finally {
     clearTimeout(timer);
   }
 }
-
-const reasonOf = (error: unknown): string => {
-  const [first] = error instanceof AggregateError ? error.errors : [error];
-  if (first instanceof ForbiddenAddress) return first.message;
-  return first instanceof Error && "code" in first ? String(first.code) : "no answer in time";
-};
 
 function mailOf(message: AlertMessage, letterhead: Letterhead) {
   const text = [headline(message), "", message.text, "", footer(message, letterhead), ""].join("\n");

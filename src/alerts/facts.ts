@@ -2,22 +2,11 @@ import { removalLimitOf } from "../domain/decide/guards/removal-limit.ts";
 import { messageOf } from "../domain/model/errors.ts";
 import type { RemovalLimitPolicy } from "../domain/model/policy.ts";
 import type { DirectoryStore } from "../domain/ports/directory-store.ts";
-import type { AlertFacts, Health, TargetFacts } from "./conditions.ts";
+import { type AlertFacts, clockToleranceMs, type Health, type TargetFacts } from "./conditions.ts";
 
 /** Where the facts come from. */
 export interface FactsParts {
-  readonly store: Pick<
-    DirectoryStore,
-    | "pollState"
-    | "connections"
-    | "heldSummary"
-    | "charges"
-    | "peopleWithAccess"
-    | "restored"
-    | "failures"
-    | "tokens"
-    | "assertWritable"
-  >;
+  readonly store: DirectoryStore;
   /** Names of the polled sources. A source that pushes may be silent because nothing changes. */
   readonly polledSources: readonly string[];
   /** Returns the present targets: stored connections come and go. */
@@ -40,25 +29,24 @@ export function createFactsReader(parts: FactsParts): () => Promise<AlertFacts> 
   let last: StoredFacts = { sources: [], targets: [], tokens: [], newestStoredMs: null };
   let trouble: AlertFacts["database"] = null;
   let probedAt = Number.NEGATIVE_INFINITY;
-  const failed = (error: unknown): void => {
-    trouble = { message: messageOf(error), sinceMs: trouble?.sinceMs ?? now() };
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      trouble = { message: messageOf(error), sinceMs: trouble?.sinceMs ?? now() };
+    }
   };
   return async () => {
     const clockStep = clock();
-    try {
-      if (trouble !== null || steadyNow() - probedAt >= probeEveryMs) {
-        await store.assertWritable();
-        probedAt = steadyNow();
-        trouble = null;
-      }
-    } catch (error) {
-      failed(error);
-    }
-    try {
+    await attempt(async () => {
+      if (trouble === null && steadyNow() - probedAt < probeEveryMs) return;
+      await store.assertWritable();
+      probedAt = steadyNow();
+      trouble = null;
+    });
+    await attempt(async () => {
       last = await readStore(parts);
-    } catch (error) {
-      failed(error);
-    }
+    });
     // While the store cannot be read, the last known state of sources and targets counts.
     return { ...last, clockStep, database: trouble };
   };
@@ -105,16 +93,13 @@ async function readStore({ store, polledSources, targets, now }: FactsParts): Pr
   return { sources, targets: found, tokens, newestStoredMs: stored.length === 0 ? null : Math.max(...stored) };
 }
 
-/** Time synchronisation corrects the clock by less than this. */
-const minStepMs = 60_000;
-
 /** Finds jumps by comparing the wall clock with the monotonic one. */
 function watchClock(now: () => number, steadyNow: () => number): () => AlertFacts["clockStep"] {
   let difference = now() - steadyNow();
   let step: AlertFacts["clockStep"] = null;
   return () => {
     const byMs = now() - steadyNow() - difference;
-    if (Math.abs(byMs) > minStepMs) step = { byMs, atMs: now() };
+    if (Math.abs(byMs) > clockToleranceMs) step = { byMs, atMs: now() };
     difference += byMs;
     return step;
   };

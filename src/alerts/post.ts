@@ -1,5 +1,5 @@
 import { type Dispatcher, fetch } from "undici";
-import { ForbiddenAddress, refuseHost } from "../net/addresses.ts";
+import { connectionReason, refuseHost } from "../net/addresses.ts";
 import { createDispatcher } from "../net/dispatcher.ts";
 import { SendError } from "./channel.ts";
 
@@ -39,7 +39,9 @@ async function send(post: Post, version: string, dispatcher: Dispatcher, signal:
     });
   } catch (error) {
     throw new SendError(
-      signal.aborted ? `${host} gave no answer in time` : `no connection to ${host} (${codeOf(error)})`,
+      signal.aborted
+        ? `${host} gave no answer in time`
+        : `no connection to ${host} (${connectionReason(error, "failed")})`,
     );
   }
   const { status } = response;
@@ -66,16 +68,4 @@ async function firstOf(response: Awaited<ReturnType<typeof fetch>>): Promise<str
     // The status is known already. An incomplete body changes nothing.
   }
   return text.slice(0, maxAnswerChars).replace(/\s+/g, " ").trim();
-}
-
-/** Returns the error code from the chain of causes. Messages of undici and Node may contain the URL. */
-function codeOf(error: unknown): string {
-  for (let each = error, depth = 0; each instanceof Error && depth < 8; depth += 1) {
-    if (each instanceof ForbiddenAddress) return each.message;
-    if ("code" in each && typeof each.code === "string") return each.code;
-    // fetch refuses some ports without a code (Fetch Standard, "bad port").
-    if (each.message === "bad port") return each.message;
-    each = each instanceof AggregateError ? each.errors[0] : each.cause;
-  }
-  return "failed";
 }

@@ -84,6 +84,21 @@ export class ForbiddenAddress extends Error {
   }
 }
 
+/** Returns the first cause of a failed call. undici wraps it, and two refused addresses come as an AggregateError. */
+export function rootOf(thrown: unknown): Error {
+  if (!(thrown instanceof Error)) return new Error(String(thrown));
+  if (thrown instanceof AggregateError && thrown.errors[0] instanceof Error) return rootOf(thrown.errors[0]);
+  return thrown.cause instanceof Error ? rootOf(thrown.cause) : thrown;
+}
+
+/** Returns why no connection was possible, without a URL. `otherwise`: for an error without a code. */
+export function connectionReason(thrown: unknown, otherwise: string): string {
+  const root = rootOf(thrown);
+  // fetch refuses some ports without a code (Fetch Standard, "bad port").
+  if (root instanceof ForbiddenAddress || root.message === "bad port") return root.message;
+  return "code" in root && typeof root.code === "string" ? root.code : otherwise;
+}
+
 /**
  * Returns why this host of a URL may not be reached at this address; null if it may.
  * Private addresses are allowed except for names in `publicDomains`, loopback only for a URL that says so.

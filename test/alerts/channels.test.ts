@@ -101,27 +101,19 @@ describe("a webhook", () => {
     await using receiver = await startReceiver();
     const channel = slackChannel({ ...rules, url: receiver.url }, bare, post);
     const host = new URL(receiver.url).host;
-    receiver.answer = { status: 429, headers: { "retry-after": "30" }, body: "slow\ndown" };
-    expect(await refusalOf(channel.send(message, patient()))).toMatchObject({
-      message: `${host} answered 429: slow down`,
-      retryAfterMs: 30_000,
-    });
-    receiver.answer = { status: 500, body: "x".repeat(1_000_000) };
-    expect((await refusalOf(channel.send(message, patient()))).message).toHaveLength(
-      `${host} answered 500: `.length + 200,
-    );
-    receiver.answer = { status: 302, headers: { location: "http://127.0.0.1:1/" } };
-    expect((await refusalOf(channel.send(message, patient()))).message).toBe(
-      `${host} answered 302: a redirect, which is not followed`,
-    );
-    receiver.answer = "reset";
-    expect((await refusalOf(channel.send(message, patient()))).message).toMatch(
-      new RegExp(`^no connection to ${host} \\((ECONNRESET|UND_ERR_SOCKET)\\)$`),
-    );
-    receiver.answer = "hang";
-    expect((await refusalOf(channel.send(message, AbortSignal.timeout(100)))).message).toBe(
-      `${host} gave no answer in time`,
-    );
+    const redirect = { status: 302, headers: { location: "http://127.0.0.1:1/" } };
+    const busy = { status: 429, headers: { "retry-after": "30" }, body: "slow\ndown" };
+    for (const { answer, said, retryAfterMs = null } of [
+      { answer: busy, said: `${host} answered 429: slow down`, retryAfterMs: 30_000 },
+      { answer: { status: 500, body: "x".repeat(1_000_000) }, said: `${host} answered 500: ${"x".repeat(200)}` },
+      { answer: redirect, said: `${host} answered 302: a redirect, which is not followed` },
+      { answer: "reset", said: expect.stringMatching(`^no connection to ${host} \\((ECONNRESET|UND_ERR_SOCKET)\\)$`) },
+      { answer: "hang", said: `${host} gave no answer in time` },
+    ] as const) {
+      receiver.answer = answer;
+      const signal = answer === "hang" ? AbortSignal.timeout(100) : patient();
+      expect(await refusalOf(channel.send(message, signal))).toMatchObject({ message: said, retryAfterMs });
+    }
   });
 
   it.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"])(
@@ -234,37 +226,30 @@ describe("a mail", () => {
     ]);
   });
 
+  const refusalTo = async (port: number, more: Partial<EmailOptions>): Promise<string> =>
+    (await refusalOf(mailTo(port, more).send(message, patient()))).message;
   const mailTo = (port: number, more: Partial<EmailOptions>): AlertChannel =>
     emailChannel({ ...mailOptions, port, auth, ...more }, bare);
 
   it("is not sent, and no password either, without trusted encryption", async () => {
     await using plain = await startSmtp({ login });
-    expect(
-      (await refusalOf(mailTo(plain.port, { security: "starttls", ca }).send(message, patient()))).message,
-    ).toMatch(/ETLS|STARTTLS/);
+    expect(await refusalTo(plain.port, { security: "starttls", ca })).toMatch(/ETLS|STARTTLS/);
     await using tls = await startSmtp({ certificates: folder, login });
-    expect((await refusalOf(mailTo(tls.port, { security: "starttls" }).send(message, patient()))).message).toMatch(
-      /certificate|issuer/,
-    );
+    expect(await refusalTo(tls.port, { security: "starttls" })).toMatch(/certificate|issuer/);
     expect([...plain.mails, ...tls.mails]).toEqual([]);
   });
 
   it("that is refused gives the server and the reason", async () => {
     await using smtp = await startSmtp({ certificates: folder, login, refuses: /^nobody/ });
     const options = { security: "starttls", ca } as const;
-    const wrong = mailTo(smtp.port, { ...options, auth: { ...auth, pass: "wrong-swordfish" } });
-    expect((await refusalOf(wrong.send(message, patient()))).message).toBe(
-      `127.0.0.1:${smtp.port}: EAUTH: 535 5.7.8 who are you`,
-    );
-    const nobody = mailTo(smtp.port, { ...options, to: ["nobody@example.com"] });
-    expect((await refusalOf(nobody.send(message, patient()))).message).toContain("550 5.1.1 no such mailbox");
-    const some = mailTo(smtp.port, { ...options, to: ["nobody@example.com", "ops@example.com"] });
-    expect(await some.send(message, patient())).toContain("1 of 2 recipients were refused");
     const { port } = smtp;
+    const wrong = { ...auth, pass: "wrong-swordfish" };
+    expect(await refusalTo(port, { ...options, auth: wrong })).toBe(`127.0.0.1:${port}: EAUTH: 535 5.7.8 who are you`);
+    expect(await refusalTo(port, { ...options, to: ["nobody@example.com"] })).toContain("550 5.1.1 no such mailbox");
+    const some = mailTo(port, { ...options, to: ["nobody@example.com", "ops@example.com"] });
+    expect(await some.send(message, patient())).toContain("1 of 2 recipients were refused");
     await smtp[Symbol.asyncDispose]();
-    expect((await refusalOf(mailTo(port, options).send(message, patient()))).message).toBe(
-      `no connection to 127.0.0.1:${port} (ECONNREFUSED)`,
-    );
+    expect(await refusalTo(port, options)).toBe(`no connection to 127.0.0.1:${port} (ECONNREFUSED)`);
   });
 
   it("is given up when the signal aborts", async () => {

@@ -6,7 +6,7 @@ import type { ZodType } from "zod";
 import { type ErrorCode, RollcallError } from "../../domain/model/errors.ts";
 import type { LogLevel, TargetEnvironment } from "../../domain/ports/target.ts";
 import { noTracing } from "../../domain/ports/tracer.ts";
-import { ForbiddenAddress, isLoopbackHost, refuseHost } from "../../net/addresses.ts";
+import { ForbiddenAddress, isLoopbackHost, refuseHost, rootOf } from "../../net/addresses.ts";
 import { createDispatcher } from "../../net/dispatcher.ts";
 import { type CallKind, defaultRateLimit, type RateLimit, RateLimiter, type Sleep } from "./rate-limiter.ts";
 
@@ -340,13 +340,6 @@ function reasonOf(thrown: unknown): { text: string; isBeforeSending: boolean; is
 }
 
 const certificateHint = "; for an authority of your own set caFile, or NODE_EXTRA_CA_CERTS";
-
-function rootOf(thrown: unknown): Error {
-  if (!(thrown instanceof Error)) return new Error(String(thrown));
-  // fetch wraps: TypeError "fetch failed" -> cause; two refused addresses come as an AggregateError
-  if (thrown instanceof AggregateError && thrown.errors[0] instanceof Error) return rootOf(thrown.errors[0]);
-  return thrown.cause instanceof Error ? rootOf(thrown.cause) : thrown;
-}
 
 /**
  * Reads the JSON of an answer by a schema. The error describes what came instead, without quoting it.
