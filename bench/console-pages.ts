@@ -6,7 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openSqliteStore } from "../src/store/index.ts";
-import { adminToken, RollcallProcess, scimToken } from "../test/support/reliability/rollcall-process.ts";
+import { adminToken, RollcallProcess, scimToken } from "../test/support/rollcall-process.ts";
 import { largeDirectory, targets } from "./support/large-directory.ts";
 import { cpuMs, median, tableLine } from "./support/measure.ts";
 

@@ -13,8 +13,8 @@ import { Random } from "../test/support/random.ts";
 import type { Write } from "../test/support/reliability/day.ts";
 import { IdentityProvider } from "../test/support/reliability/identity-provider.ts";
 import { openFiles, rssMiB } from "../test/support/reliability/load.ts";
-import { RollcallProcess, scimToken, untilDelivered } from "../test/support/reliability/rollcall-process.ts";
 import { Vendors } from "../test/support/reliability/vendors.ts";
+import { RollcallProcess, scimToken, untilDelivered } from "../test/support/rollcall-process.ts";
 
 const { values } = parseArgs({
   options: {

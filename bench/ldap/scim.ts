@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startOpenldap } from "../../test/support/ldap/openldap.ts";
-import { adminToken, RollcallProcess, scimToken } from "../../test/support/reliability/rollcall-process.ts";
+import { adminToken, RollcallProcess, scimToken } from "../../test/support/rollcall-process.ts";
 import { directoryLdif } from "./directory.ts";
 
 const { values } = parseArgs({ options: { users: { type: "string", default: "50000" } } });

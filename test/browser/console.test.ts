@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type BitwardenSandbox, memberStatus, startBitwarden } from "../../src/sandbox/index.ts";
-import { until } from "../e2e/process.ts";
-import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "../e2e/stage.ts";
+import { adminToken } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 import {
   accessibilityProblems,
   missing,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { makeStage } from "../e2e/stage.ts";
 import { freePort } from "../support/listen.ts";
+import { makeStage } from "../support/stage.ts";
 
 describe("rollcall health", () => {
   it("calls the port of the configuration, whatever address it listens on", async () => {

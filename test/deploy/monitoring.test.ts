@@ -7,8 +7,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { createMetrics } from "../../src/telemetry/index.ts";
-import { until } from "../e2e/process.ts";
-import { adminToken, makeStage } from "../e2e/stage.ts";
+import { adminToken } from "../support/rollcall-process.ts";
+import { makeStage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const folder = new URL("../../docs/monitoring/", import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, folder), "utf8");

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isSigned, type Received, type Receiver, startReceiver } from "../support/alerts/receiver.ts";
 import { startSmtp } from "../support/alerts/smtp.ts";
-import { until } from "./process.ts";
-import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, stateOf } from "./stage.ts";
+import { adminToken } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const secret = "e2e-webhook-secret-0123456789";
 const soon = { failingFor: "1s", recoverAfter: "1s" };

@@ -1,9 +1,10 @@
 import type { OpenAPIV3_1 } from "openapi-types";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { adminToken } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, newKey, type Serving, type Stage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 import { openTab } from "../web/browser.ts";
-import { until } from "./process.ts";
-import { adminToken, emails, makeStage, membersIn, newKey, type Serving, type Stage, stateOf } from "./stage.ts";
 
 const operatorToken = "e2e-operator-token-0123456789";
 const viewerToken = "e2e-viewer-token-0123456789";

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
+import { adminToken } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const people = emails(8);
 interface LossPage {

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const people = emails(20);
 const hires = emails(6, "hired");

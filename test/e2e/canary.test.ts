@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { text as bodyOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listen } from "../support/listen.ts";
-import { type Running, until } from "./process.ts";
-import { person, scimClient } from "./scim-client.ts";
-import { makeStage, type Serving, type Stage, adminToken as stageAdminToken, statusOf } from "./stage.ts";
+import { type Program, adminToken as stageAdminToken } from "../support/rollcall-process.ts";
+import { person, scimClient } from "../support/scim-client.ts";
+import { makeStage, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 /**
  * Unmistakable secrets wherever Rollcall takes one, then success and every failure that could make it talk: what it
@@ -199,7 +200,7 @@ async function run(...args: readonly string[]) {
 }
 
 /** What the kernel shows to every user of the machine. */
-function hearCommandLine({ child }: Pick<Running, "child">): void {
+function hearCommandLine({ child }: Pick<Program, "child">): void {
   if (process.platform === "linux") hear("process list", readFileSync(`/proc/${child.pid}/cmdline`, "utf8"));
 }
 

@@ -2,7 +2,7 @@ import { chmod, chown, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { authority } from "../support/certificates.ts";
-import { makeStage, newKey, type Stage } from "./stage.ts";
+import { makeStage, newKey, type Stage } from "../support/stage.ts";
 
 /** 128 bits and more in the forms that people use. */
 const good = ["0123456789abcdef0123456789abcdef", "kJ8-x2Lq_0Zr5vTn1YbW3c", "correct-horse-battery-staple"];

@@ -3,8 +3,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listen } from "../support/listen.ts";
-import { rollcall, until } from "./process.ts";
-import { makeFolder, makeStage, removeFolder, stateOf } from "./stage.ts";
+import { rollcall } from "../support/rollcall-process.ts";
+import { makeFolder, makeStage, removeFolder, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 let folder: string;
 beforeAll(async () => {

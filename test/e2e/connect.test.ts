@@ -3,8 +3,8 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listen } from "../support/listen.ts";
-import type { Run } from "./process.ts";
-import { makeStage, newKey, type Stage } from "./stage.ts";
+import type { Run } from "../support/rollcall-process.ts";
+import { makeStage, newKey, type Stage } from "../support/stage.ts";
 
 const place = ({ bitwarden }: Stage): string[] => [
   "--api-url",

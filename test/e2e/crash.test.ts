@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { person, scimClient } from "./scim-client.ts";
-import { emails, makeStage, type Serving, type Stage, scimToken, statusOf } from "./stage.ts";
+import { scimToken } from "../support/rollcall-process.ts";
+import { person, scimClient } from "../support/scim-client.ts";
+import { emails, makeStage, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 /** Everybody in the directory, straight from SCIM. */
 async function everybody({ idp }: Serving): Promise<ReadonlyMap<string, string>> {

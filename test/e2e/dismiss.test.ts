@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, scimToken, statusOf } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const people = emails(24);
 const leavers = people.slice(0, 10);

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { createKeyRing } from "../../src/crypto/key-ring.ts";
 import { messageOf } from "../../src/domain/model/errors.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
-import { start, until } from "./process.ts";
-import { adminToken, emails, makeStage, membersIn, newKey, type Serving, type Stage } from "./stage.ts";
+import { adminToken, start } from "../support/rollcall-process.ts";
+import { emails, makeStage, membersIn, newKey, type Serving, type Stage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const connect = (stage: Stage, secret = stage.bitwarden.clientSecret, name = "acme") =>
   stage.runWith(

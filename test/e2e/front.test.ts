@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { person, scimClient } from "./scim-client.ts";
-import { adminToken, makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { person, scimClient } from "../support/scim-client.ts";
+import { makeStage, type Serving, type Stage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const otherToken = "e2e-other-scim-token-0123456789";
 let stage: Stage;

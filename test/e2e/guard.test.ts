@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const people = emails(24);
 const leavers = people.slice(0, 10);

@@ -6,8 +6,9 @@ import { parseConfig } from "../support/config.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import type { DirectoryServer } from "../support/ldap/server.ts";
-import { type Run, rollcall, until } from "./process.ts";
-import { emails, makeFolder, makeStage, removeFolder, type Stage, scimToken, statusOf, targetsOf } from "./stage.ts";
+import { type Run, rollcall, scimToken } from "../support/rollcall-process.ts";
+import { emails, makeFolder, makeStage, removeFolder, type Stage, statusOf, targetsOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const organizationId = "0d5a1d5c-6f0d-4f2e-9d6d-3f8b8d1c2a10";
 

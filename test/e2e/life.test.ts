@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { makeStage, type Serving, type Stage, stateOf } from "./stage.ts";
+import { makeStage, type Serving, type Stage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const ada = "ada.lovelace@example.com";
 /** "Within seconds", for a machine that is busy. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { scimClient } from "./scim-client.ts";
-import { emails, makeStage, membersIn } from "./stage.ts";
+import { scimClient } from "../support/scim-client.ts";
+import { emails, makeStage, membersIn } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const token = "entra-token-0123456789";
 

@@ -1,7 +1,8 @@
 import { copyFile, readFile, stat } from "node:fs/promises";
 import { expect, it } from "vitest";
-import { rollcall, start, until } from "./process.ts";
-import { makeStage, stateOf } from "./stage.ts";
+import { rollcall, start } from "../support/rollcall-process.ts";
+import { makeStage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 it("one process reconciles, others read and approve, and the next one takes over", async () => {
   await using stage = await makeStage();

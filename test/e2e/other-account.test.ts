@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { startBitwarden, startOnePassword } from "../../src/sandbox/index.ts";
-import { until } from "./process.ts";
-import { emails, makeStage, membersIn, targetsOf } from "./stage.ts";
+import { emails, makeStage, membersIn, targetsOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 describe("a target whose credentials lead to another account", () => {
   it("is not changed until it has its own name, and the error says so", async () => {

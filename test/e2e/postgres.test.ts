@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noPostgres, type PostgresServer, password, startPostgres } from "../support/postgres.ts";
-import { until } from "./process.ts";
-import { person } from "./scim-client.ts";
-import { adminToken, emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "./stage.ts";
+import { adminToken } from "../support/rollcall-process.ts";
+import { person } from "../support/scim-client.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, stateOf, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {

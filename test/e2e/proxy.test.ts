@@ -1,8 +1,9 @@
 import { request } from "node:http";
 import { text as bodyOf } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { adminToken, makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { makeStage, type Serving, type Stage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const stages: Stage[] = [];
 afterEach(async () => {

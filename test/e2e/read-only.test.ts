@@ -4,9 +4,9 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import { openSqliteStore, openSqliteStoreToRead } from "../../src/store/index.ts";
 import { readOnly } from "../support/reliability/disk.ts";
-import { type RunOptions, rollcall } from "./process.ts";
+import { type ProgramOptions, rollcall, scimToken } from "../support/rollcall-process.ts";
+import { makeStage, type Serving, type Stage } from "../support/stage.ts";
 import { readableCopy } from "./readable-copy.ts";
-import { makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
 
 /** Commands that read, with what they show of the one person there is. */
 const reading: readonly (readonly [readonly string[], RegExp])[] = [
@@ -121,7 +121,7 @@ describe("a database that can't be written", () => {
     await chmod(cache, 0o777);
     const env = { BW_SECRET: stage.bitwarden.clientSecret, NODE_COMPILE_CACHE: cache };
     const program = await readableCopy(join(stage.folder, "program"));
-    const options: RunOptions = { cwd: stage.folder, env, uid: 65_534, program };
+    const options: ProgramOptions = { cwd: stage.folder, env, uid: 65_534, program };
     await chmod(stage.folder, 0o755);
     await chmod(file, 0o644);
     expect(await rollcall(["--version"], options)).toMatchObject({ code: 0, stderr: "" });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { person } from "./scim-client.ts";
-import { makeStage, type Serving, type Stage, scimToken, stateOf } from "./stage.ts";
+import { scimToken } from "../support/rollcall-process.ts";
+import { person } from "../support/scim-client.ts";
+import { makeStage, type Serving, type Stage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 let stage: Stage;
 let serve: Serving;

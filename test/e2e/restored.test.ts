@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "./stage.ts";
+import { emails, makeStage, membersIn, type Serving, type Stage, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const people = emails(12);
 const hires = emails(3, "hired");

@@ -6,9 +6,10 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { company } from "../../src/sandbox/index.ts";
-import { killStarted, type Running, rollcall, start, until } from "./process.ts";
-import { scimClient } from "./scim-client.ts";
-import { makeFolder, removeFolder } from "./stage.ts";
+import { killStarted, type Program, rollcall, start } from "../support/rollcall-process.ts";
+import { scimClient } from "../support/scim-client.ts";
+import { makeFolder, removeFolder } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const newcomer = "joan.clarke@example.com";
 const stranger = "new.person@example.com";
@@ -23,7 +24,7 @@ interface Banner {
 }
 
 /** What is printed is all that a person has; so it is all that the test goes by. */
-async function bannerOf(running: Running): Promise<Banner> {
+async function bannerOf(running: Program): Promise<Banner> {
   const text = await until(() => {
     expect(running.stdout()).toContain("Then open the console, or run:");
     return running.stdout();
@@ -41,7 +42,7 @@ async function bannerOf(running: Running): Promise<Banner> {
 
 describe("serve without a configuration, in an empty folder", () => {
   let folder: string;
-  let running: Running;
+  let running: Program;
   let banner: Banner;
   let id: string;
   beforeAll(async () => {

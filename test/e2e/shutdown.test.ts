@@ -1,8 +1,9 @@
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { person } from "./scim-client.ts";
-import { emails, makeStage, type Serving, scimToken, stateOf } from "./stage.ts";
+import { scimToken } from "../support/rollcall-process.ts";
+import { person } from "../support/scim-client.ts";
+import { emails, makeStage, type Serving, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 /** How long the contract gives it, and how long a test may take around that. */
 const tenSeconds = 10_000;

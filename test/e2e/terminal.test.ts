@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { rollcall } from "./process.ts";
-import { makeFolder, makeStage, removeFolder, type Stage } from "./stage.ts";
+import { rollcall } from "../support/rollcall-process.ts";
+import { makeFolder, makeStage, removeFolder, type Stage } from "../support/stage.ts";
 
 const run = promisify(execFile);
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));

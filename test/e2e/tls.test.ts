@@ -7,8 +7,9 @@ import { text as bodyOf } from "node:stream/consumers";
 import { type ConnectionOptions, connect as secureConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { authority, type Issued } from "../support/certificates.ts";
-import { until } from "./process.ts";
-import { adminToken, makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { makeStage, type Serving, type Stage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const ca = authority();
 const clients = authority("Client CA");

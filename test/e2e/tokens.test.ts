@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { scimClient } from "./scim-client.ts";
-import { adminToken, makeStage, type Serving, type Stage, scimToken } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { scimClient } from "../support/scim-client.ts";
+import { makeStage, type Serving, type Stage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 describe("tokens", () => {
   let stage: Stage;

@@ -1,9 +1,10 @@
 import { createServer } from "node:http";
 import { describe, expect, it } from "vitest";
 import { listen } from "../support/listen.ts";
-import { until } from "./process.ts";
-import { person } from "./scim-client.ts";
-import { adminToken, makeStage, scimToken, stateOf } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { person } from "../support/scim-client.ts";
+import { makeStage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 interface Span {
   readonly name: string;

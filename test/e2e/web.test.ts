@@ -1,9 +1,10 @@
 import { connect } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./process.ts";
-import { person } from "./scim-client.ts";
-import { adminToken, makeStage, type Serving, type Stage, scimToken, stateOf, statusOf } from "./stage.ts";
+import { adminToken, scimToken } from "../support/rollcall-process.ts";
+import { person } from "../support/scim-client.ts";
+import { makeStage, type Serving, type Stage, stateOf, statusOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 let stage: Stage;
 let serve: Serving;

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PollReport } from "../../src/sources/ldap/poller.ts";
 import { activeDirectoryDialect } from "../support/ldap/dialect.ts";
 import { activeDirectoryLimits, emptyPagesFirst } from "../support/ldap/faults.ts";
-import { run } from "../support/ldap/process.ts";
 import { type LdapProxy, type Meddler, startProxy } from "../support/ldap/proxy.ts";
 import { noSamba, startSamba } from "../support/ldap/samba.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
 import { type LdapTestOptions, optionsFor } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
+import { run } from "../support/server-process.ts";
 
 const dialect = activeDirectoryDialect();
 const names = Array.from({ length: 25 }, (_, index) => `u${String(index).padStart(2, "0")}`);

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Run, until } from "../e2e/process.ts";
-import { adminToken, makeStage, membersIn, type Stage, scimToken, stateOf } from "../e2e/stage.ts";
 import { activeDirectoryDialect, openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { noSamba, startSamba } from "../support/ldap/samba.ts";
 import { type DirectoryServer, modify } from "../support/ldap/server.ts";
+import { adminToken, type Run, scimToken } from "../support/rollcall-process.ts";
+import { makeStage, membersIn, type Stage, stateOf } from "../support/stage.ts";
+import { until } from "../support/until.ts";
 
 const address = (name: string): string => `${name}@example.org`;
 const names = ["anna", "ben", "carla", "dora", "emil", "frieda"];

@@ -4,14 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import { readOnly, smallDisk } from "../support/reliability/disk.ts";
 import { IdentityProvider } from "../support/reliability/identity-provider.ts";
-import {
-  isDelivered,
-  RollcallProcess,
-  type Running,
-  scimToken,
-  statusOf,
-} from "../support/reliability/rollcall-process.ts";
 import { Vendors } from "../support/reliability/vendors.ts";
+import { isDelivered, RollcallProcess, type Running, scimToken, targetStatuses } from "../support/rollcall-process.ts";
 
 const hire = (key: string) => ({ op: "hire", person: key, email: `${key}@example.com`, name: key }) as const;
 const origin = ({ scimUrl }: Running): string => new URL(scimUrl).origin;
@@ -70,7 +64,7 @@ describe("the disk", { timeout: 120_000 }, () => {
     disk.empty(running.pid);
     await sending;
     await until(async () => (await readiness(running)).status === 200);
-    await until(async () => isDelivered(await statusOf(running)), 30_000);
+    await until(async () => isDelivered(await targetStatuses(running)), 30_000);
     expect(await sender.lostWrites(running.scimUrl)).toEqual([]);
     expect(sender.seen.withoutRetryAfter).toBe(0);
     expect(sender.seen.unanswered).toBe(0);

@@ -4,14 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { IdentityProvider } from "../support/reliability/identity-provider.ts";
 import { load, openFiles, rssMiB } from "../support/reliability/load.ts";
-import {
-  isDelivered,
-  RollcallProcess,
-  type Running,
-  scimToken,
-  statusOf,
-} from "../support/reliability/rollcall-process.ts";
 import { Vendors } from "../support/reliability/vendors.ts";
+import { isDelivered, RollcallProcess, type Running, scimToken, targetStatuses } from "../support/rollcall-process.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 async function peopleIn({ scimUrl }: Running): Promise<number> {
@@ -89,7 +83,7 @@ describe("a process", { timeout: 120_000 }, () => {
       rollcall.signal("SIGCONT");
       await sending;
     }
-    await vi.waitFor(async () => expect(isDelivered(await statusOf(running))).toBe(true), { timeout: 60_000 });
+    await vi.waitFor(async () => expect(isDelivered(await targetStatuses(running))).toBe(true), { timeout: 60_000 });
     expect(await idp.lostWrites(running.scimUrl)).toEqual([]);
     expect([...vendors.bitwarden.state.allMails.values()]).toEqual(Array.from({ length: 40 }, () => 1));
   });

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, DatabaseError } from "pg";
-import { startServer, stopChild, whyNot } from "./ldap/process.ts";
 import { freePort } from "./listen.ts";
+import { startServer, stopChild, whyNot } from "./server-process.ts";
 
 /** Where Debian puts them, a folder for each version; the newest. */
 const versions = "/usr/lib/postgresql";

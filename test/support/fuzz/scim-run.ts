@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { integrityOf } from "../reliability/integrity.ts";
-import { RollcallProcess, type Running } from "../reliability/rollcall-process.ts";
+import { RollcallProcess, type Running } from "../rollcall-process.ts";
 import { type AnyCase, anyCase, type FuzzCase, plainBody, plainCase, type RawCase } from "./cases.ts";
 import { type Loose, type Schemas, schemasOf, wrongWith } from "./check.ts";
 import { type Answer, Lane, Probe, type Reply } from "./wire.ts";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { authority } from "../certificates.ts";
-import { golden } from "./process.ts";
+import { golden } from "../server-process.ts";
 
 /**
  * A folder with `ca.pem`, `server.pem` for localhost and 127.0.0.1, `client.pem` with the subject CN=sync, and their keys.

@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../listen.ts";
+import { golden, run, startServer, stopChild, whyNot, workFolder } from "../server-process.ts";
 import { untilTrue } from "../until.ts";
-import { golden, run, startServer, stopChild, whyNot, workFolder } from "./process.ts";
 import { type DirectoryServer, modify } from "./server.ts";
 
 export const no389 = whyNot("389 Directory Server", ["/usr/sbin/ns-slapd", "/usr/sbin/dscreate"], true);

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../listen.ts";
+import { run, startServer, stopChild, whyNot, workFolder } from "../server-process.ts";
 import { certificates } from "./certificates.ts";
-import { run, startServer, stopChild, whyNot, workFolder } from "./process.ts";
 import type { DirectoryServer } from "./server.ts";
 
 export const noOpenldap = whyNot("OpenLDAP", ["/usr/sbin/slapd", "/usr/bin/ldapmodify"], false);

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../listen.ts";
+import { golden, isListening, run, stopChild, whyNot, workFolder } from "../server-process.ts";
 import { untilTrue } from "../until.ts";
 import { certificates } from "./certificates.ts";
-import { golden, isListening, run, stopChild, whyNot, workFolder } from "./process.ts";
 import type { DirectoryServer } from "./server.ts";
 
 export const noSamba = whyNot(

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Random } from "../random.ts";
+import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "../rollcall-process.ts";
 import type { Day } from "./day.ts";
 import {
   differences,
@@ -15,7 +16,6 @@ import {
 } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { damageIn } from "./integrity.ts";
-import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
 import { type Call, type CallStage, type Loss, Vendors } from "./vendors.ts";
 
 /** The moments at which the process is killed. */

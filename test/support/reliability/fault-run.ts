@@ -1,12 +1,12 @@
 import type { Fault } from "../../../src/sandbox/index.ts";
 import { corrupted } from "../fuzz/corrupt-answers.ts";
 import { Random } from "../random.ts";
+import { scimToken } from "../rollcall-process.ts";
 import type { Day } from "./day.ts";
 import { FastClock } from "./fast-clock.ts";
 import { differences, expectedOf, mailCount, overRemovalLimit, readVendors, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { InProcessRollcall } from "./in-process-rollcall.ts";
-import { scimToken } from "./rollcall-process.ts";
 import { type Call, type VendorName, Vendors } from "./vendors.ts";
 
 /** One type of fault at the vendors. `midday` runs once in the middle of the day, beside the steps. */

@@ -11,8 +11,8 @@ import { bitwardenTarget, onePasswordTarget } from "../emulators.ts";
 import { listen } from "../listen.ts";
 import { lenient } from "../policy.ts";
 import { Random } from "../random.ts";
+import { scimToken } from "../rollcall-process.ts";
 import type { FastClock } from "./fast-clock.ts";
-import { scimToken } from "./rollcall-process.ts";
 import type { Vendors } from "./vendors.ts";
 
 export interface InProcessOptions {

@@ -1,11 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
-import type { RollcallProcess } from "./rollcall-process.ts";
+import type { RollcallProcess } from "../rollcall-process.ts";
 
 /** Checks the database: pages of a SQLite file, and the audit chain on PostgreSQL. Returns what is wrong. */
 export async function damageIn(rollcall: RollcallProcess): Promise<readonly string[]> {
   if (rollcall.storeUrl === null) return integrityOf(rollcall.storePath);
-  const { code, err } = await rollcall.command("audit", "verify");
-  return code === 0 ? [] : [err];
+  const { code, stderr } = await rollcall.command("audit", "verify");
+  return code === 0 ? [] : [stderr];
 }
 
 /** What `PRAGMA integrity_check` finds; empty when all is well. */

@@ -8,11 +8,11 @@ import { startOpenldap } from "../ldap/openldap.ts";
 import { type LdapProxy, startProxy } from "../ldap/proxy.ts";
 import { type DirectoryServer, modify } from "../ldap/server.ts";
 import { Random } from "../random.ts";
+import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "../rollcall-process.ts";
 import { type Day, makeDay } from "./day.ts";
 import { differences, expectedOf, mailCount, readVendors, type VendorState, vendorViolations } from "./final-state.ts";
 import { IdentityProvider } from "./identity-provider.ts";
 import { integrityOf } from "./integrity.ts";
-import { leftInPlan, RollcallProcess, type Running, scimToken, untilDelivered } from "./rollcall-process.ts";
 import { Vendors } from "./vendors.ts";
 
 /** Progress of a poll when the process was killed, read from its database and the directory's answers. */

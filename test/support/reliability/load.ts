@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Agent, request } from "undici";
-import { scimToken } from "./rollcall-process.ts";
+import { scimToken } from "../rollcall-process.ts";
 
 export interface LoadReport {
   readonly seconds: number;

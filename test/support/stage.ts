@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
 import {
   type BitwardenOptions,
   type BitwardenSandbox,
@@ -12,18 +11,23 @@ import {
   startBitwarden,
   startOnePassword,
 } from "../../src/sandbox/index.ts";
-import { killStarted, type Run, type Running, rollcall, start, until } from "./process.ts";
+import { targetSections } from "./emulators.ts";
+import {
+  type Addresses,
+  addressesOf,
+  adminToken,
+  killStarted,
+  type Program,
+  type Run,
+  rollcall,
+  scimToken,
+  start,
+} from "./rollcall-process.ts";
 import { type ScimClient, scimClient } from "./scim-client.ts";
 
-export const scimToken = "e2e-scim-token-0123456789";
-export const adminToken = "e2e-admin-token-0123456789";
-
 /** `rollcall serve` that listens. */
-export interface Serving extends Running {
-  /** With /scim/v2. */
-  readonly scimUrl: string;
+export interface Serving extends Program, Addresses {
   readonly baseUrl: string;
-  readonly adminUrl: string;
   readonly idp: ScimClient;
 }
 
@@ -33,7 +37,7 @@ export interface Stage extends AsyncDisposable {
   readonly database: string;
   readonly bitwarden: BitwardenSandbox;
   readonly onePassword: OnePasswordSandbox;
-  /** Writes the configuration anew, with these sections replaced. */
+  /** Writes the configuration again, with these sections replaced. */
   configure(sections: object): Promise<void>;
   serve(...args: string[]): Promise<Serving>;
   /** Runs a command with the configuration. */
@@ -54,22 +58,11 @@ export interface StageOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export const targetsOf = (bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox) => ({
-  "acme-bitwarden": {
-    type: "bitwarden",
-    apiUrl: bitwarden.apiUrl,
-    identityUrl: bitwarden.identityUrl,
-    clientId: bitwarden.clientId,
-    clientSecret: "${BW_SECRET}",
-  },
-  "acme-1password": {
-    type: "onepassword",
-    apiUrl: onePassword.apiUrl,
-    accountId: onePassword.accountId,
-    clientId: onePassword.clientId,
-    clientSecret: onePassword.clientSecret,
-  },
-});
+/** `targets` of the configuration. The secret of Bitwarden is in the environment. */
+export const targetsOf = (bitwarden: BitwardenSandbox, onePassword: OnePasswordSandbox) => {
+  const sections = targetSections(bitwarden, onePassword);
+  return { ...sections, "acme-bitwarden": { ...sections["acme-bitwarden"], clientSecret: "${BW_SECRET}" } };
+};
 
 export async function makeStage(options: StageOptions = {}): Promise<Stage> {
   const folder = await makeFolder();
@@ -108,7 +101,8 @@ export async function makeStage(options: StageOptions = {}): Promise<Stage> {
       await killStarted();
       await Promise.all([bitwarden.close(), onePassword.close()]);
       await removeFolder(folder);
-      expect([...bitwarden.requests.failures, ...onePassword.requests.failures]).toEqual([]);
+      const failures = [...bitwarden.requests.failures, ...onePassword.requests.failures];
+      if (failures.length > 0) throw new AggregateError(failures, "an emulator failed");
     },
   };
 }
@@ -116,27 +110,19 @@ export async function makeStage(options: StageOptions = {}): Promise<Stage> {
 export const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), "rollcall-e2e-"));
 export const removeFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });
 
-/** Waits until it says where it listens. */
-export async function serving(running: Running): Promise<Serving> {
-  const { scimUrl, adminUrl } = await until(() => {
-    if (running.isOver()) return { scimUrl: "", adminUrl: "" };
-    return JSON.parse(running.stdout()) as { readonly scimUrl: string; readonly adminUrl: string };
-  }, 15_000);
-  if (scimUrl === "") throw new Error(`serve ended: ${running.stderr()}`);
-  return {
-    ...running,
-    scimUrl,
-    adminUrl,
-    baseUrl: scimUrl.replace("/scim/v2", ""),
-    idp: scimClient(scimUrl, scimToken),
-  };
+/** Waits until it listens. Throws with its log when it ends instead. */
+export async function serving(program: Program): Promise<Serving> {
+  const addresses = await addressesOf(program);
+  if (addresses === null) throw new Error(`serve ended: ${program.stderr()}`);
+  const { scimUrl } = addresses;
+  return { ...program, ...addresses, baseUrl: scimUrl.replace("/scim/v2", ""), idp: scimClient(scimUrl, scimToken) };
 }
 
-/** What `/api/v1/status` answers: the same as `status --json`, without starting a process. */
+/** The answer of `/api/v1/status`: the same as `status --json`, without the start of a process. */
 export async function statusOf({ adminUrl }: Serving) {
   const response = await fetch(`${adminUrl}/api/v1/status`, { headers: { authorization: `Bearer ${adminToken}` } });
-  expect(response.status).toBe(200);
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into it freely
+  if (!response.ok) throw new Error(`status was answered ${response.status}`);
+  // biome-ignore lint/suspicious/noExplicitAny: tests read it without a schema
   const { targets } = (await response.json()) as { targets: any[] };
   return {
     bitwarden: targets.find(({ type }) => type === "bitwarden"),

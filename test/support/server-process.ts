@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync,
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { untilTrue } from "../until.ts";
+import { untilTrue } from "./until.ts";
 
 /** Why a server can't run here; null if it can. With CI=true a reason is an error. `probe` runs if all files exist. */
 export function whyNot(
