@@ -3,12 +3,13 @@
  * which share commits. Then commits the first snapshot of an LDAP source. Prints medians, also of processor time, which
  * does not depend on other work of the machine. Writes are durable, in the temporary folder.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { SourceUser } from "../src/domain/ports/import-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
+import { sourceUser } from "../test/support/entities.ts";
 import { median } from "./support/measure.ts";
 
 const { values } = parseArgs({
@@ -65,24 +66,14 @@ async function writes(path: string, count: number): Promise<Duration> {
   return took;
 }
 
-const person = (at: number): SourceUser => ({
-  externalId: `key-${at}`,
-  entryId: `key-${at}`,
-  locators: [`uid=person-${at},ou=people,dc=example,dc=com`],
-  memberOf: [],
-  userName: `person-${at}`,
-  email: `person-${at}@example.com`,
-  displayName: `Person ${at}`,
-  isActive: true,
-  activeUntilMs: null,
-});
-
 /** Measures the commit of a first snapshot. */
 async function firstSnapshot(path: string, count: number): Promise<Duration> {
   const store = await openSqliteStore(path);
   const snapshot = await store.beginSnapshot("corp");
   for (let start = 0; start < count; start += pageSize)
-    await snapshot.addUsers(Array.from({ length: Math.min(pageSize, count - start) }, (_, at) => person(start + at)));
+    await snapshot.addUsers(
+      Array.from({ length: Math.min(pageSize, count - start) }, (_, at) => sourceUser(`person-${start + at}`)),
+    );
   const options = { nowMs: Date.now(), minKeptPercent: 80, acceptShrink: false, cursor: null };
   const took = await measured(() => snapshot.commit(options, cause));
   await store.close();

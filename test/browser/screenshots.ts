@@ -2,21 +2,19 @@
  * Takes screenshots of the console with an invented company. `npm run screenshots` renews those of the README.
  * `npm run screenshots -- --all FOLDER` takes every page in light, in dark and at phone width.
  */
-import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { company, memberStatus, seedCompany, startBitwarden, startOnePassword } from "../../src/sandbox/index.ts";
+import { company, memberStatus, seedCompany } from "../../src/sandbox/index.ts";
+import { adminToken, targetStatuses } from "../support/rollcall-process.ts";
+import { makeStage, newKey, targetsOf } from "../support/stage.ts";
+import { untilTrue } from "../support/until.ts";
 import { openBrowser, visit } from "./chromium.ts";
 
 const { values } = parseArgs({ options: { all: { type: "string" } } });
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const adminToken = randomBytes(24).toString("base64url");
-const scimToken = randomBytes(24).toString("base64url");
 
 const given =
   "Amara Anton Beatriz Chen Dalia Emil Farah Goran Hana Ines Jonas Kaya Leif Mina Noor Oskar Priya Quentin Rosa Sven".split(
@@ -31,8 +29,8 @@ const people = [
   ...made,
 ];
 
-const folder = await mkdtemp(join(tmpdir(), "rollcall-screenshots-"));
-const [bitwarden, onePassword] = await Promise.all([startBitwarden(), startOnePassword()]);
+await using stage = await makeStage();
+const { bitwarden, onePassword } = stage;
 seedCompany(bitwarden.state, onePassword.state);
 for (const [index, { first, last, email }] of made.entries()) {
   if (index % 40 !== 7) onePassword.state.addUser({ email, displayName: `${first} ${last}` });
@@ -43,121 +41,29 @@ for (const [index, { first, last, email }] of made.entries()) {
       ...(index % 50 === 9 && { status: memberStatus.accepted }),
     });
 }
-const file = join(folder, "rollcall.yaml");
-await writeFile(
-  file,
-  JSON.stringify({
-    server: { listen: "127.0.0.1:0" },
-    admin: { listen: "127.0.0.1:0", token: adminToken },
-    masterKey: randomBytes(32).toString("base64"),
-    sources: { okta: { type: "scim", token: scimToken } },
-    targets: {
-      "acme-bitwarden": {
-        type: "bitwarden",
-        apiUrl: bitwarden.apiUrl,
-        identityUrl: bitwarden.identityUrl,
-        clientId: bitwarden.clientId,
-        clientSecret: bitwarden.clientSecret,
-      },
-      "acme-1password": {
-        type: "onepassword",
-        apiUrl: onePassword.apiUrl,
-        accountId: onePassword.accountId,
-        clientId: onePassword.clientId,
-        clientSecret: onePassword.clientSecret,
-        protect: [company.owner],
-      },
-    },
-    reconcile: { settle: "100ms" },
-  }),
-);
-const serve = spawn(
-  process.execPath,
-  [join(root, "src/main.ts"), "serve", "-c", file, "--json", "--log-level", "error"],
-  {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "inherit"],
-  },
-);
-// The process must not survive this script, whatever fails below.
-process.once("exit", () => serve.kill());
-let printed = "";
-serve.stdout.on("data", (text: Buffer) => {
-  printed += text.toString();
+const targets = targetsOf(bitwarden, onePassword);
+await stage.configure({
+  masterKey: newKey(),
+  targets: { ...targets, "acme-1password": { ...targets["acme-1password"], protect: [company.owner] } },
 });
-
-async function until<T>(ask: () => T | Promise<T>): Promise<T> {
-  const deadline = performance.now() + 60_000;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await new Promise((go) => setTimeout(go, 50));
-    }
-  }
-}
-const check = (isSo: boolean, what: string): void => {
-  if (!isSo) throw new Error(what);
-};
-
-const { scimUrl, adminUrl } = await until(
-  () => JSON.parse(printed) as { readonly scimUrl: string; readonly adminUrl: string },
-);
-const scim = async (method: string, path: string, body: object): Promise<string> => {
-  const response = await fetch(scimUrl + path, {
-    method,
-    headers: { authorization: `Bearer ${scimToken}`, "content-type": "application/scim+json" },
-    body: JSON.stringify(body),
-  });
-  const { id } = (await response.json()) as { readonly id: string };
-  return id;
-};
-const status = async () => {
-  const response = await fetch(`${adminUrl}/api/v1/status`, { headers: { authorization: `Bearer ${adminToken}` } });
-  const { targets } = (await response.json()) as {
-    readonly targets: readonly { readonly pending: number; readonly held: number }[];
-  };
-  return targets;
-};
-
+const { adminUrl, idp, scimUrl } = await stage.serve("--log-level", "error");
 const ids: string[] = [];
-for (const { first, last, email } of people) {
-  ids.push(
-    await scim("POST", "/Users", {
-      schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
-      userName: email,
-      displayName: `${first} ${last}`,
-      name: { givenName: first, familyName: last },
-      active: true,
-      emails: [{ value: email, primary: true }],
-    }),
+for (const { first, last, email } of people)
+  ids.push(await idp.hire(email, { displayName: `${first} ${last}`, name: { givenName: first, familyName: last } }));
+const groups: string[] = [];
+for (const [index, displayName] of ["Engineering", "Finance", "Operations", "People", "Sales", "Security"].entries())
+  groups.push(
+    await idp.group(
+      displayName,
+      ids.filter((_, each) => each % 6 === index),
+    ),
   );
-}
-for (const [index, displayName] of ["Engineering", "Finance", "Operations", "People", "Sales", "Security"].entries()) {
-  const members = ids.filter((_, each) => each % 6 === index).map((value) => ({ value }));
-  await scim("POST", "/Groups", { schemas: ["urn:ietf:params:scim:schemas:core:2.0:Group"], displayName, members });
-}
-await until(async () =>
-  check(
-    (await status()).every(({ pending }) => pending === 0),
-    "not delivered yet",
-  ),
-);
-const leavers = ids.slice(30, 62);
-for (const id of leavers) {
-  await scim("PATCH", `/Users/${id}`, {
-    schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-    Operations: [{ op: "replace", path: "active", value: false }],
-  });
-}
-await until(async () =>
-  check(
-    (await status()).every(({ pending, held }) => pending === 0 && held > 0),
-    "nothing is held yet",
-  ),
-);
-fillTheDayBefore(join(folder, "data/rollcall.db"));
+const isSettled = async (isHolding: boolean): Promise<boolean> =>
+  (await targetStatuses({ adminUrl, scimUrl })).every(({ pending, held }) => pending === 0 && held > 0 === isHolding);
+await untilTrue(() => isSettled(false), "everybody is invited", 120_000);
+await idp.setActive(false, ...ids.slice(30, 62));
+await untilTrue(() => isSettled(true), "removals are held", 120_000);
+fillTheDayBefore(stage.database);
 
 /** Invents the calls of the last 24 hours, so that the charts are not empty. */
 function fillTheDayBefore(path: string): void {
@@ -175,13 +81,6 @@ function fillTheDayBefore(path: string): void {
   database.close();
 }
 
-const group = await fetch(`${scimUrl}/Groups?filter=${encodeURIComponent('displayName eq "Security"')}`, {
-  headers: { authorization: `Bearer ${scimToken}` },
-}).then(
-  async (response) =>
-    ((await response.json()) as { readonly Resources: readonly { readonly id: string }[] }).Resources[0]?.id,
-);
-
 const pages: Readonly<Record<string, string>> = {
   "sign-in": "/sign-in",
   overview: "/",
@@ -189,7 +88,7 @@ const pages: Readonly<Record<string, string>> = {
   "people-held": "/people?target=acme-bitwarden&state=held",
   person: `/people/${ids[45]}`,
   groups: "/groups",
-  group: `/groups/${group}`,
+  group: `/groups/${groups.at(-1)}`,
   plan: "/plan",
   connections: "/connections",
   "connect-bitwarden": "/connections/new/bitwarden",
@@ -238,8 +137,4 @@ try {
   }
 } finally {
   await browser.close();
-  serve.kill();
-  await new Promise((ended) => serve.once("close", ended));
-  await Promise.all([bitwarden.close(), onePassword.close()]);
-  await rm(folder, { recursive: true, force: true });
 }

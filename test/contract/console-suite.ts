@@ -4,7 +4,8 @@ import type { Link } from "../../src/domain/model/link.ts";
 import type { ActivityQuery, GroupsQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
-import { call, cause, heldItem, link, type StoreHarness, userWrite, useStore } from "./store-world.ts";
+import { userWrite } from "../support/entities.ts";
+import { call, cause, heldItem, link, type StoreHarness, useStore } from "./store-world.ts";
 
 const hour = 3_600_000;
 
@@ -173,8 +174,7 @@ export function consoleContract(name: string, harnessOf: () => Promise<StoreHarn
 
       it("a list of more users than one statement reads is complete and sorted", async () => {
         const count = 11_000;
-        const entry = async (number: number) => create(`p${String(number).padStart(5, "0")}`);
-        await Promise.all(Array.from({ length: count }, (_, number) => entry(number)));
+        await world.importUsers(Array.from({ length: count }, (_, number) => `p${String(number).padStart(5, "0")}`));
         const page = await world.store.people({ ...people, syncStatus: { by: "state", state: "pending" }, limit: 200 });
         expect(page.total).toBe(count);
         const next = await world.store.people({

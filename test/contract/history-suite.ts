@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Cause } from "../../src/domain/model/entities.ts";
-import { call, cause, groupWrite, heldItem, link, type StoreWorld, skip, source, userWrite } from "./store-world.ts";
+import { userWrite } from "../support/entities.ts";
+import { call, cause, groupWrite, heldItem, link, type StoreWorld, skip, source } from "./store-world.ts";
 
 /** What the store tells about the past of users: `AuditStore`, `AlertStore`. */
 export function history(world: StoreWorld): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/domain/model/plan.ts";
-import { cause, dirty, heldItem, link, type StoreWorld, source, userWrite } from "./store-world.ts";
+import { userWrite } from "../support/entities.ts";
+import { cause, dirty, heldItem, link, type StoreWorld, source } from "./store-world.ts";
 
 /** What a run reads and writes: `SyncStore`. */
 export function runs(world: StoreWorld): void {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Criterion, ListQuery, TextField } from "../../src/domain/ports/scim-store.ts";
-import { cause, everyone, type StoreWorld, source, userWrite } from "./store-world.ts";
+import { userWrite } from "../support/entities.ts";
+import { cause, everyone, type StoreWorld, source } from "./store-world.ts";
 
 /** The lists of `ScimStore`. */
 export function scimLists(world: StoreWorld): void {

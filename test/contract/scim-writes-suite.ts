@@ -4,18 +4,8 @@ import { RollcallError } from "../../src/domain/model/errors.ts";
 import { digestOf } from "../../src/domain/model/plan.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { GroupOptions } from "../../src/domain/ports/scim-store.ts";
-import {
-  cause,
-  dirty,
-  everyone,
-  groupWrite,
-  heldItem,
-  link,
-  type StoreWorld,
-  skip,
-  source,
-  userWrite,
-} from "./store-world.ts";
+import { userWrite } from "../support/entities.ts";
+import { cause, dirty, everyone, groupWrite, heldItem, link, type StoreWorld, skip, source } from "./store-world.ts";
 
 /** The writes of `ScimStore`. */
 export function scimWrites(world: StoreWorld): void {

@@ -15,6 +15,7 @@ import type {
   UserWrite,
 } from "../../src/domain/ports/scim-store.ts";
 import type { StoreOptions } from "../../src/store/index.ts";
+import { sourceUser, userWrite } from "../support/entities.ts";
 
 /** One database, for one test. */
 export interface StoreHarness {
@@ -64,17 +65,6 @@ export const source = "okta";
 export const skip: GroupOptions = { isNameUnique: true, unknownMembers: "skip" };
 export const dirty: RunScope = { kind: "dirty", hints: null, limit: 1000 };
 export const everyone: ListQuery = { where: { op: "all" }, sort: null, offset: 0, limit: 1000 };
-
-export const userWrite = (name: string, more: Partial<UserWrite> = {}): UserWrite => ({
-  resource: { userName: name, active: more.isActive ?? true, emails: [...(more.emails ?? [])] },
-  userName: name,
-  externalId: null,
-  email: null,
-  emails: [],
-  displayName: name,
-  isActive: true,
-  ...more,
-});
 
 export const groupWrite = (displayName: string, externalId: string | null = null) => ({
   resource: { displayName },
@@ -170,6 +160,14 @@ export function useStore(makeHarness: () => Promise<StoreHarness>) {
     },
     hire: async (userName: string, more: Partial<UserWrite> = {}, from = source): Promise<string> =>
       (await store.createUser(from, userWrite(userName, more), cause)).id,
+    /** Adds users as one poll of the source "corp". */
+    async importUsers(names: readonly string[]): Promise<void> {
+      const snapshot = await store.beginSnapshot("corp");
+      for (let at = 0; at < names.length; at += 1000)
+        await snapshot.addUsers(names.slice(at, at + 1000).map((name) => sourceUser(name)));
+      const { nowMs } = harness.clock;
+      await snapshot.commit({ nowMs, minKeptPercent: 80, acceptShrink: false, cursor: null }, cause);
+    },
     found: async (displayName: string, memberIds: readonly string[] = [], from = source): Promise<string> =>
       (await store.createGroup(from, groupWrite(displayName), memberIds, skip, cause)).record.id,
     edit,

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { CommitOptions, SourceGroup, SourceUser } from "../../src/domain/ports/import-store.ts";
+import { sourceGroup, sourceUser, userWrite } from "../support/entities.ts";
 import { openldapDialect } from "../support/ldap/dialect.ts";
 import { noOpenldap, startOpenldap } from "../support/ldap/openldap.ts";
 import { modify } from "../support/ldap/server.ts";
 import { optionsFor } from "../support/ldap/settings.ts";
 import { type PolledWorld, polledWorld } from "../support/ldap/world.ts";
-import { userWrite } from "../support/world.ts";
 
 const cause = { actor: "ldap:corp", requestId: null };
 const options = (more: Partial<CommitOptions> = {}): CommitOptions => ({
@@ -15,28 +15,6 @@ const options = (more: Partial<CommitOptions> = {}): CommitOptions => ({
   nowMs: 1000,
   ...more,
 });
-const user = (name: string, more: Partial<SourceUser> = {}): SourceUser => ({
-  externalId: name,
-  entryId: name,
-  userName: name,
-  email: `${name}@example.org`,
-  displayName: name,
-  isActive: true,
-  activeUntilMs: null,
-  locators: [`dn:uid=${name}`],
-  memberOf: [],
-  ...more,
-});
-const group = (name: string, members: readonly string[], more: Partial<SourceGroup> = {}): SourceGroup => ({
-  externalId: name,
-  entryId: name,
-  displayName: name,
-  locators: [`dn:cn=${name}`],
-  members,
-  memberOf: [],
-  ...more,
-});
-
 describe("snapshots in the store", () => {
   let world: PolledWorld;
   beforeEach(async () => {
@@ -60,7 +38,7 @@ describe("snapshots in the store", () => {
 
   it("a snapshot that enables all disabled users at once is refused", async () => {
     const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
-    const disabled = (count: number) => names.map((name, n) => user(name, { isActive: n >= count }));
+    const disabled = (count: number) => names.map((name, n) => sourceUser(name, { isActive: n >= count }));
     const active = async () => Object.values(await world.people()).filter((each) => each.active).length;
     await commit(disabled(15), []);
     await expect(commit(disabled(0), [])).rejects.toMatchObject({
@@ -79,13 +57,13 @@ describe("snapshots in the store", () => {
   it("the store knows polled users from users that SCIM wrote", async () => {
     await world.store.createUser("okta", userWrite("b@example.com"), cause);
     expect(await world.store.originOf("corp")).toBe(null);
-    await commit([user("a")], []);
+    await commit([sourceUser("a")], []);
     expect([await world.store.originOf("corp"), await world.store.originOf("okta")]).toEqual(["polled", "written"]);
   });
 
   it("a snapshot is invisible before its commit and after its abort", async () => {
     const snapshot = await world.store.beginSnapshot("corp");
-    await snapshot.addUsers([user("a")]);
+    await snapshot.addUsers([sourceUser("a")]);
     expect(await world.people()).toEqual({});
     await snapshot.abort();
     expect(await world.people()).toEqual({});
@@ -94,56 +72,62 @@ describe("snapshots in the store", () => {
 
   it("a snapshot is refused if a later one was committed first", async () => {
     const slow = await world.store.beginSnapshot("corp");
-    await commit([user("a")], []);
+    await commit([sourceUser("a")], []);
     await expect(slow.commit(options(), cause)).rejects.toMatchObject({ code: "REV_MISMATCH" });
   });
 
   it("rev stays for unchanged users and grows for everybody whom a change concerns", async () => {
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("a"), sourceUser("b")], [sourceGroup("g", ["dn:uid=a"])]);
     const before = await revs();
-    await commit([user("b"), user("a")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("b"), sourceUser("a")], [sourceGroup("g", ["dn:uid=a"])]);
     expect(await revs()).toEqual(before);
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=b"])]);
+    await commit([sourceUser("a"), sourceUser("b")], [sourceGroup("g", ["dn:uid=b"])]);
     expect(await revs()).toEqual(before.map((row) => ({ ...row, rev: Number(row["rev"]) + 1 })));
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: [] }, "b@example.org": { groups: ["g"] } });
   });
 
   it("of two entries with one id the first stays, and the second is reported", async () => {
     const snapshot = await world.store.beginSnapshot("corp");
-    expect(await snapshot.addUsers([user("a"), user("a", { displayName: "other" })])).toEqual(["a"]);
-    expect(await snapshot.addUsers([user("a")])).toEqual(["a"]);
+    expect(await snapshot.addUsers([sourceUser("a"), sourceUser("a", { displayName: "other" })])).toEqual(["a"]);
+    expect(await snapshot.addUsers([sourceUser("a")])).toEqual(["a"]);
     await snapshot.commit(options(), cause);
     expect(await world.driver.read.all("SELECT display_name FROM users")).toEqual([{ display_name: "a" }]);
   });
 
   it("a user who comes back keeps the id and the groups", async () => {
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("a"), sourceUser("b")], [sourceGroup("g", ["dn:uid=a"])]);
     const { "a@example.org": id } = await world.ids();
-    await commit([user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("b")], [sourceGroup("g", ["dn:uid=a"])]);
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: ["g"] } });
-    await commit([user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("b")], [sourceGroup("g", ["dn:uid=a"])]);
     expect(Object.keys(await world.people())).toEqual(["b@example.org"]);
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=a"])]);
+    await commit([sourceUser("a"), sourceUser("b")], [sourceGroup("g", ["dn:uid=a"])]);
     expect((await world.ids())["a@example.org"]).toBe(id);
     expect(await world.people()).toMatchObject({ "a@example.org": { groups: ["g"] } });
   });
 
   it("a user gets a new rev if another user gives up the same address", async () => {
-    await commit([user("a", { email: "x@example.org" }), user("b", { email: "x@example.org" })], []);
+    await commit([sourceUser("a", { email: "x@example.org" }), sourceUser("b", { email: "x@example.org" })], []);
     const before = await revs();
-    await commit([user("a", { email: "a@example.org" }), user("b", { email: "x@example.org" })], []);
+    await commit([sourceUser("a", { email: "a@example.org" }), sourceUser("b", { email: "x@example.org" })], []);
     const after = await revs();
     expect(Number(after[0]?.["rev"])).toBeGreaterThan(Number(before[0]?.["rev"]));
     expect((await world.store.findings("corp")).find(({ kind }) => kind === "duplicate-email")).toBeUndefined();
   });
 
   it("cycles of groups are flattened, and end with their last link", async () => {
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b", "dn:cn=g"])]);
+    await commit(
+      [sourceUser("a"), sourceUser("b")],
+      [sourceGroup("g", ["dn:uid=a", "dn:cn=h"]), sourceGroup("h", ["dn:uid=b", "dn:cn=g"])],
+    );
     expect(await world.people()).toMatchObject({
       "a@example.org": { groups: ["g", "h"] },
       "b@example.org": { groups: ["g", "h"] },
     });
-    await commit([user("a"), user("b")], [group("g", ["dn:uid=a", "dn:cn=h"]), group("h", ["dn:uid=b"])]);
+    await commit(
+      [sourceUser("a"), sourceUser("b")],
+      [sourceGroup("g", ["dn:uid=a", "dn:cn=h"]), sourceGroup("h", ["dn:uid=b"])],
+    );
     expect(await world.people()).toMatchObject({
       "a@example.org": { groups: ["g"] },
       "b@example.org": { groups: ["g", "h"] },
@@ -152,16 +136,16 @@ describe("snapshots in the store", () => {
 
   it("a chain of 800 groups is flattened, and a change at its end reaches all of them", async () => {
     const chain = Array.from({ length: 800 }, (_, index) =>
-      group(
+      sourceGroup(
         `g${String(index).padStart(3, "0")}`,
         index === 799 ? ["dn:uid=a"] : [`dn:cn=g${String(index + 1).padStart(3, "0")}`],
       ),
     );
-    expect(await commit([user("a"), user("b")], chain)).toMatchObject({ membershipsAdded: 800 });
+    expect(await commit([sourceUser("a"), sourceUser("b")], chain)).toMatchObject({ membershipsAdded: 800 });
     expect(
       await world.store.applyDelta(
         "corp",
-        { users: [], groups: [group("g799", ["dn:uid=b"])], goneEntryIds: [] },
+        { users: [], groups: [sourceGroup("g799", ["dn:uid=b"])], goneEntryIds: [] },
         options(),
         cause,
       ),
@@ -170,7 +154,7 @@ describe("snapshots in the store", () => {
 
   it("a delta that removes too many users is refused", async () => {
     await commit(
-      ["a", "b", "c", "d"].map((name) => user(name)),
+      ["a", "b", "c", "d"].map((name) => sourceUser(name)),
       [],
     );
     const delta = { users: [], groups: [], goneEntryIds: ["a", "b", "c", "unknown"] };

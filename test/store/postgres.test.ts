@@ -4,7 +4,8 @@ import { numberedParameters, openPostgres } from "../../src/store/database/postg
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { postgresDatabase } from "../../src/store/database.ts";
 import { openStore } from "../../src/store/index.ts";
-import { cause, userWrite } from "../contract/store-world.ts";
+import { cause } from "../contract/store-world.ts";
+import { userWrite } from "../support/entities.ts";
 import { certificates } from "../support/ldap/certificates.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { untilTrue } from "../support/until.ts";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import { backupSqlite, openSqliteStore } from "../../src/store/index.ts";
-import { cause, userWrite } from "../contract/store-world.ts";
+import { cause } from "../contract/store-world.ts";
+import { userWrite } from "../support/entities.ts";
 
 let folder: string;
 let nowMs: number;

@@ -4,7 +4,8 @@ import type { Page, PeopleQuery, SyncState, SyncStatus } from "../../src/domain/
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
-import { cause, groupWrite, heldItem, link, skip, userWrite, useStore } from "../contract/store-world.ts";
+import { cause, groupWrite, heldItem, link, skip, useStore } from "../contract/store-world.ts";
+import { userWrite } from "../support/entities.ts";
 import { Random } from "../support/random.ts";
 
 const members = { ...skip, isNameUnique: false };

@@ -15,6 +15,7 @@ import type { Driver } from "../../src/store/database/driver.ts";
 import { openSqlite } from "../../src/store/database/sqlite.ts";
 import { openStore } from "../../src/store/index.ts";
 import { bitwardenTarget, onePasswordTarget } from "./emulators.ts";
+import { userWrite } from "./entities.ts";
 import { lenient } from "./policy.ts";
 
 export const cause: Cause = { actor: "scim:okta", requestId: "test" };
@@ -85,17 +86,9 @@ const unlimited = {
 const maxRounds = 10;
 const statusName = new Map<number, string>(Object.entries(memberStatus).map(([name, status]) => [status, name]));
 
-/** A user as SCIM writes it. */
-export const userWrite = (email: string, more: Partial<UserWrite> = {}): UserWrite => ({
-  resource: { userName: email, active: more.isActive ?? true },
-  userName: email,
-  externalId: null,
-  email,
-  emails: [email],
-  displayName: email,
-  isActive: true,
-  ...more,
-});
+/** A user whose name is the e-mail address. */
+const person = (email: string, more: Partial<UserWrite> = {}): UserWrite =>
+  userWrite(email, { email, emails: [email], ...more });
 
 export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): Promise<World> {
   const clock = makeClock(isClockRunning);
@@ -138,14 +131,14 @@ export async function makeWorld({ isClockRunning = false }: WorldOptions = {}): 
     clock,
     targets,
     reconciler: makeReconciler,
-    hire: async (email, more) => (await store.createUser(source, userWrite(email, more), cause)).id,
+    hire: async (email, more) => (await store.createUser(source, person(email, more), cause)).id,
     async update(id, more) {
       await store.updateUser(
         source,
         id,
         null,
         (present) => ({
-          ...userWrite(String(present.resource["userName"]), {
+          ...person(String(present.resource["userName"]), {
             isActive: present.resource["active"] === true,
             ...more,
           }),
