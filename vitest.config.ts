@@ -13,8 +13,8 @@ export default defineConfig({
     // A retry would hide a flaw.
     retry: 0,
     // Maximum times, far above what a busy machine needs: a test that hangs ends.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     dangerouslyIgnoreUnhandledErrors: false,
     allowOnly: !isCi,
     restoreMocks: true,

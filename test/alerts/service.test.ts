@@ -182,9 +182,8 @@ describe("alerts of a process", () => {
     world.failingSinceMs = beginMs;
     world.send = (_message, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    const startedAt = performance.now();
+    // Ends only if the call is aborted.
     await run(20 * minute);
-    expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 });
 

@@ -47,10 +47,10 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       displayName: "Engineering",
       members: made.slice(0, 5).map((value) => ({ value })),
     });
-    await until(() => expect(membersIn(stage, "invited")).toHaveLength(people.length), 30_000);
+    await until(() => expect(membersIn(stage, "invited")).toHaveLength(people.length));
     await serve.idp.setActive(false, ...made.slice(0, 55));
-    await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(53), 30_000);
-  }, 90_000);
+    await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(53));
+  });
   afterAll(async () => {
     await browser?.close();
     await stage?.[Symbol.asyncDispose]();
@@ -130,7 +130,6 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
         expect(await page.locator("h1").count(), path).toBe(1);
       }
     },
-    120_000,
   );
 
   it("can be used by keyboard: the skip link comes first, and the focus is always visible", async () => {
@@ -304,7 +303,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
       expect(await page.content()).not.toContain(other.clientSecret);
       await page.getByRole("button", { name: "Connect beta" }).click();
       await page.getByRole("status").getByText("beta is connected").waitFor();
-      await until(() => expect(other.state.members.size).toBeGreaterThan(0), 20_000);
+      await until(() => expect(other.state.members.size).toBeGreaterThan(0));
 
       const card = page.locator("article#beta");
       await card.getByRole("link", { name: "Rotate the secret" }).click();
@@ -421,7 +420,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await dismissed.click();
     await section.getByText("by console:admin").first().waitFor();
     await serve.idp.setActive(true, ids.get("person-50@example.com") ?? "");
-    await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(52), 20_000);
+    await until(async () => expect((await statusOf(serve)).bitwarden.held).toBe(52));
     await confirm.fill("53");
     await approve.click();
     await page.getByText("The held changes are different from those on the page that you saw").waitFor();
@@ -431,7 +430,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     await confirm.fill("52");
     await section.getByRole("button", { name: "Approve 52 removals" }).click();
     await page.getByText("52 removals may pass once").waitFor();
-    await until(() => expect(membersIn(stage, "revoked")).toHaveLength(54), 20_000);
+    await until(() => expect(membersIn(stage, "revoked")).toHaveLength(54));
     const { json } = await stage.run("audit", "list", "--action", "approve", "--json");
     expect(json.rows.at(-1)).toMatchObject({ actor: expect.stringMatching(/^console:admin \(token [0-9a-f]{8}\)$/) });
 
@@ -451,9 +450,7 @@ describe.skipIf(missing !== null)(`the console in a browser${missing === null ? 
     const { page, forgive } = await signIn();
     await page.goto("/activity");
     await page.getByText("Live: new rows appear automatically.").waitFor();
-    const began = performance.now();
     expect((await serve.stop()).code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(6000);
     await page.getByText("Not connected; trying again…").waitFor();
     await until(() => forgive(/ERR_/));
   });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, vi } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { openPostgres } from "../../src/store/database/postgres.ts";
 import { openStore } from "../../src/store/index.ts";
 import { noPostgres, type PostgresServer, startPostgres } from "../support/postgres.ts";
@@ -6,9 +6,6 @@ import { auditContract } from "./audit-suite.ts";
 import { consoleContract } from "./console-suite.ts";
 import { storeContract } from "./store-suite.ts";
 import { harnessOver, type StoreHarness } from "./store-world.ts";
-
-// Each statement is a round trip, and some cases have tens of thousands.
-vi.setConfig({ testTimeout: 90_000 });
 
 describe.skipIf(noPostgres !== null)(`PostgreSQL${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
   let server: PostgresServer;

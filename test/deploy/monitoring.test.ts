@@ -99,7 +99,7 @@ beforeAll(async () => {
     return labelsIn(text);
   });
   await serving.stop();
-}, 60_000);
+});
 
 const words = (list: string): readonly string[] => list.split(",").map((word) => word.trim());
 

@@ -14,7 +14,7 @@ async function everybody({ idp }: Serving): Promise<ReadonlyMap<string, string>>
 
 async function expectDelivered(stage: Stage, serve: Serving, names: Iterable<string>): Promise<void> {
   const invited = Object.fromEntries([...names].map((email) => [email, 1]));
-  await until(() => expect(Object.fromEntries(stage.bitwarden.state.allMails)).toEqual(invited), 15_000);
+  await until(() => expect(Object.fromEntries(stage.bitwarden.state.allMails)).toEqual(invited));
   await until(async () => expect((await statusOf(serve)).bitwarden).toMatchObject({ pending: 0, failed: 0, held: 0 }));
   const plan = await stage.run("plan", "--json", "--detailed-exitcode");
   expect(

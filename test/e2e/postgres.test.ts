@@ -23,7 +23,7 @@ async function stageOnPostgres(sections: object = {}): Promise<{ readonly stage:
 }
 
 const settled = (serve: Serving) =>
-  until(async () => expect((await statusOf(serve)).bitwarden).toMatchObject({ pending: 0, failed: 0 }), 20_000);
+  until(async () => expect((await statusOf(serve)).bitwarden).toMatchObject({ pending: 0, failed: 0 }));
 
 /** Everybody in the directory by id. */
 async function everybody({ idp }: Serving): Promise<ReadonlyMap<string, string>> {
@@ -38,7 +38,7 @@ async function expectNothingToDo(stage: Stage): Promise<void> {
 
 async function expectOneMailEach(stage: Stage, people: Iterable<string>): Promise<void> {
   const invited = Object.fromEntries([...people].map((email) => [email, 1]));
-  await until(() => expect(Object.fromEntries(stage.bitwarden.state.allMails)).toEqual(invited), 20_000);
+  await until(() => expect(Object.fromEntries(stage.bitwarden.state.allMails)).toEqual(invited));
 }
 
 describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ? "" : ` (${noPostgres})`}`, () => {
@@ -99,7 +99,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect((await stage.run("restored")).code).toBe(0);
     expect((await stage.run("audit", "verify")).code).toBe(0);
     expect((await stage.run("sync")).code).toBe(0);
-  }, 180_000);
+  });
 
   it("loses no acknowledged write when PostgreSQL crashes, and continues by itself", async () => {
     const { stage } = await stageOnPostgres();
@@ -124,7 +124,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     };
     const senders = Array.from({ length: 8 }, send);
     for (const share of [40, 120]) {
-      await until(() => expect(acknowledged.size).toBeGreaterThan(share), 30_000);
+      await until(() => expect(acknowledged.size).toBeGreaterThan(share));
       const ready = () => fetch(`${serve.baseUrl}/readyz`);
       await server.crash();
       await until(async () => {
@@ -152,7 +152,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     expect(stderr).toContain("this process is the leader now");
     expect(stderr).not.toContain(encodeURIComponent(password));
     expect(stderr).not.toContain(password);
-  }, 120_000);
+  });
 
   it("serves from several processes: one reconciles, and the next takes over when that one is gone", async () => {
     const { stage, url } = await stageOnPostgres();
@@ -197,7 +197,7 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
     await expectNothingToDo(stage);
     expect((await stage.run("audit", "verify")).code).toBe(0);
     expect((await second.stop()).code).toBe(0);
-  }, 120_000);
+  });
 
   it("explains what is wrong with a database, and never shows its password", async () => {
     const { stage, url } = await stageOnPostgres();
@@ -232,5 +232,5 @@ describe.skipIf(noPostgres !== null)(`serve on PostgreSQL${noPostgres === null ?
         for (const secret of [wrong, password, new URL(url).password]) expect(stdout + stderr).not.toContain(secret);
       }
     }
-  }, 120_000);
+  });
 });

@@ -28,7 +28,7 @@ async function bannerOf(running: Program): Promise<Banner> {
   const text = await until(() => {
     expect(running.stdout()).toContain("Then open the console, or run:");
     return running.stdout();
-  }, 15_000);
+  });
   const field = (name: string): string => new RegExp(`^ {2}${name} +(\\S+)`, "m").exec(text)?.[1] ?? "";
   return {
     text,
@@ -146,7 +146,7 @@ describe("serve without a configuration, in an empty folder", () => {
   it("keeps its state and its token for the next start", async () => {
     expect((await running.stop()).code).toBe(0);
     running = start(["serve", "--json"], { cwd: folder });
-    const told = await until(() => JSON.parse(running.stdout()), 15_000);
+    const told = await until(() => JSON.parse(running.stdout()));
     expect(told).toMatchObject({
       scimUrl: expect.stringMatching(/\/scim\/v2$/),
       sandbox: { scimToken: banner.scimToken, adminToken: banner.adminToken },

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminToken, scimToken } from "../support/rollcall-process.ts";
 import { scimClient } from "../support/scim-client.ts";
@@ -16,10 +17,16 @@ describe("tokens", () => {
   });
   afterAll(() => stage[Symbol.asyncDispose]());
 
+  /** Moves the end of a token into the past, as if its time had passed. */
+  const expireNow = (id: string): void => {
+    const database = new DatabaseSync(stage.database, { timeout: 60_000 });
+    database.prepare("UPDATE scim_tokens SET expires_at_ms = ? WHERE id = ?").run(Date.now() - 1, id);
+    database.close();
+  };
   const statusWith = async (token: string): Promise<number> =>
     (await scimClient(serve.scimUrl, token).call("GET", "/Users")).status;
 
-  it("work at once in a running serve, and end within a second after they are revoked", async () => {
+  it("work at once in a running serve, and end soon after they are revoked", async () => {
     const made = await stage.run("token", "create", "--source", "okta", "--label", "the second one", "--json");
     expect([made.code, made.json]).toEqual([
       0,
@@ -35,7 +42,7 @@ describe("tokens", () => {
     expect(listed.stdout).not.toContain(token);
 
     expect((await stage.run("token", "revoke", id)).code).toBe(0);
-    await until(async () => expect(await statusWith(token)).toBe(401), 1500);
+    await until(async () => expect(await statusWith(token)).toBe(401));
     expect(await statusWith(scimToken)).toBe(200);
     expect((await stage.run("token", "revoke", id)).code).toBe(1);
     expect((await stage.run("token", "list")).stdout).toMatch(
@@ -67,7 +74,7 @@ describe("tokens", () => {
       "--label",
       "short",
       "--expires",
-      "3s",
+      "1h",
       "--json",
     );
     const { id, token, expiresAt } = made.json;
@@ -79,9 +86,8 @@ describe("tokens", () => {
     await until(async () =>
       expect(await state()).toMatchObject({ lastUsedAt: expect.stringMatching(/^20/), expiresAt }),
     );
-    await until(async () => expect(await statusWith(token)).toBe(401), 5000);
-    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
-    expect(Date.now() - Date.parse(expiresAt)).toBeLessThan(1500);
+    expireNow(id);
+    await until(async () => expect(await statusWith(token)).toBe(401));
     expect((await state()).state).toBe("expired");
     expect((await stage.run("token", "rotate", id)).code).toBe(1);
 
@@ -100,15 +106,16 @@ describe("tokens", () => {
 
   it("are rotated without an interruption: both are valid in the grace period, then only the new one", async () => {
     const old = (await stage.run("token", "create", "--source", "okta", "--label", "prod", "--json")).json;
-    const made = await stage.run("token", "rotate", old.id, "--grace", "4s", "--json");
+    const made = await stage.run("token", "rotate", old.id, "--grace", "1h", "--json");
     secrets.push(old.token, made.json.token);
     expect([made.code, made.json]).toMatchObject([
       0,
       { source: "okta", replaces: old.id, token: expect.stringMatching(/^rollcall_/) },
     ]);
     expect([await statusWith(old.token), await statusWith(made.json.token)]).toEqual([200, 200]);
-    await until(async () => expect(await statusWith(old.token)).toBe(401), 6000);
-    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(made.json.oldGoodUntil));
+    expect(Date.parse(made.json.oldGoodUntil)).toBeGreaterThan(Date.now());
+    expireNow(old.id);
+    await until(async () => expect(await statusWith(old.token)).toBe(401));
     expect(await statusWith(made.json.token)).toBe(200);
     const rows = (await stage.run("audit", "--action", "token", "--json")).json.rows;
     expect(rows.at(-1)).toMatchObject({ action: "token.rotate", detail: { id: old.id, by: made.json.id } });

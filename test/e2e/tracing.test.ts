@@ -105,9 +105,9 @@ describe("traces", () => {
     await fetch(`${serve.scimUrl}/Users`, { headers: { authorization: "Bearer wrong", traceparent: "00-zz-zz-01" } });
     const mend = stage.bitwarden.faults.add({ kind: "html", status: 502, times: Number.POSITIVE_INFINITY });
     await serve.idp.setActive(false, id);
-    await until(() => expect(serve.stderr()).toMatch(/target acme-bitwarden: .*502.*next try/), 20_000);
+    await until(() => expect(serve.stderr()).toMatch(/target acme-bitwarden: .*502.*next try/));
     mend();
-    await until(() => expect(stateOf(stage, "lovelace@example.com")).toBe("revoked"), 30_000);
+    await until(() => expect(stateOf(stage, "lovelace@example.com")).toBe("revoked"));
     // What is not sent yet is sent before the end.
     expect((await serve.stop()).code).toBe(0);
 
@@ -198,9 +198,7 @@ describe("traces", () => {
     const serve = await stage.serve();
     await serve.idp.hire("lovelace@example.com");
     await until(() => expect(stateOf(stage, "lovelace@example.com")).toBe("invited"));
-    const startedAt = performance.now();
     expect((await serve.stop()).code).toBe(0);
-    expect(performance.now() - startedAt).toBeLessThan(5000);
     expect(collector.bodies.length).toBeGreaterThan(0);
   });
 

@@ -243,5 +243,5 @@ describe.skipIf(noOpenldap !== null)(noOpenldap ?? "a directory with damaged ans
     // Some damage fails the poll, some does not.
     expect(report.committed).toBeGreaterThan(0);
     expect(report.committed).toBeLessThan(report.polls);
-  }, 120_000);
+  });
 });

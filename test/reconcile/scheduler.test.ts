@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RollcallError } from "../../src/domain/model/errors.ts";
 import type { Link } from "../../src/domain/model/link.ts";
 import type { Change } from "../../src/domain/model/plan.ts";
@@ -13,9 +13,6 @@ import { type LoopParts, runLoop } from "../../src/reconcile/scheduler.ts";
 import { openSqliteStore } from "../../src/store/index.ts";
 import { lenient } from "../support/policy.ts";
 import { linkOf, ModelTarget } from "../unit/model.ts";
-
-// Some tests simulate hours of ticks, which take longer on a busy machine.
-vi.setConfig({ testTimeout: 60_000 });
 
 const cause = { actor: "t", requestId: null };
 const second = 1000;

@@ -22,7 +22,7 @@ async function until(isSo: () => Promise<boolean> | boolean, withinMs = 15_000):
   }
 }
 
-describe("the disk", { timeout: 120_000 }, () => {
+describe("the disk", () => {
   let folder: string;
   let vendors: Vendors;
   let idp: IdentityProvider | undefined;
@@ -64,7 +64,7 @@ describe("the disk", { timeout: 120_000 }, () => {
     disk.empty(running.pid);
     await sending;
     await until(async () => (await readiness(running)).status === 200);
-    await until(async () => isDelivered(await targetStatuses(running)), 30_000);
+    await until(async () => isDelivered(await targetStatuses(running)));
     expect(await sender.lostWrites(running.scimUrl)).toEqual([]);
     expect(sender.seen.withoutRetryAfter).toBe(0);
     expect(sender.seen.unanswered).toBe(0);

@@ -18,7 +18,7 @@ const connections = 750;
 /** High enough that only the limit of all sources together counts. */
 const limits = { connections: 700, requestsPerSecond: 100_000, burst: 100_000 };
 
-describe("a process", { timeout: 120_000 }, () => {
+describe("a process", () => {
   let folder: string;
   let rollcall: RollcallProcess | undefined;
   const undo: (() => Promise<void>)[] = [];

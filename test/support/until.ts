@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Calls `ask` until it does not throw, and returns its answer. Throws its last error after `withinMs`. */
-export async function until<T>(ask: () => T | Promise<T>, withinMs = 30_000): Promise<T> {
+export async function until<T>(ask: () => T | Promise<T>, withinMs = 120_000): Promise<T> {
   const endMs = performance.now() + withinMs;
   for (;;) {
     try {
