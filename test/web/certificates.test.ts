@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it, vi } from "vitest";
+import { messageOf } from "../../src/domain/model/errors.ts";
 import {
   type Certificates,
   type CertificateWatch,
@@ -107,14 +108,12 @@ it.each([
 ])("%s as the certificate is refused with the name of the file and without its content", (_, text, why) => {
   put("fine");
   writeFileSync(files.certFile, text);
-  const error = (() => {
-    try {
-      return String(readCertificates("server.tls", files));
-    } catch (thrown) {
-      const { message, cause } = thrown as Error;
-      return `${message} ${String(cause)}`;
-    }
-  })();
+  let error = "";
+  try {
+    readCertificates("server.tls", files);
+  } catch (thrown) {
+    error = `${messageOf(thrown)} ${thrown instanceof Error ? messageOf(thrown.cause) : ""}`;
+  }
   expect(error).toContain(`server.tls.certFile: `);
   expect(error).toContain(why);
   expect(error.length).toBeLessThan(400);

@@ -55,6 +55,14 @@ async function dial({ url }: Listener) {
   };
 }
 
+/** A connection to a new listener. */
+const dialed = async (handler: RequestListener, options: ListenerOptions = {}) => dial(await up(handler, options));
+/** Sends the text every 20 ms until the test ends. */
+function drip(socket: Socket, text: string): void {
+  const timer = setInterval(() => socket.write(text), 20);
+  closers.push(() => clearInterval(timer));
+}
+
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 describe("connections", () => {
@@ -107,89 +115,70 @@ describe("slow clients", () => {
   const timeouts = { headersMs: 200, requestMs: 400, keepAliveMs: 200, silenceMs: 300 };
 
   it("that send headers too slowly are disconnected", async () => {
-    const listener = await up(ok, { timeouts });
-    const { socket, text, over } = await dial(listener);
-    const drip = setInterval(() => socket.write("X: y\r\n"), 20);
-    closers.push(() => clearInterval(drip));
+    const { socket, text, over } = await dialed(ok, { timeouts });
     socket.write("GET / HTTP/1.1\r\nHost: x\r\n");
+    drip(socket, "X: y\r\n");
     await over;
     expect(text()).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   it("that send a body too slowly are disconnected, and their request ends although they keep the connection", async () => {
     const ended = Promise.withResolvers<boolean>();
-    const listener = await up(
-      (request, response) => {
-        request.resume();
-        response.once("close", () => ended.resolve(request.complete));
-      },
-      { timeouts },
-    );
-    const { socket, text } = await dial(listener);
-    const drip = setInterval(() => socket.write("x"), 20);
-    closers.push(() => clearInterval(drip));
+    const handler: RequestListener = (request, response) => {
+      request.resume();
+      response.once("close", () => ended.resolve(request.complete));
+    };
+    const { socket, text } = await dialed(handler, { timeouts });
     socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    drip(socket, "x");
     expect(await ended.promise).toBe(false);
     expect(text()).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   it("that do not read their answer are disconnected", async () => {
     const ended = Promise.withResolvers<void>();
-    const listener = await up(
-      (_request, response) => {
-        response.once("close", () => ended.resolve());
-        response.end(Buffer.alloc(64 * 1024 * 1024));
-      },
-      { timeouts },
-    );
-    const { socket } = await dial(listener);
+    const handler: RequestListener = (_request, response) => {
+      response.once("close", () => ended.resolve());
+      response.end(Buffer.alloc(64 * 1024 * 1024));
+    };
+    const { socket } = await dialed(handler, { timeouts });
     socket.pause();
     socket.write(get("/"));
     await ended.promise;
   });
 
   it("that keep an idle connection are disconnected", async () => {
-    const listener = await up(ok, { timeouts });
-    const { ask, over } = await dial(listener);
+    const { ask, over } = await dialed(ok, { timeouts });
     expect(await ask(get("/"))).toMatch(/^HTTP\/1\.1 200/);
     await over;
   });
 });
 
 describe("a request beyond a limit", () => {
+  const post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n";
+  const headers = (count: number): string => `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(count)}\r\n`;
   it.each([
-    ["a long URL", get(`/${"x".repeat(8192)}`), 414],
-    ["many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(100)}\r\n`, 431],
-    ["very many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(2500)}\r\n`, 431],
-    ["large headers", `GET / HTTP/1.1\r\nHost: x\r\na: ${"b".repeat(17_000)}\r\n\r\n`, 431],
-    ["no Host", "GET / HTTP/1.1\r\n\r\n", 400],
-    [
-      "two spellings of the length",
-      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-      400,
-    ],
-    [
-      "a length and chunks",
-      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-      400,
-    ],
-  ])("%s is refused before anything else, and hung up on", async (_, request, status) => {
+    { what: "a long URL", request: get(`/${"x".repeat(8192)}`), status: 414 },
+    { what: "many headers", request: headers(100), status: 431 },
+    { what: "very many headers", request: headers(2500), status: 431 },
+    { what: "large headers", request: `GET / HTTP/1.1\r\nHost: x\r\na: ${"b".repeat(17_000)}\r\n\r\n`, status: 431 },
+    { what: "no Host", request: "GET / HTTP/1.1\r\n\r\n", status: 400 },
+    { what: "two spellings of the length", request: `${post}Content-Length: 2\r\n\r\n`, status: 400 },
+    { what: "a length and chunks", request: `${post}Transfer-Encoding: chunked\r\n\r\n`, status: 400 },
+  ])("with $what is refused before anything else, and the connection is closed", async ({ request, status }) => {
     let asked = 0;
-    const listener = await up((_request, response) => {
+    const { ask, over } = await dialed((_request, response) => {
       asked += 1;
       response.end();
     });
-    const { ask, over } = await dial(listener);
     expect(await ask(request)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     await over;
     expect(asked).toBe(0);
   });
 
   it("does not have 99 headers or a URL of 8 KB: these are accepted", async () => {
-    const listener = await up(ok);
-    const { ask } = await dial(listener);
-    const request = `GET /${"x".repeat(8191)} HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(99)}\r\n`;
-    expect(await ask(request)).toMatch(/^HTTP\/1\.1 200/);
+    const { ask } = await dialed(ok);
+    expect(await ask(headers(99).replace("/", `/${"x".repeat(8191)}`))).toMatch(/^HTTP\/1\.1 200/);
   });
 });
 
@@ -229,8 +218,7 @@ describe("TLS", () => {
 });
 
 it("pipelined requests are answered in order, each once", async () => {
-  const listener = await up((request, response) => void setImmediate(() => response.end(request.url)));
-  const { socket, text } = await dial(listener);
+  const { socket, text } = await dialed((request, response) => void setImmediate(() => response.end(request.url)));
   socket.write(Array.from({ length: 500 }, (_, index) => get(`/n${index};`)).join(""));
   while (!text().includes("/n499;")) await once(socket, "data");
   expect([...text().matchAll(/\/n(\d+);/g)].map(([, index]) => Number(index))).toEqual([...Array(500).keys()]);
