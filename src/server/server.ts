@@ -15,6 +15,7 @@ import { openAdminListener } from "./admin-listener.ts";
 import { joinElection, type LeaderElection } from "./leader-election.ts";
 import type { Running } from "./running.ts";
 import { openScimListener } from "./scim-listener.ts";
+import { startStoppable } from "./stoppable.ts";
 import { createTargetPool } from "./target-pool.ts";
 
 /** Time for running work after a signal. With the return of access tokens, stopping takes less than `docker stop`'s 10 s. */
@@ -56,17 +57,13 @@ export async function serve(
     version: context.version,
   });
 
-  const [stopping, abort] = [new AbortController(), new AbortController()];
   pool.start();
-  const leading = election.lead(leaderWork(running, stopping.signal, abort.signal), stopping.signal);
+  const leading = startStoppable((stopping, abort) => election.lead(leaderWork(running, stopping, abort), stopping));
   // Loops never end by themselves. A loop that fails ends the process.
-  await Promise.race([aborted(interrupted), pool.failure, Promise.all([aborted(interrupted), leading])]);
+  await Promise.race([aborted(interrupted), pool.failure, Promise.all([aborted(interrupted), leading.ended])]);
 
   logger.info(`${interrupted.reason}: stopping, at most ${graceMs / 1000} s for running work`);
-  stopping.abort();
-  const cut = setTimeout(() => abort.abort(), graceMs);
-  await Promise.all([pool.stop(graceMs), leading, scim.close(graceMs), admin?.close(graceMs)]);
-  clearTimeout(cut);
+  await Promise.all([pool.stop(graceMs), leading.stop(graceMs), scim.close(graceMs), admin?.close(graceMs)]);
   await cleanup.disposeAsync();
   logger.info("stopped");
   return 0;

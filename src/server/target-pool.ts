@@ -10,6 +10,7 @@ import type { DirectoryStore } from "../domain/ports/directory-store.ts";
 import { runLoop } from "../reconcile/scheduler.ts";
 import { targetDefinitions } from "../targets/registry.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
+import { type Stoppable, startStoppable } from "./stoppable.ts";
 
 export interface PoolParts {
   readonly context: Context;
@@ -211,19 +212,11 @@ function createTargetLoop(
       return () => listeners.delete(listener);
     },
   };
-  const begin = () => {
-    const [stopping, abort] = [new AbortController(), new AbortController()];
-    return { stopping, abort, ended: runLoop(parts, stopping.signal, abort.signal).catch(failed) };
-  };
-  let running: ReturnType<typeof begin> | null = null;
+  const begin = () => startStoppable((stopping, abort) => runLoop(parts, stopping, abort).catch(failed));
+  let running: Stoppable | null = null;
   let stopped: Promise<void> | null = null;
   const pause = async (graceMs: number): Promise<void> => {
-    if (running === null) return;
-    const { stopping, abort, ended } = running;
-    stopping.abort();
-    const cut = setTimeout(() => abort.abort(), graceMs);
-    await ended;
-    clearTimeout(cut);
+    await running?.stop(graceMs);
     running = null;
   };
   return {

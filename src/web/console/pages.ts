@@ -24,6 +24,9 @@ export interface Done {
   readonly notice: { readonly kind: Notice["kind"]; readonly text: string };
 }
 
+/** Leads to the next page, which shows the notice. */
+export const done = (to: string, kind: Done["notice"]["kind"], text: string): Done => ({ to, notice: { kind, text } });
+
 /** The cause of a visitor's action, for the audit trail. */
 export const causeOf = ({ actor }: Visitor): Cause => ({ actor, requestId: null });
 

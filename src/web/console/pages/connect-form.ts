@@ -112,10 +112,10 @@ ${Object.values(errors).map((problem) => callout("bad", problem))}
 export const disconnectBody = (
   name: string,
   consequences: readonly string[],
-  problem: string | null,
+  errors: FieldErrors,
   visitor: Visitor,
 ): Markup => html`<form class="panel stacked narrow" method="post" action="/connections/${encodeURIComponent(name)}/disconnect">${csrfField(visitor)}
-${problem !== null && callout("bad", problem)}
+${Object.values(errors).map((problem) => callout("bad", problem))}
 <p><strong>Nobody loses access now.</strong> But after this:</p>
 <ul>${consequences.map((each) => html`<li>${each}</li>`)}</ul>
 <label for="confirm">Type <strong>${name}</strong> to disconnect it</label><input id="confirm" name="confirm" autocomplete="off" spellcheck="false" required>

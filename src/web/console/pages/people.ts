@@ -61,8 +61,25 @@ const emptyList = (filter: ListFilter, path: string, what: string): Markup =>
     ? html`<div class="empty"><p><strong>No ${what} match.</strong> The search covers names, e-mail addresses and whole ids.</p><p><a class="button secondary" href="${path}">Show all</a></p></div>`
     : html`<div class="empty"><p><strong>No ${what} yet.</strong> They appear as soon as a source sends them.</p><p><a class="button" href="/connections">Connect an identity provider</a></p></div>`;
 
-const caption = (total: string, filter: ListFilter, path: string): Markup =>
-  html`<span role="status">${total}</span>${isNarrow(filter) && html` match · <a href="${path}">show all</a>`}`;
+/** A table of users or groups: with the number of all that match, and the links to other pages. */
+function entityTable<T extends PersonItem | GroupItem>(
+  label: string,
+  path: string,
+  { page, filter, columns }: ListData<T>,
+  {
+    total,
+    what,
+    head,
+    row,
+  }: { total: string; what: string; head: readonly (string | Markup)[]; row: (item: T) => Markup },
+): Markup {
+  const caption = html`<span role="status">${total}</span>${isNarrow(filter) && html` match · <a href="${path}">show all</a>`}`;
+  const rows = page.items.map(
+    (item) =>
+      html`<tr>${row(item)}<td>${item.source}</td><td>${presenceBadge(item)}</td>${columns.map((name) => html`<td>${syncStateCell(item.syncStatuses.find(({ target }) => target === name))}</td>`)}</tr>`,
+  );
+  return html`${dataTable(label, caption, [...head, "Source", "State", ...columns], rows)}${listPager(path, filter, page, what)}`;
+}
 
 /** The list of people, with a column for each target. */
 export function peopleBody(data: ListData<PersonItem>): Markup {
@@ -83,41 +100,33 @@ export function peopleBody(data: ListData<PersonItem>): Markup {
 <div id="results">${page.items.length === 0 ? emptyList(filter, "/people", "people") : peopleTable("People", "/people", data)}</div>`;
 }
 
-const peopleTable = (label: string, path: string, { page, filter, columns }: ListData<PersonItem>): Markup =>
-  html`${dataTable(
-    label,
-    caption(people(page.total), filter, path),
-    ["Person", "Source", "State", ...columns],
-    page.items.map((person) => personRow(person, columns)),
-  )}${listPager(path, filter, page, "people")}`;
-
-const targetCells = (entity: PersonItem | GroupItem, columns: readonly string[]): readonly Markup[] =>
-  columns.map((name) => html`<td>${syncStateCell(entity.syncStatuses.find(({ target }) => target === name))}</td>`);
-
-const personRow = (person: PersonItem, columns: readonly string[]): Markup =>
-  html`<tr><th scope="row" class="name"><a href="${entityPath("user", person.id)}">${person.displayName || person.userName}</a><small>${person.email ?? person.userName}</small></th><td>${person.source}</td><td>${presenceBadge(person)}</td>${targetCells(person, columns)}</tr>`;
+const peopleTable = (label: string, path: string, data: ListData<PersonItem>): Markup =>
+  entityTable(label, path, data, {
+    total: people(data.page.total),
+    what: "people",
+    head: ["Person"],
+    row: ({ id, displayName, userName, email }) =>
+      html`<th scope="row" class="name"><a href="${entityPath("user", id)}">${displayName || userName}</a><small>${email ?? userName}</small></th>`,
+  });
 
 /** The list of groups. */
 export function groupsBody(data: ListData<GroupItem>): Markup {
   const { page, filter, status, columns } = data;
   const targets = status.targets.filter(({ name }) => columns.includes(name));
   const fields = [...commonFields(data, targets), presenceField("Every group", filter, false)];
-  const head = ["Group", html`<th scope="col" class="number">People</th>`, "Source", "State", ...columns];
   return html`${searchForm("/groups", "Search", filter.q, "Name or id", fields)}
 <div id="results">${
     page.items.length === 0
       ? emptyList(filter, "/groups", "groups")
-      : html`${dataTable(
-          "Groups",
-          caption(count(page.total, "group"), filter, "/groups"),
-          head,
-          page.items.map((group) => groupRow(group, columns)),
-        )}${listPager("/groups", filter, page, "groups")}`
+      : entityTable("Groups", "/groups", data, {
+          total: count(page.total, "group"),
+          what: "groups",
+          head: ["Group", html`<th scope="col" class="number">People</th>`],
+          row: ({ id, displayName, memberCount }) =>
+            html`<th scope="row" class="name"><a href="${entityPath("group", id)}">${displayName}</a></th><td class="number">${figure(memberCount)}</td>`,
+        })
   }</div>`;
 }
-
-const groupRow = (group: GroupItem, columns: readonly string[]): Markup =>
-  html`<tr><th scope="row" class="name"><a href="${entityPath("group", group.id)}">${group.displayName}</a></th><td class="number">${figure(group.memberCount)}</td><td>${group.source}</td><td>${presenceBadge(group)}</td>${targetCells(group, columns)}</tr>`;
 
 /** The members of one group, on its page. */
 export function membersTable(groupId: string, data: ListData<PersonItem>): Markup {

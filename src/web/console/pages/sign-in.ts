@@ -99,16 +99,20 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     await beginWithToken(response, found, localPath(to));
   });
 
-  const refuse = (request: Request, response: Response): void => {
-    const seconds = attempts.retryAfterSeconds(clientAddress(request));
-    response.set("Retry-After", String(seconds));
+  const tooMany = (response: Response, seconds: number, what: string, then: string): void =>
     show(
-      response,
+      response.set("Retry-After", String(seconds)),
       429,
       "/",
-      html`Too many wrong tokens from your address. Wait <strong>${seconds} seconds</strong>, then try again.`,
+      html`Too many ${what}. Wait <strong>${seconds} seconds</strong>, then ${then}.`,
     );
-  };
+  const refuse = (request: Request, response: Response): void =>
+    tooMany(
+      response,
+      attempts.retryAfterSeconds(clientAddress(request)),
+      "wrong tokens from your address",
+      "try again",
+    );
 
   router.post("/sign-out", async (request, response) => {
     const session = sessions.find(request);
@@ -137,17 +141,6 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     }
   });
 
-  /** Keeps the cookie: the browser may load the same page again. */
-  const tooMany = (response: Response, { retryAfterSeconds }: TooManySignIns): void => {
-    response.set("Retry-After", String(retryAfterSeconds));
-    show(
-      response,
-      429,
-      "/",
-      html`Too many sign-ins over the identity provider have failed. Wait <strong>${retryAfterSeconds} seconds</strong>, then try again. You can still sign in with a token.`,
-    );
-  };
-
   router.get(callbackPath, async (request, response) => {
     const flow = readCookie(request, flowCookie);
     try {
@@ -165,7 +158,14 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
       }
       await begin(response, { role, name, actor: `console:${name} (oidc)`, by: "oidc" }, localPath(returnTo));
     } catch (error) {
-      if (error instanceof TooManySignIns) return tooMany(response, error);
+      // Keeps the cookie: the browser may load the same page again.
+      if (error instanceof TooManySignIns)
+        return tooMany(
+          response,
+          error.retryAfterSeconds,
+          "failed sign-ins over the identity provider",
+          "try again. You can still sign in with a token",
+        );
       response.clearCookie(flowCookie, flowAttributes);
       warn(`console: a sign-in over the identity provider was refused: ${describeOidcError(error)}`);
       show(

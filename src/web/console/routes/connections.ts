@@ -4,6 +4,7 @@ import type { FieldErrors } from "../../../app/verify-target.ts";
 import type { TargetDefinition } from "../../../targets/definition.ts";
 import { credentialKeys, definitionOf, placeKeys, productOf, targetTypes } from "../../../targets/registry.ts";
 import type { ConsoleParts } from "../../parts.ts";
+import type { Markup } from "../components/html.ts";
 import type { PageParts } from "../components/layout.ts";
 import {
   confirmForm,
@@ -17,7 +18,7 @@ import {
   tokenLives,
 } from "../pages/connect-form.ts";
 import { connectionsBody } from "../pages/connections.ts";
-import { type Asked, causeOf, type Done, type Pages } from "../pages.ts";
+import { type Asked, causeOf, type Done, done, type Pages } from "../pages.ts";
 
 /** Maximum time to verify credentials: a person does not wait longer. */
 const verifyWithinMs = 60_000;
@@ -29,8 +30,6 @@ const formKeys: readonly string[] = ["name", ...placeKeys, ...credentialKeys];
 const text = z.string().trim().max(2000);
 const draftShape = z.object({ name: text, type: z.enum(targetTypes) }).catchall(text);
 const keptShape = z.object({ atMs: z.number(), draft: draftShape });
-
-const trail = [{ href: "/connections", label: "Connections" }];
 
 /** Connections of targets, and tokens of identity providers. */
 export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
@@ -67,32 +66,25 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     const made = await scim.create(source, label, lifeMs, causeOf(visitor));
     return made === null ? null : providerPage(source, made, visitor);
   });
-  const providerPage = (source: string, made: Made | null, visitor: Asked["visitor"]): PageParts => ({
-    title:
+  const providerPage = (source: string, made: Made | null, visitor: Asked["visitor"]): PageParts =>
+    pageOf(
       made?.oldGoodUntilMs === undefined ? `Connect an identity provider to ${source}` : `A new token for ${source}`,
-    section: "connections",
-    trail,
-    body: providerBody(source, scimUrl, made, visitor),
-  });
+      providerBody(source, scimUrl, made, visitor),
+    );
 
+  const tokens = "/connections#sources";
   pages.post("/connections/tokens/:id/rotate", "admin", async ({ param, visitor }, form): Promise<Done | PageParts> => {
     const graceMs = tokenGraces[form["grace"] ?? ""];
     const made = graceMs === undefined ? null : await scim.rotate(param("id"), { graceMs }, causeOf(visitor));
     if (made !== null) return providerPage(made.source, made, visitor);
-    return {
-      to: "/connections#sources",
-      notice: { kind: "bad", text: "No valid token has that id: no new token was made." },
-    };
+    return done(tokens, "bad", "No valid token has that id: no new token was made.");
   });
 
   pages.post("/connections/tokens/:id/revoke", "admin", async ({ param, visitor }): Promise<Done> => {
     const isRevoked = await scim.revoke(param("id"), causeOf(visitor));
-    return {
-      to: "/connections#sources",
-      notice: isRevoked
-        ? { kind: "good", text: "The token is revoked: it is refused within a second." }
-        : { kind: "bad", text: "No valid token has that id." },
-    };
+    return isRevoked
+      ? done(tokens, "good", "The token is revoked: it is refused within a second.")
+      : done(tokens, "bad", "No valid token has that id.");
   });
 
   pages.get("/connections/new/:type", "admin", async ({ param, visitor }) => {
@@ -111,12 +103,8 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     const verified = await connections.verifyConnection(draft, within());
     if (!verified.ok) return connectPage({ definition, draft, errors: verified.errors, visitor });
     const kept = drafts.seal({ atMs: now(), draft });
-    return {
-      title: `Connect ${definition.product}`,
-      section: "connections",
-      trail,
-      body: surveyBody(definition, verified.survey, confirmForm(draft.name, definition.type, kept, visitor)),
-    };
+    const confirm = confirmForm(draft.name, definition.type, kept, visitor);
+    return pageOf(`Connect ${definition.product}`, surveyBody(definition, verified.survey, confirm));
   });
 
   async function save(
@@ -126,17 +114,12 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
   ): Promise<Done | PageParts> {
     const opened = keptShape.safeParse(drafts.open(kept));
     if (!opened.success || now() - opened.data.atMs > draftLifeMs)
-      return {
-        to: "/connections",
-        notice: { kind: "bad", text: "The credentials were verified too long ago. Enter them again." },
-      };
+      return done("/connections", "bad", "The credentials were verified too long ago. Enter them again.");
     const { draft } = opened.data;
     const saved = await connections.saveConnection(draft, visitor.actor, within());
     if (!saved.ok) return connectPage({ definition, draft, errors: saved.errors, visitor });
-    return {
-      to: `/connections#${draft.name}`,
-      notice: { kind: "good", text: `${draft.name} is connected. Its first sync starts within two seconds.` },
-    };
+    const text = `${draft.name} is connected. Its first sync starts within two seconds.`;
+    return done(`/connections#${draft.name}`, "good", text);
   }
 
   const stored = async (name: string) =>
@@ -152,35 +135,18 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
     const { name, type } = connection;
     const rotated = await connections.rotateSecret(name, form["clientSecret"] ?? "", visitor.actor, within());
     if (!rotated.ok) return rotatePage(name, type, rotated.errors, visitor);
-    return {
-      to: `/connections#${name}`,
-      notice: {
-        kind: "good",
-        text: `${name} uses the new secret. Revoke the old one in ${productOf(type)} now.`,
-      },
-    } as const;
+    const text = `${name} uses the new secret. Revoke the old one in ${productOf(type)} now.`;
+    return done(`/connections#${name}`, "good", text);
   });
-  const rotatePage = (name: string, type: string, errors: FieldErrors, visitor: Asked["visitor"]): PageParts => ({
-    status: statusOf(errors),
-    title: `Rotate the secret of ${name}`,
-    section: "connections",
-    trail,
-    body: rotateBody(name, type, errors, visitor),
-  });
+  const rotatePage = (name: string, type: string, errors: FieldErrors, visitor: Asked["visitor"]): PageParts =>
+    pageOf(`Rotate the secret of ${name}`, rotateBody(name, type, errors, visitor), errors);
 
-  const disconnectPage = async (
-    name: string,
-    problem: string | null,
-    visitor: Asked["visitor"],
-  ): Promise<PageParts> => ({
-    status: problem === null ? 200 : 422,
-    title: `Disconnect ${name}`,
-    section: "connections",
-    trail,
-    body: disconnectBody(name, await connections.removalConsequences(name), problem, visitor),
-  });
+  const disconnectPage = async (name: string, errors: FieldErrors, visitor: Asked["visitor"]): Promise<PageParts> => {
+    const consequences = await connections.removalConsequences(name);
+    return pageOf(`Disconnect ${name}`, disconnectBody(name, consequences, errors, visitor), errors);
+  };
   pages.get("/connections/:name/disconnect", "admin", async ({ param, visitor }) =>
-    (await stored(param("name"))) === null ? null : disconnectPage(param("name"), null, visitor),
+    (await stored(param("name"))) === null ? null : disconnectPage(param("name"), {}, visitor),
   );
   pages.post(
     "/connections/:name/disconnect",
@@ -189,35 +155,30 @@ export function connectionRoutes(pages: Pages, parts: ConsoleParts): void {
       const name = param("name");
       if ((await stored(name)) === null) return null;
       if ((form["confirm"] ?? "").trim() !== name)
-        return disconnectPage(name, `Nothing is disconnected: type ${name} to confirm.`, visitor);
-      const isRemoved = await connections.removeConnection(name, visitor.actor);
-      if (!isRemoved) return null;
-      return {
-        to: "/connections",
-        notice: {
-          kind: "good",
-          text: `${name} is disconnected. Nobody has lost access. Revoke the key at the vendor too.`,
-        },
-      };
+        return disconnectPage(name, { confirm: `Nothing is disconnected: type ${name} to confirm.` }, visitor);
+      if (!(await connections.removeConnection(name, visitor.actor))) return null;
+      const text = `${name} is disconnected. Nobody has lost access. Revoke the key at the vendor too.`;
+      return done("/connections", "good", text);
     },
   );
 
   pages.post("/connections/:name/sync", "operator", async ({ param }): Promise<Done | null> => {
     const name = param("name");
     if (!connections.syncNow(name)) return null;
-    return { to: `/connections#${name}`, notice: { kind: "good", text: `${name} is being checked and synced now.` } };
+    return done(`/connections#${name}`, "good", `${name} is being checked and synced now.`);
   });
 }
 
-const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts => ({
-  status: statusOf(form.errors),
-  title: `Connect ${form.definition.product}`,
-  section: "connections",
-  trail,
-  body: connectBody(form),
-});
+const connectPage = (form: Parameters<typeof connectBody>[0]): PageParts =>
+  pageOf(`Connect ${form.definition.product}`, connectBody(form), form.errors);
 
-const statusOf = (errors: object): number => (Object.keys(errors).length === 0 ? 200 : 422);
+const pageOf = (title: string, body: Markup, errors: FieldErrors = {}): PageParts => ({
+  status: Object.keys(errors).length === 0 ? 200 : 422,
+  title,
+  section: "connections",
+  trail: [{ href: "/connections", label: "Connections" }],
+  body,
+});
 
 /** The filled fields of the form. The choice between a region and the URLs of an own server decides which of them count. */
 function chosen(

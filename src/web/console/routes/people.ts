@@ -8,7 +8,7 @@ import { type ListFilter, parseListFilter } from "../components/filters.ts";
 import { parseActivityFilter } from "../pages/activity.ts";
 import { groupsBody, membersTable, peopleBody } from "../pages/people.ts";
 import { groupBody, personBody } from "../pages/person.ts";
-import { type Asked, causeOf, type Done, type Pages } from "../pages.ts";
+import { type Asked, causeOf, type Done, done, type Pages } from "../pages.ts";
 
 const rowsPerPage = 50;
 const historyRows = 50;
@@ -112,18 +112,15 @@ export function entityRoutes(pages: Pages, { reader, status, now, connections }:
       if (!(await reader.askSync(target, id, causeOf(visitor), now()))) return null;
       connections.syncNow(target);
       const text = `${target} is being checked now. The result appears in the history below in a moment.`;
-      return { to: entityPath(kind, id), notice: { kind: "good", text } };
+      return done(entityPath(kind, id), "good", text);
     });
   }
 
   pages.post("/people/:id/reinvite", "operator", async ({ param, visitor }, form): Promise<Done> => {
     const [id, target] = [param("id"), form["target"] ?? ""];
     const isRequested = await reader.askReinvite(target, id, causeOf(visitor), now());
-    return {
-      to: entityPath("user", id),
-      notice: isRequested
-        ? { kind: "good", text: `${target} will send the invitation again.` }
-        : { kind: "bad", text: `${target} does not show this person as invited: no invitation is sent.` },
-    };
+    return isRequested
+      ? done(entityPath("user", id), "good", `${target} will send the invitation again.`)
+      : done(entityPath("user", id), "bad", `${target} does not show this person as invited: no invitation is sent.`);
   });
 }

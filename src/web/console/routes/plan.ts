@@ -4,7 +4,7 @@ import { heldNoun } from "../../../text/changes.ts";
 import { count } from "../../../text/numbers.ts";
 import type { ConsoleParts } from "../../parts.ts";
 import { planBody } from "../pages/plan.ts";
-import { type Asked, causeOf, type Done, type Pages } from "../pages.ts";
+import { type Asked, causeOf, type Done, done, type Pages } from "../pages.ts";
 import { sendHeld, sendPlan } from "./downloads.ts";
 
 const hasChanged = "The held changes are different from those on the page that you saw.";
@@ -13,10 +13,8 @@ const hasChanged = "The held changes are different from those on the page that y
 export function planRoutes(pages: Pages, { decisions, plans, status, now }: ConsoleParts): void {
   const targetOf = async ({ param }: Asked): Promise<TargetStatus | null> =>
     (await status()).targets.find(({ name }) => name === param("target")) ?? null;
-  const done = ({ name }: TargetStatus, kind: Done["notice"]["kind"], text: string): Done => ({
-    to: `/plan#${name}`,
-    notice: { kind, text },
-  });
+  const back = ({ name }: TargetStatus, kind: Done["notice"]["kind"], text: string): Done =>
+    done(`/plan#${name}`, kind, text);
 
   pages.get("/plan", "viewer", async ({ visitor }) => {
     const { targets } = await status();
@@ -38,10 +36,10 @@ export function planRoutes(pages: Pages, { decisions, plans, status, now }: Cons
     const target = await targetOf(asked);
     if (target === null) return null;
     const coming = plans.start(target.name);
-    if (coming === null) return done(target, "bad", "Too many plans are being made: try again in a minute.");
+    if (coming === null) return back(target, "bad", "Too many plans are being made: try again in a minute.");
     // The page shows the error of a plan that failed.
     coming.catch(() => undefined);
-    return done(target, "info", `${target.name} is being read. The plan appears below.`);
+    return back(target, "info", `${target.name} is being read. The plan appears below.`);
   });
 
   pages.post("/plan/:target/approve", "operator", async (asked, form): Promise<Done | null> => {
@@ -49,23 +47,23 @@ export function planRoutes(pages: Pages, { decisions, plans, status, now }: Cons
     if (target === null) return null;
     const digest = form["digest"] ?? "";
     const items = namedBy((await decisions.held(target.name)).items, digest);
-    const stale = done(target, "bad", `${hasChanged} Nothing is approved: check the new list.`);
+    const stale = back(target, "bad", `${hasChanged} Nothing is approved: check the new list.`);
     if (items.length === 0) return stale;
     const typed = (form["confirm"] ?? "").trim();
     if (typed !== String(items.length) && typed !== target.name)
-      return done(target, "bad", `Nothing is approved: type ${items.length} or ${target.name} to confirm.`);
+      return back(target, "bad", `Nothing is approved: type ${items.length} or ${target.name} to confirm.`);
     const approved = await decisions.approve(target.name, digest, causeOf(asked.visitor));
     if (approved === 0) return stale;
     const be = approved === 1 ? "is" : "are";
-    return done(target, "good", `${count(approved, heldNoun(items))} may pass once, and ${be} being done now.`);
+    return back(target, "good", `${count(approved, heldNoun(items))} may pass once, and ${be} being done now.`);
   });
 
   pages.post("/plan/:target/dismiss", "operator", async (asked, form): Promise<Done | null> => {
     const target = await targetOf(asked);
     if (target === null) return null;
     const dismissed = await decisions.dismiss(target.name, form["digest"] ?? "", causeOf(asked.visitor));
-    if (dismissed === 0) return done(target, "bad", `${hasChanged} Nothing is dismissed: check the new list.`);
-    return done(
+    if (dismissed === 0) return back(target, "bad", `${hasChanged} Nothing is dismissed: check the new list.`);
+    return back(
       target,
       "info",
       `Dismissed in ${target.name}: ${count(dismissed, "change stays", "changes stay")} held, whatever the limit allows. Fix the source, or approve here later.`,
