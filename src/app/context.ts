@@ -6,7 +6,7 @@ import type { CheckFinding, Target } from "../domain/ports/target.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import type { LdapPoller } from "../sources/ldap/poller.ts";
 import type { Database } from "../store/database.ts";
-import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
+import type { Logger, LogLevel, Metrics, Tracer } from "../telemetry/index.ts";
 
 /** How a word stands out on a terminal with colours. The word says the same without its colour. */
 export type Style = "good" | "warning" | "bad" | "strong" | "quiet";
@@ -67,5 +67,5 @@ export interface Context extends Adapters {
 export interface GlobalOptions {
   readonly config?: string;
   readonly json?: boolean;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }

@@ -10,7 +10,7 @@ import type { ReconcileLock } from "../domain/ports/directory-store.ts";
 import type { LdapPoller, PollReport } from "../sources/ldap/poller.ts";
 import { runPolls } from "../sources/ldap/schedule.ts";
 import { targetDefinitions } from "../targets/registry.ts";
-import { createLogger, createMetrics, type Logger, type LogLevel } from "../telemetry/index.ts";
+import { createLogger, createMetrics, type Logger } from "../telemetry/index.ts";
 import { openAdminListener } from "./admin-listener.ts";
 import { joinElection, type LeaderElection } from "./leader-election.ts";
 import type { Running } from "./running.ts";
@@ -36,7 +36,7 @@ export async function serve(
   announce: (started: Started) => void,
 ): Promise<number> {
   const interrupted = interruption();
-  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const logger = createLogger({ level: options.logLevel });
   // A listener left open would keep a failed process alive.
   await using cleanup = new AsyncDisposableStack();
   const { config, file, sandbox, election } = await prepare(context, options, logger, cleanup);

@@ -1,11 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createPlans } from "../../src/app/plans.ts";
-import { createAccess } from "../../src/web/access/access.ts";
-import { createAdminApp } from "../../src/web/app.ts";
+import { adminApp, tokenOf } from "./admin-app.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
-
-const token = "operator-token-0123456789";
-type Parts = Parameters<typeof createAdminApp>[0];
 
 const targets = ["acme", "acme.prod"].map((name) => ({
   name,
@@ -21,32 +17,18 @@ let tab: Tab;
 /** The console with two targets and a store that accepts everything. */
 beforeEach(async () => {
   [asked, logged] = [[], []];
-  const access = createAccess({
-    tokens: [{ role: "operator", token }],
-    moreSecrets: [],
-    publicUrl: null,
-    isTls: false,
-    now: Date.now,
-  });
-  const parts = {
-    access,
-    oidc: null,
+  const { app } = adminApp({
     status: async () => ({ sources: [], targets }),
     targets: () => ["acme"],
-    record: async () => undefined,
     log: (_level: string, message: string) => void logged.push(message),
-    now: Date.now,
     reader: { askSync: async (...input: readonly unknown[]) => asked.push(input) > 0 },
     decisions: { held: async () => ({ items: [], heldDigest: null, undecidedDigest: null, dismissedDigest: null }) },
     plans: createPlans({ plan: () => new Promise(() => undefined), now: Date.now }),
-    scim: {},
-    metrics: { text: async () => "", contentType: "text/plain" },
     connections: { syncNow: () => true },
-  };
-  const app = createAdminApp(parts as unknown as Parts);
+  });
   server = await serveApp(app);
   tab = openTab(server.url);
-  await tab.post("/sign-in", { token, to: "/" });
+  await tab.post("/sign-in", { token: tokenOf.operator, to: "/" });
 });
 afterEach(() => server.close());
 

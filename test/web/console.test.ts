@@ -3,11 +3,22 @@ import { createPlans } from "../../src/app/plans.ts";
 import { createShortMemory } from "../../src/app/short-memory.ts";
 import type { HeldItem } from "../../src/domain/model/held-change.ts";
 import type { Change, HeldReason } from "../../src/domain/model/plan.ts";
-import type { Visitor } from "../../src/web/access/role.ts";
-import { attentionLines } from "../../src/web/console/components/attention-lines.ts";
+import type { PersonDetail, SyncStatus } from "../../src/domain/ports/console-store.ts";
+import type { Role, Visitor } from "../../src/web/access/role.ts";
+import { type AttentionData, attentionLines } from "../../src/web/console/components/attention-lines.ts";
 import { flag, html, raw } from "../../src/web/console/components/html.ts";
+import { personBody } from "../../src/web/console/pages/person.ts";
 import { planBody } from "../../src/web/console/pages/plan.ts";
 import { localPath } from "../../src/web/console/pages/sign-in.ts";
+
+const visitorWith = (role: Role): Visitor => ({
+  role,
+  name: "v",
+  actor: "v",
+  via: "session",
+  csrfToken: "t",
+  isStillIn: () => true,
+});
 
 describe("html", () => {
   it.each([
@@ -152,18 +163,22 @@ describe("what needs a person", () => {
     budget: { allowed: 3, spent: 0 },
   };
   const found = { target: "op", count: 9, sinceMs: null, first: [] };
+  const linesOf = (given: Partial<AttentionData>) =>
+    attentionLines({
+      status: { sources: [], targets: [] },
+      attention: [],
+      tokens: [],
+      vendorUrl: () => null,
+      nowMs: 0,
+      ...given,
+    });
+  const firstDetail = (given: Partial<AttentionData>): string => String(linesOf(given)[0]?.detail);
 
   it("lists failures first, then held changes, then the rest", () => {
-    const lines = attentionLines({
+    const lines = linesOf({
       status: { sources: [], targets: [{ ...target, error: { code: "TARGET_UNREACHABLE", message: "no answer" } }] },
-      attention: [
-        { ...found, kind: "missing" },
-        { ...found, kind: "accepted" },
-        { ...found, kind: "held" },
-      ],
-      tokens: [],
+      attention: (["missing", "accepted", "held"] as const).map((kind) => ({ ...found, kind })),
       vendorUrl: () => "https://vendor.example/members",
-      nowMs: 0,
     });
     expect(lines.map(({ tone }) => tone)).toEqual(["bad", "held", "warn", "idle"]);
     expect(lines[2]?.action).toEqual({
@@ -176,39 +191,21 @@ describe("what needs a person", () => {
   });
 
   it("says when a failing target is tried again", () => {
+    const error = { code: "TARGET_UNREACHABLE", message: "no answer" };
     const told = (retryAt: string | null): string =>
-      String(
-        attentionLines({
-          status: {
-            sources: [],
-            targets: [{ ...target, retryAt, error: { code: "TARGET_UNREACHABLE", message: "no answer" } }],
-          },
-          attention: [],
-          tokens: [],
-          vendorUrl: () => null,
-          nowMs: 1000,
-        })[0]?.detail,
-      );
+      firstDetail({ status: { sources: [], targets: [{ ...target, retryAt, error }] }, nowMs: 1000 });
     expect(told(new Date(181_000).toISOString())).toMatch(/Next try: <time [^>]*00:03:01[^>]*>in 3 min<\/time>\./);
     expect(told(new Date(500).toISOString())).toContain("Next try: now.");
     expect(told(null)).toContain("Next try: now.");
   });
 
   it("gives the reason of a held change on the overview and in the plan", () => {
-    const visitor: Visitor = {
-      role: "viewer",
-      name: "v",
-      actor: "v",
-      via: "token",
-      csrfToken: null,
-      isStillIn: () => true,
-    };
     const told = (reason: HeldReason): string => {
       const change: Change = { op: "suspend", userId: "u", email: "a@example.com", remoteId: "r" };
       const decision = { approvedAtMs: null, dismissedAtMs: null, dismissedBy: null };
       const item: HeldItem = { key: "k", kind: "user", entityId: "u", change, reason, sinceMs: 0, ...decision };
       const held = { items: [item], heldDigest: "d", undecidedDigest: "d", dismissedDigest: null };
-      return String(planBody({ plans: [{ target, held, planned: null }], visitor, nowMs: 0 }));
+      return String(planBody({ plans: [{ target, held, planned: null }], visitor: visitorWith("viewer"), nowMs: 0 }));
     };
     const reasons = {
       budget: "More people would lose access or a group in op than the removal limit allows",
@@ -219,27 +216,16 @@ describe("what needs a person", () => {
     };
     for (const reason of Object.keys(reasons) as (keyof typeof reasons)[])
       for (const [other, text] of Object.entries(reasons)) expect(told(reason).includes(text)).toBe(other === reason);
-    const [line] = attentionLines({
-      status: { sources: [], targets: [] },
-      attention: [{ ...found, kind: "scope" }],
-      tokens: [],
-      vendorUrl: () => null,
-      nowMs: 0,
-    });
+    const [line] = linesOf({ attention: [{ ...found, kind: "scope" }] });
     expect(line?.title).toBe("No group matches users.groups: 9 removals are held in op");
   });
 
   it("says how many removals were made before the others were held", () => {
     const told = (spent: number): string =>
-      String(
-        attentionLines({
-          status: { sources: [], targets: [{ ...target, missing: 0, budget: { allowed: 15, spent } }] },
-          attention: [{ ...found, kind: "held" }],
-          tokens: [],
-          vendorUrl: () => null,
-          nowMs: 0,
-        })[0]?.detail,
-      );
+      firstDetail({
+        status: { sources: [], targets: [{ ...target, missing: 0, budget: { allowed: 15, spent } }] },
+        attention: [{ ...found, kind: "held" }],
+      });
     expect(told(15)).toContain("15 people lost access or a group before the limit was reached.");
     expect(told(0)).not.toContain("before the limit");
   });
@@ -255,17 +241,13 @@ describe("what needs a person", () => {
       revokedAtMs: null,
       lastUsedAtMs: null,
     };
-    const lines = attentionLines({
-      status: { sources: [], targets: [] },
-      attention: [],
+    const lines = linesOf({
       tokens: [
         { ...token, expiresAtMs: 13 * dayMs },
         { ...token, expiresAtMs: 15 * dayMs },
         { ...token, expiresAtMs: null },
         { ...token, expiresAtMs: 13 * dayMs, revokedAtMs: 1 },
       ],
-      vendorUrl: () => null,
-      nowMs: 0,
     });
     expect(lines.map(({ title, detail }) => [title, String(detail)])).toEqual([
       ["A token of okta expires soon", expect.stringContaining("in 13 days")],
@@ -274,14 +256,61 @@ describe("what needs a person", () => {
 
   it("does not include missing accounts of people who have left", () => {
     const status = { sources: [], targets: [{ ...target, missing: 0 }] };
-    expect(
-      attentionLines({
-        status,
-        attention: [{ ...found, kind: "missing" }],
-        tokens: [],
-        vendorUrl: () => null,
-        nowMs: 0,
-      }),
-    ).toEqual([]);
+    expect(linesOf({ status, attention: [{ ...found, kind: "missing" }] })).toEqual([]);
+  });
+});
+
+describe("the page of a person", () => {
+  const syncStatus: SyncStatus = {
+    target: "bw",
+    state: "inSync",
+    note: null,
+    remoteId: "m-1",
+    ownership: "created",
+    hasAccess: true,
+    seenState: "invited",
+    seenSinceMs: 0,
+    reinviteAskedAtMs: null,
+    attempts: 0,
+    retryAtMs: null,
+    errorCode: null,
+    errorMessage: null,
+    lastSuccessAtMs: 0,
+  };
+  const ada: PersonDetail = {
+    id: "id-1",
+    source: "okta",
+    externalId: "id-1",
+    displayName: "Ada",
+    userName: "ada",
+    email: "ada@example.com",
+    isActive: true,
+    absentSinceMs: null,
+    syncStatuses: [syncStatus],
+    rev: 1,
+    createdAtMs: 0,
+    modifiedAtMs: 0,
+    groups: [],
+    held: [],
+  };
+  const page = (person: PersonDetail): string =>
+    personBody({
+      person,
+      history: { rows: [], nextBeforeSeq: null },
+      status: { targets: [] },
+      visitor: visitorWith("operator"),
+      nowMs: 0,
+    }).toString();
+
+  it("an invited person can be invited again while the source still gives them access", () => {
+    expect(page(ada)).toContain("Invite again");
+    expect(page({ ...ada, isActive: false })).not.toContain("Invite again");
+    expect(page({ ...ada, absentSinceMs: 0 })).not.toContain("Invite again");
+    expect(page({ ...ada, syncStatuses: [{ ...syncStatus, note: "out-of-scope" }] })).not.toContain("Invite again");
+  });
+
+  it("a source ID that equals the Rollcall ID is shown once", () => {
+    expect(page(ada)).not.toContain("Source ID");
+    expect(page({ ...ada, externalId: "guid-7" })).toContain("guid-7");
   });
 });

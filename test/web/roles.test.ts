@@ -1,16 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createAccess } from "../../src/web/access/access.ts";
 import { ROLES, type Role } from "../../src/web/access/role.ts";
 import { apiRoutes } from "../../src/web/api/router.ts";
-import { createAdminApp } from "../../src/web/app.ts";
 import { createConsole } from "../../src/web/console/router.ts";
+import { adminApp, tokenOf } from "./admin-app.ts";
 import { openTab, serveApp, type Tab } from "./browser.ts";
-
-const tokenOf: Readonly<Record<Role, string>> = {
-  viewer: "viewer-token-0123456789",
-  operator: "operator-token-0123456789",
-  admin: "admin-token-0123456789",
-};
 
 /** Everything that the admin listener answers to people who have signed in, and the least role for it. */
 const routes = `
@@ -82,53 +75,8 @@ DELETE /api/v1/connections/{target}          admin
     const [method = "", path = "", role] = line.split(/ +/);
     return { method, path, role: role as Role };
   });
-/** For everybody, and without a person's data: looked after in `sign-in.test.ts`. */
+/** For everybody, and without a person's data: tested in `sign-in.test.ts`. */
 const open = ["GET /healthz", "GET /sign-in", "POST /sign-in", "POST /sign-out"];
-
-/** Behind each route a floor that gives way: what comes that far was let in. */
-const status = async () => ({ sources: [], targets: [] });
-const floor = new Proxy(
-  {},
-  {
-    get: () => () => {
-      throw new Error("was let in");
-    },
-  },
-);
-const parts = {
-  oidc: null,
-  version: "0",
-  isSandbox: false,
-  now: Date.now,
-  sleep: async () => undefined,
-  status,
-  record: async () => undefined,
-  log: () => undefined,
-  vendorUrl: () => null,
-  targets: () => ["any"],
-  reader: floor,
-  trail: floor,
-  connections: floor,
-  decisions: floor,
-  plans: floor,
-  scimUrl: "http://any/scim/v2",
-  scim: floor,
-  stopping: new AbortController().signal,
-};
-type Parts = Parameters<typeof createAdminApp>[0];
-
-function build() {
-  const access = createAccess({
-    tokens: ROLES.map((role) => ({ role, token: tokenOf[role] })),
-    moreSecrets: [],
-    publicUrl: null,
-    isTls: false,
-    now: Date.now,
-  });
-  const metrics = { text: async () => "", contentType: "text/plain" };
-  const all = { ...parts, access, metrics } as unknown as Parts;
-  return { app: createAdminApp(all), all };
-}
 
 interface Layer {
   readonly route?: { readonly path: string; readonly methods: Readonly<Record<string, boolean>> };
@@ -142,7 +90,7 @@ describe("roles on the admin listener", () => {
   let server: Awaited<ReturnType<typeof serveApp>>;
   const tabs = new Map<Role, Tab>();
   beforeAll(async () => {
-    server = await serveApp(build().app);
+    server = await serveApp(adminApp().app);
     for (const role of ROLES) {
       const tab = openTab(server.url);
       await tab.post("/sign-in", { token: tokenOf[role], to: "/" });
@@ -155,14 +103,14 @@ describe("roles on the admin listener", () => {
   const below = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role));
 
   it("are said above for every route that there is", () => {
-    const { app, all } = build();
+    const { app, parts } = adminApp();
     const there = [
       ...registered(app.router),
-      ...registered(createConsole(all)),
+      ...registered(createConsole(parts)),
       // Those of sign-in are in a router of their own.
       ...open.slice(1),
       "GET /api/v1/openapi.json",
-      ...apiRoutes(all).map(({ method, path }) => `${method.toUpperCase()} /api/v1${path}`),
+      ...apiRoutes(parts).map(({ method, path }) => `${method.toUpperCase()} /api/v1${path}`),
     ];
     expect(there.toSorted()).toEqual([...open, ...routes.map(({ method, path }) => `${method} ${path}`)].toSorted());
   });

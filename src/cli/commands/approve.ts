@@ -5,7 +5,7 @@ import { noticeRestore } from "../../app/restore.ts";
 import type { Config, TargetConfig } from "../../config/index.ts";
 import { type HeldItem, isApprovable, namedBy } from "../../domain/model/held-change.ts";
 import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
-import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { createLogger } from "../../telemetry/index.ts";
 import { count as counted } from "../../text/numbers.ts";
 import { type Cli, causeOf } from "../command.ts";
 import { printJson } from "../output/print.ts";
@@ -101,7 +101,7 @@ async function heldByPlan(
     store,
   }: { readonly config: Config; readonly selected: readonly TargetConfig[]; readonly store: DirectoryStore },
 ): Promise<readonly HeldItem[]> {
-  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const logger = createLogger({ level: options.logLevel });
   const connections = openTargets(context, config, selected, store, logger);
   try {
     const [connection] = connections;

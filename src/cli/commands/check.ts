@@ -11,7 +11,7 @@ import { isTokenGood, type StoredToken } from "../../domain/ports/scim-store.ts"
 import type { CheckFinding } from "../../domain/ports/target.ts";
 import { otherAccount } from "../../reconcile/read-input.ts";
 import { checkListeners } from "../../server/listeners.ts";
-import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { createLogger } from "../../telemetry/index.ts";
 import { count } from "../../text/numbers.ts";
 import type { Cli } from "../command.ts";
 import { printJson, table } from "../output/print.ts";
@@ -76,7 +76,7 @@ async function checkConnections(context: Context, config: Config, options: Globa
       config,
       config.targets,
       store,
-      createLogger({ level: options.logLevel as LogLevel }),
+      createLogger({ level: options.logLevel }),
     );
     cleanup.defer(() => closeTargets(connections));
     for (const { target } of connections) {

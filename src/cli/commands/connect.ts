@@ -16,7 +16,7 @@ import type { AccountState } from "../../domain/model/account.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import type { TargetDefinition } from "../../targets/definition.ts";
 import { credentialKeys, definitionOf, placeKeys, targetDefinitions, targetTypes } from "../../targets/registry.ts";
-import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { createLogger } from "../../telemetry/index.ts";
 import { count } from "../../text/numbers.ts";
 import { withIsoTimes } from "../../text/times.ts";
 import type { Cli } from "../command.ts";
@@ -221,7 +221,7 @@ async function withConnections(
   const ring = keyRingOf(settings);
   const store = await open(context, settings);
   try {
-    const logger = createLogger({ level: options.logLevel as LogLevel });
+    const logger = createLogger({ level: options.logLevel });
     const connections = createConnections({ context, file, ring: () => ring, store, logger, syncNow: () => false });
     return await work(connections, file, async (name) =>
       (await store.credentials()).some((each) => each.name === name),

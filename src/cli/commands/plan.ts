@@ -7,7 +7,7 @@ import { ldapSources } from "../../config/index.ts";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { Plan } from "../../domain/model/plan.ts";
 import type { Target } from "../../domain/ports/target.ts";
-import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { createLogger } from "../../telemetry/index.ts";
 import { planJson } from "../../text/changes.ts";
 import type { Cli } from "../command.ts";
 import { describePlan } from "../output/plan.ts";
@@ -64,7 +64,7 @@ async function makePlans(context: Context, options: GlobalOptions, name: string 
   await using cleanup = new AsyncDisposableStack();
   const store = await context.database(config).openCopy();
   cleanup.defer(() => store.close());
-  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const logger = createLogger({ level: options.logLevel });
   await reviewDatabase(config, store, context.now(), logger);
   const connections = openTargets(context, config, selected, store, logger);
   cleanup.defer(() => closeTargets(connections));

@@ -12,7 +12,7 @@ import type { DirectoryStore } from "../../domain/ports/directory-store.ts";
 import type { Outcome } from "../../domain/ports/target.ts";
 import type { RunReport } from "../../reconcile/reconciler.ts";
 import { converge } from "../../reconcile/until-converged.ts";
-import { createLogger, type LogLevel } from "../../telemetry/index.ts";
+import { createLogger } from "../../telemetry/index.ts";
 import { heldCount } from "../../text/changes.ts";
 import { count } from "../../text/numbers.ts";
 import { parseTimeout } from "../arguments.ts";
@@ -69,7 +69,7 @@ async function sync(context: Context, options: SyncOptions & GlobalOptions): Pro
   cleanup.defer(() => lock.release());
   const store = await context.database(config).open();
   cleanup.defer(() => store.close());
-  const logger = createLogger({ level: options.logLevel as LogLevel });
+  const logger = createLogger({ level: options.logLevel });
   await reviewDatabase(config, store, context.now(), logger);
   const pollers = openDirectories(context, directories, store, logger);
   // A terminal gets each outcome printed below: the log need not show it too.
