@@ -7,44 +7,49 @@ const sourceEveryMs = 10_000;
 /** Minimum time between two notes about the same token. */
 const tokenEveryMs = 60_000;
 
-/** Returns a function that is true at most once in `everyMs` for each key. `now` in milliseconds since the epoch. */
-function onceEvery(everyMs: number, now: () => number): (key: string) => boolean {
+/**
+ * Returns a function that writes a note about a key, at most once in `everyMs` for each key. Nobody waits for the note,
+ * and nothing fails with it. `now` in milliseconds since the epoch.
+ */
+function noteSometimes(
+  everyMs: number,
+  now: () => number,
+  write: (key: string) => Promise<unknown>,
+  failed: (key: string, error: unknown) => void,
+): (key: string) => void {
   const notedAtMs = new Map<string, number>();
   return (key) => {
     // The absolute difference: a clock that is set back must not stop the notes until it has caught up.
-    if (Math.abs(now() - (notedAtMs.get(key) ?? 0)) < everyMs) return false;
+    if (Math.abs(now() - (notedAtMs.get(key) ?? 0)) < everyMs) return;
     notedAtMs.set(key, now());
-    return true;
+    write(key).catch((error: unknown) => failed(key, error));
   };
 }
 
+const healthy = { failingSinceMs: null, retryAtMs: null, errorCode: null, errorMessage: null };
+
 /** Notes when a SCIM source sent its last request, so that `status` in another process can show it. */
-export function noteLastSeen(
+export const noteLastSeen = (
   store: Pick<SyncStore, "putConnection">,
   now: () => number,
   logger: Pick<Logger, "warn">,
-): (source: string) => void {
-  const isDue = onceEvery(sourceEveryMs, now);
-  const healthy = { failingSinceMs: null, retryAtMs: null, errorCode: null, errorMessage: null };
-  return (name) => {
-    if (!isDue(name)) return;
-    store
-      .putConnection({ name, role: "source", type: "scim", lastSuccessAtMs: now(), ...healthy })
-      .catch((error: unknown) => logger.warn(`source ${name}: could not store when it was last seen`, { error }));
-  };
-}
+): ((source: string) => void) =>
+  noteSometimes(
+    sourceEveryMs,
+    now,
+    (name) => store.putConnection({ name, role: "source", type: "scim", lastSuccessAtMs: now(), ...healthy }),
+    (name, error) => logger.warn(`source ${name}: could not store when it was last seen`, { error }),
+  );
 
-/** Notes when a stored token was last used. The request neither waits for the note nor fails with it. */
-export function noteTokenUse(
+/** Notes when a stored token was last used. */
+export const noteTokenUse = (
   store: Pick<TokenStore, "noteTokenUse">,
   now: () => number,
   logger: Pick<Logger, "warn">,
-): (id: string) => void {
-  const isDue = onceEvery(tokenEveryMs, now);
-  return (id) => {
-    if (!isDue(id)) return;
-    store
-      .noteTokenUse(new Map([[id, now()]]))
-      .catch((error: unknown) => logger.warn(`token ${id}: could not store when it was last used`, { error }));
-  };
-}
+): ((id: string) => void) =>
+  noteSometimes(
+    tokenEveryMs,
+    now,
+    (id) => store.noteTokenUse(new Map([[id, now()]])),
+    (id, error) => logger.warn(`token ${id}: could not store when it was last used`, { error }),
+  );

@@ -23,8 +23,9 @@ export interface Answer {
   readonly text: string;
 }
 
-export function openTab(baseUrl: string): Tab {
-  const cookies = new Map<string, string>();
+/** Opens a tab. `copied`: cookies that it has from the start. */
+export function openTab(baseUrl: string, copied: Iterable<readonly [string, string]> = []): Tab {
+  const cookies = new Map(copied);
   const send = async (
     method: string,
     path: string,

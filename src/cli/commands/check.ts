@@ -71,13 +71,7 @@ async function checkConnections(context: Context, config: Config, options: Globa
     findings.push(...checkTokens(config, await store.tokens(), context.now()));
     findings.push(...(await sourceFindings(config, store)));
     part = "targets";
-    const connections = openTargets(
-      context,
-      config,
-      config.targets,
-      store,
-      createLogger({ level: options.logLevel }),
-    );
+    const connections = openTargets(context, config, config.targets, store, createLogger({ level: options.logLevel }));
     cleanup.defer(() => closeTargets(connections));
     for (const { target } of connections) {
       const account = await store.accountOf(target.name);

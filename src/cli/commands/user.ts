@@ -10,7 +10,7 @@ import { accountStateNames } from "../../text/access.ts";
 import { detailText } from "../../text/audit.ts";
 import { noteText } from "../../text/notes.ts";
 import { count } from "../../text/numbers.ts";
-import { isoTime } from "../../text/times.ts";
+import { isoTime, withIsoTimes } from "../../text/times.ts";
 import type { Cli } from "../command.ts";
 import { oneLine, printJson, table } from "../output/print.ts";
 
@@ -61,23 +61,8 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
     retryAt: isoTime(link.retryAtMs),
     lastSuccessAt: isoTime(link.lastSuccessAtMs),
   })),
-  held: held.map((item) => ({
-    target: item.target,
-    ...item.change,
-    since: isoTime(item.sinceMs),
-    approvedAt: isoTime(item.approvedAtMs),
-    dismissedAt: isoTime(item.dismissedAtMs),
-    dismissedBy: item.dismissedBy,
-  })),
-  history: history.map((row) => ({
-    at: isoTime(row.atMs),
-    actor: row.actor,
-    action: row.action,
-    target: row.target,
-    rev: row.rev,
-    requestId: row.requestId,
-    detail: row.detail,
-  })),
+  held: held.map(({ key, kind, entityId, reason, change, ...item }) => ({ ...change, ...withIsoTimes(item) })),
+  history: history.map(({ seq, kind, entityId, name, ...row }) => withIsoTimes(row)),
 });
 
 /** True if the target has what the source wants. False for a person whom the target does not know. */

@@ -26,7 +26,7 @@ export const problem = (status: number, code: string, message: string): Document
   body: { error: { code, message } },
 });
 
-/** What the router and the OpenAPI description read of an operation. */
+/** The part of an operation that the router and the OpenAPI description read. */
 interface Described {
   readonly method: "get" | "post" | "delete";
   /** Below `/api/v1`, with at most the parameters `{id}` and `{target}`: `/people/{id}`. */

@@ -6,7 +6,7 @@ import type { Pages } from "../pages.ts";
 const dayMs = 86_400_000;
 const recentRows = 8;
 
-/** What needs a person, the targets and sources, and the newest activity. */
+/** The overview: attention lines, targets and sources, and the newest activity. */
 export function overviewRoutes(pages: Pages, { reader, scim, status, vendorUrl, now }: ConsoleParts): void {
   pages.get("/", "viewer", async () => {
     const report = await status();
