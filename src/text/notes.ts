@@ -1,4 +1,4 @@
-import type { LinkNote } from "../domain/model/link.ts";
+import type { LinkNote, ObservedState } from "../domain/model/link.ts";
 import type { PollFinding } from "../domain/ports/import-store.ts";
 
 /** Why a user or group is not delivered as usual. `product` is the name of the target's product. */
@@ -46,3 +46,14 @@ export const findingText: Readonly<Record<PollFinding["kind"], string>> = {
 
 /** "SCIM" for "scim". */
 export const sourceTypeName = (type: string): string => ({ scim: "SCIM", ldap: "LDAP" })[type] ?? type;
+
+/** The state of an account in a target. */
+export const accountStateNames: Readonly<Record<ObservedState, string>> = {
+  invited: "invited, not accepted yet",
+  accepted: "accepted, waits for the confirmation of an administrator",
+  active: "active",
+  suspended: "suspended",
+  staged: "staged, not invited",
+  unknown: "in a state that Rollcall does not know",
+  absent: "no account",
+};

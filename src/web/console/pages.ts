@@ -1,13 +1,15 @@
 import type { Request, Response, Router } from "express";
+import { z } from "zod";
+import type { Seal } from "../../crypto/seal.ts";
 import type { Cause } from "../../domain/model/entities.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { formOf } from "../access/access.ts";
 import { allows, findVisitor, type Role, type Visitor } from "../access/role.ts";
+import { cookieName, readCookie } from "../access/session.ts";
 import type { ConsoleParts } from "../parts.ts";
 import type { Assets } from "./assets.ts";
 import { html } from "./components/html.ts";
 import { type Notice, type PageParts, renderPage } from "./components/layout.ts";
-import { createNotices } from "./components/notices.ts";
 
 /** A request to a page. */
 export interface Asked {
@@ -21,7 +23,7 @@ export interface Asked {
 /** The result of an action: the next page, and its notice. */
 export interface Done {
   readonly to: string;
-  readonly notice: { readonly kind: Notice["kind"]; readonly text: string };
+  readonly notice: z.output<typeof noticeShape>;
 }
 
 /** Leads to the next page, which shows the notice. */
@@ -130,3 +132,22 @@ export const failed = (error: unknown): PageParts => ({
   section: null,
   body: html`<p class="problem">${messageOf(error)}</p><p>The log of Rollcall has the details.</p>`,
 });
+
+const noticeShape = z.object({ kind: z.enum(["good", "bad", "info"]), text: z.string().max(2000) });
+const noticeLifeMs = 60_000;
+
+/** The result of an action, kept in a cookie until the next page shows it once. */
+function createNotices(seal: Seal, isSecure: boolean) {
+  const name = cookieName("rollcall-notice", isSecure);
+  const attributes = { httpOnly: true, secure: isSecure, sameSite: "lax", path: "/" } as const;
+  return {
+    leave: (response: Response, notice: Done["notice"]) =>
+      void response.cookie(name, seal.seal(notice), { ...attributes, maxAge: noticeLifeMs }),
+    take(request: Request, response: Response): Notice | null {
+      const text = readCookie(request, name);
+      if (text === null) return null;
+      response.clearCookie(name, attributes);
+      return noticeShape.safeParse(seal.open(text)).data ?? null;
+    },
+  };
+}

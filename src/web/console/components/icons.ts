@@ -19,14 +19,9 @@ const paths = {
   held: '<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>',
   idle: '<circle cx="12" cy="12" r="9"/><path d="M8 12h8"/>',
   info: '<circle cx="12" cy="12" r="9"/><path d="M12 11.5V16M12 8h.01"/>',
-  search: '<circle cx="11" cy="11" r="7"/><path d="m20.5 20.5-4.5-4.5"/>',
   out: '<path d="M14 4h4a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2h-4"/><path d="M3 12h11M10 8l4 4-4 4"/>',
-  next: '<path d="m9 5 7 7-7 7"/>',
-  previous: '<path d="m15 5-7 7 7 7"/>',
   external: '<path d="M14 4h6v6M20 4l-9 9"/><path d="M18 14v4a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V8a2 2 0 0 1 2-2h4"/>',
   download: '<path d="M12 4v11M7.5 11l4.5 4.5 4.5-4.5M4 20h16"/>',
-  source:
-    '<ellipse cx="12" cy="5.5" rx="8" ry="3"/><path d="M4 5.5v13c0 1.7 3.6 3 8 3s8-1.3 8-3v-13"/><path d="M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3"/>',
   target:
     '<rect x="4" y="4" width="16" height="16" rx="3"/><circle cx="12" cy="12" r="3.5"/><path d="M12 8.5V7M12 17v-1.5M15.5 12H17M7 12h1.5"/>',
 } as const;

@@ -1,6 +1,6 @@
 import type { StatusReport } from "../../../app/status.ts";
 import type { GroupItem, Page, PersonItem } from "../../../domain/ports/console-store.ts";
-import { accountStateNames } from "../../../text/access.ts";
+import { accountStateNames } from "../../../text/notes.ts";
 import { count, figure, people } from "../../../text/numbers.ts";
 import { presenceBadge, syncStateCell, syncStateNames } from "../components/access-state.ts";
 import { entityPath } from "../components/activity-rows.ts";

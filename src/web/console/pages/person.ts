@@ -1,9 +1,8 @@
 import type { StatusReport } from "../../../app/status.ts";
 import type { ActivityPage, GroupDetail, PersonDetail, SyncStatus } from "../../../domain/ports/console-store.ts";
 import { productOf, wordsOf } from "../../../targets/registry.ts";
-import { accountStateNames } from "../../../text/access.ts";
 import { operationName } from "../../../text/changes.ts";
-import { noteText } from "../../../text/notes.ts";
+import { accountStateNames, noteText } from "../../../text/notes.ts";
 import { count, sentence } from "../../../text/numbers.ts";
 import type { Visitor } from "../../access/role.ts";
 import { presenceBadge, syncStateNames } from "../components/access-state.ts";
