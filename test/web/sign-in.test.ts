@@ -77,11 +77,7 @@ const signIn = async (token: string, tab = openTab(base)): Promise<Tab> => {
 };
 
 /** A second browser with the cookies of the first. */
-function copyOf({ cookies }: Pick<Tab, "cookies">): Tab {
-  const copy = openTab(base);
-  for (const [key, value] of cookies) copy.cookies.set(key, value);
-  return copy;
-}
+const copyOf = ({ cookies }: Pick<Tab, "cookies">): Tab => openTab(base, cookies);
 const statusWith = async (tab: Tab): Promise<number> => (await tab.get("/")).status;
 const bearer = (token: string, path = "", method = "GET", headers = {}): Promise<number> =>
   fetch(base + path, { method, headers: { ...headers, authorization: `Bearer ${token}` } }).then(

@@ -99,20 +99,15 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
     await beginWithToken(response, found, localPath(to));
   });
 
-  const tooMany = (response: Response, seconds: number, what: string, then: string): void =>
+  const tooMany = (response: Response, seconds: number, what: string, more = ""): void =>
     show(
       response.set("Retry-After", String(seconds)),
       429,
       "/",
-      html`Too many ${what}. Wait <strong>${seconds} seconds</strong>, then ${then}.`,
+      html`Too many ${what}. Wait <strong>${seconds} seconds</strong>, then try again.${more}`,
     );
   const refuse = (request: Request, response: Response): void =>
-    tooMany(
-      response,
-      attempts.retryAfterSeconds(clientAddress(request)),
-      "wrong tokens from your address",
-      "try again",
-    );
+    tooMany(response, attempts.retryAfterSeconds(clientAddress(request)), "wrong tokens from your address");
 
   router.post("/sign-out", async (request, response) => {
     const session = sessions.find(request);
@@ -164,7 +159,7 @@ ${oidc && html`<a class="button wide" href="/sign-in/oidc?to=${encodeURIComponen
           response,
           error.retryAfterSeconds,
           "failed sign-ins over the identity provider",
-          "try again. You can still sign in with a token",
+          " You can still sign in with a token.",
         );
       response.clearCookie(flowCookie, flowAttributes);
       warn(`console: a sign-in over the identity provider was refused: ${describeOidcError(error)}`);
