@@ -80,7 +80,7 @@ export type Criterion =
   | { readonly op: "eq"; readonly field: "isActive"; readonly value: boolean }
   | { readonly op: "eq"; readonly field: "members" | "groups"; readonly value: string };
 
-/** `userName` exists only for users. */
+/** `userName` and `emails` exist only for users. */
 export type TextField = "id" | "userName" | "externalId" | "displayName" | "emails";
 
 export interface ListQuery {

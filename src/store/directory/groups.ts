@@ -1,13 +1,6 @@
 import type { EntityRef } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type {
-  GroupOptions,
-  GroupRecord,
-  GroupResult,
-  MemberEdit,
-  Reference,
-  ScimStore,
-} from "../../domain/ports/scim-store.ts";
+import type { GroupOptions, GroupRecord, GroupResult, MemberEdit, ScimStore } from "../../domain/ports/scim-store.ts";
 import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
@@ -16,8 +9,6 @@ import { newId } from "../database/ids.ts";
 import { all, integer, reader, text } from "../database/table.ts";
 import {
   assertNameFree,
-  assertRev,
-  byOwner,
   type ChangedEntity,
   changedEntity,
   changesBetween,
@@ -25,12 +16,11 @@ import {
   idShape,
   memberEntries,
   membershipEntries,
-  notFound,
+  referencesOf,
   removeMembers,
   returningUsers,
   scimReads,
   setAbsent,
-  toRecord,
   touchMembers,
   type WriteContext,
 } from "./rows.ts";
@@ -49,24 +39,12 @@ type GroupMethods =
 /** Groups of SCIM sources, with one row per membership: see `ScimStore`. */
 export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<ScimStore, GroupMethods> {
   const { dialect } = driver;
-  const reads = scimReads(driver, "groups");
-  /** The row of a group that is to be changed. Throws `NOT_FOUND` or `REV_MISMATCH`. */
-  const changing = async (sql: Sql, source: string, id: string, expectedRev: number | null) => {
-    const row = await reads.present(sql, source, id);
-    if (row === undefined) throw notFound("group", id);
-    const before = toRecord(row);
-    assertRev("group", before, expectedRev);
-    return { before, ...toPresent(row) };
-  };
-
+  const reads = scimReads(driver, "group");
   return {
-    async getGroup(source, id) {
-      const row = await reads.present(driver.read, source, id);
-      return row === undefined ? null : toRecord(row);
-    },
-
+    getGroup: reads.get,
     listGroups: reads.list,
     scanGroups: reads.scan,
+    membersOfGroups: reads.references,
 
     async createGroup(source, write, memberIds, options, cause): Promise<GroupResult> {
       const at = now();
@@ -92,8 +70,9 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<
 
     async updateGroup(source, id, expectedRev, edit, options, cause): Promise<GroupResult> {
       const { record, members, refs } = await driver.transaction(async (sql) => {
-        const { before, seq, displayName } = await changing(sql, source, id, expectedRev);
-        const readMembers = async () => (await membersOf(sql, dialect, source, [id])).get(id) ?? [];
+        const { before, row } = await reads.changing(sql, source, id, expectedRev);
+        const { seq, displayName } = toPresent(row);
+        const readMembers = async () => (await referencesOf(sql, dialect, "group", source, [id])).get(id) ?? [];
         const wanted = await edit(before, readMembers);
         if (wanted === null) return { record: before, members: noMembers, refs: [] };
         const { write } = wanted;
@@ -131,7 +110,8 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<
 
     async deleteGroup(source, id, expectedRev, cause): Promise<void> {
       await driver.transaction(async (sql) => {
-        const { before, seq, displayName: name } = await changing(sql, source, id, expectedRev);
+        const { before, row } = await reads.changing(sql, source, id, expectedRev);
+        const { seq, displayName: name } = toPresent(row);
         const at = now();
         const members = await removeMembers(sql, seq);
         await sql.run(setAbsent("group"), [at, at, seq]);
@@ -144,8 +124,6 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<
       // The members changed too, and they may be many.
       changed([{ kind: "group", id }, everyone]);
     },
-
-    membersOfGroups: (source, groupIds) => membersOf(driver.read, dialect, source, groupIds),
   };
 }
 
@@ -254,20 +232,4 @@ async function addRows(place: Place, ids: readonly string[]): Promise<readonly C
       [groupSeq, JSON.stringify(users.map(({ seq }) => seq))],
     );
   return users;
-}
-
-async function membersOf(
-  sql: Sql,
-  dialect: Dialect,
-  source: string,
-  groupIds: readonly string[],
-): Promise<ReadonlyMap<string, readonly Reference[]>> {
-  if (groupIds.length === 0) return new Map();
-  const rows = await sql.all(
-    `SELECT g.id AS owner, u.id AS id, u.display_name AS name FROM groups g
-     JOIN memberships m ON m.group_seq = g.seq JOIN users u ON u.seq = m.user_seq
-     WHERE ${dialect.isIn("g.id")} AND g.source || '' = ? ORDER BY g.seq, u.seq`,
-    [JSON.stringify(groupIds), source],
-  );
-  return byOwner(rows);
 }

@@ -12,7 +12,7 @@ import type {
 import { entityEntry } from "../audit/audit.ts";
 import { breathe } from "../database/batches.ts";
 import { fold, orderOf, toSql } from "../database/conditions.ts";
-import type { Driver, Row, Sql } from "../database/driver.ts";
+import type { Dialect, Driver, Row, Sql } from "../database/driver.ts";
 import {
   all,
   count,
@@ -191,10 +191,27 @@ export const membershipEntries = (
         ...memberEntries(cause, "group.leave", group, removed),
       ];
 
-/** References by owner, from rows of (owner, id, name). */
-export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Reference[]> {
+/** `groups` of users, or `members` of groups, by the id of the owner. The order is stable. */
+export async function referencesOf(
+  sql: Sql,
+  { isIn }: Dialect,
+  kind: "user" | "group",
+  source: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly Reference[]>> {
+  const [only] = ids;
+  if (only === undefined) return new Map();
+  // Most calls are about one owner, for whom an equality is faster than a list.
+  const isOne = ids.length === 1;
+  const other = kind === "user" ? "group" : "user";
+  const rows = await sql.all(
+    `SELECT o.id AS owner, r.id AS id, r.display_name AS name FROM ${kind}s o
+     JOIN memberships m ON m.${kind}_seq = o.seq JOIN ${other}s r ON r.seq = m.${other}_seq
+     WHERE ${isOne ? "o.id = ?" : isIn("o.id")} AND o.source || '' = ? AND r.absent_since_ms IS NULL ORDER BY o.seq, r.seq`,
+    [isOne ? only : JSON.stringify(ids), source],
+  );
   const found = new Map<string, Reference[]>();
-  for (const { owner, id, name } of rows.map(reader({ owner: text, id: text, name: text }))) {
+  for (const { owner, id, name } of rows.map(reader(referenceShape))) {
     const reference = { id, displayName: name };
     const list = found.get(owner);
     if (list === undefined) found.set(owner, [reference]);
@@ -202,6 +219,7 @@ export function byOwner(rows: readonly Row[]): ReadonlyMap<string, readonly Refe
   }
   return found;
 }
+const referenceShape = { owner: text, id: text, name: text };
 
 /** Throws `UNIQUENESS` when another present row of the source has this name. */
 export async function assertNameFree(
@@ -224,19 +242,6 @@ export async function assertNameFree(
     throw new RollcallError("UNIQUENESS", `${attribute} "${name}" is already used by ${kind} ${taken.id}`);
 }
 
-/** Throws `REV_MISMATCH` when the caller saw another version than the present one. */
-export function assertRev(
-  kind: string,
-  record: { readonly id: string; readonly rev: number },
-  expectedRev: number | null,
-): void {
-  if (expectedRev !== null && expectedRev !== record.rev)
-    throw new RollcallError("REV_MISMATCH", `${kind} ${record.id} is at version ${record.rev}, not ${expectedRev}`);
-}
-
-/** The error for an id that the source does not have. */
-export const notFound = (kind: string, id: string): RollcallError => new RollcallError("NOT_FOUND", `no ${kind} ${id}`);
-
 /** The attributes that an update changed, each with its old and new value. */
 export function changesBetween(before: JsonObject, after: JsonObject): Record<string, Json> {
   const changes: Record<string, Json> = {};
@@ -256,15 +261,32 @@ function short(value: Json): Json {
 }
 
 /** The reads that users and groups of SCIM sources share: see `ScimStore`. */
-export function scimReads(driver: Driver, kind: "users" | "groups") {
-  const from = `FROM ${kind} t WHERE t.source = ? AND t.absent_since_ms IS NULL`;
+export function scimReads(driver: Driver, kind: "user" | "group") {
+  const from = `FROM ${kind}s t WHERE t.source = ? AND t.absent_since_ms IS NULL`;
+  const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
+    sql.get(`SELECT t.* ${from} AND t.id = ?`, [source, id]);
   return {
-    /** The columns of a present row; undefined for an id that the source does not have. */
-    present: (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
-      sql.get(`SELECT t.* ${from} AND t.id = ?`, [source, id]),
+    async get(source: string, id: string): Promise<UserRecord | null> {
+      const row = await present(driver.read, source, id);
+      return row === undefined ? null : toRecord(row);
+    },
+
+    /** The row of an entity that is to be changed, and its record. Throws `NOT_FOUND` or `REV_MISMATCH`. */
+    async changing(sql: Sql, source: string, id: string, expectedRev: number | null) {
+      const row = await present(sql, source, id);
+      if (row === undefined) throw new RollcallError("NOT_FOUND", `no ${kind} ${id}`);
+      const before = toRecord(row);
+      if (expectedRev !== null && expectedRev !== before.rev)
+        throw new RollcallError("REV_MISMATCH", `${kind} ${id} is at version ${before.rev}, not ${expectedRev}`);
+      return { row, before };
+    },
+
+    /** `groups` of users, or `members` of groups, by the id of the owner. */
+    references: (source: string, ids: readonly string[]) =>
+      referencesOf(driver.read, driver.dialect, kind, source, ids),
 
     async list(source: string, query: ListQuery): Promise<ListPage<UserRecord>> {
-      const where = toSql(query.where, kind);
+      const where = toSql(query.where);
       const params = [source, ...where.params];
       const rows =
         query.limit === 0
@@ -281,7 +303,7 @@ export function scimReads(driver: Driver, kind: "users" | "groups") {
 
     /** Pages in order of creation. Other work of the process runs between them. */
     async *scan(source: string, criterion: Criterion, pageSize: number): AsyncGenerator<readonly UserRecord[]> {
-      const where = toSql(criterion, kind);
+      const where = toSql(criterion);
       for (let after = 0; ; ) {
         const rows = await driver.read.all(
           `SELECT ${recordColumns} ${from} AND t.seq > ? AND ${where.text} ORDER BY t.seq LIMIT ?`,

@@ -1,5 +1,5 @@
 import type { Cause, EntityRef } from "../../domain/model/entities.ts";
-import type { Reference, ScimStore, UserRecord, UserWrite } from "../../domain/ports/scim-store.ts";
+import type { ScimStore, UserRecord, UserWrite } from "../../domain/ports/scim-store.ts";
 import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
@@ -8,15 +8,11 @@ import { newId } from "../database/ids.ts";
 import { all, flag, integer, optional, reader, text } from "../database/table.ts";
 import {
   assertNameFree,
-  assertRev,
-  byOwner,
   changesBetween,
   idShape,
   leaveGroups,
-  notFound,
   scimReads,
   setAbsent,
-  toRecord,
   users,
   type WriteContext,
 } from "./rows.ts";
@@ -37,24 +33,13 @@ type UserMethods = "getUser" | "listUsers" | "scanUsers" | "createUser" | "updat
 
 /** Users of SCIM sources: see `ScimStore`. */
 export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<ScimStore, UserMethods> {
-  const reads = scimReads(driver, "users");
-  /** The row of a user who is to be changed. Throws `NOT_FOUND` or `REV_MISMATCH`. */
-  const changing = async (sql: Sql, source: string, id: string, expectedRev: number | null) => {
-    const row = await reads.present(sql, source, id);
-    if (row === undefined) throw notFound("user", id);
-    const before = toRecord(row);
-    assertRev("user", before, expectedRev);
-    return { before, present: toPresent(row) };
-  };
+  const reads = scimReads(driver, "user");
 
   return {
-    async getUser(source, id) {
-      const row = await reads.present(driver.read, source, id);
-      return row === undefined ? null : toRecord(row);
-    },
-
+    getUser: reads.get,
     listUsers: reads.list,
     scanUsers: reads.scan,
+    groupsOfUsers: reads.references,
 
     async createUser(source, { emails, ...write }, cause): Promise<UserRecord> {
       const at = now();
@@ -75,7 +60,8 @@ export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<S
 
     async updateUser(source, id, expectedRev, edit, cause): Promise<UserRecord> {
       const result = await driver.transaction(async (sql) => {
-        const { before, present } = await changing(sql, source, id, expectedRev);
+        const { before, row } = await reads.changing(sql, source, id, expectedRev);
+        const present = toPresent(row);
         const write = edit(before);
         if (write === null) return { record: before, refs: [] };
         const key = fold(write.userName);
@@ -98,7 +84,8 @@ export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<S
 
     async deleteUser(source, id, expectedRev, cause): Promise<void> {
       const rivals = await driver.transaction(async (sql) => {
-        const { before, present } = await changing(sql, source, id, expectedRev);
+        const { before, row } = await reads.changing(sql, source, id, expectedRev);
+        const present = toPresent(row);
         const at = now();
         await leaveGroups(sql, present.seq, at);
         await sql.run("DELETE FROM user_emails WHERE user_seq = ?", [present.seq]);
@@ -109,21 +96,6 @@ export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<S
         return await touchRivals(sql, id, [email]);
       });
       changed([{ kind: "user", id }, ...rivals]);
-    },
-
-    async groupsOfUsers(source, userIds): Promise<ReadonlyMap<string, readonly Reference[]>> {
-      const [only] = userIds;
-      if (only === undefined) return new Map();
-      // Most calls are about one user, for whom an equality is faster than a list.
-      const isOne = userIds.length === 1;
-      const rows = await driver.read.all(
-        `SELECT u.id AS owner, g.id AS id, g.display_name AS name FROM users u
-         JOIN memberships m ON m.user_seq = u.seq JOIN groups g ON g.seq = m.group_seq
-         WHERE ${isOne ? "u.id = ?" : driver.dialect.isIn("u.id")} AND u.source || '' = ? AND g.absent_since_ms IS NULL
-         ORDER BY u.seq, g.seq`,
-        [isOne ? only : JSON.stringify(userIds), source],
-      );
-      return byOwner(rows);
     },
   };
 }

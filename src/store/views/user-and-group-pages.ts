@@ -1,7 +1,7 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
 import type { GroupItem, GroupsQuery, Page, PeopleQuery, PersonItem } from "../../domain/ports/console-store.ts";
 import { breathe } from "../database/batches.ts";
-import { allOf, always, type Condition, condition, contains, fold, never } from "../database/conditions.ts";
+import { allOf, always, anyOf, type Condition, condition, contains, fold, never } from "../database/conditions.ts";
 import type { Driver, Row } from "../database/driver.ts";
 import { all, count, flag, integer, optional, reader, text } from "../database/table.ts";
 import { seqsByStatus, syncStatusesOf, tableOf } from "./sync-status.ts";
@@ -102,8 +102,7 @@ function isFound(kind: EntityKind, search: string): Condition {
   if (key === "") return always;
   // PostgreSQL takes no such parameter.
   if (key.includes("\u0000")) return never;
-  const parts = [...searchedColumns[kind].map((column) => contains(column, key)), condition("t.id = ?", key)];
-  return { text: `(${parts.map(({ text }) => text).join(" OR ")})`, params: parts.flatMap(({ params }) => params) };
+  return anyOf([...searchedColumns[kind].map((column) => contains(column, key)), condition("t.id = ?", key)]);
 }
 
 /** One page of the entities that fit, by name, and their total number. */
