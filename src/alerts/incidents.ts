@@ -27,7 +27,7 @@ const alertMessage = z.object({
 });
 export type AlertMessage = Readonly<z.infer<typeof alertMessage>>;
 
-/** What a channel was told last about one trouble. Kept until the trouble has ended and the channel knows it. */
+/** The last message to a channel about one trouble. It is kept until the trouble has ended and the channel knows that. */
 const told = z.object({
   channel: z.string(),
   /** See `Condition`. */
