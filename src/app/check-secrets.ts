@@ -21,7 +21,7 @@ function checkConfigFile({ fileName, secretPlaces }: ConfigFile): readonly Findi
   const more = inline.length > 3 ? ` and ${inline.length - 3} more` : "";
   return [
     warning(
-      `${fileName} holds secrets (${inline.slice(0, 3).join(", ")}${more}), and every user of this machine has rights on it (mode ${modeOf(stat)}): chmod 600 it, or write them as file:PATH`,
+      `${fileName} holds secrets (${inline.slice(0, 3).join(", ")}${more}), and every user of this machine has rights on it (mode ${modeOf(stat)}): run chmod 600 on this file, or write the secrets as file:PATH`,
     ),
   ];
 }

@@ -210,7 +210,7 @@ async function invitations(
   const counts = [...(await store.sourceCounts()).values()];
   const people = counts.reduce((sum, { users }) => sum + users, 0);
   if (people === 0) return [];
-  const message = `the sources have ${count(people, "user")}, this target has ${count(members, "member")}: as soon as this is stored and "rollcall serve" runs, everybody who is missing is invited; to limit who belongs here, first set targets.${name}.users.groups in ${file.fileName}`;
+  const message = `the sources have ${count(people, "user")}, this target has ${count(members, "member")}. When this is stored and "rollcall serve" runs, Rollcall invites everybody who is missing. To limit who belongs here, first set targets.${name}.users.groups in ${file.fileName}`;
   return [{ level: "warning", message }];
 }
 

@@ -10,7 +10,7 @@ export const removedSources = (config: Config, store: DirectoryStore): Promise<r
 
 /** The message about such a source: what it means, and what to do. */
 export const goneSourceText = ({ name, users, groups }: RemovedSource): string =>
-  `source ${name} is no longer in the configuration: the access of its ${count(users, "active user")} and ${count(groups, "group")} stays as it is, and leavers keep it, until another source has the same addresses and names. If this is a mistake, put the source back; a renamed source is a new source`;
+  `source ${name} is no longer in the configuration: the access of its ${count(users, "active user")} and ${count(groups, "group")} stays as it is. Leavers keep their access too, until another source has the same addresses and names. If this is a mistake, put the source back. A source with another name is a new source`;
 
 interface SourceFinding {
   readonly name: string;
@@ -29,7 +29,7 @@ export async function sourceFindings(config: Config, store: DirectoryStore): Pro
       findings.push({
         name,
         level: "error",
-        message: `source ${name} is of type ${type} and was of type ${was}: give the new source another name and remove the old one; users are found by their address, and nobody is invited again`,
+        message: `source ${name} was of type ${was} and is now of type ${type}. Give the new source another name, and remove the old one. Rollcall finds the users by their addresses, and invites nobody again`,
       });
   }
   for (const source of await removedSources(config, store))

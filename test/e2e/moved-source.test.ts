@@ -55,7 +55,7 @@ describe("a source that is replaced by another in the configuration", () => {
     const base = { baseDn: "dc=example,dc=org" };
     const ldap = { type: "ldap", preset: "openldap", url: "ldap://127.0.0.1:1", users: base, groups: base };
     await stage.configure({ sources: { okta: ldap } });
-    const told = "source okta is of type ldap and was of type scim: give the new source another name";
+    const told = "source okta was of type scim and is now of type ldap. Give the new source another name";
     for (const command of ["serve", "sync", "plan"])
       expect(await stage.run(command)).toMatchObject({ code: 1, stderr: expect.stringContaining(told) });
     const checked = await stage.run("check");

@@ -15,7 +15,7 @@ it("one process reconciles, others read and approve, and the next one takes over
   for (const { code, stderr } of refused) {
     expect(code).toBe(1);
     expect(stderr).toContain(
-      `rollcall: another "rollcall serve" or "rollcall sync" already works on ${stage.database}; only one may.`,
+      `rollcall: another "rollcall serve" or "rollcall sync" already works on ${stage.database}; only one may run.`,
     );
     expect(stderr).not.toContain("    at ");
   }

@@ -106,7 +106,7 @@ describe("a database that can't be written", () => {
       expect([command, code, stderr]).toEqual([
         command,
         1,
-        expect.stringMatching(`${store}: its newest changes are in ${store}-wal, .* Copy the database and its -wal`),
+        expect.stringMatching(`${store}: its newest changes are in ${store}-wal\\. .* Copy the database and its -wal`),
       ]);
     }
   });

@@ -111,7 +111,7 @@ async function connectTarget(
   if (options.clientSecret !== undefined)
     throw new RollcallError(
       "CONFIG_INVALID",
-      "a secret can't be an argument: every user of this machine sees it in the list of processes, and the shell keeps it in its history. If it was a real one, rotate it. Rollcall asks for it on a terminal, and reads it from standard input otherwise",
+      "a secret can't be an argument: every user of this machine sees it in the list of processes, and the shell keeps it in its history. If it was a real secret, rotate it. On a terminal, Rollcall asks for the secret. Otherwise it reads it from standard input",
     );
   return await withConnections(context, options, openToChange, async (connections, file) => {
     const reason = connections.cannotStore();
@@ -239,7 +239,7 @@ async function secretFrom({ terminal }: Context): Promise<string> {
   if (secret.trim() === "")
     throw new RollcallError(
       "CONFIG_INVALID",
-      "no secret: standard input is empty. Without a terminal the secret comes from there: rollcall connect … < secret-file",
+      "no secret: standard input is empty. Without a terminal, Rollcall reads the secret from there: rollcall connect … < secret-file",
     );
   return secret;
 }

@@ -60,7 +60,7 @@ export function openToRead<T>(path: string, open: (url: URL) => T): Opened<T> {
     if (!existsSync(`${path}-shm`))
       throw new RollcallError(
         "STORE_UNAVAILABLE",
-        `database ${path}: its newest changes are in ${path}-wal, which can't be read without ${path}-shm, and that can't be made here: ${obstacleTo("write", path)}. Copy the database and its -wal file together to where they can be written, and read that copy`,
+        `database ${path}: its newest changes are in ${path}-wal. SQLite needs ${path}-shm to read them, and can't create it: ${obstacleTo("write", path)}. Copy the database and its -wal file together to a folder that you can write to, and read the copy`,
       );
     return { value: open(urlWith("mode=ro")), assertUnchanged: () => undefined };
   }, path);

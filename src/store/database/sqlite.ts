@@ -230,7 +230,7 @@ export function lockForReconciling(path: string): { release(): void } {
 export const alreadyLocked = (place: string, cause?: unknown): RollcallError =>
   new RollcallError(
     "STORE_LOCKED",
-    `another "rollcall serve" or "rollcall sync" already works on ${place}; only one may. Stop it, or give this one another "store" in its configuration`,
+    `another "rollcall serve" or "rollcall sync" already works on ${place}; only one may run. Stop it, or give this one another "store" in its configuration`,
     { cause },
   );
 

@@ -32,7 +32,7 @@ export const bitwarden = defineTarget({
     ],
     revoke: "Admin Console → Settings → Organization info → Rotate API key",
     afterLeak:
-      "If the key leaks: Settings → Organization info → Rotate API key there, then Rotate here. The key can do everything in the organization except read its vaults.",
+      "If the key leaks: in Bitwarden, Settings → Organization info → Rotate API key. Then, in Rollcall, Rotate the secret. The key can do everything in the organization except read its vaults.",
   },
   policyOf: (own) => ({
     groupInclude: own.groups.include,

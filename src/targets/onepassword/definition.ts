@@ -33,7 +33,7 @@ export const onePassword = defineTarget({
     ],
     revoke: "Integrations → Directory → the OAuth application → Revoke",
     afterLeak:
-      "If the secret leaks: Integrations → Directory → the OAuth application → Revoke there, make a new one, then Rotate here.",
+      "If the secret leaks: in 1Password, Integrations → Directory → the OAuth application → Revoke, and make a new one. Then, in Rollcall, Rotate the secret.",
   },
   policyOf: (own) => ({
     groupInclude: [],
