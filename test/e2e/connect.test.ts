@@ -108,7 +108,7 @@ describe("connect", () => {
     const run = await connect("x", "bitwarden", ...place(stage), "--api-url", url, "--identity-url", url);
     await close();
     expect(run.stderr).toMatch(
-      /--api-url: the token endpoint answered 200 with 12 characters of text\/html .*check the URLs/,
+      /--api-url: the token endpoint answered 200 with 12 characters of text\/html.*check the URLs/,
     );
     expect(await names()).toEqual([]);
   });
