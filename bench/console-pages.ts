@@ -6,6 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openSqliteStore } from "../src/store/index.ts";
+import { groupsQuery, peopleQuery } from "../test/support/queries.ts";
 import { adminToken, RollcallProcess, scimToken } from "../test/support/rollcall-process.ts";
 import { largeDirectory, targets } from "./support/large-directory.ts";
 import { cpuMs, median, tableLine } from "./support/measure.ts";
@@ -14,18 +15,9 @@ const { values } = parseArgs({ options: { rounds: { type: "string", default: "5"
 using directory = await largeDirectory(Date.now());
 
 const store = await openSqliteStore(directory.path);
-const all = {
-  targets: targets,
-  search: "",
-  source: null,
-  presence: null,
-  syncStatus: null,
-  cursor: null,
-  limit: 1,
-} as const;
-const someone = (await store.people({ ...all, groupId: null })).items[0]?.id;
-const group = (await store.groups(all)).items[0]?.id;
-const cursor = encodeURIComponent((await store.people({ ...all, groupId: null, limit: 200 })).nextCursor ?? "");
+const someone = (await store.people(peopleQuery(targets))).items[0]?.id;
+const group = (await store.groups(groupsQuery(targets))).items[0]?.id;
+const cursor = encodeURIComponent((await store.people(peopleQuery(targets, { limit: 200 }))).nextCursor ?? "");
 await store.close();
 
 // Nobody listens there: the targets fail, which pages show without waiting for it.

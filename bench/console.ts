@@ -4,8 +4,10 @@
  * in milliseconds. Each round comes after a commit, which empties all caches; the last column is the median without one.
  */
 import { parseArgs } from "node:util";
+import { activityQuery } from "../src/app/queries.ts";
 import type { ActivityQuery, GroupsQuery, PeopleQuery } from "../src/domain/ports/console-store.ts";
 import { openSqliteStore } from "../src/store/index.ts";
+import { groupsQuery, peopleQuery } from "../test/support/queries.ts";
 import { largeDirectory, targets } from "./support/large-directory.ts";
 import { median, tableLine } from "./support/measure.ts";
 
@@ -14,29 +16,9 @@ const nowMs = 1_800_000_000_000;
 using directory = await largeDirectory(nowMs);
 const store = await openSqliteStore(directory.path);
 
-const all = {
-  targets: targets,
-  search: "",
-  source: null,
-  presence: null,
-  syncStatus: null,
-  cursor: null,
-  limit: 50,
-} as const;
-const people = (more: Partial<PeopleQuery> = {}) => store.people({ ...all, groupId: null, ...more });
-const groups = (more: Partial<GroupsQuery> = {}) => store.groups({ ...all, ...more });
-const everything: ActivityQuery = {
-  entityId: null,
-  target: null,
-  action: null,
-  actor: null,
-  sinceMs: null,
-  untilMs: null,
-  isFailureOnly: false,
-  beforeSeq: null,
-  limit: 50,
-};
-const activity = (more: Partial<ActivityQuery>) => store.activity({ ...everything, ...more });
+const people = (more: Partial<PeopleQuery> = {}) => store.people(peopleQuery(targets, more));
+const groups = (more: Partial<GroupsQuery> = {}) => store.groups(groupsQuery(targets, more));
+const activity = (more: Partial<ActivityQuery>) => store.activity(activityQuery(more));
 const one = ["bitwarden"] as const;
 const someone = (await people({ search: "ada berg" })).items[0]?.id ?? "";
 const [firstGroup] = (await groups({ search: "team 0" })).items;

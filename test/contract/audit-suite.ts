@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { auditFilter } from "../../src/app/queries.ts";
 import type { AuditFilter } from "../../src/domain/model/audit.ts";
 import { sourceGroup, sourceUser, userWrite } from "../support/entities.ts";
 import { call, cause, type StoreHarness, storedToken, useStore } from "./store-world.ts";
 
-const everything: AuditFilter = { sinceMs: null, untilMs: null, person: null, target: null, action: null };
+const everything = auditFilter();
 
 /** What the audit trail of every store must do: see `AuditTrail`. */
 export function auditContract(name: string, makeHarness: () => Promise<StoreHarness>): void {

@@ -1,38 +1,21 @@
 import { describe, expect, it } from "vitest";
+import { activityQuery } from "../../src/app/queries.ts";
 import type { EntityRef } from "../../src/domain/model/entities.ts";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { ActivityQuery, GroupsQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
+import type { ActivityQuery, PeopleQuery, SyncState } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { userWrite } from "../support/entities.ts";
+import { groupsQuery, peopleQuery } from "../support/queries.ts";
 import { call, cause, heldItem, link, type StoreHarness, useStore } from "./store-world.ts";
 
 const hour = 3_600_000;
 
-const people: PeopleQuery = {
-  targets: ["bw"],
-  search: "",
-  source: null,
-  presence: null,
-  syncStatus: null,
-  groupId: null,
-  cursor: null,
-  limit: 50,
-};
-const { groupId: _, ...groups }: PeopleQuery & GroupsQuery = people;
-const everything: ActivityQuery = {
-  entityId: null,
-  target: null,
-  action: null,
-  actor: null,
-  sinceMs: null,
-  untilMs: null,
-  isFailureOnly: false,
-  beforeSeq: null,
-  limit: 50,
-};
+const people = peopleQuery(["bw"]);
+const groups = groupsQuery(["bw"]);
+const everything = activityQuery();
 
-/** What every world.store promises to the console: see `ConsoleStore`. */
+/** Everything that a store promises to the console: see `ConsoleStore`. */
 export function consoleContract(name: string, harnessOf: () => Promise<StoreHarness>): void {
   describe(`what the console reads of ${name}`, () => {
     const world = useStore(harnessOf);

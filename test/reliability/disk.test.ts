@@ -6,6 +6,7 @@ import { readOnly, smallDisk } from "../support/reliability/disk.ts";
 import { IdentityProvider } from "../support/reliability/identity-provider.ts";
 import { Vendors } from "../support/reliability/vendors.ts";
 import { isDelivered, RollcallProcess, type Running, scimToken, targetStatuses } from "../support/rollcall-process.ts";
+import { untilTrue } from "../support/until.ts";
 
 const hire = (key: string) => ({ op: "hire", person: key, email: `${key}@example.com`, name: key }) as const;
 const origin = ({ scimUrl }: Running): string => new URL(scimUrl).origin;
@@ -13,14 +14,6 @@ const readiness = async (running: Running): Promise<{ readonly status: number; r
   const response = await fetch(`${origin(running)}/readyz`);
   return { status: response.status, text: await response.text() };
 };
-
-async function until(isSo: () => Promise<boolean> | boolean, withinMs = 15_000): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (!(await isSo())) {
-    if (performance.now() > endMs) throw new Error(`not so within ${withinMs} ms: ${String(isSo)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 describe("the disk", () => {
   let folder: string;
@@ -56,15 +49,15 @@ describe("the disk", () => {
     disk.fill(running.pid);
     // All at once, until some are refused. Each is sent again until it is acknowledged.
     const sending = Promise.all(Array.from({ length: 60 }, (_, index) => sender.send(hire(`during${index}`))));
-    await until(() => sender.seen.unavailable > 20);
-    await until(async () => (await readiness(running)).status === 503);
+    await untilTrue(() => sender.seen.unavailable > 20, "writes are refused");
+    await untilTrue(async () => (await readiness(running)).status === 503, "the process is not ready");
     expect((await readiness(running)).text).toMatch(/not ready: .*(full|disk I\/O error)/);
     // The process lives and still answers reads.
     expect((await fetch(`${origin(running)}/healthz`)).status).toBe(200);
     disk.empty(running.pid);
     await sending;
-    await until(async () => (await readiness(running)).status === 200);
-    await until(async () => isDelivered(await targetStatuses(running)));
+    await untilTrue(async () => (await readiness(running)).status === 200, "the process is ready");
+    await untilTrue(async () => isDelivered(await targetStatuses(running)), "everything is delivered");
     expect(await sender.lostWrites(running.scimUrl)).toEqual([]);
     expect(sender.seen.withoutRetryAfter).toBe(0);
     expect(sender.seen.unanswered).toBe(0);
@@ -107,7 +100,7 @@ describe("the disk", () => {
       const sender = new IdentityProvider({ door: { open: async () => running.scimUrl }, token: scimToken });
       idp = sender;
       for (let index = 0; index < 10; index += 1) await sender.send(hire(`p${index}`));
-      await until(() => vendors.bitwarden.state.members.size === 10);
+      await untilTrue(() => vendors.bitwarden.state.members.size === 10, "everybody is invited");
       await rollcall.stop();
       const file = openSync(rollcall.storePath, "r+");
       writeSync(file, bytes, 0, bytes.length, at);

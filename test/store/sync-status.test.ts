@@ -1,25 +1,17 @@
 import { expect, test } from "vitest";
 import type { Link } from "../../src/domain/model/link.ts";
-import type { Page, PeopleQuery, SyncState, SyncStatus } from "../../src/domain/ports/console-store.ts";
+import type { Page, SyncState, SyncStatus } from "../../src/domain/ports/console-store.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
 import type { UserWrite } from "../../src/domain/ports/scim-store.ts";
 import { sqliteHarness } from "../contract/store-sqlite.ts";
 import { cause, groupWrite, heldItem, link, skip, useStore } from "../contract/store-world.ts";
 import { userWrite } from "../support/entities.ts";
+import { peopleQuery } from "../support/queries.ts";
 import { Random } from "../support/random.ts";
 
 const members = { ...skip, isNameUnique: false };
 const states: readonly SyncState[] = ["inSync", "pending", "failed", "held", "missing"];
-const people: PeopleQuery = {
-  targets: ["bw", "op"],
-  search: "",
-  source: null,
-  presence: null,
-  syncStatus: null,
-  groupId: null,
-  cursor: null,
-  limit: 500,
-};
+const people = peopleQuery(["bw", "op"], { limit: 500 });
 
 const writeOf = (name: string, email: string | null, isActive = true): UserWrite =>
   userWrite(name, { email, isActive, resource: { title: email } });

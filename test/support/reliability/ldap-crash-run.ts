@@ -150,7 +150,7 @@ class LdapCrashRun {
     };
   }
 
-  /** People come, some go, the team changes; and the poll that finds out is killed, again and again. */
+  /** People are added, one is deleted, and the team changes. Kills the poll that reads this, several times. */
   async #round(size: number): Promise<void> {
     const round = this.#batches.length;
     for (let kill = 0; kill < this.#options.killsEach; kill += 1) {
@@ -173,17 +173,17 @@ class LdapCrashRun {
     }
   }
 
-  /** Not so many that the guard holds what changes. */
+  /** The newest 20 users: few enough that the guard holds no change. */
   #team(): readonly string[] {
     return [...this.#people].slice(-20);
   }
 
-  /** Kills about there in the next poll, which takes so many searches. */
+  /** Kills the process near this point of the next poll. A poll needs this number of searches. */
   async #killInPoll(wanted: PollPoint, searches: number, size: number): Promise<void> {
-    // The first two ask what the server is: nothing is staged before the third.
+    // The first two searches read the root DSE. Nothing is staged before the third.
     const until = wanted === "staging" ? 3 + this.#random.below(Math.max(1, searches - 3)) : searches;
     await this.#reach(until);
-    // The commit of many takes longer, and so does the way to it.
+    // A commit of more people takes longer, and starts later.
     const lateMs =
       wanted === "staging" ? 0 : wanted === "committing" ? this.#random.next() * (3 + size / 40) : 30 + size / 4;
     if (lateMs > 0) await delay(lateMs);
@@ -191,17 +191,17 @@ class LdapCrashRun {
     await this.#rollcall.kill();
     this.#running = null;
     this.#killed += 1;
-    const isOpen = this.#look();
+    const isOpen = this.#checkStored();
     this.#kills[isOpen ? (isRead ? "committing" : "staging") : "committed"] += 1;
     const running = await this.#rollcall.start();
-    // Before the identity provider is let in again: what it is told meanwhile would be compared with what was read before.
+    // The identity provider still waits here, so that nothing changes while everything is read back.
     const wrong = (await this.#idp.lostWrites(running.scimUrl)) ?? [];
     this.#running = running;
     this.#violations.push(...wrong.map((each) => `after kill ${this.#killed}: lost write: ${each}`));
   }
 
-  /** What the killed process left. A batch is there as a whole or not at all. @returns whether a snapshot was begun and not committed */
-  #look(): boolean {
+  /** Checks that each batch is stored completely or not at all. Returns true if a snapshot was begun and not committed. */
+  #checkStored(): boolean {
     const db = new DatabaseSync(this.#rollcall.storePath, { readOnly: true });
     try {
       const rows = db.prepare("SELECT user_name AS uid FROM users WHERE source = 'corp'").all() as {
@@ -209,7 +209,7 @@ class LdapCrashRun {
       }[];
       const there = new Set(rows.map(({ uid }) => uid));
       for (const [index, batch] of this.#batches.entries()) {
-        // Whoever left before they were ever seen is missed by nobody.
+        // A user who was deleted before any poll read them is never stored.
         const present = batch.filter((uid) => there.has(uid)).length;
         const expected = batch.filter((uid) => this.#people.has(uid) || there.has(uid)).length;
         if (present !== 0 && present !== expected)
@@ -246,25 +246,25 @@ class LdapCrashRun {
     });
   }
 
-  /** Until a poll has ended and the next has not begun. @returns how many searches it took */
+  /** Waits until a poll has ended and the next has not begun. Returns its number of searches. */
   async #between(): Promise<number> {
-    const untilMs = performance.now() + 30_000;
+    const untilMs = performance.now() + 120_000;
     const polls = this.#polls;
     let [last, sinceMs] = [this.#ended, performance.now()];
     while (performance.now() < untilMs) {
       await delay(5);
       if (this.#ended !== last) sinceMs = performance.now();
       last = this.#ended;
-      // The second that begins from now on was whole, after whatever was killed or under way.
+      // Only the second poll that begins from now on is complete for sure.
       if (this.#polls >= polls + 2 && last >= this.#usually && performance.now() - sinceMs > 150) return last;
     }
-    throw new Error(`no poll within 30 s: ${this.#rollcall.log.slice(-2000)}`);
+    throw new Error(`no poll within 120 s: ${this.#rollcall.log.slice(-2000)}`);
   }
 
-  /** Until that many searches of a poll have ended. */
+  /** Waits until this number of searches of a poll has ended. */
   #reach(searches: number): Promise<void> {
     return new Promise((resolve) => {
-      const giveUp = setTimeout(resolve, 15_000);
+      const giveUp = setTimeout(resolve, 60_000);
       this.#onEnded = () => {
         if (this.#ended < searches) return;
         clearTimeout(giveUp);
@@ -286,18 +286,18 @@ class LdapCrashRun {
       const { value: step, done } = steps.next();
       if (done === true) return;
       await this.#idp.replay(step);
-      // The script relies on it: 1Password has seen whoever is deleted or renamed from here on (see `makeDay`).
+      // `makeDay` deletes and renames only people whom 1Password has seen before.
       if (step.kind === "calm") await untilDelivered(this.#rollcall, async () => this.#running, calmWithinMs);
     }
   }
 
-  /** Waits until the directory was read as it is, and everything is delivered. */
+  /** Waits until the directory was read in its current state, and everything is delivered. */
   async #calm(): Promise<void> {
     const running = async (): Promise<Running | null> => this.#running;
     await untilDelivered(this.#rollcall, running, calmWithinMs, () => this.#wrongInDirectory().length === 0);
   }
 
-  /** Whose access to Bitwarden is not as the directory has it. */
+  /** Returns the people whose access to Bitwarden differs from the directory. */
   #wrongInDirectory(): readonly string[] {
     const { state } = this.#vendors.bitwarden;
     const present = new Set(
@@ -328,7 +328,7 @@ class LdapCrashRun {
       ...this.#wrongInDirectory(),
     );
     const { state } = this.#vendors.bitwarden;
-    // Who is suspended keeps what was not taken before; it goes when they come back (`test/reliability/rehired.test.ts`).
+    // A suspended user keeps memberships until they are restored (`test/reliability/rehired.test.ts`).
     const suspended = new Set(
       [...state.members.values()].flatMap(({ email, status }) => (status === memberStatus.revoked ? [email] : [])),
     );
