@@ -52,7 +52,6 @@ type Parsed = Operation | ScimError;
 export async function runBulk(body: JsonObject, maxOperations: number, runner: BulkRunner): Promise<ScimAnswer> {
   const { operations, failOnErrors } = parseBulk(body, maxOperations);
   const results: (JsonObject | undefined)[] = [];
-  let settled = 0;
   /** Null for an operation that failed. */
   const ids = new Map<string, string | null>();
   const known = new Set(operations.flatMap((each) => (isOperation(each) && each.bulkId !== null ? [each.bulkId] : [])));
@@ -67,9 +66,8 @@ export async function runBulk(body: JsonObject, maxOperations: number, runner: B
       if (failures >= failOnErrors) break;
       const { result, isFailed } = await settle(operation, ready.length === 0, ids, runner);
       results[at] = result;
-      settled++;
       if (isFailed) failures++;
-      if (settled % operationsPerRound === 0) await yieldToOthers();
+      if (at % operationsPerRound === 0) await yieldToOthers();
     }
     const done = new Set(batch);
     waiting = waiting.filter((each) => !done.has(each));

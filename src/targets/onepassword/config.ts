@@ -56,4 +56,3 @@ export const onePasswordConfig = z
   })
   .check(across((section, report) => checkPlace(section, { product, regions, ownServer }, report)))
   .transform(({ region, apiUrl = "", ...rest }) => ({ ...rest, ...placeOf(regions, region, { apiUrl }) }));
-export type OnePasswordConfig = z.output<typeof onePasswordConfig>;
