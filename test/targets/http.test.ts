@@ -110,18 +110,14 @@ describe("HttpClient", () => {
     expect(asked()).toBe(2);
   });
 
-  it("Retry-After in seconds is respected", async () => {
-    const { url } = await statuses([429, 200], { "retry-after": "7" });
+  it.each([
+    { form: "in seconds", status: 429, headerAt: () => "7", sleptMs: 7_250 },
+    { form: "as a date", status: 503, headerAt: (ms: number) => new Date(ms + 20_000).toUTCString(), sleptMs: 20_250 },
+  ])("Retry-After $form is respected", async ({ status, headerAt, sleptMs }) => {
     const { http, time } = client();
+    const { url } = await statuses([status, 200], { "retry-after": headerAt(time.clock()) });
     await http.send(get(url), patient);
-    expect(time.slept).toEqual([7_250]);
-  });
-
-  it("Retry-After as a date is respected", async () => {
-    const { http, time } = client();
-    const { url } = await statuses([503, 200], { "retry-after": new Date(time.clock() + 20_000).toUTCString() });
-    await http.send(get(url), patient);
-    expect(time.slept).toEqual([20_250]);
+    expect(time.slept).toEqual([sleptMs]);
   });
 
   it("the caller gets a Retry-After of hours", async () => {

@@ -4,18 +4,9 @@ import type { OnePasswordUser } from "../../src/sandbox/index.ts";
 import { onePasswordWorld } from "./target-world.ts";
 import { patient } from "./virtual-time.ts";
 
-const suspend = (user: OnePasswordUser): Change => ({
-  op: "suspend",
-  userId: user.email,
-  email: user.email,
-  remoteId: user.id,
-});
-const restore = (user: OnePasswordUser): Change => ({
-  op: "restore",
-  userId: user.email,
-  email: user.email,
-  remoteId: user.id,
-});
+const on = ({ id, email }: OnePasswordUser) => ({ userId: email, email, remoteId: id });
+const suspend = (user: OnePasswordUser): Change => ({ op: "suspend", ...on(user) });
+const restore = (user: OnePasswordUser): Change => ({ op: "restore", ...on(user) });
 
 describe("1Password's list", () => {
   it("the list is read to its end, in pages of 1,000", async () => {

@@ -3,7 +3,7 @@ import { type Change, unreachable } from "../../domain/model/plan.ts";
 import { applied, type ChangeOf, failed, lost, type Settled, unconfirmed } from "../kit/run-changes.ts";
 import type { Written } from "./api.ts";
 import { memberWithExternalId, roleOf, type VendorError, vendorGroup } from "./convert.ts";
-import { isConverged, isNotInvited, refusalOf } from "./refusals.ts";
+import { type Meaning, meaningOf, refusalOf } from "./refusals.ts";
 import { observeAfterLostMs, type Run } from "./run.ts";
 
 type PersonChange = ChangeOf<"adopt" | "restore" | "reinvite" | "suspend" | "remove">;
@@ -16,14 +16,11 @@ export async function settlePerson(run: Run, change: PersonChange): Promise<Sett
       return adopt(run, change);
     case "restore": {
       const written = await run.api.restoreMember(change.remoteId, run.signal);
-      if (written.kind === "refused" && isConverged("restore", written.refusal))
-        return applied(change, change.remoteId);
-      return settle(run, change, written, unconfirmed(change));
+      return settle(run, change, written, unconfirmed(change), { "already active": applied(change, change.remoteId) });
     }
     case "reinvite": {
       const written = await run.api.reinviteMember(change.remoteId, run.signal);
-      if (written.kind === "refused" && isNotInvited(written.refusal)) return unconfirmed(change);
-      return settle(run, change, written, unconfirmed(change));
+      return settle(run, change, written, unconfirmed(change), { "not invited": unconfirmed(change) });
     }
     case "suspend":
     case "remove":
@@ -53,15 +50,26 @@ export async function settleGroup(run: Run, change: GroupChange): Promise<Settle
   }
 }
 
-/** Turns the answer to a write into an outcome. `absent` is what a 404 means for this change. */
-export function settle(run: Run, change: Change, written: Written, absent: Settled): Settled {
+/**
+ * Turns the answer to a write into an outcome. `absent` is the outcome after a 404, `meanings` are those of refusals. Any
+ * other refusal is a failure.
+ */
+export function settle(
+  run: Run,
+  change: Change,
+  written: Written,
+  absent: Settled,
+  meanings: Readonly<Partial<Record<Meaning, Settled>>> = {},
+): Settled {
   switch (written.kind) {
     case "done":
       return applied(change, "remoteId" in change ? (change.remoteId ?? undefined) : undefined);
     case "absent":
       return absent;
-    case "refused":
-      return failed(change, refused(run, written.refusal));
+    case "refused": {
+      const meaning = meaningOf(written.refusal);
+      return (meaning && meanings[meaning]) ?? failed(change, refused(run, written.refusal));
+    }
     case "lost":
       return lost(run.api.http, change, written.error, observeAfterLostMs);
     default:
@@ -91,9 +99,8 @@ async function takeAccess(run: Run, change: ChangeOf<"suspend" | "remove">): Pro
   const written = await (isSuspension
     ? run.api.revokeMember(remoteId, run.signal)
     : run.api.deleteMember(remoteId, run.signal));
-  if (isSuspension && written.kind === "refused" && isConverged("suspend", written.refusal))
-    return applied(change, remoteId);
-  return settle(run, change, written, applied(change, remoteId));
+  const done = applied(change, remoteId);
+  return settle(run, change, written, done, isSuspension ? { "already suspended": done } : {});
 }
 
 /** Returns null if there is no such member. */

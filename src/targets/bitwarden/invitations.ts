@@ -3,7 +3,7 @@ import { applied, type ChangeOf, failed, lost, type Settled, settleEach, unconfi
 import type { Written } from "./api.ts";
 import { refused, settle } from "./apply-changes.ts";
 import { type VendorError, vendorMember } from "./convert.ts";
-import { isAlreadyInvited, isImportUnavailable, isPartlyDone, refusalOf, refusedPlaces } from "./refusals.ts";
+import { meaningOf, refusalOf, refusedPlaces } from "./refusals.ts";
 import { observeAfterLostMs, type Run } from "./run.ts";
 
 type Invite = ChangeOf<"invite">;
@@ -85,8 +85,8 @@ async function importMembers(run: Run, changes: readonly Invite[]): Promise<Impo
 }
 
 async function afterRefusal(run: Run, changes: readonly Invite[], error: VendorError): Promise<Imported> {
-  if (isPartlyDone(error)) return { settled: changes.map(unconfirmed), left: [] };
-  if (isImportUnavailable(error)) run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
+  if (meaningOf(error) === "partly done") return { settled: changes.map(unconfirmed), left: [] };
+  if (meaningOf(error) === "no import") run.memory.noImportUntilMs = Number.POSITIVE_INFINITY;
   const places = refusedPlaces(error);
   const good = changes.filter((_change, place) => !places.has(place));
   // Missing seats, or a reason about no member: invite one by one, until the seats end.
@@ -120,9 +120,8 @@ function settleInvite(run: Run, change: Invite, written: Written): Settled {
     run.index.learnMember(change.userId, member.data.id);
     return applied(change, member.data.id);
   }
-  // "Failed to invite users": the row or the mail failed; the answer does not say which.
-  if (written.kind === "refused" && (isAlreadyInvited(written.refusal) || isPartlyDone(written.refusal)))
-    return unconfirmed(change);
   const absent = run.api.http.error("UNEXPECTED_RESPONSE", "members.invite answered 404; check apiUrl");
-  return settle(run, change, written, failed(change, absent));
+  // "partly done": the row or the mail failed; the answer does not say which.
+  const meanings = { "already invited": unconfirmed(change), "partly done": unconfirmed(change) };
+  return settle(run, change, written, failed(change, absent), meanings);
 }

@@ -66,29 +66,29 @@ const known: readonly KnownRefusal[] = [
   { pattern: /^The request's model state is invalid\./, advice: "correct the value in the directory" },
 ];
 
-/** Texts of a 400 for a change that was done before. */
-const converged = {
-  suspend: "Already revoked.", // RevokeOrganizationUsersValidator
-  restore: "Already active.", // RestoreOrganizationUserCommand
-} as const;
+/** A refusal that says more about the change than that it failed. */
+export type Meaning =
+  | "already suspended"
+  | "already active"
+  | "already invited"
+  | "not invited"
+  | "no import"
+  | "partly done";
 
-/** True if the refusal says that the change was done before. */
-export const isConverged = (op: keyof typeof converged, error: VendorError): boolean => error.message === converged[op];
+const meanings: ReadonlyMap<string, Meaning> = new Map([
+  ["Already revoked.", "already suspended"], // RevokeOrganizationUsersValidator
+  ["Already active.", "already active"], // RestoreOrganizationUserCommand
+  // InviteOrganizationUsersCommand: the address has a member in any state. Observe and adopt it.
+  ["This user has already been invited.", "already invited"],
+  ["User invalid.", "not invited"], // ResendOrganizationInviteCommand: accepted meanwhile, or still revoked
+  ["Organization cannot use directory syncing.", "no import"], // OrganizationController: not in the plan
+  // AggregateException: failures while saving or mailing. Part of an import may be done.
+  ["Errors have occurred.", "partly done"],
+  ["Failed to invite users", "partly done"],
+]);
 
-/** True if a reinvited member is not invited: accepted meanwhile, or still revoked (ResendOrganizationInviteCommand). */
-export const isNotInvited = (error: VendorError): boolean => error.message === "User invalid.";
-
-/** True if the address already has a member in any state (InviteOrganizationUsersCommand). Observe and adopt it. */
-export const isAlreadyInvited = (error: VendorError): boolean =>
-  error.message === "This user has already been invited.";
-
-/** True if the organization's plan has no import (OrganizationController). */
-export const isImportUnavailable = (error: VendorError): boolean =>
-  error.message === "Organization cannot use directory syncing.";
-
-/** True if part of an import may be done (AggregateException: failures while saving or mailing). */
-export const isPartlyDone = (error: VendorError): boolean =>
-  error.message === "Errors have occurred." || error.message === "Failed to invite users";
+/** Returns null for a refusal that says only that the change failed. */
+export const meaningOf = ({ message }: VendorError): Meaning | null => meanings.get(message) ?? null;
 
 /** Returns the invalid positions in the payload of an import: 3 for `Members[3].Email`. */
 export function refusedPlaces(error: VendorError): ReadonlyMap<number, string> {
