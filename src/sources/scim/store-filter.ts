@@ -8,7 +8,7 @@ import type { ResourceSchema } from "./schemas.ts";
  * A filter, split between the store and this process. `where` holds for every resource that the filter chooses.
  * `residual` is tested on each of them; null if `where` decides alone.
  */
-export interface StoreFilter {
+interface StoreFilter {
   readonly where: Criterion;
   readonly residual: Filter | null;
 }

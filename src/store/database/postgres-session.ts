@@ -3,7 +3,7 @@ import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import type { Row, SqlValue } from "./driver.ts";
 
 /** The oldest server that has all functions that we need: `pg_current_snapshot`. */
-export const oldestServer = 13;
+const oldestServer = 13;
 
 /** A database on a server. */
 export interface PostgresPlace {

@@ -43,7 +43,7 @@ const record: Shape<UserRecord & GroupRecord> = {
   resource: json(),
 };
 const recordColumns = "t.seq, t.id, t.rev, t.created_at_ms, t.modified_at_ms, t.resource";
-export const toRecord = reader(record);
+const toRecord = reader(record);
 
 /** A user as an insert writes it; `seq` and `absent_since_ms` follow by themselves. */
 interface StoredUser extends UserRecord {
