@@ -257,7 +257,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();
-  vendor.close();
+  await vendor.close();
   directory.close();
 });
 
