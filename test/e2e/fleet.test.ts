@@ -36,11 +36,11 @@ describe("a running serve", () => {
     const refused = await connect(stage, "wrong");
     expect(refused.code).toBe(1);
     const connected = await connect(stage);
-    expect(connected.stderr).toContain("everybody who is missing is invited");
+    expect(connected.stderr).toContain("invites everybody who is missing");
     await until(() => expect(membersIn(stage, "invited")).toEqual([ada]));
     expect(await targetsServed(serve)).toEqual(["acme"]);
 
-    // The same again is a new row with the same content: nothing is started anew.
+    // The same again is a new row with the same content: nothing starts again.
     const tokensBefore = stage.bitwarden.requests.count({ path: /connect\/token/ });
     expect((await connect(stage)).code).toBe(0);
     await serve.idp.hire(bob);
