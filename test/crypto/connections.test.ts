@@ -130,7 +130,7 @@ describe("verifying a connection", () => {
     await store.createUser("idp", { ...user, resource: { userName: "ada" } }, { actor: "t", requestId: null });
     const findings = async (targets?: string) =>
       JSON.stringify(await connections(targets).verifyConnection(draft(), forever)).includes(
-        "everybody who is missing is invited",
+        "invites everybody who is missing",
       );
     expect(await findings()).toBe(true);
     expect(await findings("{ acme: { users: { groups: ['vault-*'] } } }")).toBe(false);
