@@ -6,8 +6,8 @@ import { isFull } from "./extent.ts";
 /** Each kill is a real SIGKILL of `node src/main.ts serve` and a start on the same database: about 0.4 s on a quiet machine. */
 const seed = 20261122;
 const extent = isFull
-  ? { writes: 320, kills: 120, guardedWrites: 110, guardedKills: 50, startKills: 36 }
-  : { writes: 110, kills: 12, guardedWrites: 60, guardedKills: 4, startKills: 4 };
+  ? { writes: 320, kills: 120, guardedWrites: 110, guardedKills: 50, minLosses: 15, startKills: 36 }
+  : { writes: 110, kills: 12, guardedWrites: 60, guardedKills: 4, minLosses: 5, startKills: 4 };
 
 const removalLimit = { people: 5, windowMs: 4000 };
 
@@ -35,7 +35,7 @@ describe.concurrent("kills", { timeout: 8 * 60_000 }, () => {
     expect(report.violations).toEqual([]);
     expect(report.killed).toBeGreaterThanOrEqual(extent.guardedKills);
     // Otherwise the limit had nothing to hold.
-    expect(report.losses.length).toBeGreaterThan(removalLimit.people);
+    expect(report.losses.length).toBeGreaterThan(extent.minLosses);
   });
 
   it("during the first start leave a database that the next start brings up", async () => {
