@@ -16,10 +16,9 @@ import { type Dialect, type Driver, everyone, type Sql } from "../database/drive
 import { all, count, entityKind, first, flag, integer, json, optional, table, text } from "../database/table.ts";
 import type { WriteContext } from "../directory/rows.ts";
 import { type Commit, deleteEntry, digestOf, type Entry, storedLocators } from "./entries.ts";
-import { putGroup, removeGroup } from "./groups.ts";
 import { updateMemberships } from "./memberships.ts";
 import { ensureState, pollStates } from "./poll-states.ts";
-import { expireUsers, putUsers, removeUser, touchRivals } from "./users.ts";
+import { expireUsers, putGroup, putUsers, removeGroup, removeUser, touchRivals } from "./users-and-groups.ts";
 
 /** Maximum number of changes that listeners get one by one. Beyond it a scan is as cheap. */
 const maxRefs = 500;

@@ -1,14 +1,26 @@
-import type { JsonObject } from "../../domain/model/entities.ts";
-import type { SourceUser } from "../../domain/ports/import-store.ts";
+import type { EntityKind, JsonObject } from "../../domain/model/entities.ts";
+import type { SourceGroup, SourceUser } from "../../domain/ports/import-store.ts";
 import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { chunks, insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
+import type { SqlValue } from "../database/driver.ts";
 import { newId } from "../database/ids.ts";
 import { all, first, flag, integer, json, optional, type Shape, text } from "../database/table.ts";
-import { type ChangedEntity, changedEntity, changesBetween, leaveGroups, setAbsent, users } from "../directory/rows.ts";
+import {
+  type ChangedEntity,
+  changedEntity,
+  changesBetween,
+  groups,
+  leaveGroups,
+  memberEntries,
+  removeMembers,
+  setAbsent,
+  touchMembers,
+  users,
+} from "../directory/rows.ts";
 import { type Commit, insertEntries, putEntry } from "./entries.ts";
 
-interface Present {
+interface PresentUser {
   readonly seq: number;
   readonly id: string;
   readonly rev: number;
@@ -17,7 +29,7 @@ interface Present {
   readonly sourceKey: string;
   readonly resource: JsonObject;
 }
-const presentShape: Shape<Present> = {
+const presentShape: Shape<PresentUser> = {
   seq: integer,
   id: text,
   rev: integer,
@@ -112,43 +124,103 @@ async function insertUsers(commit: Commit, entries: readonly SourceUser[]): Prom
   counts.usersAdded += made.length;
 }
 
-async function updateUser(commit: Commit, user: SourceUser, row: Present): Promise<void> {
-  const { sql, source, nowMs, counts, refs, cause, claimedEmails } = commit;
-  const { seq, id } = row;
+async function updateUser(commit: Commit, user: SourceUser, row: PresentUser): Promise<void> {
+  const { source, nowMs, counts, claimedEmails } = commit;
   const isActive = isActiveAt(user, nowMs);
   const isReturning = row.absentSinceMs !== null;
   const resource = resourceOf(user, isActive);
-  const detail = changesBetween(isReturning ? {} : row.resource, resource);
-  if (Object.keys(detail).length > 0) {
+  const changes = changesBetween(isReturning ? {} : row.resource, resource);
+  if (Object.keys(changes).length > 0) {
     const { userName, externalId, email, displayName } = user;
-    await sql.run(
-      `UPDATE users SET user_name = ?, external_id = ?, email = ?, display_name = ?, display_name_key = ?, is_active = ?, modified_at_ms = ?, resource = ?,
-         absent_since_ms = NULL, rev = rev + 1 WHERE seq = ?`,
-      [
-        userName,
-        externalId,
+    await updateRow(commit, "user", row, {
+      name: email ?? userName,
+      columns: {
+        user_name: userName,
+        external_id: externalId,
         email,
-        displayName,
-        fold(displayName),
-        flag.write(isActive),
-        nowMs,
-        JSON.stringify(resource),
-        seq,
-      ],
-    );
-    refs.push({ kind: "user", id });
-    const entity = { kind: "user", id, name: email ?? userName, rev: row.rev + 1 } as const;
-    await writeAudit(sql, nowMs, [
-      isReturning
-        ? entityEntry(cause, "user.return", entity, { source })
-        : entityEntry(cause, "user.update", entity, detail),
-    ]);
+        display_name: displayName,
+        display_name_key: fold(displayName),
+        is_active: flag.write(isActive),
+      },
+      resource,
+      detail: isReturning ? { source } : changes,
+    });
     if (isReturning) counts.usersAdded += 1;
     else counts.usersChanged += 1;
   }
-  await putEntry(commit, "user", seq, user);
+  await putEntry(commit, "user", row.seq, user);
   if (row.email === user.email && !isReturning) return;
   for (const email of [user.email, row.email]) if (email !== null) claimedEmails.add(email);
+}
+
+/** Writes a new or changed group. Its members follow from its edges. */
+export async function putGroup(commit: Commit, group: SourceGroup): Promise<void> {
+  const { sql, source, counts } = commit;
+  const { displayName, externalId } = group;
+  const present = await first(
+    sql,
+    { ...changedEntity, absentSinceMs: optional(integer) },
+    "SELECT seq, id, rev, display_name AS name, absent_since_ms FROM groups WHERE source = ? AND source_key = ?",
+    [source, externalId],
+  );
+  const seq = present?.seq ?? (await insertGroup(commit, group));
+  const isReturning = present !== undefined && present.absentSinceMs !== null;
+  if (present !== undefined && (isReturning || present.name !== displayName)) {
+    await updateRow(commit, "group", present, {
+      name: displayName,
+      columns: {
+        display_name: displayName,
+        display_name_key: fold(displayName),
+        definition_rev: present.rev + 1,
+      },
+      resource: { displayName, externalId },
+      detail: { displayName: { from: present.name, to: displayName } },
+    });
+    // Groups are chosen by name: a new name may bring the members into a target, or out of it.
+    await sql.run(touchMembers, [seq]);
+    if (!isReturning) counts.groupsChanged += 1;
+  }
+  if (await putEntry(commit, "group", seq, group)) counts.groupsAdded += 1;
+}
+
+/** Returns the `seq` of the new group. */
+async function insertGroup(commit: Commit, { displayName, externalId }: SourceGroup): Promise<number> {
+  const { sql, source, nowMs, refs, cause, newGroups } = commit;
+  const id = newId(nowMs);
+  const record = { id, rev: 1, createdAtMs: nowMs, modifiedAtMs: nowMs, resource: { displayName, externalId } };
+  const names = { displayName, displayNameKey: fold(displayName), externalId };
+  const row = { ...record, ...names, definitionRev: 1, source, sourceKey: externalId };
+  const [made] = await insertRows(sql, groups, [row], "RETURNING seq");
+  const seq = Number(made?.["seq"]);
+  newGroups.add(seq);
+  refs.push({ kind: "group", id });
+  const entity = { kind: "group", id, name: displayName, rev: 1 } as const;
+  await writeAudit(sql, nowMs, [entityEntry(cause, "group.create", entity, { source })]);
+  return seq;
+}
+
+interface RowUpdate {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, SqlValue>>;
+  readonly resource: JsonObject;
+  readonly detail: JsonObject;
+}
+
+/** Updates the row of a user or group and reports the change. An absent entity is present afterwards. */
+async function updateRow(
+  { sql, nowMs, refs, cause }: Commit,
+  kind: EntityKind,
+  { seq, id, rev, absentSinceMs }: Pick<PresentUser, "seq" | "id" | "rev" | "absentSinceMs">,
+  { name, columns, resource, detail }: RowUpdate,
+): Promise<void> {
+  const assignments = Object.keys(columns).map((column) => `${column} = ?, `);
+  await sql.run(
+    `UPDATE ${kind}s SET ${assignments.join("")}resource = ?, rev = rev + 1, modified_at_ms = ?, absent_since_ms = NULL WHERE seq = ?`,
+    [...Object.values(columns), JSON.stringify(resource), nowMs, seq],
+  );
+  refs.push({ kind, id });
+  const action = `${kind}.${absentSinceMs === null ? "update" : "return"}`;
+  await writeAudit(sql, nowMs, [entityEntry(cause, action, { kind, id, name, rev: rev + 1 }, detail)]);
 }
 
 /** Makes a user absent. */
@@ -162,26 +234,31 @@ export async function removeUser(commit: Commit, seq: number): Promise<ChangedEn
   return user;
 }
 
+/** Makes a group absent. Returns it with entries for its members. */
+export async function removeGroup({ sql, nowMs, counts, cause }: Commit, seq: number) {
+  const members = await removeMembers(sql, seq);
+  counts.membershipsRemoved += members.length;
+  counts.groupsRemoved += 1;
+  const entity = await first(sql, changedEntity, setAbsent("group"), [nowMs, nowMs, seq]);
+  return { entity, entries: entity === undefined ? [] : memberEntries(cause, "group.leave", entity, members) };
+}
+
 /** Deactivates users whose time is over: nothing in the directory changes when an account expires. */
-export async function expireUsers({ sql, source, nowMs, counts, refs, cause }: Commit): Promise<void> {
+export async function expireUsers(commit: Commit): Promise<void> {
+  const { sql, source, nowMs } = commit;
   const rows = await all(
     sql,
     { ...changedEntity, resource: json<JsonObject>() },
     `SELECT u.seq, u.id, u.rev, u.resource, coalesce(u.email, u.user_name) AS name FROM directory_entries e JOIN users u ON u.seq = e.seq
-     WHERE e.source = ? AND e.kind = 'user' AND e.active_until_ms <= ? AND u.is_active = 1`,
+     WHERE e.source = ? AND e.kind = 'user' AND e.active_until_ms <= ? AND u.is_active = 1 AND u.absent_since_ms IS NULL`,
     [source, nowMs],
   );
-  for (const { seq, id, rev, name, resource: before } of rows) {
-    const after = { ...before, active: false };
-    await sql.run("UPDATE users SET is_active = 0, rev = rev + 1, modified_at_ms = ?, resource = ? WHERE seq = ?", [
-      nowMs,
-      JSON.stringify(after),
-      seq,
-    ]);
-    counts.usersChanged += 1;
-    refs.push({ kind: "user", id });
-    const entity = { kind: "user", id, name, rev: rev + 1 } as const;
-    await writeAudit(sql, nowMs, [entityEntry(cause, "user.update", entity, changesBetween(before, after))]);
+  for (const { name, resource: before, ...row } of rows) {
+    const resource = { ...before, active: false };
+    const detail = changesBetween(before, resource);
+    const columns = { is_active: flag.write(false) };
+    await updateRow(commit, "user", { ...row, absentSinceMs: null }, { name, columns, resource, detail });
+    commit.counts.usersChanged += 1;
   }
 }
 
