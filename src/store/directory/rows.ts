@@ -160,7 +160,7 @@ export async function leaveGroups(sql: Sql, userSeq: number, atMs: number): Prom
 export const setAbsent = (kind: "user" | "group"): string =>
   kind === "user"
     ? `UPDATE users SET absent_since_ms = ?, rev = rev + 1, modified_at_ms = ?, resource = '{}' WHERE seq = ? ${returningUsers}, email`
-    : "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_at_ms = ?, resource = '{}' WHERE seq = ? RETURNING seq, id, rev, display_name AS name";
+    : "UPDATE groups SET absent_since_ms = ?, rev = rev + 1, definition_rev = rev + 1, modified_at_ms = ?, resource = '{}' WHERE seq = ? RETURNING seq, id, rev, display_name AS name, NULL AS email";
 
 interface Named {
   readonly id: string;

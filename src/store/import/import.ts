@@ -10,15 +10,14 @@ import type {
   SourceGroup,
   SourceUser,
 } from "../../domain/ports/import-store.ts";
-import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { breathe, chunks, insertRows } from "../database/batches.ts";
 import { type Dialect, type Driver, everyone, type Sql } from "../database/driver.ts";
 import { all, count, entityKind, first, flag, integer, json, optional, table, text } from "../database/table.ts";
 import type { WriteContext } from "../directory/rows.ts";
-import { type Commit, deleteEntry, digestOf, type Entry, storedLocators } from "./entries.ts";
+import { type Commit, digestOf, type Entry, storedLocators } from "./entries.ts";
 import { updateMemberships } from "./memberships.ts";
 import { ensureState, pollStates } from "./poll-states.ts";
-import { expireUsers, putGroup, putUsers, removeGroup, removeUser, touchRivals } from "./users-and-groups.ts";
+import { expireUsers, putGroup, putUsers, removeEntry, touchRivals } from "./users-and-groups.ts";
 
 /** Maximum number of changes that listeners get one by one. Beyond it a scan is as cheap. */
 const maxRefs = 500;
@@ -347,15 +346,4 @@ async function isUnchanged({ sql, source }: Commit, kind: EntityKind, entry: Ent
     [source, kind, entry.externalId],
   );
   return before?.digest === digestOf(entry) && !before.missed;
-}
-
-/** Deletes the entry of a user or group, and makes that user or group absent. */
-async function removeEntry(commit: Commit, kind: EntityKind, seq: number, sourceKey: string): Promise<void> {
-  const { sql, source, nowMs, cause, refs } = commit;
-  await deleteEntry(commit, kind, seq, sourceKey);
-  const { entity, entries } =
-    kind === "user" ? { entity: await removeUser(commit, seq), entries: [] } : await removeGroup(commit, seq);
-  if (entity === undefined) return;
-  refs.push({ kind, id: entity.id });
-  await writeAudit(sql, nowMs, [entityEntry(cause, `${kind}.delete`, { ...entity, kind }, { source }), ...entries]);
 }

@@ -7,7 +7,6 @@ import type { SqlValue } from "../database/driver.ts";
 import { newId } from "../database/ids.ts";
 import { all, first, flag, integer, json, optional, type Shape, text } from "../database/table.ts";
 import {
-  type ChangedEntity,
   changedEntity,
   changesBetween,
   groups,
@@ -18,7 +17,7 @@ import {
   touchMembers,
   users,
 } from "../directory/rows.ts";
-import { type Commit, insertEntries, putEntry } from "./entries.ts";
+import { type Commit, deleteEntry, insertEntries, putEntry } from "./entries.ts";
 
 interface PresentUser {
   readonly seq: number;
@@ -223,24 +222,22 @@ async function updateRow(
   await writeAudit(sql, nowMs, [entityEntry(cause, action, { kind, id, name, rev: rev + 1 }, detail)]);
 }
 
-/** Makes a user absent. */
-export async function removeUser(commit: Commit, seq: number): Promise<ChangedEntity | undefined> {
-  const { sql, nowMs, counts, claimedEmails } = commit;
-  counts.membershipsRemoved += await leaveGroups(sql, seq, nowMs);
-  const removed = { ...changedEntity, email: optional(text) };
-  const user = await first(sql, removed, setAbsent("user"), [nowMs, nowMs, seq]);
-  if (user?.email != null) claimedEmails.add(user.email);
-  counts.usersRemoved += 1;
-  return user;
-}
-
-/** Makes a group absent. Returns it with entries for its members. */
-export async function removeGroup({ sql, nowMs, counts, cause }: Commit, seq: number) {
-  const members = await removeMembers(sql, seq);
-  counts.membershipsRemoved += members.length;
-  counts.groupsRemoved += 1;
-  const entity = await first(sql, changedEntity, setAbsent("group"), [nowMs, nowMs, seq]);
-  return { entity, entries: entity === undefined ? [] : memberEntries(cause, "group.leave", entity, members) };
+/** Deletes the entry of a user or group, and makes that user or group absent. */
+export async function removeEntry(commit: Commit, kind: EntityKind, seq: number, sourceKey: string): Promise<void> {
+  const { sql, source, nowMs, counts, cause, refs, claimedEmails } = commit;
+  await deleteEntry(commit, kind, seq, sourceKey);
+  const members = kind === "group" ? await removeMembers(sql, seq) : [];
+  counts.membershipsRemoved += kind === "group" ? members.length : await leaveGroups(sql, seq, nowMs);
+  counts[`${kind}sRemoved`] += 1;
+  const shape = { ...changedEntity, email: optional(text) };
+  const entity = await first(sql, shape, setAbsent(kind), [nowMs, nowMs, seq]);
+  if (entity === undefined) return;
+  if (entity.email !== null) claimedEmails.add(entity.email);
+  refs.push({ kind, id: entity.id });
+  await writeAudit(sql, nowMs, [
+    entityEntry(cause, `${kind}.delete`, { ...entity, kind }, { source }),
+    ...memberEntries(cause, "group.leave", entity, members),
+  ]);
 }
 
 /** Deactivates users whose time is over: nothing in the directory changes when an account expires. */
