@@ -31,10 +31,6 @@ export const activityQuery = (given: Narrowing<ActivityQuery> = {}): ActivityQue
   ...defined(given),
 });
 
-export const syncStates = ["inSync", "pending", "failed", "held", "missing"] as const;
-/** The states of an account in a target. */
-export const seenStates = ["invited", "accepted", "active", "suspended", "staged", "unknown", "absent"] as const;
-
 /** The filter of a list of users or groups. */
 export interface EntityFilter {
   readonly search?: string | undefined;

@@ -1,5 +1,6 @@
+export const accountStates = ["invited", "accepted", "active", "suspended", "staged", "unknown"] as const;
 /** `invited`, `accepted` and `active` accounts have access, or get it soon. `staged` ones are created but not invited. */
-export type AccountState = "invited" | "accepted" | "active" | "suspended" | "staged" | "unknown";
+export type AccountState = (typeof accountStates)[number];
 
 /** An account as the target shows it. */
 export interface ObservedAccount {

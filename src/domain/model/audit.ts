@@ -63,8 +63,9 @@ export interface AuditFilter {
   readonly action: string | null;
 }
 
+export const lossKinds = ["suspend", "remove", "removeFromGroup", "removeGroup"] as const;
 /** How access was lost. Audit rows use the same words. */
-export type LossKind = "suspend" | "remove" | "removeFromGroup" | "removeGroup";
+export type LossKind = (typeof lossKinds)[number];
 
 /** A decision that led to a removal. */
 export type LossCause = Pick<AuditRow, "seq" | "atMs" | "action" | "actor" | "requestId" | "detail">;

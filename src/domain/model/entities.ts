@@ -36,7 +36,8 @@ export interface DirectoryGroup {
   readonly absentSinceMs: number | null;
 }
 
-export type EntityKind = "user" | "group";
+export const entityKinds = ["user", "group"] as const;
+export type EntityKind = (typeof entityKinds)[number];
 
 export interface EntityRef {
   readonly kind: EntityKind;

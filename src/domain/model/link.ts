@@ -1,26 +1,30 @@
-import type { AccountState } from "./account.ts";
+import { accountStates } from "./account.ts";
 import type { EntityKind } from "./entities.ts";
 
+export const ownerships = ["created", "adopted"] as const;
 /** `adopted`: the account or group existed before Rollcall. */
-export type Ownership = "created" | "adopted";
+export type Ownership = (typeof ownerships)[number];
 
+export const linkNotes = [
+  "not-in-target",
+  "out-of-scope",
+  "protected",
+  "conflict",
+  "no-email",
+  "email-differs",
+  "ambiguous",
+  "staged",
+  "unknown-state",
+  "suspended-by-others",
+  "source-gone",
+  "drift",
+] as const;
 /** Why an entity needs no call although the target does not show it as desired. */
-export type LinkNote =
-  | "not-in-target"
-  | "out-of-scope"
-  | "protected"
-  | "conflict"
-  | "no-email"
-  | "email-differs"
-  | "ambiguous"
-  | "staged"
-  | "unknown-state"
-  | "suspended-by-others"
-  | "source-gone"
-  | "drift";
+export type LinkNote = (typeof linkNotes)[number];
 
+export const observedStates = [...accountStates, "absent"] as const;
 /** The state of an account at the last observation. */
-export type ObservedState = AccountState | "absent";
+export type ObservedState = (typeof observedStates)[number];
 
 /** Maximum observations of an account that no list shows and that should lose access. With one full run per hour: a day. */
 export const maxLookups = 28;

@@ -53,8 +53,9 @@ export type Change =
 
 export type ChangeOp = Change["op"];
 
+export const heldReasons = ["budget", "scope", "restored", "returning", "handed-on", "seats"] as const;
 /** Why a change is held. Each reason has its guard in `decide/guards`. All but `seats` can be approved. */
-export type HeldReason = "budget" | "scope" | "restored" | "returning" | "handed-on" | "seats";
+export type HeldReason = (typeof heldReasons)[number];
 
 export interface HeldChange {
   readonly change: Change;

@@ -3,11 +3,12 @@ import type { Cause, DirectoryGroup, DirectoryUser, EntityKind } from "../model/
 import type { HeldItem } from "../model/held-change.ts";
 import type { Link, LinkNote, ObservedState } from "../model/link.ts";
 
+export const syncStates = ["inSync", "pending", "failed", "held", "missing"] as const;
 /**
  * State of an entity in one target. The first that fits counts: `held`, `failed`, `pending`, `missing` (no account, and the
  * target can't invite), `inSync`. The same as in `TargetCounts`.
  */
-export type SyncState = "inSync" | "pending" | "failed" | "held" | "missing";
+export type SyncState = (typeof syncStates)[number];
 
 /** One entity in one target. */
 export interface SyncStatus
@@ -65,6 +66,8 @@ export type SyncStatusFilter =
   /** `accepted`: the person accepted, and an administrator of the target must confirm. */
   | { readonly by: "seen"; readonly seen: ObservedState };
 
+export const presences = ["present", "inactive", "gone"] as const;
+
 interface EntityQuery {
   /** Names of the targets to show. The store does not know the configuration. */
   readonly targets: readonly string[];
@@ -75,7 +78,7 @@ interface EntityQuery {
   readonly search: string;
   readonly source: string | null;
   /** `present`: the source has it. `inactive`: the source has it disabled. `gone`: deleted. Null: all. */
-  readonly presence: "present" | "inactive" | "gone" | null;
+  readonly presence: (typeof presences)[number] | null;
   /** Selects entities that are in this state in any of `targets`. */
   readonly syncStatus: SyncStatusFilter | null;
   /** `nextCursor` of the page before. Null, or a cursor of another method: from the start. */
@@ -147,28 +150,30 @@ export interface HourlyCounts {
   readonly p95Ms: number | null;
 }
 
-/** Why an administrator should act. */
-export type AttentionKind =
+export const attentionKinds = [
   /** Undecided removals beyond the limit. */
-  | "held"
+  "held",
   /** Undecided changes that only a restored copy of the database asks for. */
-  | "restored"
-  /** Users who would lose access because no group matches `users.groups`. */
-  | "scope"
+  "restored",
   /** Restores beyond the return limit. */
-  | "returning"
+  "returning",
   /** Users who would get the account of a deleted user with the same address. */
-  | "handed-on"
+  "handed-on",
+  /** Users who would lose access because no group matches `users.groups`. */
+  "scope",
   /** Invitations beyond `maxSeats`. */
-  | "seats"
+  "seats",
   /** Changes that the target refused, or that failed five times or more. */
-  | "failing"
+  "failing",
   /** Accepted invitations that an administrator of the target must confirm. */
-  | "accepted"
+  "accepted",
   /** Users without an account in a target that can't invite. */
-  | "missing"
+  "missing",
   /** Invitations that have expired, or will within a day. */
-  | "invitation";
+  "invitation",
+] as const;
+/** Why an administrator should act. */
+export type AttentionKind = (typeof attentionKinds)[number];
 
 /** All of one kind in one target. */
 export interface Attention {

@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import type { ConnectionDraft } from "../../app/connections.ts";
 import type { Verification } from "../../app/verify-target.ts";
 import { isoTime, withIsoTimes } from "../../text/times.ts";
@@ -19,13 +18,13 @@ export function actingRoutes(parts: AdminParts): readonly Route[] {
 
 function decisions(parts: AdminParts): readonly Route[] {
   const { operate } = routesOf("Plan and removals");
-  const decision = (name: "approve" | "dismiss", done: string, summary: string, answer: z.ZodType): Route =>
+  const decision = (name: "approve" | "dismiss", done: string, summary: string): Route =>
     operate({
       path: `/targets/{target}/${name}`,
       id: `${name}Held`,
       summary,
       body: inputs.approveInput,
-      answer,
+      answer: answers.decided(done),
       problems: { 404: "no such target", 409: "the held changes are different by now" },
       async handle({ target, body: { digest } }, { cause }) {
         requireTarget(target, parts);
@@ -36,12 +35,11 @@ function decisions(parts: AdminParts): readonly Route[] {
       },
     });
   return [
-    decision("approve", "approved", "Lets exactly the held changes with that digest pass once", answers.approved),
+    decision("approve", "approved", "Lets exactly the held changes with that digest pass once"),
     decision(
       "dismiss",
       "dismissed",
       "Keeps exactly the held changes with that digest held, whatever the limit allows, until they are approved",
-      answers.dismissed,
     ),
   ];
 }

@@ -1,21 +1,7 @@
 import { z } from "zod";
-import { seenStates, syncStates } from "../../app/queries.ts";
+import { linkNotes, observedStates } from "../../domain/model/link.ts";
+import { presences, syncStates } from "../../domain/ports/console-store.ts";
 import { credentialKeys, placeKeys, targetTypes } from "../../targets/registry.ts";
-
-const notes = [
-  "not-in-target",
-  "out-of-scope",
-  "protected",
-  "conflict",
-  "no-email",
-  "email-differs",
-  "ambiguous",
-  "staged",
-  "unknown-state",
-  "suspended-by-others",
-  "source-gone",
-  "drift",
-] as const;
 
 const dayMs = 86_400_000;
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: dayMs };
@@ -40,10 +26,10 @@ const listed = {
     .meta({ description: "a part of the name, e-mail address or userName, or the whole id" }),
   source: name.optional(),
   target: name.optional().meta({ description: "show this target only; `state`, `note` and `seen` then apply to it" }),
-  presence: z.enum(["present", "inactive", "gone"]).optional(),
+  presence: z.enum(presences).optional(),
   state: z.enum(syncStates).optional(),
-  note: z.enum(notes).optional(),
-  seen: z.enum(seenStates).optional().meta({ description: "state of the account in the target" }),
+  note: z.enum(linkNotes).optional(),
+  seen: z.enum(observedStates).optional().meta({ description: "state of the account in the target" }),
   cursor: z.string().max(2000).optional().meta({ description: "`nextCursor` of the previous page" }),
   limit: limit(200),
 };

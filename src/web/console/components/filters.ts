@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { seenStates, syncStates } from "../../../app/queries.ts";
+import { observedStates } from "../../../domain/model/link.ts";
+import { presences, syncStates } from "../../../domain/ports/console-store.ts";
 import { figure } from "../../../text/numbers.ts";
 import { flag, type HtmlValue, html, type Markup } from "./html.ts";
 
@@ -11,10 +12,10 @@ export const beforeSeq = z.coerce.number().int().positive().max(Number.MAX_SAFE_
 const shape = z.object({
   q: text.transform((value) => value.slice(0, 200)),
   source: text,
-  presence: z.enum(["", "present", "inactive", "gone"]).catch(""),
+  presence: z.enum(["", ...presences]).catch(""),
   target: text,
   state: z.enum(["", ...syncStates]).catch(""),
-  seen: z.enum(["", ...seenStates]).catch(""),
+  seen: z.enum(["", ...observedStates]).catch(""),
   cursor: text,
 });
 
