@@ -4,6 +4,7 @@ import { messageOf } from "../domain/model/errors.ts";
 import { requireRole } from "./access/role.ts";
 import { createApi } from "./api/router.ts";
 import { createConsole } from "./console/router.ts";
+import { requestErrorStatus } from "./http/request-error.ts";
 import type { ConsoleParts } from "./parts.ts";
 
 export interface AdminAppParts extends ConsoleParts {
@@ -33,15 +34,12 @@ export function createAdminApp(parts: AdminAppParts): Express {
     (_request, response) => void response.status(404).json({ error: { code: "NOT_FOUND", message: "no such page" } }),
   );
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
-    const status = statusOf(error);
-    const message = status === 500 ? messageOf(error) : "this request cannot be read";
-    response.status(status).json({ error: { code: status === 500 ? "UNEXPECTED" : "INVALID", message } });
+    const status = requestErrorStatus(error);
+    const problem =
+      status === null
+        ? { code: "UNEXPECTED", message: messageOf(error) }
+        : { code: "INVALID", message: "this request cannot be read" };
+    response.status(status ?? 500).json({ error: problem });
   });
   return app;
-}
-
-/** Express gives a body that is too large or malformed its own status. Everything else is a defect: 500. */
-function statusOf(error: unknown): number {
-  const status = typeof error === "object" && error !== null && "status" in error ? error.status : null;
-  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
 }

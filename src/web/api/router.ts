@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import { messageOf, RollcallError } from "../../domain/model/errors.ts";
 import { requireRole, visitorOf } from "../access/role.ts";
+import { requestErrorStatus } from "../http/request-error.ts";
 import type { AdminParts } from "../parts.ts";
 import { actingRoutes } from "./actions.ts";
 import { describeApi } from "./openapi.ts";
@@ -87,6 +88,5 @@ function statusOf(error: unknown): number {
   }
   // The vendor took longer than we wait.
   if (error instanceof Error && error.name === "TimeoutError") return 502;
-  const status = typeof error === "object" && error !== null && "status" in error ? error.status : null;
-  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
+  return requestErrorStatus(error) ?? 500;
 }

@@ -3,6 +3,7 @@ import helmet from "helmet";
 import { createShortMemory } from "../../app/short-memory.ts";
 import { messageOf } from "../../domain/model/errors.ts";
 import { findVisitor } from "../access/role.ts";
+import { requestErrorStatus } from "../http/request-error.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { loadAssets } from "./assets.ts";
 import { signInRoutes } from "./pages/sign-in.ts";
@@ -57,13 +58,9 @@ export function createConsole(given: ConsoleParts): Router {
   });
   router.use(async (error: unknown, request: Request, response: Response, next: NextFunction) => {
     const visitor = findVisitor(response);
-    if (visitor === null || response.headersSent || isOfRequest(error)) return next(error);
+    if (visitor === null || response.headersSent || requestErrorStatus(error) !== null) return next(error);
     parts.log("error", `console: a page failed: ${messageOf(error)}`, { error });
     await pages.show({ request, response, visitor }, failed(error));
   });
   return router;
 }
-
-/** True if the request is wrong: Express and its parsers then set a status, for example for a body that is too large. */
-const isOfRequest = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "status" in error && Number(error.status) < 500;
