@@ -1,6 +1,8 @@
 import type { AlertKind, AlertSeverity } from "../domain/model/alert.ts";
 import { digestOf } from "../domain/model/plan.ts";
 import type { HeldSummary } from "../domain/ports/alert-store.ts";
+import { count } from "../text/numbers.ts";
+import { duration } from "../text/times.ts";
 
 /** A source or target as a whole. */
 export interface Health {
@@ -140,17 +142,6 @@ const condition = (found: Found): Condition => ({
   ...found,
 });
 
-/** "40 s", "12 min", "3 h", "2 d". */
-export function span(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 90) return `${seconds} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
-}
-
-const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
-
 /** Removes e-mail addresses: a vendor or a directory may quote them, and alerts go to chat channels. */
 const withoutPeople = (text: string | null): string =>
   (text ?? "no reason was given").replace(/[^\s<>"'(),;:]+@[^\s<>"'(),;]+/g, "…").slice(0, 400);
@@ -161,7 +152,7 @@ function database({ database: trouble }: AlertFacts, { limits, lasts, nowMs }: M
     kind: "database",
     subject: null,
     sinceMs: trouble.sinceMs,
-    title: `the database has accepted no writes for ${span(nowMs - trouble.sinceMs)}`,
+    title: `the database has accepted no writes for ${duration(nowMs - trouble.sinceMs)}`,
     text: `${withoutPeople(trouble.message)}. Rollcall answers identity providers with 503, so they retry. It delivers nothing until the database accepts writes. Check the disk and the permissions of the database file.`,
   });
 }
@@ -180,8 +171,8 @@ function clock({ clockStep, newestStoredMs }: AlertFacts, { nowMs }: Moment): Co
     subject: null,
     sinceMs: hasJumped ? clockStep.atMs : nowMs,
     title: isBehind
-      ? `the clock is ${span(behindMs)} behind the newest stored time`
-      : `the clock was set ${byMs < 0 ? "back" : "forward"} by ${span(Math.abs(byMs))}`,
+      ? `the clock is ${duration(behindMs)} behind the newest stored time`
+      : `the clock was set ${byMs < 0 ? "back" : "forward"} by ${duration(Math.abs(byMs))}`,
     text: "The removal limit, retries and expiry depend on the clock. Check the time synchronisation of this machine. A machine that was suspended causes this message once.",
     facts: isBehind ? { behindSeconds: Math.round(behindMs / 1000) } : { steppedSeconds: Math.round(byMs / 1000) },
   });
@@ -228,7 +219,7 @@ function failing(health: Health, kind: keyof typeof failures, { limits, lasts, n
     kind,
     subject: name,
     sinceMs: failingSinceMs,
-    title: title(name, span(nowMs - failingSinceMs)),
+    title: title(name, duration(nowMs - failingSinceMs)),
     text: `${withoutPeople(errorMessage)}. ${text(name)}`,
     facts: { code: errorCode ?? "" },
   });
@@ -237,7 +228,7 @@ function failing(health: Health, kind: keyof typeof failures, { limits, lasts, n
 /** Why the changes are held, as sentences. Some of them would give access, not take it. */
 function whyHeld({ held, removalLimit }: TargetFacts): string {
   const { budget: beyond = 0, scope = 0, restored = 0, returning = 0, "handed-on": reassigned = 0 } = held.reasons;
-  const limit = `the limit of ${removalLimit.allowed} in ${span(removalLimit.windowMs)}`;
+  const limit = `the limit of ${removalLimit.allowed} in ${duration(removalLimit.windowMs)}`;
   const sentences: readonly (readonly [number, string])[] = [
     [beyond, `${count(beyond, "removal exceeds", "removals exceed")} ${limit}.`],
     [
@@ -294,7 +285,7 @@ function removalLimitNearlyUsed({ name, removalLimit }: TargetFacts, { nowMs }: 
     kind: "budget-nearly-spent",
     subject: name,
     sinceMs: nowMs,
-    title: `${spent} of ${allowed} removals that ${name} allows in ${span(windowMs)} are used`,
+    title: `${spent} of ${allowed} removals that ${name} allows in ${duration(windowMs)} are used`,
     text: "Rollcall holds further removals until somebody approves them. If you expect this many leavers, do nothing. Otherwise check what the source sends.",
     facts: { allowed, spent },
   });
@@ -315,7 +306,7 @@ function tokenExpiring(
     sinceMs: expiresAtMs - tokenNoticeMs,
     title: isExpired
       ? `the SCIM token of ${name} has expired`
-      : `the SCIM token of ${name} expires in ${span(expiresAtMs - nowMs)}`,
+      : `the SCIM token of ${name} expires in ${duration(expiresAtMs - nowMs)}`,
     text: `Make a new one with "rollcall token create --source ${source}" and give it to the identity provider. Without a valid token Rollcall accepts nothing from this source.`,
     facts: { expiresAt: new Date(expiresAtMs).toISOString() },
   });

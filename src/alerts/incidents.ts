@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type AlertKind, type AlertSeverity, alertKinds, alertSeverities, isAtLeast } from "../domain/model/alert.ts";
-import { type Condition, recoveryTitle, span } from "./conditions.ts";
+import { duration } from "../text/times.ts";
+import { type Condition, recoveryTitle } from "./conditions.ts";
 
 const ms = z.number();
 
@@ -161,7 +162,7 @@ function dueEvent(
 const recoveryOf = ({ id: _, atMs: _at, ...before }: Told["message"], goneSinceMs: number) => ({
   ...before,
   event: "recovery" as const,
-  title: recoveryTitle(before.kind, before.subject, span(goneSinceMs - before.sinceMs)),
+  title: recoveryTitle(before.kind, before.subject, duration(goneSinceMs - before.sinceMs)),
   text: `Before: ${before.title}.`,
   facts: { lastedSeconds: Math.max(0, Math.round((goneSinceMs - before.sinceMs) / 1000)) },
 });
