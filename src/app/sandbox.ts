@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { parse, stringify } from "yaml";
 import { masterKeyBytes } from "../crypto/key-ring.ts";
@@ -69,9 +69,10 @@ export async function startSandbox(terminal: Terminal): Promise<SandboxRun> {
     scimToken: newToken(),
     adminToken: randomBytes(24).toString("base64url"),
   };
+  const [scimPort, adminPort] = await freePorts([8080, 8081]);
   const config = {
-    server: { listen: `127.0.0.1:${await portOrAny(8080)}` },
-    admin: { listen: `127.0.0.1:${await portOrAny(8081)}`, token: adminToken },
+    server: { listen: `127.0.0.1:${scimPort}` },
+    admin: { listen: `127.0.0.1:${adminPort}`, token: adminToken },
     store: `sqlite:${storeSetting}`,
     masterKey: `file:${keptKey()}`,
     sources: { sandbox: { type: "scim", token: scimToken } },
@@ -92,12 +93,22 @@ function keptKey(): string {
   return name;
 }
 
-/** Returns the port if it is free, else 0 for any port: the first try must work even if 8080 is in use. */
-const portOrAny = (port: number): Promise<number> =>
-  new Promise((found) => {
-    const probe = createServer();
-    probe.once("error", () => found(0));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => found(port)));
+/**
+ * Returns each port if it is free, else another: the first try must work even if 8080 is in use. The other commands find
+ * the ports in the configuration.
+ */
+async function freePorts(usual: readonly number[]): Promise<readonly number[]> {
+  const probes = await Promise.all(usual.map((port) => listenOn(port).catch(() => listenOn(0))));
+  const ports = probes.map((probe) => (probe.address() as AddressInfo).port);
+  await Promise.all(probes.map((probe) => probe[Symbol.asyncDispose]()));
+  return ports;
+}
+
+const listenOn = (port: number): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => resolve(server));
   });
 
 function keptTokens(): { readonly scimToken: string; readonly adminToken: string } | null {

@@ -20,4 +20,12 @@ describe("rollcall health", () => {
     await serving.stop();
     expect((await stage.run("health")).code).toBe(1);
   });
+
+  it("says that it does not know the port if the configuration leaves it open", async () => {
+    await using stage = await makeStage({ sections: { server: { listen: "127.0.0.1:0" }, targets: {} } });
+    const { code, stderr } = await stage.run("health");
+    expect(code).toBe(1);
+    expect(stderr).toContain("the port is not known: server.listen has port 0, which means any free port");
+    expect(stderr).not.toContain('is "rollcall serve" running?');
+  });
 });

@@ -22,12 +22,13 @@ interface HealthOptions {
 }
 
 const answerWithinMs = 4_000;
+const portUnknown = { ok: false, text: "the port is not known: server.listen has port 0, which means any free port" };
 
 /** Asks the running process, at the port of its configuration. */
 async function health(context: Context, options: HealthOptions & GlobalOptions): Promise<number> {
   const { host, port } = locateConfigAlone(context, options).server.listen;
   const url = `http://${reachable(host)}:${port}/${options.ready === true ? "readyz" : "healthz"}`;
-  const { ok, text } = await ask(url);
+  const { ok, text } = port === 0 ? portUnknown : await ask(url);
   if (options.json) printJson(context.terminal, { url, ok, answer: text });
   else if (ok) context.terminal.out("ok");
   else context.terminal.note(`rollcall: ${url} is not healthy: ${text}`);
