@@ -1,11 +1,16 @@
 import type { LinkNote, ObservedState } from "../domain/model/link.ts";
 import type { PollFinding } from "../domain/ports/import-store.ts";
 
-/** Why a user or group is not delivered as usual. `product` is the name of the target's product. */
-export function noteText(note: LinkNote, product: string): string {
+/**
+ * Why a user or group is not delivered as usual. `product` is the name of the target's product. `isWanted`: false if the
+ * source gives no access.
+ */
+export function noteText(note: LinkNote, product: string, isWanted = true): string {
   switch (note) {
     case "not-in-target":
-      return `not in ${product}, and its API cannot invite: invite this person there`;
+      return isWanted
+        ? `not in ${product}, and its API cannot invite: invite this person there`
+        : `not in ${product}: there is no access to remove`;
     case "out-of-scope":
       return "not in the scope of this target (users.groups)";
     case "protected":

@@ -146,6 +146,9 @@ describe("the guard", () => {
     );
     expect((await statusOf(serve)).bitwarden.heldDigest).not.toBe(heldDigest);
     expect(membersIn(stage, "revoked")).toEqual(leavers);
+    const { stdout } = await stage.run("user", people[10] ?? "");
+    expect(stdout).toMatch(/acme-bitwarden {2}invited, not accepted yet; held {2}/);
+    expect(stdout).not.toContain("pending");
   });
 
   it("shows held changes in exit codes, and `plan` writes nothing", async () => {

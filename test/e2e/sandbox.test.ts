@@ -102,7 +102,23 @@ describe("serve without a configuration, in an empty folder", () => {
     const onePassword = json.users[0].targets.at(-1);
     expect(onePassword).toMatchObject({ name: "onepassword", hasAccess: false, inSync: false, note: "not-in-target" });
     expect((await command("user", id)).stdout).toMatch(/onepassword {2}no access; not in 1Password/);
+    expect((await command("user", id)).stdout).toContain("its API cannot invite: invite this person there");
     expect((await command("status")).stdout).toMatch(/onepassword .*1 not in 1Password/);
+  });
+
+  it("asks nobody to invite an inactive person", async () => {
+    const idp = scimClient(banner.scimUrl, banner.scimToken);
+    await until(async () => expect(await memberOf(stranger)).toMatchObject({ status: 0 }));
+    const leaver = (await command("user", stranger, "--json")).json.users[0].id;
+    await idp.setActive(false, leaver);
+    await until(async () => expect(await memberOf(stranger)).toMatchObject({ status: -1 }));
+    const { stdout } = await command("user", stranger);
+    expect(stdout).toContain("not in 1Password: there is no access to remove");
+    expect(stdout).not.toContain("invite this person there");
+    const page = await fetch(`${banner.adminUrl}/people/${leaver}`, {
+      headers: { authorization: `Bearer ${banner.adminToken}` },
+    });
+    expect(await page.text()).toContain("Not in 1Password: there is no access to remove.");
   });
 
   it("never changes the owner, whatever the source requests", async () => {
@@ -165,6 +181,10 @@ describe("serve without a configuration, in an empty folder", () => {
     running = start(["serve"], { cwd: folder });
     const { scimUrl, scimToken } = await bannerOf(running);
     expect(scimUrl).not.toContain(":8080/");
+    expect((await command("health", "--json")).json).toMatchObject({
+      ok: true,
+      url: scimUrl.replace("/scim/v2", "/healthz"),
+    });
     expect((await scimClient(scimUrl, scimToken).call("GET", `/Users/${id}`)).status).toBe(200);
     await running.stop();
     await new Promise((resolve) => other.close(resolve));

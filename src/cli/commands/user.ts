@@ -68,11 +68,8 @@ const toJson = ({ user, userName, groups, links, held, history }: UserDetails) =
 const isInSync = ({ appliedRev, errorCode, note }: Link, rev: number): boolean =>
   appliedRev >= rev && errorCode === null && note !== "not-in-target";
 
-function describeUser(
-  { user, userName, groups, links, held, history }: UserDetails,
-  config: Config,
-  paint: Paint,
-): string {
+function describeUser(details: UserDetails, config: Config, paint: Paint): string {
+  const { user, userName, groups, links, held, history } = details;
   const state =
     user.absentSinceMs !== null ? `deleted ${isoTime(user.absentSinceMs)}` : user.isActive ? "active" : "inactive";
   return [
@@ -90,7 +87,7 @@ function describeUser(
       : table(
           links.map((link) => [
             link.target,
-            `${linkText(link, user.rev, config, paint)}  ${paint("quiet", link.remoteId ?? "")}`,
+            `${linkText(link, details, config, paint)}  ${paint("quiet", link.remoteId ?? "")}`,
           ]),
           "    ",
         ),
@@ -116,7 +113,7 @@ function describeUser(
 export const detailAndRequest = (row: Pick<AuditRow, "detail" | "requestId">): string =>
   [detailText(row), row.requestId !== null && `request ${row.requestId}`].filter(Boolean).join(", ");
 
-function linkText(link: Link, rev: number, config: Config, paint: Paint): string {
+function linkText(link: Link, { user, held }: UserDetails, config: Config, paint: Paint): string {
   const { observedState, note } = link;
   const waits = observedState === "invited" || observedState === "accepted";
   const access = link.hasAccess
@@ -126,8 +123,11 @@ function linkText(link: Link, rev: number, config: Config, paint: Paint): string
     const reason = withoutName(link.target, link.errorMessage);
     return `${access}; ${paint("bad", `FAILED ${count(link.attempts, "time")}:`)} ${reason}; next try ${isoTime(link.retryAtMs) ?? "with the next change"}`;
   }
-  const progress = isInSync(link, rev) ? "in sync" : link.appliedRev < rev && "pending";
+  const isHeld = held.some(({ target, approvedAtMs }) => target === link.target && approvedAtMs === null);
+  const isPending = link.appliedRev < user.rev;
+  const progress = isHeld ? "held" : isInSync(link, user.rev) ? "in sync" : isPending && "pending";
   const type = config.targets.find(({ name }) => name === link.target)?.type;
-  const why = note !== null && noteText(note, type === undefined ? "the target" : productOf(type));
+  const isWanted = user.isActive && user.absentSinceMs === null;
+  const why = note !== null && noteText(note, type === undefined ? "the target" : productOf(type), isWanted);
   return [access, progress, why].filter(Boolean).join("; ");
 }

@@ -97,10 +97,9 @@ function targetCard(status: SyncStatus, path: string, data: EntityData, { desire
   const product = productOf(type);
   const [word, tone] = state === null ? (["Nothing", "idle"] as const) : syncStateNames[state];
   const held = person?.held.filter((item) => item.target === target) ?? [];
-  const hasNothingToLose = desired !== "access" && note === "not-in-target";
   return html`<article class="card ${tone}"><header><div><h3>${target}</h3><p>${product}</p></div>${badge(tone, word)}</header>
 ${errorMessage !== null && html`<p class="problem">${errorMessage}</p>`}
-${note !== null && html`<p class="hint flat">${hasNothingToLose ? `Not in ${product}: there is no access to remove.` : sentence(noteText(note, product))}</p>`}
+${note !== null && html`<p class="hint flat">${sentence(noteText(note, product, desired === "access"))}</p>`}
 ${held.map((item) => html`<p class="hint flat">${operationName(item.change.op, wordsOf(type).operationNames)} is ${item.approvedAtMs === null ? html`held since ${ago(item.sinceMs, nowMs)}${item.dismissedAtMs !== null && html`, dismissed ${ago(item.dismissedAtMs, nowMs)} by ${item.dismissedBy ?? "somebody"}`}: <a href="/plan#${target}">review</a>` : "approved, and will be done in the next run"}.</p>`)}
 ${factList([["Should have", desired], person !== null && ["Has", observed(status, nowMs)], ["Last call", lastCall(status, nowMs)], targetId(status, product)])}
 ${only(data.visitor, "operator", () => cardActions(status, path, data, desired))}</article>`;
