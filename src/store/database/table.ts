@@ -1,3 +1,4 @@
+import { entityKinds } from "../../domain/model/entities.ts";
 import type { Row, Sql, SqlValue } from "./driver.ts";
 
 /** How one value is stored. `read` returns undefined for a value of another type. */
@@ -31,13 +32,13 @@ export const optional = <T>(codec: Codec<T>): Codec<T | null> => ({
 });
 
 /** One of these texts. */
-export function oneOf<T extends string>(values: Readonly<Record<T, true>>): Codec<T> {
-  const known = new Set<SqlValue | undefined>(Object.keys(values));
+export function oneOf<T extends string>(values: readonly T[]): Codec<T> {
+  const known = new Set<SqlValue | undefined>(values);
   const isValue = (value: SqlValue | undefined): value is T => known.has(value);
   return { read: (value) => (isValue(value) ? value : undefined), write: (value) => value };
 }
 
-export const entityKind = oneOf({ user: true, group: true });
+export const entityKind = oneOf(entityKinds);
 
 /** A value that this store wrote as JSON. */
 export const json = <T>(): Codec<T> => ({

@@ -2,7 +2,7 @@ import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
 import { type HeldItem, isApprovable, namedBy } from "../../domain/model/held-change.ts";
-import { digestOf } from "../../domain/model/plan.ts";
+import { digestOf, heldReasons } from "../../domain/model/plan.ts";
 import type { RunRecord, SyncStore } from "../../domain/ports/sync-store.ts";
 import { entityEntry, otherEntry, writeAudit } from "../audit/audit.ts";
 import type { Driver, Sql } from "../database/driver.ts";
@@ -11,14 +11,7 @@ import { reviewRestore } from "./restores.ts";
 
 type StoredItem = HeldItem & { readonly target: string };
 
-export const heldReason = oneOf({
-  budget: true,
-  scope: true,
-  restored: true,
-  returning: true,
-  "handed-on": true,
-  seats: true,
-});
+export const heldReason = oneOf(heldReasons);
 
 const shape: Shape<StoredItem> = {
   target: text,

@@ -1,4 +1,4 @@
-import type { Link } from "../../domain/model/link.ts";
+import { type Link, linkNotes, observedStates, ownerships } from "../../domain/model/link.ts";
 import { entityKind, flag, integer, oneOf, optional, table, text } from "../database/table.ts";
 
 /** The state of each entity in each target: see `Link`. */
@@ -7,38 +7,13 @@ export const links = table<Link>("links", {
   kind: entityKind,
   entityId: text,
   remoteId: optional(text),
-  ownership: optional(oneOf({ created: true, adopted: true })),
+  ownership: optional(oneOf(ownerships)),
   appliedRev: integer,
   hasAccess: flag,
-  observedState: optional(
-    oneOf({
-      invited: true,
-      accepted: true,
-      active: true,
-      suspended: true,
-      staged: true,
-      unknown: true,
-      absent: true,
-    }),
-  ),
+  observedState: optional(oneOf(observedStates)),
   observedSinceMs: optional(integer),
   isSuspendedByUs: flag,
-  note: optional(
-    oneOf({
-      "not-in-target": true,
-      "out-of-scope": true,
-      protected: true,
-      conflict: true,
-      "no-email": true,
-      "email-differs": true,
-      ambiguous: true,
-      staged: true,
-      "unknown-state": true,
-      "suspended-by-others": true,
-      "source-gone": true,
-      drift: true,
-    }),
-  ),
+  note: optional(oneOf(linkNotes)),
   attempts: integer,
   attemptedRev: integer,
   retryAtMs: optional(integer),

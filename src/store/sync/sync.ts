@@ -16,7 +16,7 @@ const maxCauses = 10;
 
 const connectionShape: Shape<ConnectionState> = {
   name: text,
-  role: oneOf({ source: true, target: true }),
+  role: oneOf(["source", "target"]),
   type: text,
   lastSuccessAtMs: optional(integer),
   failingSinceMs: optional(integer),

@@ -1,5 +1,5 @@
 import type { EntityKind } from "../../domain/model/entities.ts";
-import type { SyncStatus, SyncStatusFilter } from "../../domain/ports/console-store.ts";
+import { type SyncStatus, type SyncStatusFilter, syncStates } from "../../domain/ports/console-store.ts";
 import type { TargetCounts } from "../../domain/ports/sync-store.ts";
 import { breathe } from "../database/batches.ts";
 import type { Condition } from "../database/conditions.ts";
@@ -36,7 +36,7 @@ const mayDiffer = (kind: EntityKind): string =>
   `(l.entity_id IS NULL OR ${revOf[kind]} > l.applied_rev OR l.error_code IS NOT NULL OR l.note IS NOT NULL
     OR t.absent_since_ms IS NOT NULL OR ${isHeld})`;
 
-const syncState = optional(oneOf({ inSync: true, pending: true, failed: true, held: true, missing: true }));
+const syncState = optional(oneOf(syncStates));
 const readStatus = reader({ id: text, state: syncState, askedAtMs: optional(integer) });
 
 /** The sync status of these entities in each target, by entity id. */
