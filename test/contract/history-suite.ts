@@ -20,7 +20,7 @@ export function history(world: StoreWorld): void {
       await members(eng, { op: "remove", userIds: [ada] });
       await world.store.deleteGroup(source, eng, null, cause);
       await world.store.deleteUser(source, ada, null, cause);
-      const rows = await world.store.audit(0, 100);
+      const rows = await world.auditRows();
       expect(rows.map((row) => row.action)).toEqual([
         "user.create",
         "group.create",
@@ -49,7 +49,6 @@ export function history(world: StoreWorld): void {
         detail: { group: { id: eng, name: "eng" } },
       });
       expect(rows.map((row) => row.seq)).toEqual([...rows.map((row) => row.seq)].sort((a, b) => a - b));
-      expect(await world.store.audit(rows[3]?.seq ?? 0, 2)).toEqual(rows.slice(4, 6));
     });
 
     it("the causes of a user are the requests that the target has not followed", async () => {

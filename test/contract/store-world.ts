@@ -1,4 +1,5 @@
 import { afterEach, beforeEach } from "vitest";
+import { auditFilter } from "../../src/app/queries.ts";
 import type { AuditEntry } from "../../src/domain/model/audit.ts";
 import type { Cause } from "../../src/domain/model/entities.ts";
 import type { HeldItem } from "../../src/domain/model/held-change.ts";
@@ -144,6 +145,7 @@ export function useStore(makeHarness: () => Promise<StoreHarness>) {
   });
   afterEach(() => harness.close());
 
+  const auditRows = () => store.newestAuditRows(auditFilter(), 10_000);
   const edit = (id: string, change: GroupEdit | null, options = skip) =>
     store.updateGroup(source, id, null, () => change, options, cause);
   return {
@@ -175,7 +177,8 @@ export function useStore(makeHarness: () => Promise<StoreHarness>) {
     memberIds: async (id: string) =>
       ((await store.membersOfGroups(source, [id])).get(id) ?? []).map((member) => member.id),
     rev: async (id: string) => (await store.getUser(source, id))?.rev,
-    auditCount: async () => (await store.audit(0, 10_000)).length,
+    auditRows,
+    auditCount: async () => (await auditRows()).length,
     names: async (where: Criterion) =>
       (await store.listUsers(source, { ...everyone, where })).records
         .map((record) => String(record.resource["userName"]))

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ConnectionDraft, type Connections, createConnections } from "../../src/app/connections.ts";
 import type { Context } from "../../src/app/context.ts";
+import { auditFilter } from "../../src/app/queries.ts";
 import { parseConfigFile } from "../../src/config/load.ts";
 import { createKeyRing, type KeyRing } from "../../src/crypto/key-ring.ts";
 import type { DirectoryStore } from "../../src/domain/ports/directory-store.ts";
@@ -91,7 +92,7 @@ describe("verifying a connection", () => {
     });
     expect(JSON.stringify(verified)).toContain("acts as an owner");
     expect(await store.credentials()).toEqual([]);
-    expect(await store.audit(0, 10)).toEqual([]);
+    expect(await store.newestAuditRows(auditFilter(), 10)).toEqual([]);
   });
 
   it("reports errors by field, and calls no vendor for errors that are visible without", async () => {
@@ -152,7 +153,9 @@ describe("a stored connection", () => {
       clientId: bitwarden.clientId,
       clientSecret: bitwarden.clientSecret,
     });
-    expect(await store.audit(0, 10)).toMatchObject([{ actor: "admin:ada", action: "connection.connect" }]);
+    expect(await store.newestAuditRows(auditFilter(), 10)).toMatchObject([
+      { actor: "admin:ada", action: "connection.connect" },
+    ]);
     const listed = await connections().listConnections();
     expect(listed).toEqual([
       {
@@ -168,7 +171,9 @@ describe("a stored connection", () => {
         clientId: bitwarden.clientId,
       },
     ]);
-    expect(JSON.stringify([row, listed, await store.audit(0, 10)])).not.toContain(bitwarden.clientSecret);
+    expect(JSON.stringify([row, listed, await store.newestAuditRows(auditFilter(), 10)])).not.toContain(
+      bitwarden.clientSecret,
+    );
   });
 
   it("is listed with its health and together with those of the file", async () => {

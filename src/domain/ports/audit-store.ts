@@ -24,8 +24,6 @@ export interface UserDetails {
 export interface AuditStore {
   /** Returns all users with that e-mail address, userName or id. Present users come first. */
   userDetails(query: string): Promise<readonly UserDetails[]>;
-  /** Returns rows after `afterSeq`, oldest first. */
-  audit(afterSeq: number, limit: number): Promise<readonly AuditRow[]>;
   /** Returns entities with an error or a note. */
   problems(
     target: string,

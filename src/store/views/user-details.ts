@@ -24,11 +24,6 @@ export function auditRows(driver: Driver): AuditStore {
       return Promise.all(rows.map((row) => detailsOf(driver, row)));
     },
 
-    async audit(afterSeq, limit) {
-      const rows = await read.all("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [afterSeq, limit]);
-      return rows.map(toAuditRow);
-    },
-
     async problems(target, limit) {
       const rows = await read.all(
         `SELECT coalesce(u.email, u.user_name, g.display_name) AS name, ${linkOf.columns} FROM links l
