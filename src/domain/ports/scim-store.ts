@@ -1,10 +1,10 @@
 import type { Cause, JsonObject } from "../model/entities.ts";
 
 /**
- * A stored SCIM resource. `resource` lacks the derived attributes: `id`, `meta`, `schemas`, `groups` of a user, `members` of a
- * group. It never has a `password`.
+ * A stored user or group of a SCIM source. `resource` lacks the derived attributes: `id`, `meta`, `schemas`, `groups` of
+ * a user, `members` of a group. It never has a `password`.
  */
-export interface UserRecord {
+export interface ScimRecord {
   readonly id: string;
   readonly rev: number;
   readonly createdAtMs: number;
@@ -26,8 +26,6 @@ export interface UserWrite {
   readonly isActive: boolean;
 }
 
-export type GroupRecord = UserRecord;
-
 export interface GroupWrite {
   readonly resource: JsonObject;
   readonly displayName: string;
@@ -47,7 +45,7 @@ export interface GroupEdit {
 }
 
 export interface GroupResult {
-  readonly record: GroupRecord;
+  readonly record: ScimRecord;
   readonly unknownMembers: readonly string[];
 }
 
@@ -110,26 +108,26 @@ export interface ListPage<T> {
  * later). A callback that throws rolls the write back.
  */
 export interface ScimStore {
-  getUser(source: string, id: string): Promise<UserRecord | null>;
-  listUsers(source: string, query: ListQuery): Promise<ListPage<UserRecord>>;
+  getUser(source: string, id: string): Promise<ScimRecord | null>;
+  listUsers(source: string, query: ListQuery): Promise<ListPage<ScimRecord>>;
   /** Yields pages in order of creation, for conditions that columns can't decide. Other work runs between pages. */
-  scanUsers(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly UserRecord[]>;
-  createUser(source: string, write: UserWrite, cause: Cause): Promise<UserRecord>;
+  scanUsers(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly ScimRecord[]>;
+  createUser(source: string, write: UserWrite, cause: Cause): Promise<ScimRecord>;
   /** Calls `edit` with the present record inside the transaction. If it returns null, nothing changes, not even `rev`. */
   updateUser(
     source: string,
     id: string,
     expectedRev: number | null,
-    edit: (present: UserRecord) => UserWrite | null,
+    edit: (present: ScimRecord) => UserWrite | null,
     cause: Cause,
-  ): Promise<UserRecord>;
+  ): Promise<ScimRecord>;
   deleteUser(source: string, id: string, expectedRev: number | null, cause: Cause): Promise<void>;
   /** Groups by user id. Users without groups are left out. */
   groupsOfUsers(source: string, userIds: readonly string[]): Promise<ReadonlyMap<string, readonly Reference[]>>;
 
-  getGroup(source: string, id: string): Promise<GroupRecord | null>;
-  listGroups(source: string, query: ListQuery): Promise<ListPage<GroupRecord>>;
-  scanGroups(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly GroupRecord[]>;
+  getGroup(source: string, id: string): Promise<ScimRecord | null>;
+  listGroups(source: string, query: ListQuery): Promise<ListPage<ScimRecord>>;
+  scanGroups(source: string, where: Criterion, pageSize: number): AsyncIterable<readonly ScimRecord[]>;
   createGroup(
     source: string,
     write: GroupWrite,
@@ -146,7 +144,7 @@ export interface ScimStore {
     id: string,
     expectedRev: number | null,
     edit: (
-      present: GroupRecord,
+      present: ScimRecord,
       members: () => Promise<readonly Reference[]>,
     ) => GroupEdit | null | Promise<GroupEdit | null>,
     options: GroupOptions,

@@ -1,9 +1,6 @@
 import type { Cause, JsonObject } from "../../domain/model/entities.ts";
-import type { Criterion, ListPage, ListQuery, Reference, UserRecord } from "../../domain/ports/scim-store.ts";
+import type { Criterion, ListPage, ListQuery, Reference, ScimRecord } from "../../domain/ports/scim-store.ts";
 import type { ResourceSchema } from "./schemas.ts";
-
-/** A stored user or group: both have the same record. */
-export type ScimRecord = UserRecord;
 
 /** One PUT or PATCH. */
 export interface Update {

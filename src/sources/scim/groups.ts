@@ -7,9 +7,10 @@ import type {
   GroupWrite,
   MemberEdit,
   Reference,
+  ScimRecord,
   ScimStore,
 } from "../../domain/ports/scim-store.ts";
-import type { Endpoint, ScimRecord, Update } from "./endpoint.ts";
+import type { Endpoint, Update } from "./endpoint.ts";
 import { badRequest } from "./errors.ts";
 import type { Filter } from "./filter.ts";
 import { compileFilter } from "./filter-predicate.ts";

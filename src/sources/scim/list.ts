@@ -1,9 +1,9 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
 import type { JsonObject } from "../../domain/model/entities.ts";
-import type { Criterion, ListPage, ListQuery } from "../../domain/ports/scim-store.ts";
+import type { Criterion, ListPage, ListQuery, ScimRecord } from "../../domain/ports/scim-store.ts";
 import type { AttributePath } from "./attribute-path.ts";
 import { leafOf, nameOf, resolvePath } from "./attribute-path.ts";
-import type { Endpoint, ScimRecord } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { badRequest, unavailable } from "./errors.ts";
 import type { Filter } from "./filter.ts";
 import { parseFilter } from "./filter.ts";

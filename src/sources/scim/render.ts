@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../domain/model/entities.ts";
-import type { Reference } from "../../domain/ports/scim-store.ts";
-import type { Endpoint, ScimRecord } from "./endpoint.ts";
+import type { Reference, ScimRecord } from "../../domain/ports/scim-store.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { toEtag } from "./etag.ts";
 import type { Projection } from "./projection.ts";
 import { WHOLE } from "./projection.ts";

@@ -1,5 +1,6 @@
 import type { Cause, JsonObject } from "../../domain/model/entities.ts";
-import type { Endpoint, ScimRecord } from "./endpoint.ts";
+import type { ScimRecord } from "../../domain/ports/scim-store.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { badRequest, notFound, ScimError, stale } from "./errors.ts";
 import type { Versions } from "./etag.ts";
 import { isNamed, toEtag } from "./etag.ts";

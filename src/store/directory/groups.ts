@@ -1,6 +1,6 @@
 import type { EntityRef } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type { GroupOptions, GroupRecord, GroupResult, MemberEdit, ScimStore } from "../../domain/ports/scim-store.ts";
+import type { GroupOptions, GroupResult, MemberEdit, ScimRecord, ScimStore } from "../../domain/ports/scim-store.ts";
 import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
@@ -101,7 +101,7 @@ export function groupRows(driver: Driver, { now, changed }: WriteContext): Pick<
         const refs = refsOf(members);
         if (write !== null) refs.push({ kind: "group", id });
         if (isRenamed) refs.push(everyone);
-        const record: GroupRecord = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
+        const record: ScimRecord = { ...before, rev, modifiedAtMs: at, resource: write?.resource ?? before.resource };
         return { record, members, refs };
       });
       if (refs.length > 0) changed(refs);

@@ -1,14 +1,7 @@
 import type { AuditEntry } from "../../domain/model/audit.ts";
 import type { Cause, DirectoryGroup, DirectoryUser, EntityRef, Json, JsonObject } from "../../domain/model/entities.ts";
 import { RollcallError } from "../../domain/model/errors.ts";
-import type {
-  Criterion,
-  GroupRecord,
-  ListPage,
-  ListQuery,
-  Reference,
-  UserRecord,
-} from "../../domain/ports/scim-store.ts";
+import type { Criterion, ListPage, ListQuery, Reference, ScimRecord } from "../../domain/ports/scim-store.ts";
 import { entityEntry } from "../audit/audit.ts";
 import { breathe } from "../database/batches.ts";
 import { fold, orderOf, toSql } from "../database/conditions.ts";
@@ -35,7 +28,7 @@ export interface WriteContext {
 }
 
 /** The SCIM resource of a user or group with its version and times. */
-const record: Shape<UserRecord & GroupRecord> = {
+const record: Shape<ScimRecord> = {
   id: text,
   rev: integer,
   createdAtMs: integer,
@@ -46,7 +39,7 @@ const recordColumns = "t.seq, t.id, t.rev, t.created_at_ms, t.modified_at_ms, t.
 const toRecord = reader(record);
 
 /** A user as an insert writes it; `seq` and `absent_since_ms` follow by themselves. */
-interface StoredUser extends UserRecord {
+interface StoredUser extends ScimRecord {
   readonly source: string;
   readonly sourceKey: string;
   readonly userName: string;
@@ -73,7 +66,7 @@ export const users = table<StoredUser>("users", {
 });
 
 /** A group as an insert writes it. */
-interface StoredGroup extends GroupRecord {
+interface StoredGroup extends ScimRecord {
   readonly definitionRev: number;
   readonly source: string;
   readonly sourceKey: string;
@@ -266,7 +259,7 @@ export function scimReads(driver: Driver, kind: "user" | "group") {
   const present = (sql: Sql, source: string, id: string): Promise<Row | undefined> =>
     sql.get(`SELECT t.* ${from} AND t.id = ?`, [source, id]);
   return {
-    async get(source: string, id: string): Promise<UserRecord | null> {
+    async get(source: string, id: string): Promise<ScimRecord | null> {
       const row = await present(driver.read, source, id);
       return row === undefined ? null : toRecord(row);
     },
@@ -285,7 +278,7 @@ export function scimReads(driver: Driver, kind: "user" | "group") {
     references: (source: string, ids: readonly string[]) =>
       referencesOf(driver.read, driver.dialect, kind, source, ids),
 
-    async list(source: string, query: ListQuery): Promise<ListPage<UserRecord>> {
+    async list(source: string, query: ListQuery): Promise<ListPage<ScimRecord>> {
       const where = toSql(query.where);
       const params = [source, ...where.params];
       const rows =
@@ -302,7 +295,7 @@ export function scimReads(driver: Driver, kind: "user" | "group") {
     },
 
     /** Pages in order of creation. Other work of the process runs between them. */
-    async *scan(source: string, criterion: Criterion, pageSize: number): AsyncGenerator<readonly UserRecord[]> {
+    async *scan(source: string, criterion: Criterion, pageSize: number): AsyncGenerator<readonly ScimRecord[]> {
       const where = toSql(criterion);
       for (let after = 0; ; ) {
         const rows = await driver.read.all(

@@ -1,5 +1,5 @@
 import type { Cause, EntityRef } from "../../domain/model/entities.ts";
-import type { ScimStore, UserRecord, UserWrite } from "../../domain/ports/scim-store.ts";
+import type { ScimRecord, ScimStore, UserWrite } from "../../domain/ports/scim-store.ts";
 import { entityEntry, writeAudit } from "../audit/audit.ts";
 import { insertRows } from "../database/batches.ts";
 import { fold } from "../database/conditions.ts";
@@ -41,7 +41,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<S
     scanUsers: reads.scan,
     groupsOfUsers: reads.references,
 
-    async createUser(source, { emails, ...write }, cause): Promise<UserRecord> {
+    async createUser(source, { emails, ...write }, cause): Promise<ScimRecord> {
       const at = now();
       const id = newId(at);
       const record = { id, rev: 1, createdAtMs: at, modifiedAtMs: at, resource: write.resource };
@@ -58,7 +58,7 @@ export function userRows(driver: Driver, { now, changed }: WriteContext): Pick<S
       return record;
     },
 
-    async updateUser(source, id, expectedRev, edit, cause): Promise<UserRecord> {
+    async updateUser(source, id, expectedRev, edit, cause): Promise<ScimRecord> {
       const result = await driver.transaction(async (sql) => {
         const { before, row } = await reads.changing(sql, source, id, expectedRev);
         const present = toPresent(row);
@@ -105,7 +105,7 @@ const auditUser = (
   atMs: number,
   cause: Cause,
   action: string,
-  user: Pick<UserWrite, "email" | "userName"> & Pick<UserRecord, "id" | "rev">,
+  user: Pick<UserWrite, "email" | "userName"> & Pick<ScimRecord, "id" | "rev">,
   detail: Parameters<typeof entityEntry>[3],
 ): Promise<void> => {
   const { id, rev, email, userName } = user;
