@@ -126,13 +126,15 @@ function readingOver(writer: DatabaseSync, reader: DatabaseSync): Sql {
   const beside = statementsOf(reader);
   if (reader === writer) return beside;
   const between = statementsOf(writer);
-  const now = (): Sql => (writer.isTransaction ? beside : between);
-  return {
-    all: (text, params) => now().all(text, params),
-    get: (text, params) => now().get(text, params),
-    run: (text, params) => now().run(text, params),
-  };
+  return eachStatement((run) => run(writer.isTransaction ? beside : between));
 }
+
+/** Statements that all go through `wrap`, which chooses the connection or checks the result. */
+const eachStatement = (wrap: <T>(run: (sql: Sql) => Promise<T>) => Promise<T>): Sql => ({
+  all: (text, params) => wrap((sql) => sql.all(text, params)),
+  get: (text, params) => wrap((sql) => sql.get(text, params)),
+  run: (text, params) => wrap((sql) => sql.run(text, params)),
+});
 
 /** With a path, errors name it. */
 function statementsOf(db: DatabaseSync, path?: string): Sql {
@@ -165,20 +167,12 @@ export function openForReading(path: string): Reading {
     );
   const { value: db, assertUnchanged } = translated(() => openToRead(path, connectToRead), path);
   const read = statementsOf(db, path);
-  const checked = async <T>(rows: Promise<T>): Promise<T> => {
-    const found = await rows;
+  const checked = eachStatement(async (run) => {
+    const found = await run(read);
     assertUnchanged();
     return found;
-  };
-  return {
-    dialect,
-    read: {
-      all: (text, params) => checked(read.all(text, params)),
-      get: (text, params) => checked(read.get(text, params)),
-      run: (text, params) => checked(read.run(text, params)),
-    },
-    close: async () => db.close(),
-  };
+  });
+  return { dialect, read: checked, close: async () => db.close() };
 }
 
 /**
