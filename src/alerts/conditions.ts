@@ -286,7 +286,7 @@ function removalLimitNearlyUsed({ name, removalLimit }: TargetFacts, { nowMs }: 
     subject: name,
     sinceMs: nowMs,
     title: `${spent} of ${allowed} removals that ${name} allows in ${duration(windowMs)} are used`,
-    text: "Rollcall holds further removals until somebody approves them. If you expect this many leavers, do nothing. Otherwise check what the source sends.",
+    text: "Rollcall holds removals beyond the limit until somebody approves them or the window has moved on. If you expect more leavers, approve them then. Otherwise check what the source sends.",
     facts: { allowed, spent },
   });
 }

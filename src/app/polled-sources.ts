@@ -77,5 +77,5 @@ export function describePoll({ mode, entries, seconds, result, fullBecause }: Po
       `${result.unconfirmedMissing} missing for the first time: kept until the next poll confirms it`,
   ].filter((each) => each !== false);
   const why = fullBecause === null ? mode : `${mode} (${fullBecause})`;
-  return `${why}, ${entries} entries in ${seconds.toFixed(2)} s; ${changes.length === 0 ? "nothing changed" : changes.join("; ")}`;
+  return `${why}, ${entries} ${entries === 1 ? "entry" : "entries"} in ${seconds.toFixed(2)} s; ${changes.length === 0 ? "nothing changed" : changes.join("; ")}`;
 }

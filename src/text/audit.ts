@@ -27,8 +27,9 @@ const actionNames: Readonly<Record<string, string>> = {
   "reinvite.ask": "Invitation requested again",
 };
 
-/** The name of an audit action. Returns the action itself if it has no name. */
-export function actionName(action: string): string {
+/** The name of an audit action, about a person or a group unless `kind` is null. Returns the action itself if it has no name. */
+export function actionName(action: string, kind?: AuditRow["kind"]): string {
+  if (action === "restore" && kind === null) return "Database put back";
   const [, decision, op] = /^(held|approved|dismissed)\.(\w+)$/.exec(action) ?? [];
   if (decision === undefined || op === undefined) return actionNames[action] ?? operationName(action);
   return `${decision.slice(0, 1).toUpperCase()}${decision.slice(1)}: ${operationName(op).toLowerCase()}`;

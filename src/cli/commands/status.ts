@@ -113,13 +113,17 @@ function targetAttention(target: TargetStatus | undefined, paint: Paint): readon
       : [
           `${paint("bad", `FAILING since ${failingSince}:`)} ${withoutName(name, error.message ?? error.code)}${nextTry(retryAt)}`,
         ]),
-    ...(budget.spent > 0 ? [`removal limit: ${budget.spent} of ${budget.allowed} used`] : []),
+    ...(budget.spent > 0 ? [removalLimit(budget)] : []),
     ...(oldestPendingSeconds === null ? [] : [`oldest pending change: ${oldestPendingSeconds} s`]),
     ...heldLines(target, paint),
     ...decisionLines(name, target, paint),
     ...problemLines(target, paint, nextTry),
   ];
 }
+
+/** After a restore the limit of one window is 0: "3 of 0 used" would say nothing. */
+const removalLimit = ({ spent, allowed }: TargetStatus["budget"]): string =>
+  allowed === 0 ? "removal limit: 0, so every removal is held" : `removal limit: ${spent} of ${allowed} used`;
 
 function heldLines({ type, heldChanges }: TargetStatus, paint: Paint): readonly string[] {
   const undecided = heldChanges.filter(({ dismissedAt }) => dismissedAt === null);

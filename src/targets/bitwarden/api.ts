@@ -37,7 +37,7 @@ export interface ImportedMember {
 }
 
 const credentialsAdvice =
-  "check client id and secret (My organization > API key), the region (US: bitwarden.com, EU: bitwarden.eu), and that the " +
+  "check client id and secret (Admin Console > Settings > Organization info), the region (US: bitwarden.com, EU: bitwarden.eu), and that the " +
   "organization is enabled and on a Teams or Enterprise plan; a key rotated just now can be refused for 5 minutes";
 
 const memberPath = (id: string, rest = ""): string => `/public/members/${encodeURIComponent(id)}${rest}`;

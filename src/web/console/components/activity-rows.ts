@@ -26,7 +26,7 @@ export function activityRow(row: AuditRow): Markup {
   const name = row.name ?? entityId ?? "";
   const outcome = row.detail["outcome"];
   return html`<li data-seq="${row.seq}"><span class="at">${moment(row.atMs)}</span>
-<span class="what"><strong>${actionName(row.action)}</strong> ${kind === null || entityId === null ? name : html`<a href="${entityPath(kind, entityId)}">${name}</a>`}${target && html` <span class="where">in ${target}</span>`}</span>
+<span class="what"><strong>${actionName(row.action, kind)}</strong> ${kind === null || entityId === null ? name : html`<a href="${entityPath(kind, entityId)}">${name}</a>`}${target && html` <span class="where">in ${target}</span>`}</span>
 <span class="state">${typeof outcome === "string" && badge(toneOf(row), outcomeNames[outcome] ?? outcome)}</span>
 <span class="by">${detailText(row, hiddenDetails)}<small>${row.actor}${requestId && html` · request <span title="${requestId}">${requestId.slice(0, 8)}</span>`}</small></span></li>`;
 }
