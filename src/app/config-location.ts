@@ -55,7 +55,7 @@ export function locateConfigAlone(context: Context, options: GlobalOptions): Con
   return file.compose([], new Set(stored.map(([name]) => name)));
 }
 
-/** Reads the file without validation: for commands that report its mistakes. @throws `CONFIG_INVALID` if there is none, or no YAML */
+/** Reads the file without validating it, for commands that report its mistakes. @throws `CONFIG_INVALID` if it is missing or is not YAML */
 export function locateFile(context: Context, options: GlobalOptions): ConfigFile {
   const path = givenPath(context, options);
   if (path !== null) return readConfigFile(path, context.env, targetDefinitions);
